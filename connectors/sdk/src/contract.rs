@@ -1,0 +1,382 @@
+//! The connector contract: four verbs and the small data they exchange.
+//!
+//! Acknowledgement, in one place:
+//! - the host stores the items of a [`Page`] **and** its cursor in one journal commit, then calls `poll` with that
+//!   cursor; a platform that takes the next request for a confirmation (Telegram's `offset`) is thereby confirmed
+//!   only after the commit;
+//! - the host answers a webhook with [`Receipt::reply`] only after the journal commit of its items;
+//! - [`Connector::acknowledge`] is called only after the journal commit.
+//!
+//! A connector never sleeps, retries, spawns or keeps its cursor: the host does.
+
+use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    error::{ConnectorError, NormalizeError, Refusal},
+    message::{EventType, Message, MessageData},
+};
+
+/// Name of one configured connector: `[a-z0-9-]`, at most 64 characters, unique in a configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ConnectorId(Arc<str>);
+
+impl ConnectorId {
+    /// Wraps a name.
+    pub fn new(name: impl Into<Arc<str>>) -> Self {
+        Self(name.into())
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ConnectorId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Position in a stream. Opaque for the host; empty before the first commit.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cursor(pub String);
+
+impl Cursor {
+    /// The position before anything was read.
+    pub fn start() -> Self {
+        Self::default()
+    }
+
+    /// Whether nothing was read yet.
+    pub fn is_start(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// One independent source of items inside a connector, with its own cursor and pace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stream {
+    /// Bounded name: a metric label (`updates`, `inbox`).
+    pub name: &'static str,
+    /// How items arrive.
+    pub kind: StreamKind,
+}
+
+/// How the items of a stream arrive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StreamKind {
+    /// The host calls [`Connector::poll`].
+    Poll,
+    /// The platform calls us; the host calls [`Connector::receive`].
+    Webhook,
+}
+
+/// What the host lends to the asynchronous verbs.
+#[derive(Debug, Clone)]
+pub struct Cx {
+    /// Name of this connector.
+    pub id: ConnectorId,
+    /// The operator allowed us to replace somebody else's registration (`--take-over`).
+    pub take_over: bool,
+}
+
+/// One thing a source gave us, before anything in it is understood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Item {
+    /// Identity of the object in the source (`chat:message`, incident number).
+    pub external_id: String,
+    /// Exact name of this version, when the source gives one. `None`: the journal tells versions apart by
+    /// `fingerprint` alone and numbers them.
+    pub revision: Option<String>,
+    /// Hash of what a reader would see. When it equals that of the newest stored version of the object, the item
+    /// changes nothing and is dropped as unchanged. `None`: never compared.
+    pub fingerprint: Option<[u8; 16]>,
+    /// Items with the same conversation are published in the order of their arrival.
+    pub conversation: Option<String>,
+    /// Bounded name of the body's shape, for `normalize` (`telegram.update`, `files.row`).
+    pub format: &'static str,
+    /// The item as the source gave it.
+    pub body: Bytes,
+    /// Set when the item can't be understood already on arrival: it is stored and quarantined with this reason.
+    pub problem: Option<NormalizeError>,
+}
+
+impl Item {
+    /// An item nothing is known about: its identity is the hash of its bytes, and it goes to quarantine.
+    pub fn malformed(format: &'static str, body: Bytes, problem: NormalizeError) -> Self {
+        let hash = blake3::hash(&body);
+        Self {
+            external_id: format!("blake3:{}", &hash.to_hex()[..32]),
+            revision: Some("0".into()),
+            fingerprint: None,
+            conversation: None,
+            format,
+            body,
+            problem: Some(problem),
+        }
+    }
+}
+
+/// Hash for [`Item::fingerprint`] over the parts a reader would see; part boundaries count.
+pub fn fingerprint<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> [u8; 16] {
+    let mut hasher = blake3::Hasher::new();
+    for part in parts {
+        hasher.update(&(part.len() as u64).to_le_bytes());
+        hasher.update(part);
+    }
+    let mut out = [0; 16];
+    out.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+    out
+}
+
+/// A stored item, as `normalize` sees it again and again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RawItem {
+    /// Which connector took it in.
+    pub connector: ConnectorId,
+    /// [`Item::external_id`].
+    pub external_id: String,
+    /// [`Item::revision`], or the one the journal gave: `c` and the first 16 hex digits of the fingerprint, followed
+    /// by `.N` when the object has had that content before.
+    pub revision: String,
+    /// How many versions of the object were stored before this one; 0 for the first.
+    pub ordinal: u32,
+    /// [`Item::format`].
+    pub format: String,
+    /// [`Item::body`].
+    pub body: Bytes,
+    /// When the journal took it.
+    pub received_at: Timestamp,
+}
+
+impl RawItem {
+    /// Builds a message about this very item: `external.id`, `external.revision` and `times.received` are filled
+    /// from the item, unless `data` already names another object.
+    pub fn message(&self, event: EventType, mut data: MessageData) -> Message {
+        if data.external.id.is_empty() {
+            data.external.id.clone_from(&self.external_id);
+        }
+        if data.external.revision.is_empty() {
+            data.external.revision.clone_from(&self.revision);
+        }
+        data.connector = self.connector.to_string();
+        data.times.received = self.received_at;
+        Message::new(event, data)
+    }
+}
+
+/// What one `poll` brought.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Page {
+    /// New items, oldest first.
+    pub items: Vec<Item>,
+    /// Where to go on once the items are stored.
+    pub next: Cursor,
+    /// When to ask again.
+    pub wait: Wait,
+    /// Work that stands around this page, for progress on long imports.
+    pub progress: Option<Progress>,
+}
+
+/// When the host should poll again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Wait {
+    /// At once: there is more, or the call itself waits (long poll).
+    #[default]
+    Now,
+    /// After this pause.
+    For(Duration),
+}
+
+/// Progress of a long import. Holds no citizen's data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Progress {
+    /// What is being read (a file name).
+    pub what: String,
+    /// Rows or bytes done.
+    pub done: u64,
+    /// Rows or bytes in all, when known.
+    pub total: Option<u64>,
+    /// `rows` or `bytes`.
+    pub unit: &'static str,
+}
+
+/// A webhook request, as the host hands it over. `Debug` shows neither headers nor body.
+#[derive(Clone)]
+pub struct HookRequest {
+    /// HTTP method, upper case.
+    pub method: String,
+    /// Path below `/hooks/<connector>/`, without a leading slash.
+    pub path: String,
+    /// Query string without `?`.
+    pub query: String,
+    /// Headers, names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// Address of the sender, trusted proxies already taken off.
+    pub peer: IpAddr,
+    /// The whole body; its size was limited by the host.
+    pub body: Bytes,
+}
+
+impl HookRequest {
+    /// Value of a header by its lower-case name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
+    }
+}
+
+impl fmt::Debug for HookRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HookRequest")
+            .field("method", &self.method)
+            .field("peer", &self.peer)
+            .field("bytes", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A proven webhook request, split into items, with the exact answer the platform needs after they are stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// What the body held; a body that can't be understood is one [`Item::malformed`].
+    pub items: Vec<Item>,
+    /// The answer that means success to the platform.
+    pub reply: Reply,
+}
+
+/// An HTTP answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// HTTP status.
+    pub status: u16,
+    /// `Content-Type`, when there is a body.
+    pub content_type: &'static str,
+    /// The body.
+    pub body: Bytes,
+}
+
+impl Reply {
+    /// 200 with an empty body.
+    pub fn ok() -> Self {
+        Self {
+            status: 200,
+            content_type: "text/plain",
+            body: Bytes::new(),
+        }
+    }
+}
+
+/// What `check` found, for people and for exit codes.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct CheckReport {
+    /// Findings in the order they were made.
+    pub findings: Vec<CheckFinding>,
+}
+
+impl CheckReport {
+    /// Adds something that is as it should be.
+    pub fn ok(&mut self, what: &'static str, detail: impl Into<String>) {
+        self.push("ok", what, detail, None);
+    }
+
+    /// Adds something that works but should be looked at, with the cure.
+    pub fn warn(&mut self, what: &'static str, detail: impl Into<String>, cure: impl Into<String>) {
+        self.push("warning", what, detail, Some(cure.into()));
+    }
+
+    /// Adds something that does not work, with the cure.
+    pub fn fail(&mut self, what: &'static str, detail: impl Into<String>, cure: impl Into<String>) {
+        self.push("failed", what, detail, Some(cure.into()));
+    }
+
+    /// Whether anything failed.
+    pub fn failed(&self) -> bool {
+        self.findings.iter().any(|finding| finding.outcome == "failed")
+    }
+
+    fn push(&mut self, outcome: &'static str, what: &'static str, detail: impl Into<String>, cure: Option<String>) {
+        self.findings.push(CheckFinding {
+            outcome,
+            what,
+            detail: detail.into(),
+            cure,
+        });
+    }
+}
+
+/// One line of a [`CheckReport`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CheckFinding {
+    /// `ok`, `warning` or `failed`.
+    pub outcome: &'static str,
+    /// What was looked at (`token`, `webhook`, `pending`).
+    pub what: &'static str,
+    /// What was seen.
+    pub detail: String,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cure: Option<String>,
+}
+
+/// A channel. See the module for the rules on acknowledgement.
+#[async_trait::async_trait]
+pub trait Connector: Send + Sync {
+    /// The streams of this instance, fixed for its life.
+    fn streams(&self) -> Vec<Stream>;
+
+    /// Proves credentials and asks the platform for its own view. Changes nothing remote.
+    ///
+    /// # Errors
+    /// Only when nothing could be found out at all; everything else is a finding.
+    async fn check(&self, cx: &Cx) -> Result<CheckReport, ConnectorError>;
+
+    /// Makes the platform send to us (webhook registration), once at start and again after trouble. Must never touch
+    /// somebody else's registration unless [`Cx::take_over`] is set.
+    ///
+    /// # Errors
+    /// [`ConnectorError::Misconfigured`] when somebody else's registration is in the way.
+    async fn subscribe(&self, _cx: &Cx) -> Result<(), ConnectorError> {
+        Ok(())
+    }
+
+    /// Fetches what is new after `cursor`. The host stores items and [`Page::next`] together.
+    ///
+    /// Cancel-safe: the host drops the future at shutdown and asks again later with the same cursor.
+    ///
+    /// # Errors
+    /// A decision for the host; the cursor stays where it was.
+    async fn poll(&self, _cx: &Cx, _stream: &str, _cursor: &Cursor) -> Result<Page, ConnectorError> {
+        Err(ConnectorError::Unsupported("poll"))
+    }
+
+    /// Proves the sender and splits the body. No I/O, no unbounded allocation.
+    ///
+    /// # Errors
+    /// A [`Refusal`]: the sender is not proven and nothing is stored.
+    fn receive(&self, _request: &HookRequest) -> Result<Receipt, Refusal> {
+        Err(Refusal::NotFound)
+    }
+
+    /// Pure: the same raw item gives the same messages for ever. An empty list means "known and of no interest".
+    ///
+    /// # Errors
+    /// The host quarantines the item whole with the reason.
+    fn normalize(&self, raw: &RawItem) -> Result<Vec<Message>, NormalizeError>;
+
+    /// Tells the source that everything up to `cursor` is stored (moving a file, ПОС `mark-accepted`). Called only
+    /// after the journal commit; called again after a crash, so it must be idempotent.
+    ///
+    /// # Errors
+    /// The host tries again later.
+    async fn acknowledge(&self, _cx: &Cx, _stream: &str, _cursor: &Cursor) -> Result<(), ConnectorError> {
+        Ok(())
+    }
+}

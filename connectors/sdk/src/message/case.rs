@@ -1,0 +1,265 @@
+//! The message as a case: where it lives, under which law, in whose hands, by when.
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Where the message lives at its source.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct External {
+    /// Id of the object, unique inside the connector.
+    pub id: String,
+    /// A second id the source uses (номер ЕПГУ).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alt_id: Option<String>,
+    /// Public address of the message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// Thread or topic inside the conversation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thread: Option<String>,
+    /// External id of the message it answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
+    /// Chat, wall, dialogue; order is kept inside it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conversation: Option<String>,
+    /// Messages sent together (an album) share this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// Version of the object this event is about.
+    pub revision: String,
+}
+
+/// Legal regime.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Legal {
+    /// Which order applies.
+    pub regime: Regime,
+    /// A hint for a human (`looks_like_fz59`); never decides by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+/// Which order of consideration applies (domain reference, 7.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub enum Regime {
+    /// Обращение under 59-ФЗ. Never given to social networks by themselves.
+    #[serde(rename = "fz59")]
+    Fz59,
+    /// Message of the feedback platform (ПОС).
+    #[serde(rename = "pos_message")]
+    PosMessage,
+    /// Message from open sources: networks, messengers, «Инцидент менеджмент».
+    #[serde(rename = "open_source_message")]
+    OpenSourceMessage,
+    /// Message of another portal.
+    #[serde(rename = "portal_message")]
+    PortalMessage,
+}
+
+impl Regime {
+    /// Name on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Fz59 => "fz59",
+            Self::PosMessage => "pos_message",
+            Self::OpenSourceMessage => "open_source_message",
+            Self::PortalMessage => "portal_message",
+        }
+    }
+}
+
+/// What the message is about, by the classifier of the source.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Topic {
+    /// Which classifier (`incident`, `pos`, `rules`).
+    pub classifier: String,
+    /// Its version, when known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// From the widest to the narrowest.
+    pub path: Vec<TopicNode>,
+    /// The source marked the topic with a star («★ Ямы во дворах»); the meaning is unknown.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub starred: bool,
+}
+
+/// One level of a classifier.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TopicNode {
+    /// Id at the source, when it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Name as the source writes it, the star removed.
+    pub name: String,
+}
+
+/// Bodies that received the message and hold it; they differ when it was forwarded.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Organisation {
+    /// The body it was sent to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub received: Option<OrganisationRef>,
+    /// The body that holds it now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub current: Option<OrganisationRef>,
+    /// Department inside the body that holds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub department: Option<String>,
+}
+
+impl Organisation {
+    /// Whether nothing is known.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// A body.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct OrganisationRef {
+    /// Id at the source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// Name as the source writes it.
+    pub name: String,
+}
+
+/// State at the source.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Status {
+    /// Common name: `new`, `in_work`, `answered`, `postponed`, `declined`, `forwarded`, `closed`, `other`.
+    pub common: String,
+    /// As the source writes it.
+    pub raw: String,
+    /// Outcome as the source writes it («Решено», «Не решено»).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<String>,
+}
+
+/// A clock.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Deadline {
+    /// What must be done by then.
+    pub stage: DeadlineStage,
+    /// The moment, UTC.
+    #[schemars(with = "String")]
+    pub due_at: Timestamp,
+    /// IANA zone in which it was computed.
+    pub zone: String,
+    /// Who says so.
+    pub basis: DeadlineBasis,
+    /// Id of the rule, when a rule says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// In what it was counted.
+    pub unit: DeadlineUnit,
+    /// The body's own earlier control date.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
+    pub internal_due_at: Option<Timestamp>,
+}
+
+/// What must be done by a deadline (domain reference, 7.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DeadlineStage {
+    /// Registration.
+    Register,
+    /// Forwarding to the competent body.
+    Forward,
+    /// First public reaction.
+    FirstReaction,
+    /// Answer.
+    Answer,
+    /// Final answer after an interim one.
+    Final,
+    /// The author may dispute the answer until then.
+    RefuteWindow,
+}
+
+/// Who says when the deadline is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DeadlineBasis {
+    /// The source gave the date.
+    Source,
+    /// One of our rules.
+    Rule,
+    /// The law.
+    Law,
+    /// Nobody; the default applies.
+    Default,
+}
+
+/// In what a deadline is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DeadlineUnit {
+    /// Days by the calendar.
+    CalendarDays,
+    /// Working days.
+    WorkingDays,
+    /// Hours by the clock.
+    CalendarHours,
+    /// Working hours.
+    WorkingHours,
+}
+
+/// Marks of the source and of rules.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Flags {
+    /// Ускоренный порядок (ПОС).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fast_track: bool,
+    /// Several applicants.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub collective: bool,
+    /// Повторное рассмотрение.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reconsidered: bool,
+    /// A message of somebody else, passed on by the author.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub forwarded: bool,
+    /// Marks set by rules or carried from the source's tags.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other: Vec<String>,
+}
+
+impl Flags {
+    /// Whether no mark is set.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// The citizen's rating of the answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Satisfaction {
+    /// The rating.
+    pub score: f64,
+    /// The best rating possible.
+    pub scale: f64,
+}
+
+/// Links to other messages. Duplicates are linked, never dropped.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Relation {
+    /// Event id of an earlier message on the same matter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repeat_of: Option<String>,
+    /// Messages on one matter share this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<String>,
+    /// Where a forwarded message came from, as the source says (a chat title, a channel link).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forwarded_from: Option<String>,
+}
+
+impl Relation {
+    /// Whether there is no link.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}

@@ -1,0 +1,47 @@
+//! What the auto-rules decided, carried with every message.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Decision of the auto-rules. Rule ids are stable names from the rule files.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Routing {
+    /// Sector block (отраслевой блок).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sector: Option<String>,
+    /// Territory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub territory: Option<String>,
+    /// Who must deal with it.
+    pub recipient: Recipient,
+    /// Routing key at the broker.
+    pub queue: String,
+    /// 0 (lowest) to 9.
+    pub priority: u8,
+    /// Marks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    /// A human must look before it goes on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub review_required: bool,
+    /// This is a copy for information (`also`), not the main recipient's.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub copy: bool,
+    /// Version of the rules that decided: the first 12 hex digits of the hash of their files.
+    pub rules_version: String,
+    /// Ids of the rules and routes that took part, in order.
+    pub matched: Vec<String>,
+    /// Why, in Russian, one short sentence a step.
+    pub explanation: Vec<String>,
+}
+
+/// A role in a body, not a person.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Recipient {
+    /// The body.
+    pub organisation: String,
+    /// The role in it (`координатор`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<String>,
+}

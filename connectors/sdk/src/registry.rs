@@ -1,0 +1,95 @@
+//! How a connector introduces itself. Config schema, reference page, `check` and the conformance run come from here.
+
+use std::{path::PathBuf, sync::Arc};
+
+use crate::{
+    contract::{Connector, ConnectorId},
+    error::ConfigError,
+};
+
+/// One kind of connector, as listed in `connectors/lib.rs`.
+pub struct ConnectorType {
+    /// Name in the configuration (`type: telegram`): the folder's name.
+    pub name: &'static str,
+    /// Title for people, in Russian where the channel has a Russian name.
+    pub title: &'static str,
+    /// One sentence: what it brings in and how.
+    pub summary: &'static str,
+    /// JSON Schema of its settings.
+    pub schema: fn() -> schemars::Schema,
+    /// A commented YAML example of one entry below `connectors:`.
+    pub example: &'static str,
+    /// Builds a connector from its settings. Must not do network I/O.
+    pub build: fn(serde_json::Value, &BuildContext) -> Result<Arc<dyn Connector>, ConfigError>,
+}
+
+impl std::fmt::Debug for ConnectorType {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ConnectorType")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a connector may know about where it lives.
+#[derive(Debug, Clone)]
+pub struct BuildContext {
+    /// Name of this entry in the configuration.
+    pub id: ConnectorId,
+    /// Folder relative paths in the settings start from (that of the configuration file).
+    pub base_dir: PathBuf,
+    /// Public address of the webhook listener (`https://priem.example.ru`), when one is configured.
+    pub public_url: Option<String>,
+}
+
+/// Deserialises a connector's settings; the error names the key and, for a misspelt one, the nearest known.
+///
+/// # Errors
+/// [`ConfigError`] with the dotted key.
+pub fn settings<T: serde::de::DeserializeOwned>(value: serde_json::Value) -> Result<T, ConfigError> {
+    serde_json::from_value(value).map_err(|error| {
+        let problem = error.to_string();
+        let key = problem.split('`').nth(1).unwrap_or_default().to_owned();
+        ConfigError::new(key, suggest(&problem).unwrap_or(problem))
+    })
+}
+
+/// Turns serde's "unknown field `x`, expected one of …" into "unknown key, did you mean `y`?".
+pub fn suggest(problem: &str) -> Option<String> {
+    let rest = problem.strip_prefix("unknown field `")?;
+    let (unknown, rest) = rest.split_once('`')?;
+    let known: Vec<&str> = rest.split('`').skip(1).step_by(2).collect();
+    let nearest = known
+        .iter()
+        .map(|name| (strsim::damerau_levenshtein(unknown, name), *name))
+        .filter(|(distance, name)| *distance <= name.len().max(unknown.len()) / 2)
+        .min()
+        .map(|(_, name)| name);
+    Some(match nearest {
+        Some(name) => format!("unknown key `{unknown}`, did you mean `{name}`?"),
+        None => format!("unknown key `{unknown}`, known keys: {}", known.join(", ")),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[allow(dead_code)]
+    struct Sample {
+        token: String,
+        #[serde(default)]
+        poll_timeout: u32,
+    }
+
+    #[test]
+    fn a_misspelt_key_gets_the_nearest_known_one() {
+        let error = settings::<Sample>(serde_json::json!({"token": "x", "pol_timeout": 1})).expect_err("misspelt");
+        assert_eq!(
+            error.to_string(),
+            "pol_timeout: unknown key `pol_timeout`, did you mean `poll_timeout`?"
+        );
+    }
+}

@@ -1,0 +1,3 @@
+//! The `priem` command.
+
+fn main() {}

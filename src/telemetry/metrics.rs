@@ -1,0 +1,191 @@
+//! Every metric Priem exports, in one table. Dashboards, alerts and docs are tested against [`Metrics::names`].
+//!
+//! Names carry the prefix `priem_` and base units; labels are bounded (connector, stream, channel, reason, rule,
+//! queue) and never a person.
+
+use prometheus::{
+    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
+};
+
+/// Buckets for waits and hops, seconds.
+const SECONDS: &[f64] = &[
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0,
+];
+/// Buckets for items in one journal commit.
+const ITEMS: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0];
+
+macro_rules! metrics {
+    ($($(#[doc = $help:literal])+ $field:ident: $kind:ident $name:literal [$($label:literal),*];)+) => {
+        /// All metrics of one daemon, registered in a registry of its own.
+        #[derive(Debug, Clone)]
+        pub struct Metrics {
+            registry: Registry,
+            $($(#[doc = $help])+ pub $field: metrics!(@type $kind),)+
+        }
+
+        impl Metrics {
+            /// Registers every metric.
+            ///
+            /// # Panics
+            /// When two rows of the table have one name, which a test would have seen.
+            pub fn new() -> Self {
+                let registry = Registry::new();
+                $(
+                    let help = concat!($($help),+).trim();
+                    let $field: metrics!(@type $kind) = metrics!(@new $kind, $name, help, &[$($label),*]);
+                    registry.register(Box::new($field.clone())).expect("metric names are unique");
+                )+
+                Self { registry, $($field),+ }
+            }
+
+            /// Name, kind, labels and help of every metric, in the order of the table.
+            pub fn names() -> Vec<(&'static str, &'static str, &'static [&'static str], &'static str)> {
+                vec![$(($name, stringify!($kind), &[$($label),*] as &[&str], concat!($($help),+).trim())),+]
+            }
+        }
+    };
+    (@type counters) => { IntCounterVec };
+    (@type counter) => { IntCounter };
+    (@type gauges) => { IntGaugeVec };
+    (@type gauge) => { IntGauge };
+    (@type seconds) => { Histogram };
+    (@type items) => { Histogram };
+    (@type seconds_by) => { HistogramVec };
+    (@new counters, $name:literal, $help:expr, $labels:expr) => {
+        IntCounterVec::new(Opts::new($name, $help), $labels).expect("metric options are valid")
+    };
+    (@new counter, $name:literal, $help:expr, $labels:expr) => {
+        IntCounter::new($name, $help).expect("metric options are valid")
+    };
+    (@new gauges, $name:literal, $help:expr, $labels:expr) => {
+        IntGaugeVec::new(Opts::new($name, $help), $labels).expect("metric options are valid")
+    };
+    (@new gauge, $name:literal, $help:expr, $labels:expr) => {
+        IntGauge::new($name, $help).expect("metric options are valid")
+    };
+    (@new seconds, $name:literal, $help:expr, $labels:expr) => {
+        Histogram::with_opts(HistogramOpts::new($name, $help).buckets(SECONDS.to_vec()))
+            .expect("metric options are valid")
+    };
+    (@new items, $name:literal, $help:expr, $labels:expr) => {
+        Histogram::with_opts(HistogramOpts::new($name, $help).buckets(ITEMS.to_vec()))
+            .expect("metric options are valid")
+    };
+    (@new seconds_by, $name:literal, $help:expr, $labels:expr) => {
+        HistogramVec::new(HistogramOpts::new($name, $help).buckets(SECONDS.to_vec()), $labels)
+            .expect("metric options are valid")
+    };
+}
+
+metrics! {
+    /// Items a source gave us, duplicates included
+    received: counters "priem_received_items_total" ["connector", "stream"];
+    /// Items already stored: `seen` is the same version again, `unchanged` a new version that changes nothing
+    duplicates: counters "priem_duplicate_items_total" ["connector", "kind"];
+    /// Items put in quarantine, by reason
+    quarantined: counters "priem_quarantined_items_total" ["connector", "reason"];
+    /// Items of a kind that carries no citizen's words: stored, not published
+    ignored: counters "priem_ignored_items_total" ["connector"];
+    /// Webhook requests refused, by reason
+    refused: counters "priem_refused_requests_total" ["connector", "reason"];
+    /// Webhook requests answered, by HTTP status
+    webhook_answers: counters "priem_webhook_answers_total" ["connector", "status"];
+    /// Polls, by result: ok, or the kind of error
+    polls: counters "priem_polls_total" ["connector", "stream", "result"];
+    /// Times a source asked us to wait or our own limit did
+    rate_limit_waits: counters "priem_rate_limit_waits_total" ["connector"];
+    /// Times a platform said that it lost events
+    gaps: counters "priem_gaps_total" ["connector"];
+    /// 1 while the connector works, 0 while it needs a human
+    connector_up: gauges "priem_connector_up" ["connector"];
+    /// Last successful exchange with the source, Unix time
+    last_exchange: gauges "priem_last_exchange_timestamp_seconds" ["connector", "stream"];
+    /// Last new item, Unix time
+    last_item: gauges "priem_last_item_timestamp_seconds" ["connector", "stream"];
+
+    /// Messages the broker confirmed
+    published: counters "priem_published_messages_total" ["channel", "queue"];
+    /// Messages the broker returned as unroutable; they are parked
+    returned: counters "priem_broker_returns_total" ["queue"];
+    /// Messages the broker refused; they are sent again
+    nacked: counter "priem_broker_nacks_total" [];
+    /// 1 while connected to the broker
+    broker_connected: gauge "priem_broker_connected" [];
+    /// 1 while the broker blocks publishers (memory or disk alarm)
+    broker_blocked: gauge "priem_broker_blocked" [];
+    /// Connections made to the broker
+    broker_connections: counter "priem_broker_connections_total" [];
+    /// Messages sent and not yet confirmed
+    unconfirmed: gauge "priem_unconfirmed_messages" [];
+    /// From handing a message to the broker to its confirmation
+    confirm_seconds: seconds "priem_confirm_seconds" [];
+    /// From storing an item to the broker's confirmation
+    delivery_seconds: seconds_by "priem_delivery_seconds" ["connector"];
+    /// From the citizen's act to the broker's confirmation, where the source tells the instant
+    source_delay_seconds: seconds_by "priem_source_delay_seconds" ["connector"];
+
+    /// Messages a rule or route took part in
+    rule_hits: counters "priem_rule_hits_total" ["rule"];
+    /// Messages that only the default route caught
+    default_route_hits: counter "priem_default_route_hits_total" [];
+
+    /// Items stored and not yet settled
+    pending: gauge "priem_pending_items" [];
+    /// Age of the oldest item not yet settled
+    oldest_pending_seconds: gauge "priem_oldest_pending_age_seconds" [];
+    /// Items in quarantine now, by reason
+    quarantine: gauges "priem_quarantine_items" ["reason"];
+    /// Unroutable items parked now
+    parked: gauge "priem_parked_items" [];
+    /// Size of the journal on disk
+    journal_bytes: gauge "priem_journal_bytes" [];
+    /// Size at which the journal refuses new items
+    journal_limit_bytes: gauge "priem_journal_limit_bytes" [];
+    /// Free space on the journal's disk
+    journal_free_bytes: gauge "priem_journal_disk_free_bytes" [];
+    /// 1 while the journal takes new items
+    journal_writable: gauge "priem_journal_writable" [];
+    /// Failed commits of the journal
+    journal_errors: counter "priem_journal_errors_total" [];
+    /// Duration of a journal commit, fsync included
+    commit_seconds: seconds "priem_journal_commit_seconds" [];
+    /// Items in one journal commit
+    commit_items: items "priem_journal_commit_items" [];
+    /// Stored raw items removed before their time to make room
+    journal_evicted: counter "priem_journal_evicted_items_total" [];
+
+    /// Always 1; the labels say what runs
+    info: gauges "priem_info" ["version", "config_hash", "rules_version"];
+    /// Start of the daemon, Unix time
+    started: gauge "priem_start_timestamp_seconds" [];
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// Prometheus text format.
+    pub fn render(&self) -> String {
+        let mut out = Vec::new();
+        // Writing text into memory can't fail.
+        let _ = TextEncoder::new().encode(&self.registry.gather(), &mut out);
+        String::from_utf8_lossy(&out).into_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_has_the_prefix_and_a_help_text() {
+        for (name, _, _, help) in Metrics::names() {
+            assert!(name.starts_with("priem_") && !help.is_empty(), "{name}");
+        }
+        assert!(Metrics::new().render().contains("priem_broker_connected 0"));
+    }
+}
