@@ -5,6 +5,7 @@
 //! - [`error`]: errors that say what the host must do.
 //! - [`registry`]: how a connector introduces itself.
 //! - [`secret`]: secrets by reference, never printed.
+//! - [`text`]: markup of sources into plain text and mentions.
 //!
 //! A connector sees its protocol only: not the journal, not the broker, not metrics.
 
@@ -13,6 +14,7 @@ pub mod error;
 pub mod message;
 pub mod registry;
 pub mod secret;
+pub mod text;
 
 pub use contract::{
     CheckFinding, CheckReport, Connector, Cursor, Cx, HookRequest, Item, Page, RawItem, Receipt, Reply, Stream,
