@@ -6,7 +6,7 @@
 //! - [`http`]: the HTTP client.
 //! - [`registry`]: how a connector introduces itself.
 //! - [`secret`]: secrets by reference, never printed.
-//! - [`text`]: markup of sources into plain text and mentions.
+//! - [`webhook`]: proving the sender of a webhook.
 //!
 //! A connector sees its protocol only: not the journal, not the broker, not metrics.
 
@@ -16,7 +16,7 @@ pub mod http;
 pub mod message;
 pub mod registry;
 pub mod secret;
-pub mod text;
+pub mod webhook;
 
 pub use contract::{
     CheckFinding, CheckReport, Connector, Cursor, Cx, HookRequest, Item, Page, RawItem, Receipt, Reply, Stream,
