@@ -1,1 +1,3 @@
 //! A city in a box.
+
+pub mod broker;
