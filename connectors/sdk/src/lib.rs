@@ -3,6 +3,7 @@
 //! - [`message`]: the message schema, version 1 (CloudEvents 1.0).
 //! - [`contract`]: the four verbs of a [`Connector`](contract::Connector) and the data they exchange.
 //! - [`error`]: errors that say what the host must do.
+//! - [`http`]: the HTTP client.
 //! - [`registry`]: how a connector introduces itself.
 //! - [`secret`]: secrets by reference, never printed.
 //!
@@ -10,6 +11,7 @@
 
 pub mod contract;
 pub mod error;
+pub mod http;
 pub mod message;
 pub mod registry;
 pub mod secret;
@@ -19,6 +21,7 @@ pub use contract::{
     StreamKind, Wait,
 };
 pub use error::{ConfigError, ConnectorError, NormalizeError, Refusal};
+pub use http::{HttpClient, HttpClientSettings, HttpOptions, HttpRequest, HttpResponse, Retry};
 pub use message::{EventType, Message, MessageData};
 pub use registry::{BuildContext, ConnectorType};
 pub use secret::{Secret, SecretRef};
