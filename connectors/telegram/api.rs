@@ -58,7 +58,6 @@ pub(super) struct Message {
     pub direct_messages_topic: Option<DirectMessagesTopic>,
     pub from: Option<User>,
     pub sender_chat: Option<Chat>,
-    pub author_signature: Option<String>,
     pub sender_business_bot: Option<User>,
     pub business_connection_id: Option<String>,
     pub via_bot: Option<User>,
@@ -136,11 +135,9 @@ pub(super) struct DirectMessagesTopic {
     pub topic_id: i64,
 }
 
-/// Where a forwarded message came from; `kind` decides which fields are there.
+/// Where a forwarded message came from. Which fields are there tells its type; people's names are not read.
 #[derive(Debug, Deserialize)]
 pub(super) struct MessageOrigin {
-    #[serde(default, rename = "type")]
-    pub kind: String,
     pub sender_chat: Option<Chat>,
     pub chat: Option<Chat>,
     pub message_id: Option<i64>,
