@@ -141,7 +141,7 @@ section_systemd() {
 
 section_alerts() {
     promtool check rules dashboards/alerts.yaml
-    promtool test rules dashboards/alerts.test.yaml
+    promtool test rules dashboards/*.test.yaml
 }
 
 wanted=()
