@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use config::{Config, Environment, File, FileFormat};
-use priem_sdk::registry::suggest;
+use priem_sdk::registry::{suggest, unknown};
 
 use super::Settings;
 
@@ -77,14 +77,16 @@ pub fn parse(
 }
 
 fn in_file(text: &str, path: &Path, error: &serde_saphyr::Error) -> SettingsError {
-    let problem = error.without_snippet().to_string();
+    let error = error.without_snippet();
     let line = error.location().map(|location| location.line());
     let place = match line {
         Some(line) => format!("{}:{line}", path.display()),
         None => path.display().to_string(),
     };
-    let start = problem.find("unknown field").unwrap_or(0);
-    let mut problem = suggest(&problem[start..]).unwrap_or(problem);
+    let mut problem = match error {
+        serde_saphyr::Error::SerdeUnknownField { field, expected, .. } => unknown(field, expected),
+        other => other.to_string(),
+    };
     if let Some(source) = line.and_then(|line| text.lines().nth(usize::try_from(line).ok()?.checked_sub(1)?)) {
         problem.push_str(&format!("\n    {}", source.trim_end()));
     }
