@@ -3,6 +3,8 @@
 //! A missing tool skips its check with a message, unless `PRIEM_TEST_REQUIRE_TOOLS` is set, as `scripts/test.sh` does:
 //! there nothing is skipped in silence.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 use std::{
     fs,
     os::unix::fs::{MetadataExt, PermissionsExt},
