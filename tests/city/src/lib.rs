@@ -3,3 +3,4 @@
 //! Used by tests and by `priem demo`. A simulator shares no code with the connector it tests.
 
 pub mod telegram;
+pub mod voices;
