@@ -6,6 +6,7 @@
 //! - [`http`]: the HTTP client.
 //! - [`registry`]: how a connector introduces itself.
 //! - [`secret`]: secrets by reference, never printed.
+//! - [`webhook`]: proving the sender of a webhook.
 //!
 //! A connector sees its protocol only: not the journal, not the broker, not metrics.
 
@@ -15,6 +16,7 @@ pub mod http;
 pub mod message;
 pub mod registry;
 pub mod secret;
+pub mod webhook;
 
 pub use contract::{
     CheckFinding, CheckReport, Connector, Cursor, Cx, HookRequest, Item, Page, RawItem, Receipt, Reply, Stream,

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use jiff::{Timestamp, fmt::rfc2822};
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 
-use crate::error::ConnectorError;
+use crate::{error::ConnectorError, webhook::describe};
 
 /// Pause after a 429 that does not say how long to wait.
 const UNNAMED_PAUSE: Duration = Duration::from_secs(30);
@@ -38,12 +38,10 @@ impl HttpResponse {
     pub fn json<T: serde::de::DeserializeOwned>(&self) -> Result<T, ConnectorError> {
         serde_json::from_slice(&self.body).map_err(|error| {
             ConnectorError::transient(format_args!(
-                "the answer is not the JSON expected (status {}, {} bytes, {} error at line {} column {})",
+                "the answer is not the JSON expected (status {}, {} bytes): {}",
                 self.status,
                 self.body.len(),
-                category(&error),
-                error.line(),
-                error.column(),
+                describe(&error),
             ))
         })
     }
@@ -83,16 +81,6 @@ impl fmt::Debug for HttpResponse {
             .field("retry_after", &self.retry_after)
             .field("bytes", &self.body.len())
             .finish()
-    }
-}
-
-/// What went wrong with JSON, without the words of serde that may quote the body.
-fn category(error: &serde_json::Error) -> &'static str {
-    match error.classify() {
-        serde_json::error::Category::Io => "reading",
-        serde_json::error::Category::Syntax => "syntax",
-        serde_json::error::Category::Data => "type",
-        serde_json::error::Category::Eof => "end-of-input",
     }
 }
 
