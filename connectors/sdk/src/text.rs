@@ -10,6 +10,9 @@ const LONGEST_MARKUP: usize = 2048;
 /// Longest `<script>` or `<style>` that is taken out whole, bytes.
 const LONGEST_SCRIPT: usize = 64 * 1024;
 
+/// A text with more mentions than this is spam; the words stay.
+const MOST_MENTIONS: usize = 200;
+
 /// Text without markup, and whom it names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PlainText {
@@ -21,7 +24,7 @@ pub struct PlainText {
 
 impl PlainText {
     fn mention(&mut self, external_id: &str, text: &str) {
-        if !self.mentions.iter().any(|known| known.external_id == external_id) {
+        if self.mentions.len() < MOST_MENTIONS && !self.mentions.iter().any(|known| known.external_id == external_id) {
             self.mentions.push(Mention {
                 external_id: external_id.to_owned(),
                 text: text.to_owned(),
@@ -196,9 +199,42 @@ fn new_line(out: &mut String) {
 /// Name of the tag and whether it closes, for tags seen in messages.
 fn known_tag(inside: &str) -> Option<(&'static str, bool)> {
     const TAGS: &[&str] = &[
-        "a", "b", "blockquote", "br", "code", "del", "div", "em", "font", "h1", "h2", "h3", "hr", "i", "img", "li",
-        "ol", "p", "pre", "s", "script", "small", "span", "strike", "strong", "style", "sub", "sup", "table", "tbody",
-        "td", "th", "thead", "tr", "u", "ul",
+        "a",
+        "b",
+        "blockquote",
+        "br",
+        "code",
+        "del",
+        "div",
+        "em",
+        "font",
+        "h1",
+        "h2",
+        "h3",
+        "hr",
+        "i",
+        "img",
+        "li",
+        "ol",
+        "p",
+        "pre",
+        "s",
+        "script",
+        "small",
+        "span",
+        "strike",
+        "strong",
+        "style",
+        "sub",
+        "sup",
+        "table",
+        "tbody",
+        "td",
+        "th",
+        "thead",
+        "tr",
+        "u",
+        "ul",
     ];
     let closing = inside.starts_with('/');
     let inside = inside.trim_start_matches('/');
