@@ -1,1 +1,60 @@
-//! intake.
+//! The one door into the journal, for pollers and webhooks alike. Counts what comes in.
+
+use priem_sdk::{Cursor, Item, contract::ConnectorId};
+
+use crate::{
+    journal::{Appended, Journal, JournalError},
+    telemetry::{Metrics, unix_now},
+};
+
+/// Takes items in. Cheap to clone.
+#[derive(Clone)]
+pub struct Intake {
+    journal: Journal,
+    metrics: Metrics,
+}
+
+impl Intake {
+    /// An intake into a journal.
+    pub fn new(journal: Journal, metrics: Metrics) -> Self {
+        Self { journal, metrics }
+    }
+
+    /// Stores items, and with them the stream's new cursor. Returns after the commit: only now may anybody be told
+    /// that the items are taken.
+    ///
+    /// # Errors
+    /// Nothing of the call is stored; the source must keep the items.
+    pub async fn store(
+        &self,
+        connector: &ConnectorId,
+        stream: &'static str,
+        items: Vec<Item>,
+        cursor: Option<Cursor>,
+    ) -> Result<Appended, JournalError> {
+        let count = items.len() as u64;
+        let appended = self.journal.append(connector, stream, items, cursor).await?;
+        let name = connector.as_str();
+        if count > 0 {
+            self.metrics.received.with_label_values(&[name, stream]).inc_by(count);
+        }
+        for (kind, count) in [("seen", appended.seen), ("unchanged", appended.unchanged)] {
+            if count > 0 {
+                self.metrics
+                    .duplicates
+                    .with_label_values(&[name, kind])
+                    .inc_by(count as u64);
+            }
+        }
+        for reason in &appended.quarantined {
+            self.metrics.quarantined.with_label_values(&[name, reason]).inc();
+        }
+        if appended.new > 0 || !appended.quarantined.is_empty() {
+            self.metrics
+                .last_item
+                .with_label_values(&[name, stream])
+                .set(unix_now());
+        }
+        Ok(appended)
+    }
+}

@@ -4,8 +4,28 @@
 //! NDJSON file) has taken it for good. Until then the journal keeps the item, so a crash only means sending it again
 //! under the same id.
 
+mod amqp;
+mod ndjson;
+pub mod settings;
+
 use bytes::Bytes;
+use jiff::Timestamp;
+use priem_sdk::CheckReport;
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
+
+use crate::telemetry::Metrics;
+use settings::PublishSettings;
+
+/// Header that names the channel; also the label of `priem_published_messages_total`.
+pub const CHANNEL_HEADER: &str = "channel";
+
+/// Log directive that every subscriber must end with: lapin logs returned messages with their bodies.
+pub const LOG_DIRECTIVE: &str = "lapin=off";
 
 /// One encoded event on its way out.
 #[derive(Debug, Clone)]
@@ -49,4 +69,175 @@ pub enum Outcome {
         /// AMQP reply code and text (`312 NO_ROUTE`).
         reason: String,
     },
+}
+
+/// Settings of publishing don't fit. Names the key and the cure; never holds a password.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{key}: {problem}")]
+pub struct PublishError {
+    /// Dotted key, for example `amqp.url`.
+    pub key: &'static str,
+    /// What is wrong and how to mend it.
+    pub problem: String,
+}
+
+impl PublishError {
+    fn settings(key: &'static str, problem: impl std::fmt::Display) -> Self {
+        Self {
+            key,
+            problem: problem.to_string(),
+        }
+    }
+}
+
+/// What the other side of publishing looks like right now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BrokerState {
+    /// Messages flow. For NDJSON: the last write succeeded.
+    Connected,
+    /// Nothing can be published; messages stay in the journal.
+    Disconnected {
+        /// When it began.
+        since: Timestamp,
+        /// The reason, for people.
+        why: String,
+    },
+    /// The broker is there and takes nothing (its memory or disk alarm).
+    Blocked {
+        /// When it began.
+        since: Timestamp,
+        /// The broker's reason.
+        why: String,
+    },
+}
+
+/// Handle on the running publisher. Dropping it stops publishing; what is not settled stays in the journal.
+#[derive(Debug)]
+pub struct Publisher {
+    entrance: Entrance,
+    state: watch::Receiver<BrokerState>,
+    shutdown: CancellationToken,
+    running: Option<JoinHandle<()>>,
+}
+
+enum Entrance {
+    Amqp(amqp::Lanes),
+    Ndjson(mpsc::Sender<Outgoing>),
+}
+
+impl std::fmt::Debug for Entrance {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Amqp(_) => "Amqp",
+            Self::Ndjson(_) => "Ndjson",
+        })
+    }
+}
+
+impl Publisher {
+    /// Starts publishing. Returns at once: an absent broker is no error, the publisher waits for it.
+    ///
+    /// Outcomes arrive on `settled` in batches, once per [`Outgoing::token`]; it must be read, or publishing waits.
+    /// Needs a tokio runtime.
+    ///
+    /// # Errors
+    /// Settings that can't work: no address, an unreadable secret or certificate.
+    pub fn start(
+        settings: PublishSettings,
+        metrics: Metrics,
+        settled: mpsc::Sender<Vec<Settled>>,
+        shutdown: &CancellationToken,
+    ) -> Result<Self, PublishError> {
+        let shutdown = shutdown.child_token();
+        let waiting = BrokerState::Disconnected {
+            since: Timestamp::now(),
+            why: "not connected yet".into(),
+        };
+        let (state_sender, state) = watch::channel(waiting);
+        let (entrance, running) = match settings.amqp {
+            Some(amqp) => {
+                let (supervisor, lanes) =
+                    amqp::Supervisor::new(amqp, metrics, settled, state_sender, shutdown.clone())?;
+                (Entrance::Amqp(lanes), tokio::spawn(supervisor.run()))
+            }
+            None => {
+                let (sender, receiver) = mpsc::channel(ndjson::BATCH);
+                let writer = ndjson::Writer::new(settings.ndjson, metrics, settled, state_sender, shutdown.clone());
+                (Entrance::Ndjson(sender), tokio::spawn(writer.run(receiver)))
+            }
+        };
+        Ok(Self {
+            entrance,
+            state,
+            shutdown,
+            running: Some(running),
+        })
+    }
+
+    /// Hands over one message; waits while its lane is full. After shutdown the message is dropped here and stays in
+    /// the journal.
+    pub async fn send(&self, outgoing: Outgoing) {
+        let sender = self.lane(outgoing.order_key);
+        tokio::select! {
+            biased;
+            // Fails only when the lane is gone, which happens only after shutdown.
+            _ = sender.send(outgoing) => {}
+            () = self.shutdown.cancelled() => {}
+        }
+    }
+
+    /// Hands over one message without waiting.
+    ///
+    /// # Errors
+    /// The message itself when its lane is full.
+    // The caller needs the message back, and the full lane is the common case.
+    #[allow(clippy::result_large_err)]
+    pub fn try_send(&self, outgoing: Outgoing) -> Result<(), Outgoing> {
+        self.lane(outgoing.order_key)
+            .try_send(outgoing)
+            .map_err(|error| error.into_inner())
+    }
+
+    fn lane(&self, order_key: u64) -> &mpsc::Sender<Outgoing> {
+        match &self.entrance {
+            Entrance::Amqp(lanes) => lanes.of(order_key),
+            Entrance::Ndjson(sender) => sender,
+        }
+    }
+
+    /// The state of the broker, now and as it changes.
+    pub fn state(&self) -> watch::Receiver<BrokerState> {
+        self.state.clone()
+    }
+
+    /// Stops: takes nothing new, waits a few seconds for outstanding confirmations, then returns. Outcomes that arrive
+    /// meanwhile still come through `settled`.
+    ///
+    /// # Panics
+    /// When publishing itself panicked.
+    pub async fn stopped(mut self) {
+        self.shutdown.cancel();
+        let Some(running) = self.running.take() else { return };
+        if let Err(error) = running.await
+            && error.is_panic()
+        {
+            std::panic::resume_unwind(error.into_panic());
+        }
+    }
+}
+
+impl Drop for Publisher {
+    fn drop(&mut self) {
+        self.shutdown.cancel();
+    }
+}
+
+/// Looks at where messages go, for `priem check`. Changes nothing.
+pub async fn check(settings: &PublishSettings) -> CheckReport {
+    let mut report = CheckReport::default();
+    match &settings.amqp {
+        Some(amqp) => amqp::check(amqp, &mut report).await,
+        None => ndjson::check(&settings.ndjson, &mut report),
+    }
+    report
 }

@@ -1,1 +1,191 @@
-//! routing.
+//! Автоправила: where a citizen's message goes, and why.
+//!
+//! A pure function `(message, rules, now) -> decision`: no clock, no I/O (only [`RuleSet::load`] reads files), no
+//! async. Three steps over YAML files that МЦУ staff read:
+//!
+//! 1. `classify`: all entries that hold contribute; the first to set a field wins;
+//! 2. `route`: a tree; the first sibling that holds wins, children inherit, the root takes the rest;
+//! 3. `deadlines`: per stage the first entry that holds; a deadline of the source stays.
+//!
+//! How it is fast: everything any rule asks about is a numbered *fact* ([`vocabulary`]). A message becomes the list of
+//! its facts once: one pass over the words, each stemmed at most once. An inverted index ([`index`]) names the few
+//! rules that those facts could fulfil. So the cost follows the length of the message, not the number of rules.
+//!
+//! How it is explained: decision and explanation are made from the same [`verdict`].
+
+mod cases;
+mod clock;
+mod compile;
+mod condition;
+mod decision;
+mod error;
+mod explain;
+mod facts;
+mod fields;
+mod index;
+mod keys;
+mod load;
+mod model;
+mod normal;
+mod read_condition;
+mod read_rules;
+mod read_tests;
+mod reader;
+mod schema;
+mod term;
+mod verdict;
+mod vocabulary;
+mod yaml;
+
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod semantics;
+
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use priem_sdk::message::Message;
+
+pub use cases::{TestFailure, TestReport};
+pub use condition::Check;
+pub use decision::Decision;
+pub use error::{RuleError, RuleErrors};
+pub use explain::{Explanation, RouteStep, RuleTrace};
+pub use schema::json_schema;
+
+use compile::Compiled;
+use condition::Sight;
+use model::Route;
+use verdict::Verdict;
+
+/// A compiled, immutable set of rules. Share it between threads behind an `Arc`; a reload swaps the whole set.
+#[derive(Debug)]
+pub struct RuleSet {
+    compiled: Compiled,
+    version: String,
+    ids: Vec<String>,
+}
+
+/// Hex digits of the version.
+const VERSION_DIGITS: usize = 12;
+
+impl RuleSet {
+    /// Loads every `*.yaml` of a folder, in the order of their names.
+    ///
+    /// # Errors
+    /// Everything wrong in any file, in Russian, with file, line and cure.
+    pub fn load(dir: &Path) -> Result<Self, RuleErrors> {
+        Self::parse(&load::folder(dir)?)
+    }
+
+    /// Compiles files given as (path, text). The paths only name the files in messages.
+    ///
+    /// # Errors
+    /// Everything wrong in any file, in Russian, with file, line and cure.
+    pub fn parse(files: &[(PathBuf, String)]) -> Result<Self, RuleErrors> {
+        let compiled = compile::compile(files)?;
+        let ids = all_ids(&compiled);
+        Ok(Self { compiled, version: version_of(files), ids })
+    }
+
+    /// The set that ships with Priem (`config/rules`), for a daemon without a rules folder.
+    ///
+    /// # Panics
+    /// Never in a build whose tests pass: they compile this set.
+    pub fn starter() -> Self {
+        let files = STARTER.map(|(path, text)| (PathBuf::from(path), text.to_owned()));
+        match Self::parse(&files) {
+            Ok(rules) => rules,
+            Err(errors) => panic!("the built-in rules are valid: {errors}"),
+        }
+    }
+
+    /// The first 12 hex digits of the BLAKE3 hash over names and texts of the files.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// Decides a message, and writes into it what rules contribute: topic (classifier `rules`, when the source gave
+    /// none), flags, legal hint, deadlines. `message.data.routing` is left to the caller: there may be several.
+    ///
+    /// Deciding again gives the same decision. `now` starts the clocks of a message without any time of its own.
+    pub fn decide(&self, message: &mut Message, now: Timestamp) -> Decision {
+        let (decision, changes) = {
+            let mut facts = self.compiled.vocabulary.facts(message);
+            let verdict = Verdict::reach(&self.compiled, message, &mut facts, now);
+            let sight = Sight { message, facts: &facts, decided: &verdict.decided };
+            let decision = decision::make(self, &verdict, &sight);
+            let changes = decision::Changes::of(&verdict, &decision);
+            (decision, changes)
+        };
+        changes.apply(message);
+        decision
+    }
+
+    /// Every step of the decision: what each rule that was looked at saw, wanted, and why not.
+    pub fn explain(&self, message: &Message, now: Timestamp) -> Explanation {
+        explain::explain(self, message, now)
+    }
+
+    /// What one rule, route or deadline sees in a message («почему не это правило?»). `None` for an unknown id.
+    pub fn why(&self, message: &Message, now: Timestamp, id: &str) -> Option<RuleTrace> {
+        explain::why(self, message, now, id)
+    }
+
+    /// Runs the tests that stand beside the rules.
+    pub fn run_tests(&self) -> TestReport {
+        cases::run(self)
+    }
+
+    /// Ids of all rules, routes and deadlines: the closed set of values of the metric label `rule`.
+    pub fn rule_ids(&self) -> impl Iterator<Item = &str> {
+        self.ids.iter().map(String::as_str)
+    }
+
+    /// Russian name of a sector; the id itself when the files declare none.
+    pub fn sector_name<'a>(&'a self, id: &'a str) -> &'a str {
+        let mut sectors = self.compiled.sectors.iter();
+        sectors.find(|(known, _)| known == id).map_or(id, |(_, name)| name)
+    }
+
+    fn route_ids(&self) -> Vec<&str> {
+        let mut ids = Vec::new();
+        collect_routes(&self.compiled.route, &mut |route| ids.push(route.head.id.as_str()));
+        ids
+    }
+}
+
+/// Files of the starter set, in the order of their names.
+const STARTER: [(&str, &str); 4] = [
+    ("config/rules/10-sectors.yaml", include_str!("../../config/rules/10-sectors.yaml")),
+    ("config/rules/20-text.yaml", include_str!("../../config/rules/20-text.yaml")),
+    ("config/rules/30-routes.yaml", include_str!("../../config/rules/30-routes.yaml")),
+    ("config/rules/40-deadlines.yaml", include_str!("../../config/rules/40-deadlines.yaml")),
+];
+
+fn collect_routes<'r>(route: &'r Route, visit: &mut dyn FnMut(&'r Route)) {
+    visit(route);
+    for child in &route.children {
+        collect_routes(child, visit);
+    }
+}
+
+fn all_ids(compiled: &Compiled) -> Vec<String> {
+    let mut ids: Vec<String> = compiled.classify.iter().map(|rule| rule.head.id.clone()).collect();
+    collect_routes(&compiled.route, &mut |route| ids.push(route.head.id.clone()));
+    ids.extend(compiled.deadlines.iter().map(|rule| rule.head.id.clone()));
+    ids
+}
+
+fn version_of(files: &[(PathBuf, String)]) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for (path, text) in files {
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        for part in [name.as_bytes(), text.as_bytes()] {
+            hasher.update(&(part.len() as u64).to_le_bytes());
+            hasher.update(part);
+        }
+    }
+    hasher.finalize().to_hex().as_str()[..VERSION_DIGITS].to_owned()
+}

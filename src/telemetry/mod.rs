@@ -3,3 +3,8 @@
 pub mod metrics;
 
 pub use metrics::Metrics;
+
+/// Seconds since 1970, for gauges that hold a time.
+pub fn unix_now() -> i64 {
+    jiff::Timestamp::now().as_second()
+}

@@ -12,6 +12,7 @@
 use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use http::{HeaderMap, HeaderValue};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -215,8 +216,8 @@ pub struct HookRequest {
     pub path: String,
     /// Query string without `?`.
     pub query: String,
-    /// Headers, names in lower case.
-    pub headers: Vec<(String, String)>,
+    /// Headers.
+    pub headers: HeaderMap,
     /// Address of the sender, trusted proxies already taken off.
     pub peer: IpAddr,
     /// The whole body; its size was limited by the host.
@@ -224,12 +225,28 @@ pub struct HookRequest {
 }
 
 impl HookRequest {
-    /// Value of a header by its lower-case name.
+    /// A POST from loopback without query and headers; the other fields are set on it.
+    pub fn post(path: impl Into<String>, body: impl Into<Bytes>) -> Self {
+        Self {
+            method: "POST".into(),
+            path: path.into(),
+            query: String::new(),
+            headers: HeaderMap::new(),
+            peer: IpAddr::from([127, 0, 0, 1]),
+            body: body.into(),
+        }
+    }
+
+    /// The same request with one more header.
+    #[must_use]
+    pub fn with_header(mut self, name: &'static str, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
+
+    /// Value of a header by its name; `None` too when the value is not plain ASCII.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.as_str())
+        self.headers.get(name)?.to_str().ok()
     }
 }
 

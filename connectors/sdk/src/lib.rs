@@ -3,24 +3,27 @@
 //! - [`message`]: the message schema, version 1 (CloudEvents 1.0).
 //! - [`contract`]: the four verbs of a [`Connector`](contract::Connector) and the data they exchange.
 //! - [`error`]: errors that say what the host must do.
+//! - [`http`]: the HTTP client.
 //! - [`registry`]: how a connector introduces itself.
 //! - [`secret`]: secrets by reference, never printed.
-//! - [`text`]: markup of sources into plain text and mentions.
+//! - [`webhook`]: proving the sender of a webhook.
 //!
 //! A connector sees its protocol only: not the journal, not the broker, not metrics.
 
 pub mod contract;
 pub mod error;
+pub mod http;
 pub mod message;
 pub mod registry;
 pub mod secret;
-pub mod text;
+pub mod webhook;
 
 pub use contract::{
     CheckFinding, CheckReport, Connector, Cursor, Cx, HookRequest, Item, Page, RawItem, Receipt, Reply, Stream,
     StreamKind, Wait,
 };
 pub use error::{ConfigError, ConnectorError, NormalizeError, Refusal};
+pub use http::{HttpClient, HttpClientSettings, HttpOptions, HttpRequest, HttpResponse, Retry};
 pub use message::{EventType, Message, MessageData};
 pub use registry::{BuildContext, ConnectorType};
 pub use secret::{Secret, SecretRef};

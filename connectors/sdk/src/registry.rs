@@ -20,8 +20,11 @@ pub struct ConnectorType {
     /// A commented YAML example of one entry below `connectors:`.
     pub example: &'static str,
     /// Builds a connector from its settings. Must not do network I/O.
-    pub build: fn(serde_json::Value, &BuildContext) -> Result<Arc<dyn Connector>, ConfigError>,
+    pub build: Build,
 }
+
+/// Builds a connector from its settings.
+pub type Build = fn(serde_json::Value, &BuildContext) -> Result<Arc<dyn Connector>, ConfigError>;
 
 impl std::fmt::Debug for ConnectorType {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

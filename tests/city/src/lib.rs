@@ -1,1 +1,5 @@
-//! A city in a box.
+//! A city in a box: simulators that behave like the platforms Priem listens to, and the citizens who write there.
+//!
+//! Used by tests and by `priem demo`. A simulator shares no code with the connector it tests.
+
+pub mod telegram;

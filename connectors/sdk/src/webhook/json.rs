@@ -1,0 +1,112 @@
+//! JSON from strangers.
+
+use serde::de::DeserializeOwned;
+use serde_json::error::Category;
+
+use crate::error::NormalizeError;
+
+/// Deepest nesting [`parse_json_bounded`] reads into values: the limit of `serde_json`, held by a test.
+pub const MOST_DEPTH: usize = 127;
+
+/// Reads JSON nested at most [`MOST_DEPTH`] deep. Parts the target type skips may be nested deeper: they are skipped
+/// without recursion.
+///
+/// # Errors
+/// `too_deep`, `not_json` or `unexpected_shape`, with the position and without a word of the body.
+pub fn parse_json_bounded<T: DeserializeOwned>(body: &[u8]) -> Result<T, NormalizeError> {
+    serde_json::from_slice(body).map_err(|error| {
+        let reason = match error.classify() {
+            Category::Data => "unexpected_shape",
+            _ if depth(body) > MOST_DEPTH => "too_deep",
+            _ => "not_json",
+        };
+        NormalizeError::new(reason, describe(&error))
+    })
+}
+
+/// What is wrong with JSON and where, without the words of `serde_json` that may quote the body.
+pub(crate) fn describe(error: &serde_json::Error) -> String {
+    let what = match error.classify() {
+        Category::Io => "unreadable input",
+        Category::Syntax => "broken or too deeply nested JSON",
+        Category::Data => "a value of another type than expected",
+        Category::Eof => "the end of the body inside the JSON",
+    };
+    format!("{what} at line {} column {}", error.line(), error.column())
+}
+
+/// How deep brackets nest, outside strings. One pass, no recursion.
+fn depth(body: &[u8]) -> usize {
+    let (mut current, mut deepest) = (0_usize, 0);
+    let (mut in_string, mut escaped) = (false, false);
+    for byte in body {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b'[' | b'{' if !in_string => {
+                current += 1;
+                deepest = deepest.max(current);
+            }
+            b']' | b'}' if !in_string => current = current.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::{Deserialize, de::IgnoredAny};
+    use serde_json::{Value, value::RawValue};
+
+    use super::*;
+
+    fn nested(depth: usize) -> Vec<u8> {
+        [vec![b'['; depth], vec![b']'; depth]].concat()
+    }
+
+    #[derive(Debug, Deserialize)]
+    struct Known {
+        id: u32,
+    }
+
+    #[test]
+    fn a_hundred_thousand_brackets_are_an_error_and_not_a_crash() {
+        let bodies = [
+            nested(100_000),
+            vec![b'['; 100_000],
+            b"{\"a\":".repeat(100_000),
+            [b"{\"a\":\"]]]]\\\"\",\"b\":".repeat(100_000), b"1".to_vec()].concat(),
+        ];
+        for body in bodies {
+            let error = parse_json_bounded::<Value>(&body).expect_err("too deep");
+            assert_eq!(error.reason, "too_deep");
+        }
+        assert!(parse_json_bounded::<Value>(&nested(MOST_DEPTH)).is_ok());
+        assert!(parse_json_bounded::<Value>(&nested(MOST_DEPTH + 1)).is_err());
+    }
+
+    #[test]
+    fn skipped_parts_may_be_deep() {
+        let body = [b"{\"id\":7,\"unknown\":".to_vec(), nested(100_000), b"}".to_vec()].concat();
+        assert_eq!(parse_json_bounded::<Known>(&body).expect("skips").id, 7);
+        parse_json_bounded::<IgnoredAny>(&nested(100_000)).expect("skips");
+        parse_json_bounded::<Box<RawValue>>(&nested(100_000)).expect("keeps as text");
+    }
+
+    #[test]
+    fn errors_say_where_and_never_quote() {
+        for (body, reason) in [
+            (r#"{"id":"Иван"}"#, "unexpected_shape"),
+            (r#"{"id":7"#, "not_json"),
+            ("<html>Иван</html>", "not_json"),
+            ("", "not_json"),
+        ] {
+            let error = parse_json_bounded::<Known>(body.as_bytes()).expect_err(body);
+            assert_eq!(error.reason, reason, "{body}");
+            assert!(error.why.contains("line 1") || body.is_empty(), "{error}");
+            assert!(!error.why.contains("Иван"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! Telegram: private messages to a bot, groups, channels and their discussion groups, business accounts.
+//!
+//! Long polling and webhook deliver the same updates, so both make the same items and the mode can be changed at any
+//! time without doubles. The server confirms (and forgets) updates by the *next* `getUpdates`, which the host makes
+//! only after the journal commit: nothing is lost, a crash brings the same updates again under the same keys.
+
+mod api;
+mod attachments;
+mod check;
+mod client;
+mod config;
+mod normalize;
+mod split;
+mod text;
+#[cfg(test)]
+mod tests;
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use priem_sdk::{
+    BuildContext, CheckReport, ConfigError, Connector, ConnectorError, ConnectorType, Cursor, Cx, HookRequest,
+    Message, NormalizeError, Page, RawItem, Receipt, Refusal, Reply, Stream, StreamKind, Wait, http::HttpClient,
+    registry,
+};
+use serde_json::{json, value::RawValue};
+
+pub use config::{
+    BusinessOutgoing, ChatSettings, HookPath, Mode, PollSettings, TelegramSettings, WebhookSettings,
+};
+
+/// Registry entry.
+pub const TYPE: ConnectorType = ConnectorType {
+    name: "telegram",
+    title: "Telegram",
+    summary: "Messages to a bot, in its groups and channels and to business accounts, by long polling or webhook.",
+    schema: || schemars::schema_for!(TelegramSettings),
+    example: include_str!("example.yaml"),
+    build,
+};
+
+/// Name of the only stream.
+const STREAM: &str = "updates";
+/// Our own pace; a long poll needs far less.
+const REQUESTS_PER_SECOND: u32 = 5;
+/// Pause when a batch came without a single usable id, so that asking again is no busy loop.
+const NO_IDS_PAUSE: Duration = Duration::from_secs(5);
+
+/// Update kinds asked for: those with a citizen's words, and those that tell whether we hear.
+const ALLOWED_UPDATES: [&str; 9] = [
+    "message",
+    "edited_message",
+    "channel_post",
+    "edited_channel_post",
+    "business_connection",
+    "business_message",
+    "edited_business_message",
+    "deleted_business_messages",
+    "my_chat_member",
+];
+
+/// One bot.
+struct Telegram {
+    client: client::Client,
+    settings: TelegramSettings,
+    hook: Option<config::Hook>,
+    allowed: Vec<&'static str>,
+    policy: normalize::Policy,
+}
+
+fn build(settings: serde_json::Value, context: &BuildContext) -> Result<Arc<dyn Connector>, ConfigError> {
+    let settings: TelegramSettings = registry::settings(settings)?;
+    settings.validate()?;
+    let token = settings.read_token()?;
+    let hook = settings.read_hook(context.id.as_str(), context.public_url.as_deref())?;
+    let defaults = priem_sdk::http::HttpOptions {
+        requests_per_second: std::num::NonZeroU32::new(REQUESTS_PER_SECOND),
+        burst: std::num::NonZeroU32::new(REQUESTS_PER_SECOND).unwrap_or(std::num::NonZeroU32::MIN),
+        ..Default::default()
+    };
+    let options = settings
+        .http
+        .apply(defaults, &context.base_dir)
+        .map_err(|error| ConfigError::new(format!("http.{}", error.key), error.problem))?;
+    let http = HttpClient::new(options)?;
+    let mut allowed = ALLOWED_UPDATES.to_vec();
+    if settings.guest_messages {
+        allowed.push("guest_message");
+    }
+    Ok(Arc::new(Telegram {
+        client: client::Client::new(http, &settings.api_url, token),
+        policy: settings.policy(),
+        hook,
+        allowed,
+        settings,
+    }))
+}
+
+#[async_trait::async_trait]
+impl Connector for Telegram {
+    fn streams(&self) -> Vec<Stream> {
+        let kind = match self.settings.mode {
+            Mode::Poll => StreamKind::Poll,
+            Mode::Webhook => StreamKind::Webhook,
+        };
+        vec![Stream { name: STREAM, kind }]
+    }
+
+    async fn check(&self, _cx: &Cx) -> Result<CheckReport, ConnectorError> {
+        let expected = check::Expectation {
+            hook: self.hook.as_ref(),
+            allowed: &self.allowed,
+            chats: &self.settings.chats,
+        };
+        check::check(&self.client, &expected).await
+    }
+
+    async fn subscribe(&self, cx: &Cx) -> Result<(), ConnectorError> {
+        let info = self.client.get_webhook_info().await?;
+        let Some(hook) = &self.hook else {
+            return match info.url.as_str() {
+                "" => Ok(()),
+                _ if cx.take_over => Ok(self.client.delete_webhook().await?),
+                url => Err(ConnectorError::Misconfigured {
+                    hint: format!(
+                        "a webhook at {} is set for this bot, so polling is refused: use mode: webhook, or let Priem \
+                         remove it with --take-over",
+                        check::host_of(url)
+                    ),
+                }),
+            };
+        };
+        if !info.url.is_empty() && !check::is_ours(&info.url, hook) && !cx.take_over {
+            return Err(ConnectorError::Misconfigured {
+                hint: format!(
+                    "the webhook of this bot belongs to {}: stop that program, or replace its registration with \
+                     --take-over",
+                    check::host_of(&info.url)
+                ),
+            });
+        }
+        let arguments = json!({
+            "url": hook.url.expose(),
+            "secret_token": hook.secret_token.expose(),
+            "max_connections": hook.max_connections,
+            "allowed_updates": self.allowed,
+            "drop_pending_updates": false,
+        });
+        Ok(self.client.set_webhook(&arguments).await?)
+    }
+
+    async fn poll(&self, _cx: &Cx, _stream: &str, cursor: &Cursor) -> Result<Page, ConnectorError> {
+        let offset = match cursor.0.as_str() {
+            "" => None,
+            text => Some(offset(text)?),
+        };
+        let hold = Duration::from_secs(self.settings.poll.timeout_s);
+        let response = self
+            .client
+            .get_updates(offset, self.settings.poll.limit, hold, &self.allowed)
+            .await?;
+        let updates: Vec<&RawValue> = self.client.read(&response)?;
+        Ok(page(&response.body, &updates, cursor))
+    }
+
+    fn receive(&self, request: &HookRequest) -> Result<Receipt, Refusal> {
+        let Some(hook) = &self.hook else {
+            return Err(Refusal::NotFound);
+        };
+        prove(hook, request)?;
+        Ok(Receipt {
+            items: vec![split::split(request.body.clone()).item],
+            // Telegram executes a method named in the answer: the answer stays empty.
+            reply: Reply::ok(),
+        })
+    }
+
+    fn normalize(&self, raw: &RawItem) -> Result<Vec<Message>, NormalizeError> {
+        normalize::normalize(raw, &self.policy)
+    }
+}
+
+fn offset(text: &str) -> Result<i64, ConnectorError> {
+    text.parse()
+        .ok()
+        .filter(|offset| *offset >= 0)
+        .ok_or_else(|| ConnectorError::Misconfigured {
+            hint: format!("the stored cursor {text:?} is not an offset of getUpdates"),
+        })
+}
+
+/// Splits a batch. The next offset follows the *last* update received, whatever its number: ids restart at random
+/// after a quiet week, so a higher stored offset means nothing.
+fn page(body: &Bytes, updates: &[&RawValue], cursor: &Cursor) -> Page {
+    let mut page = Page {
+        next: cursor.clone(),
+        ..Page::default()
+    };
+    let mut last_id = None;
+    for update in updates {
+        let split = split::split(body.slice_ref(update.get().as_bytes()));
+        last_id = split.update_id.or(last_id);
+        page.items.push(split.item);
+    }
+    match last_id {
+        Some(id) => page.next = Cursor(id.saturating_add(1).max(0).to_string()),
+        None if !updates.is_empty() => page.wait = Wait::For(NO_IDS_PAUSE),
+        None => {}
+    }
+    page
+}
+
+/// Proves the sender: network, path, header, all in the time they take anyway.
+fn prove(hook: &config::Hook, request: &HookRequest) -> Result<(), Refusal> {
+    let from_known_network =
+        hook.source_networks.is_empty() || hook.source_networks.iter().any(|network| network.contains(&request.peer));
+    if !from_known_network || !same(&request.path, hook.path.expose()) {
+        return Err(Refusal::Forbidden);
+    }
+    match request.header("x-telegram-bot-api-secret-token") {
+        None => Err(Refusal::Unauthenticated),
+        Some(given) if same(given, hook.secret_token.expose()) => Ok(()),
+        Some(_) => Err(Refusal::Forbidden),
+    }?;
+    if request.method != "POST" {
+        return Err(Refusal::MethodNotAllowed);
+    }
+    Ok(())
+}
+
+/// Compares in constant time, whatever the lengths: hashes are compared, and `blake3::Hash` compares so.
+fn same(given: &str, expected: &str) -> bool {
+    blake3::hash(given.as_bytes()) == blake3::hash(expected.as_bytes())
+}

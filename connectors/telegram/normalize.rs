@@ -1,0 +1,424 @@
+//! From a stored update to messages. Pure: only the bytes and the settings count.
+//!
+//! What becomes of an update:
+//! - a message, post, comment, business or guest message: one `received`; its edit: `updated` (or `received` when
+//!   nothing of it was stored before: the original is older than the queue or was sent before we listened);
+//! - `deleted_business_messages`: one `deleted` per message;
+//! - service messages, copies of channel posts in their discussion group, pins, outgoing messages of a business
+//!   account, and update kinds without a citizen's words: nothing;
+//! - a kind or content this version does not know: an error, so that the host keeps it whole.
+//!
+//! Who the author is: `sender_chat` wins over `from`, which Telegram fills with a stand-in. A message on behalf of a
+//! chat is a community's (also of an anonymous administrator: whether they are the body's staff, Telegram doesn't
+//! say). Names of forwarded people, contact cards and signatures of administrators belong to third persons and are
+//! not passed on.
+
+use std::collections::{BTreeMap, HashSet};
+
+use jiff::Timestamp;
+use priem_sdk::{
+    EventType, MessageData, NormalizeError, RawItem,
+    message::{Attachment, AttachmentKind, Author, AuthorKind, Kind, Moment, Regime},
+};
+use serde_json::value::RawValue;
+
+use super::{
+    api::{BusinessMessagesDeleted, Chat, Message, MessageOrigin, Update, User},
+    attachments, split, text,
+};
+
+/// Update kinds that hold no citizen's words: confirmed and left alone.
+const KNOWN_KINDS: &[&str] = &[
+    "business_connection",
+    "my_chat_member",
+    "chat_member",
+    "chat_join_request",
+    "message_reaction",
+    "message_reaction_count",
+    "callback_query",
+    "poll",
+    "poll_answer",
+    "inline_query",
+    "chosen_inline_result",
+    "shipping_query",
+    "pre_checkout_query",
+    "purchased_paid_media",
+    "chat_boost",
+    "removed_chat_boost",
+    "managed_bot",
+];
+
+/// Fields that make a message a service message.
+const SERVICE_FIELDS: &[&str] = &[
+    "new_chat_members",
+    "new_chat_member",
+    "new_chat_participant",
+    "left_chat_member",
+    "left_chat_participant",
+    "chat_owner_left",
+    "chat_owner_changed",
+    "new_chat_title",
+    "new_chat_photo",
+    "delete_chat_photo",
+    "group_chat_created",
+    "supergroup_chat_created",
+    "channel_chat_created",
+    "message_auto_delete_timer_changed",
+    "migrate_to_chat_id",
+    "migrate_from_chat_id",
+    "pinned_message",
+    "invoice",
+    "successful_payment",
+    "refunded_payment",
+    "users_shared",
+    "user_shared",
+    "chat_shared",
+    "gift",
+    "unique_gift",
+    "gift_upgrade_sent",
+    "connected_website",
+    "write_access_allowed",
+    "passport_data",
+    "proximity_alert_triggered",
+    "boost_added",
+    "chat_background_set",
+    "checklist_tasks_done",
+    "checklist_tasks_added",
+    "direct_message_price_changed",
+    "forum_topic_created",
+    "forum_topic_edited",
+    "forum_topic_closed",
+    "forum_topic_reopened",
+    "general_forum_topic_hidden",
+    "general_forum_topic_unhidden",
+    "giveaway_created",
+    "giveaway",
+    "giveaway_winners",
+    "giveaway_completed",
+    "managed_bot_created",
+    "paid_message_price_changed",
+    "poll_option_added",
+    "poll_option_deleted",
+    "suggested_post_approved",
+    "suggested_post_approval_failed",
+    "suggested_post_declined",
+    "suggested_post_paid",
+    "suggested_post_refunded",
+    "video_chat_scheduled",
+    "video_chat_started",
+    "video_chat_ended",
+    "video_chat_participants_invited",
+    "voice_chat_scheduled",
+    "voice_chat_started",
+    "voice_chat_ended",
+    "voice_chat_participants_invited",
+];
+
+/// What the settings say about messages.
+#[derive(Debug, Default)]
+pub(super) struct Policy {
+    /// Groups and channels to listen to; `None`: all the bot is in. Private and business chats always count.
+    pub only_chats: Option<HashSet<i64>>,
+    /// Publish what the owner of a business account writes, as staff.
+    pub business_outgoing: bool,
+}
+
+/// How a message came.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Source {
+    Chat,
+    Business,
+    Guest,
+}
+
+/// Turns a stored update into messages.
+pub(super) fn normalize(raw: &RawItem, policy: &Policy) -> Result<Vec<priem_sdk::Message>, NormalizeError> {
+    if raw.format != split::FORMAT {
+        return Err(NormalizeError::new(
+            "unknown_format",
+            format!("expected {}, the item is {}", split::FORMAT, raw.format),
+        ));
+    }
+    let update: Update = serde_json::from_slice(&raw.body)
+        .map_err(|error| NormalizeError::new("bad_update", split::place_of(&error)))?;
+    let (message, source, edit) = match update {
+        Update { message: Some(message), .. } => (message, Source::Chat, false),
+        Update { edited_message: Some(message), .. } => (message, Source::Chat, true),
+        Update { channel_post: Some(message), .. } => (message, Source::Chat, false),
+        Update { edited_channel_post: Some(message), .. } => (message, Source::Chat, true),
+        Update { business_message: Some(message), .. } => (message, Source::Business, false),
+        Update { edited_business_message: Some(message), .. } => (message, Source::Business, true),
+        Update { guest_message: Some(message), .. } => (message, Source::Guest, false),
+        Update { deleted_business_messages: Some(deleted), .. } => return Ok(deletions(raw, &deleted)),
+        _ => return without_words(&raw.body),
+    };
+    if message.is_automatic_forward || message.sender_business_bot.is_some() {
+        return Ok(Vec::new());
+    }
+    let outgoing = source == Source::Business && is_outgoing(&message);
+    if outgoing && !policy.business_outgoing {
+        return Ok(Vec::new());
+    }
+    let is_private = source == Source::Business || message.chat.kind == "private";
+    if let Some(only) = &policy.only_chats
+        && !is_private
+        && !only.contains(&message.chat.id)
+    {
+        return Ok(Vec::new());
+    }
+    let mut data = MessageData::new("telegram", kind_of(&message.chat, source), Regime::OpenSourceMessage);
+    let words = text::words_of(&message);
+    data.attachments = attachments::attachments_of(&message);
+    data.attachments.extend(words.links.into_iter().map(|url| Attachment {
+        url: Some(url),
+        ..Attachment::new(AttachmentKind::Link)
+    }));
+    data.place = attachments::place_of(&message);
+    let has_words_field = message.text.is_some() || message.caption.is_some() || message.rich_message.is_some();
+    if !has_words_field && words.text.is_empty() && data.attachments.is_empty() {
+        return without_content(&raw.body);
+    }
+    data.body.text = words.text;
+    data.body.mentions = words.mentions;
+    data.body.quote = message.quote.as_ref().map(|quote| quote.text.clone()).filter(|text| !text.is_empty());
+    data.author = author_of(&message, outgoing);
+    place_externally(&mut data, &message, source);
+    set_times(&mut data, &message, edit);
+    set_marks(&mut data, &message);
+    let event = if edit && raw.ordinal > 0 {
+        EventType::Updated
+    } else {
+        EventType::Received
+    };
+    Ok(vec![raw.message(event, data)])
+}
+
+/// In a private business chat the chat is the citizen's, so whoever else writes is the account's owner. The update
+/// alone tells; the connection's own user id is not needed.
+fn is_outgoing(message: &Message) -> bool {
+    message.chat.kind == "private" && message.from.as_ref().is_some_and(|from| from.id != message.chat.id)
+}
+
+fn kind_of(chat: &Chat, source: Source) -> Kind {
+    match (source, chat.kind.as_str()) {
+        (Source::Business, _) | (_, "private") => Kind::Direct,
+        (_, "channel") => Kind::Post,
+        _ if chat.is_direct_messages => Kind::Direct,
+        _ => Kind::Comment,
+    }
+}
+
+fn subchannel_of(message: &Message, source: Source) -> &'static str {
+    let answers_post = message.reply_to_message.as_ref().is_some_and(|reply| reply.is_automatic_forward);
+    match (source, message.chat.kind.as_str()) {
+        (Source::Business, _) => "business",
+        (Source::Guest, _) => "guest",
+        (_, "private") => "private",
+        (_, "channel") => "channel",
+        _ if message.chat.is_direct_messages => "channel_direct",
+        _ if answers_post => "discussion",
+        _ => "group",
+    }
+}
+
+fn author_of(message: &Message, outgoing: bool) -> Author {
+    let author = match (&message.sender_chat, &message.from) {
+        (Some(chat), _) => community(chat),
+        (None, Some(user)) => person(user),
+        (None, None) if message.chat.kind == "channel" => community(&message.chat),
+        (None, None) if message.chat.kind == "private" => Author {
+            kind: AuthorKind::Person,
+            external_id: Some(message.chat.id.to_string()),
+            name: name_of(message.chat.first_name.as_deref(), message.chat.last_name.as_deref()),
+            username: message.chat.username.clone(),
+            ..Author::default()
+        },
+        (None, None) => Author::default(),
+    };
+    if outgoing {
+        return Author {
+            kind: AuthorKind::Staff,
+            ..author
+        };
+    }
+    author
+}
+
+fn community(chat: &Chat) -> Author {
+    Author {
+        kind: AuthorKind::Community,
+        external_id: Some(chat.id.to_string()),
+        name: chat.title.clone(),
+        username: chat.username.clone(),
+        ..Author::default()
+    }
+}
+
+fn person(user: &User) -> Author {
+    Author {
+        // A bot speaks for whoever runs it: nobody we could call a citizen.
+        kind: if user.is_bot { AuthorKind::Community } else { AuthorKind::Person },
+        external_id: Some(user.id.to_string()),
+        name: name_of(Some(&user.first_name), user.last_name.as_deref()),
+        username: user.username.clone(),
+        ..Author::default()
+    }
+}
+
+fn name_of(first: Option<&str>, last: Option<&str>) -> Option<String> {
+    let parts: Vec<&str> = [first, last].into_iter().flatten().filter(|part| !part.is_empty()).collect();
+    (!parts.is_empty()).then(|| parts.join(" "))
+}
+
+fn place_externally(data: &mut MessageData, message: &Message, source: Source) {
+    let connection = message.business_connection_id.as_deref();
+    let conversation = split::conversation(message.chat.id, connection, source == Source::Guest);
+    data.subchannel = Some(subchannel_of(message, source).to_owned());
+    data.external.parent = parent_of(message, &conversation);
+    data.external.conversation = Some(conversation);
+    data.external.group.clone_from(&message.media_group_id);
+    data.external.thread = match &message.direct_messages_topic {
+        Some(topic) => Some(topic.topic_id.to_string()),
+        None => message.message_thread_id.map(|thread| thread.to_string()),
+    };
+    if source == Source::Chat && message.message_id != 0 && !message.chat.is_direct_messages {
+        data.external.url = permalink(&message.chat, message.message_id);
+    }
+    if !matches!(message.chat.kind.as_str(), "private" | "") && let Some(title) = &message.chat.title {
+        data.extra.insert("chat_title".into(), title.clone().into());
+    }
+}
+
+/// The answered message. A comment below a channel post answers the post itself, not its copy in the group: the copy
+/// is never published.
+fn parent_of(message: &Message, conversation: &str) -> Option<String> {
+    if let Some(reply) = &message.reply_to_message {
+        if reply.is_automatic_forward
+            && let Some((chat, id)) = reply.forward_origin.as_ref().and_then(origin_post)
+        {
+            return Some(format!("{}:{id}", chat.id));
+        }
+        // In a forum everything "answers" the message that opened the topic; that is not an answer.
+        let opens_topic = message.is_topic_message && message.message_thread_id == Some(reply.message_id);
+        return (!opens_topic && reply.message_id != 0).then(|| format!("{conversation}:{}", reply.message_id));
+    }
+    let external = message.external_reply.as_ref()?;
+    Some(format!("{}:{}", external.chat.as_ref()?.id, external.message_id?))
+}
+
+fn origin_post(origin: &MessageOrigin) -> Option<(&Chat, i64)> {
+    origin.chat.as_ref().zip(origin.message_id)
+}
+
+/// Public address: by name, or `/c/` for members of a nameless supergroup or channel. Other chats have none.
+fn permalink(chat: &Chat, message_id: i64) -> Option<String> {
+    if !matches!(chat.kind.as_str(), "supergroup" | "channel") {
+        return None;
+    }
+    if let Some(username) = &chat.username {
+        return Some(format!("https://t.me/{username}/{message_id}"));
+    }
+    let id = chat.id.to_string();
+    let inner = id.strip_prefix("-100")?;
+    Some(format!("https://t.me/c/{inner}/{message_id}"))
+}
+
+/// `occurred` is the act this event is about (writing, or editing); for an edit `at_source` is when the message first
+/// appeared. Date 0 means that the date is not known.
+fn set_times(data: &mut MessageData, message: &Message, edit: bool) {
+    let written = moment(message.date);
+    let edited = message.edit_date.and_then(moment);
+    match (edit, edited) {
+        (true, Some(edited)) => {
+            data.times.occurred = Some(edited);
+            data.times.at_source = written;
+        }
+        _ => data.times.occurred = written,
+    }
+}
+
+fn moment(seconds: i64) -> Option<Moment> {
+    if seconds <= 0 {
+        return None;
+    }
+    Timestamp::from_second(seconds).ok().map(Moment::from_instant)
+}
+
+fn set_marks(data: &mut MessageData, message: &Message) {
+    let flat = message.forward_from_chat.as_ref().zip(message.forward_from_message_id);
+    data.flags.forwarded = message.forward_origin.is_some() || message.forward_date.is_some();
+    data.relation.forwarded_from = match &message.forward_origin {
+        Some(origin) => match (origin_post(origin), &origin.sender_chat) {
+            (Some((chat, id)), _) => permalink(chat, id).or_else(|| chat.title.clone()),
+            (None, Some(chat)) => chat.title.clone(),
+            (None, None) => None,
+        },
+        None => flat.and_then(|(chat, id)| permalink(chat, id).or_else(|| chat.title.clone())),
+    };
+    for (present, mark) in [
+        (message.has_protected_content, "protected"),
+        (message.via_bot.is_some(), "via_bot"),
+        (message.from.as_ref().is_some_and(|from| from.is_bot) && message.sender_chat.is_none(), "from_bot"),
+    ] {
+        if present {
+            data.flags.other.push(mark.into());
+        }
+    }
+}
+
+fn deletions(raw: &RawItem, deleted: &BusinessMessagesDeleted) -> Vec<priem_sdk::Message> {
+    let conversation = split::conversation(deleted.chat.id, Some(&deleted.business_connection_id), false);
+    deleted
+        .message_ids
+        .iter()
+        .map(|id| {
+            let mut data = MessageData::new("telegram", Kind::Direct, Regime::OpenSourceMessage);
+            data.subchannel = Some("business".into());
+            data.external.id = format!("{conversation}:{id}");
+            data.external.revision = "deleted".into();
+            data.external.conversation = Some(conversation.clone());
+            raw.message(EventType::Deleted, data)
+        })
+        .collect()
+}
+
+/// No payload we read: known to be of no interest, or unknown.
+fn without_words(body: &[u8]) -> Result<Vec<priem_sdk::Message>, NormalizeError> {
+    let mut kinds = fields(body);
+    kinds.remove("update_id");
+    if kinds.is_empty() {
+        return Err(NormalizeError::new("unknown_kind", "the update carries nothing"));
+    }
+    match kinds.keys().find(|kind| !KNOWN_KINDS.contains(&kind.as_str())) {
+        None => Ok(Vec::new()),
+        Some(kind) => Err(NormalizeError::new(
+            "unknown_kind",
+            format!("update kind {} is not known", shown(kind)),
+        )),
+    }
+}
+
+/// A message without any content we read: a service message, or content of a new kind.
+fn without_content(body: &[u8]) -> Result<Vec<priem_sdk::Message>, NormalizeError> {
+    let mut update = fields(body);
+    update.remove("update_id");
+    let message = update.values().next().map(|payload| fields(payload.get().as_bytes())).unwrap_or_default();
+    if message.keys().any(|field| SERVICE_FIELDS.contains(&field.as_str())) {
+        return Ok(Vec::new());
+    }
+    let names: Vec<&str> = message.keys().map(|field| shown(field)).collect();
+    Err(NormalizeError::new(
+        "unknown_content",
+        format!("the message has no content this version knows; its fields: {}", names.join(", ")),
+    ))
+}
+
+fn fields(object: &[u8]) -> BTreeMap<String, &RawValue> {
+    serde_json::from_slice(object).unwrap_or_default()
+}
+
+/// A field name as it may stand in a log: the platform's names are plain, anything else is not repeated.
+fn shown(name: &str) -> &str {
+    let plain = name.len() <= 64 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    if plain { name } else { "(odd name)" }
+}

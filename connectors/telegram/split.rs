@@ -1,0 +1,419 @@
+//! From bytes to items: the key of an update, before anything in it is understood.
+//!
+//! Identity:
+//! - a message is `<chat>:<message>`; business messages are prefixed with their connection, guest messages with
+//!   `guest`, because both come from chats whose ids may coincide with chats the bot knows;
+//! - a new message is revision `0`, an edit `<edit_date>.<update_id>`: delivered again, both keep their names;
+//! - everything else is `update:<update_id>:<hash of the bytes>`: update ids restart at random after a quiet week, so
+//!   an id alone says nothing.
+//!
+//! The fingerprint covers what a reader sees, so that an edit that changes nothing (a reaction, a link preview, votes
+//! in a poll) is dropped by the journal, while A → B → A is kept. Files count by `file_unique_id`, because `file_id`
+//! changes. The points of a *live* location don't count: its start and its last point are kept, the drift is not.
+
+use bytes::Bytes;
+use priem_sdk::{Item, NormalizeError, contract::fingerprint};
+use serde::{Deserialize, de::IgnoredAny};
+use serde_json::value::RawValue;
+
+use super::{
+    api::{Location, Poll, RichMessage},
+    attachments, text,
+};
+
+/// Shape of every item of this connector.
+pub(super) const FORMAT: &str = "telegram.update";
+
+/// An update split off a batch or a webhook body.
+pub(super) struct Split {
+    /// Its id, when it has one.
+    pub update_id: Option<i64>,
+    /// The item to store.
+    pub item: Item,
+}
+
+/// The outside of an update: nothing inside the payloads is read yet.
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    update_id: i64,
+    #[serde(borrow)]
+    message: Option<&'a RawValue>,
+    edited_message: Option<&'a RawValue>,
+    channel_post: Option<&'a RawValue>,
+    edited_channel_post: Option<&'a RawValue>,
+    business_message: Option<&'a RawValue>,
+    edited_business_message: Option<&'a RawValue>,
+    guest_message: Option<&'a RawValue>,
+    deleted_business_messages: Option<&'a RawValue>,
+}
+
+/// What the key of a message needs. Everything visible stays raw: nothing strange in it can spoil the key.
+#[derive(Deserialize)]
+struct Glance<'a> {
+    message_id: i64,
+    chat: ChatId,
+    edit_date: Option<i64>,
+    business_connection_id: Option<String>,
+    #[serde(borrow)]
+    text: Option<&'a RawValue>,
+    entities: Option<&'a RawValue>,
+    caption: Option<&'a RawValue>,
+    caption_entities: Option<&'a RawValue>,
+    contact: Option<&'a RawValue>,
+    rich_message: Option<&'a RawValue>,
+    photo: Option<&'a RawValue>,
+    live_photo: Option<&'a RawValue>,
+    animation: Option<&'a RawValue>,
+    video: Option<&'a RawValue>,
+    video_note: Option<&'a RawValue>,
+    voice: Option<&'a RawValue>,
+    audio: Option<&'a RawValue>,
+    document: Option<&'a RawValue>,
+    sticker: Option<&'a RawValue>,
+    paid_media: Option<&'a RawValue>,
+    location: Option<&'a RawValue>,
+    venue: Option<&'a RawValue>,
+    poll: Option<&'a RawValue>,
+    checklist: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct ChatId {
+    id: i64,
+}
+
+#[derive(Deserialize)]
+struct UniqueId {
+    file_unique_id: String,
+}
+
+/// Makes an item of one update. Never fails: what can't be understood becomes an item with a problem.
+pub(super) fn split(body: Bytes) -> Split {
+    let envelope: Envelope<'_> = match serde_json::from_slice(&body) {
+        Ok(envelope) => envelope,
+        Err(error) => {
+            let reason = if serde_json::from_slice::<IgnoredAny>(&body).is_ok() {
+                "bad_update"
+            } else {
+                "not_json"
+            };
+            let problem = NormalizeError::new(reason, format!("not an update: {}", place_of(&error)));
+            return Split {
+                update_id: None,
+                item: Item::malformed(FORMAT, body, problem),
+            };
+        }
+    };
+    let update_id = envelope.update_id;
+    let (payload, guest) = match &envelope {
+        Envelope { message: Some(raw), .. }
+        | Envelope { edited_message: Some(raw), .. }
+        | Envelope { channel_post: Some(raw), .. }
+        | Envelope { edited_channel_post: Some(raw), .. }
+        | Envelope { business_message: Some(raw), .. }
+        | Envelope { edited_business_message: Some(raw), .. } => (Some(*raw), false),
+        Envelope { guest_message: Some(raw), .. } => (Some(*raw), true),
+        _ => (None, false),
+    };
+    let conversation = envelope.deleted_business_messages.and_then(deleted_conversation);
+    let (key, problem) = match payload.map(|raw| serde_json::from_str::<Glance<'_>>(raw.get())) {
+        Some(Ok(glance)) => (message_key(update_id, &glance, guest), None),
+        Some(Err(error)) => {
+            let why = format!("the message of update {update_id} has no usable ids: {}", place_of(&error));
+            (None, Some(NormalizeError::new("bad_update", why)))
+        }
+        None => (None, None),
+    };
+    let item = match key {
+        Some(key) => Item {
+            external_id: key.external_id,
+            revision: Some(key.revision),
+            fingerprint: Some(key.fingerprint),
+            conversation: Some(key.conversation),
+            format: FORMAT,
+            body,
+            problem: None,
+        },
+        None => Item {
+            external_id: format!("update:{update_id}:{}", short_hash(&body)),
+            revision: Some("0".into()),
+            fingerprint: None,
+            conversation,
+            format: FORMAT,
+            body,
+            problem,
+        },
+    };
+    Split {
+        update_id: Some(update_id),
+        item,
+    }
+}
+
+/// First 8 hex digits of the hash of the bytes.
+fn short_hash(body: &[u8]) -> String {
+    blake3::hash(body).to_hex()[..8].to_owned()
+}
+
+/// Where the parser stopped, without what it read there (a citizen's words may stand there).
+pub(super) fn place_of(error: &serde_json::Error) -> String {
+    let what = match error.classify() {
+        serde_json::error::Category::Syntax => "not valid JSON",
+        serde_json::error::Category::Eof => "the JSON ends too early",
+        serde_json::error::Category::Data => "a field is missing or has another type",
+        serde_json::error::Category::Io => "unreadable",
+    };
+    format!("{what}, line {} column {}", error.line(), error.column())
+}
+
+struct MessageKey {
+    external_id: String,
+    revision: String,
+    conversation: String,
+    fingerprint: [u8; 16],
+}
+
+/// `None` for message id 0 ("not usable yet"): it names nothing, so the update names itself.
+fn message_key(update_id: i64, glance: &Glance<'_>, guest: bool) -> Option<MessageKey> {
+    if glance.message_id == 0 {
+        return None;
+    }
+    let conversation = conversation(glance.chat.id, glance.business_connection_id.as_deref(), guest);
+    Some(MessageKey {
+        external_id: format!("{conversation}:{}", glance.message_id),
+        revision: match glance.edit_date {
+            Some(edited) => format!("{edited}.{update_id}"),
+            None => "0".into(),
+        },
+        conversation,
+        fingerprint: visible(glance),
+    })
+}
+
+/// Name of a conversation: the chat, prefixed where chat ids live in a world of their own.
+pub(super) fn conversation(chat: i64, business_connection: Option<&str>, guest: bool) -> String {
+    match business_connection {
+        Some(connection) if !connection.is_empty() => format!("{connection}:{chat}"),
+        _ if guest => format!("guest:{chat}"),
+        _ => chat.to_string(),
+    }
+}
+
+fn deleted_conversation(raw: &RawValue) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Deleted {
+        business_connection_id: String,
+        chat: ChatId,
+    }
+    let deleted: Deleted = serde_json::from_str(raw.get()).ok()?;
+    Some(conversation(deleted.chat.id, Some(&deleted.business_connection_id), false))
+}
+
+fn visible(glance: &Glance<'_>) -> [u8; 16] {
+    let mut parts: Vec<(&str, Vec<u8>)> = Vec::new();
+    let words = [
+        ("text", glance.text),
+        ("entities", glance.entities),
+        ("caption", glance.caption),
+        ("caption_entities", glance.caption_entities),
+        ("contact", glance.contact),
+    ];
+    let files = [
+        ("photo", glance.photo),
+        ("live_photo", glance.live_photo),
+        ("animation", glance.animation),
+        ("video", glance.video),
+        ("video_note", glance.video_note),
+        ("voice", glance.voice),
+        ("audio", glance.audio),
+        ("document", glance.document),
+        ("sticker", glance.sticker),
+    ];
+    for (name, raw) in words {
+        if let Some(raw) = raw {
+            parts.push((name, raw.get().as_bytes().to_vec()));
+        }
+    }
+    for (name, raw) in files {
+        if let Some(raw) = raw {
+            parts.push((name, file_ids(raw)));
+        }
+    }
+    let others: [(&str, Option<&RawValue>, fn(&RawValue) -> Option<String>); 6] = [
+        ("rich_message", glance.rich_message, visible_rich),
+        ("paid_media", glance.paid_media, visible_paid),
+        ("location", glance.location, visible_location),
+        ("venue", glance.venue, |_| None),
+        ("poll", glance.poll, visible_poll),
+        ("checklist", glance.checklist, visible_checklist),
+    ];
+    for (name, raw, see) in others {
+        if let Some(raw) = raw {
+            let seen = see(raw).unwrap_or_else(|| raw.get().to_owned());
+            parts.push((name, seen.into_bytes()));
+        }
+    }
+    fingerprint(parts.iter().flat_map(|(name, part)| [name.as_bytes(), part.as_slice()]))
+}
+
+/// The unique id of a file or of the largest size; the raw bytes when there is none.
+fn file_ids(raw: &RawValue) -> Vec<u8> {
+    if let Ok(file) = serde_json::from_str::<UniqueId>(raw.get()) {
+        return file.file_unique_id.into_bytes();
+    }
+    match serde_json::from_str::<Vec<UniqueId>>(raw.get()) {
+        Ok(sizes) => sizes.into_iter().last().map(|size| size.file_unique_id.into_bytes()),
+        Err(_) => None,
+    }
+    .unwrap_or_else(|| raw.get().as_bytes().to_vec())
+}
+
+fn visible_location(raw: &RawValue) -> Option<String> {
+    let location: Location = serde_json::from_str(raw.get()).ok()?;
+    Some(match location.live_period {
+        Some(_) => "live".into(),
+        None => format!("{} {}", location.latitude, location.longitude),
+    })
+}
+
+fn visible_poll(raw: &RawValue) -> Option<String> {
+    let poll: Poll = serde_json::from_str(raw.get()).ok()?;
+    let options: Vec<&str> = poll.options.iter().map(|option| option.text.as_str()).collect();
+    Some(format!("{}\u{1f}{}", poll.question, options.join("\u{1f}")))
+}
+
+fn visible_checklist(raw: &RawValue) -> Option<String> {
+    let list: super::api::Checklist = serde_json::from_str(raw.get()).ok()?;
+    let tasks: Vec<&str> = list.tasks.iter().map(|task| task.text.as_str()).collect();
+    Some(format!("{}\u{1f}{}", list.title, tasks.join("\u{1f}")))
+}
+
+fn visible_rich(raw: &RawValue) -> Option<String> {
+    let rich: RichMessage = serde_json::from_str(raw.get()).ok()?;
+    let words = text::flatten_blocks(&rich.blocks);
+    let mut seen = words.text;
+    for part in words.links.iter().chain(&attachments::unique_ids(&rich.blocks)) {
+        seen.push('\u{1f}');
+        seen.push_str(part);
+    }
+    Some(seen)
+}
+
+fn visible_paid(raw: &RawValue) -> Option<String> {
+    let value: serde_json::Value = serde_json::from_str(raw.get()).ok()?;
+    let ids = attachments::unique_ids(std::slice::from_ref(&value));
+    (!ids.is_empty()).then(|| ids.join("\u{1f}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn item(update: &serde_json::Value) -> Item {
+        split(Bytes::from(update.to_string())).item
+    }
+
+    fn message(update_id: i64, text: &str, edit_date: Option<i64>) -> serde_json::Value {
+        let kind = if edit_date.is_some() { "edited_message" } else { "message" };
+        let mut update = json!({"update_id": update_id});
+        update[kind] =
+            json!({"message_id": 7, "date": 1, "chat": {"id": -100123, "type": "supergroup"}, "text": text});
+        if let Some(at) = edit_date {
+            update[kind]["edit_date"] = at.into();
+        }
+        update
+    }
+
+    #[test]
+    fn an_edit_is_a_revision_of_the_same_object() {
+        let new = item(&message(10, "яма", None));
+        let edited = item(&message(11, "ямы", Some(5)));
+        assert_eq!(new.external_id, "-100123:7");
+        assert_eq!(edited.external_id, new.external_id);
+        assert_eq!(new.revision.as_deref(), Some("0"));
+        assert_eq!(edited.revision.as_deref(), Some("5.11"));
+        assert_ne!(edited.fingerprint, new.fingerprint);
+    }
+
+    #[test]
+    fn an_edit_that_shows_nothing_new_has_the_same_fingerprint() {
+        let new = item(&message(10, "яма", None));
+        let mut touched = message(11, "яма", Some(5));
+        touched["edited_message"]["link_preview_options"] = json!({"is_disabled": true});
+        assert_eq!(item(&touched).fingerprint, new.fingerprint);
+    }
+
+    #[test]
+    fn a_live_location_does_not_drift_but_its_last_point_counts() {
+        let at = |id: i64, lat: f64, live: bool| {
+            let mut location = json!({"latitude": lat, "longitude": 56.0});
+            if live {
+                location["live_period"] = 900.into();
+            }
+            item(&json!({"update_id": id, "edited_message":
+                {"message_id": 1, "edit_date": id, "date": 1, "chat": {"id": 5}, "location": location}}))
+            .fingerprint
+        };
+        assert_eq!(at(1, 58.0, true), at(2, 58.1, true));
+        assert_ne!(at(2, 58.1, true), at(3, 58.1, false));
+    }
+
+    #[test]
+    fn votes_and_new_file_ids_show_nothing_new() {
+        let poll = |votes: i64| {
+            item(&json!({"update_id": 1, "message": {"message_id": 1, "chat": {"id": 5}, "poll":
+                {"id": "p", "question": "Где лавка?", "options": [{"text": "тут", "voter_count": votes}]}}}))
+            .fingerprint
+        };
+        assert_eq!(poll(0), poll(9));
+        let photo = |file_id: &str| {
+            item(&json!({"update_id": 1, "message": {"message_id": 1, "chat": {"id": 5}, "photo":
+                [{"file_id": file_id, "file_unique_id": "u"}]}}))
+            .fingerprint
+        };
+        assert_eq!(photo("a"), photo("b"));
+    }
+
+    #[test]
+    fn the_same_update_id_with_another_body_is_another_item() {
+        let one = item(&json!({"update_id": 1, "my_chat_member": {"date": 1}}));
+        let other = item(&json!({"update_id": 1, "my_chat_member": {"date": 2}}));
+        assert_ne!(one.external_id, other.external_id);
+        assert!(one.external_id.starts_with("update:1:"));
+    }
+
+    #[test]
+    fn message_id_zero_names_nothing() {
+        let zero = item(&json!({"update_id": 3, "message": {"message_id": 0, "chat": {"id": 5}, "text": "x"}}));
+        assert!(zero.external_id.starts_with("update:3:"), "{}", zero.external_id);
+        assert_eq!(zero.problem, None);
+    }
+
+    #[test]
+    fn strange_updates_are_kept_with_a_reason() {
+        for (body, reason, has_id) in [
+            (&b"<html>"[..], "not_json", false),
+            (b"[]", "bad_update", false),
+            (b"{\"message\":{}}", "bad_update", false),
+            (b"{\"update_id\":\"7\"}", "bad_update", false),
+            (b"{\"update_id\":7,\"message\":{\"chat\":1}}", "bad_update", true),
+        ] {
+            let split = split(Bytes::from_static(body));
+            assert_eq!(split.item.problem.as_ref().map(|problem| problem.reason), Some(reason));
+            assert_eq!(split.update_id.is_some(), has_id);
+            assert_eq!(split.item.body, body);
+        }
+    }
+
+    #[test]
+    fn business_and_guest_chats_have_a_world_of_their_own() {
+        let business = item(&json!({"update_id": 1, "business_message":
+            {"message_id": 4, "business_connection_id": "bc1", "chat": {"id": 5}}}));
+        assert_eq!(business.external_id, "bc1:5:4");
+        assert_eq!(business.conversation.as_deref(), Some("bc1:5"));
+        let guest = item(&json!({"update_id": 1, "guest_message": {"message_id": 4, "chat": {"id": 5}}}));
+        assert_eq!(guest.external_id, "guest:5:4");
+    }
+}

@@ -1,0 +1,283 @@
+//! Words: entities in UTF-16 code units, mentions, hidden links, rich messages flattened to plain text.
+//!
+//! Wrong offsets never panic: an entity that does not fit the text is skipped.
+
+use priem_sdk::message::Mention;
+use serde_json::Value;
+
+use super::api::{Entity, Message};
+
+/// Nesting of rich text deeper than this is cut off; the parser refuses more than 128 levels anyway.
+const MAX_DEPTH: usize = 100;
+
+/// What the words of a message amount to.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Words {
+    /// Plain text.
+    pub text: String,
+    /// People and pages named in it.
+    pub mentions: Vec<Mention>,
+    /// Addresses hidden behind words (`text_link`), in order, each once.
+    pub links: Vec<String>,
+}
+
+/// Collects the words of a message: text, else caption, else rich blocks, else checklist, else poll.
+pub(super) fn words_of(message: &Message) -> Words {
+    if let Some(text) = &message.text {
+        return marked(text.clone(), &message.entities);
+    }
+    if let Some(caption) = &message.caption {
+        return marked(caption.clone(), &message.caption_entities);
+    }
+    if let Some(rich) = &message.rich_message {
+        return flatten_blocks(&rich.blocks);
+    }
+    let lines: Vec<&str> = if let Some(checklist) = &message.checklist {
+        list(&checklist.title, &checklist.tasks)
+    } else if let Some(poll) = &message.poll {
+        list(&poll.question, &poll.options)
+    } else {
+        Vec::new()
+    };
+    Words {
+        text: lines.join("\n"),
+        ..Words::default()
+    }
+}
+
+fn list<'a>(title: &'a str, entries: &'a [super::api::Words]) -> Vec<&'a str> {
+    let mut lines = vec![title];
+    lines.extend(entries.iter().map(|entry| entry.text.as_str()));
+    lines.retain(|line| !line.is_empty());
+    lines
+}
+
+fn marked(text: String, entities: &[Entity]) -> Words {
+    let mut words = Words::default();
+    for entity in entities {
+        match entity.kind.as_str() {
+            "mention" => {
+                if let Some(shown) = utf16_slice(&text, entity.offset, entity.length) {
+                    words.mention(shown.trim_start_matches('@'), shown);
+                }
+            }
+            "text_mention" => {
+                if let (Some(user), Some(shown)) = (&entity.user, utf16_slice(&text, entity.offset, entity.length)) {
+                    words.mention(&user.id.to_string(), shown);
+                }
+            }
+            "text_link" => {
+                if let Some(url) = &entity.url {
+                    words.link(url);
+                }
+            }
+            _ => {}
+        }
+    }
+    words.text = text;
+    words
+}
+
+impl Words {
+    fn mention(&mut self, external_id: &str, text: &str) {
+        if external_id.is_empty() {
+            return;
+        }
+        let mention = Mention {
+            external_id: external_id.to_owned(),
+            text: text.to_owned(),
+        };
+        if !self.mentions.contains(&mention) {
+            self.mentions.push(mention);
+        }
+    }
+
+    fn link(&mut self, url: &str) {
+        if !url.is_empty() && !self.links.iter().any(|known| known == url) {
+            self.links.push(url.to_owned());
+        }
+    }
+}
+
+/// The part of `text` from `offset`, `length` long, both in UTF-16 code units. `None` when it does not fit or would
+/// cut a character in two.
+pub(super) fn utf16_slice(text: &str, offset: i64, length: i64) -> Option<&str> {
+    let start = usize::try_from(offset).ok()?;
+    let end = start.checked_add(usize::try_from(length).ok()?)?;
+    let from = byte_at(text, start)?;
+    let to = byte_at(text, end)?;
+    text.get(from..to)
+}
+
+fn byte_at(text: &str, units: usize) -> Option<usize> {
+    let mut seen = 0;
+    for (byte, character) in text.char_indices() {
+        if seen >= units {
+            return (seen == units).then_some(byte);
+        }
+        seen += character.len_utf16();
+    }
+    (seen == units).then_some(text.len())
+}
+
+/// Flattens rich blocks: each block is a line, nested blocks follow each other, cells are joined by a bar.
+pub(super) fn flatten_blocks(blocks: &[Value]) -> Words {
+    let mut words = Words::default();
+    let mut lines = Vec::new();
+    for block in blocks {
+        flatten_block(block, &mut words, &mut lines, 0);
+    }
+    words.text = lines.join("\n");
+    words
+}
+
+fn flatten_block(block: &Value, words: &mut Words, lines: &mut Vec<String>, depth: usize) {
+    if depth > MAX_DEPTH {
+        return;
+    }
+    for key in ["summary", "text", "expression"] {
+        if let Some(rich) = block.get(key) {
+            push_line(rich, words, lines, depth);
+        }
+    }
+    for item in array(block, "items") {
+        let label = item.get("label").and_then(Value::as_str).unwrap_or_default();
+        let first = lines.len();
+        for nested in array(item, "blocks") {
+            flatten_block(nested, words, lines, depth + 1);
+        }
+        match lines.get_mut(first) {
+            Some(line) if !label.is_empty() => *line = format!("{label} {line}"),
+            _ => {}
+        }
+    }
+    for row in array(block, "cells") {
+        let cells: Vec<String> = row
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|cell| cell.get("text").map(|text| rich_line(text, words, depth)).unwrap_or_default())
+            .collect();
+        let line = cells.join(" | ");
+        if cells.iter().any(|cell| !cell.is_empty()) {
+            lines.push(line);
+        }
+    }
+    for nested in array(block, "blocks") {
+        flatten_block(nested, words, lines, depth + 1);
+    }
+    match block.get("caption") {
+        Some(Value::Object(caption)) if !caption.contains_key("type") => {
+            for key in ["text", "credit"] {
+                if let Some(rich) = caption.get(key) {
+                    push_line(rich, words, lines, depth);
+                }
+            }
+        }
+        Some(rich) => push_line(rich, words, lines, depth),
+        None => {}
+    }
+    if let Some(credit) = block.get("credit") {
+        push_line(credit, words, lines, depth);
+    }
+}
+
+fn array<'a>(value: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
+    value.get(key).and_then(Value::as_array).into_iter().flatten()
+}
+
+fn push_line(rich: &Value, words: &mut Words, lines: &mut Vec<String>, depth: usize) {
+    let line = rich_line(rich, words, depth);
+    if !line.is_empty() {
+        lines.push(line);
+    }
+}
+
+fn rich_line(rich: &Value, words: &mut Words, depth: usize) -> String {
+    let mut line = String::new();
+    flatten_rich(rich, words, &mut line, depth);
+    line
+}
+
+/// Rich text is a string, a list of rich texts, or an object with a nested one.
+fn flatten_rich(rich: &Value, words: &mut Words, line: &mut String, depth: usize) {
+    if depth > MAX_DEPTH {
+        return;
+    }
+    match rich {
+        Value::String(text) => line.push_str(text),
+        Value::Array(parts) => parts
+            .iter()
+            .for_each(|part| flatten_rich(part, words, line, depth + 1)),
+        Value::Object(fields) => {
+            let start = line.len();
+            for key in ["text", "alternative_text", "expression"] {
+                if let Some(nested) = fields.get(key) {
+                    flatten_rich(nested, words, line, depth + 1);
+                }
+            }
+            let shown = line[start..].to_owned();
+            if let Some(id) = fields.get("user").and_then(|user| user.get("id")).and_then(Value::as_i64) {
+                words.mention(&id.to_string(), &shown);
+            } else if let Some(username) = fields.get("username").and_then(Value::as_str) {
+                words.mention(username.trim_start_matches('@'), &shown);
+            }
+            if let Some(url) = fields.get("url").and_then(Value::as_str).filter(|url| *url != shown) {
+                words.link(url);
+            }
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn emoji_take_two_units() {
+        let text = "👍🏽 спасибо @gorod_nagornyy!";
+        let units: Vec<u16> = text.encode_utf16().collect();
+        let at = text.split('@').next().expect("before").encode_utf16().count();
+        let length = "@gorod_nagornyy".len();
+        assert_eq!(
+            String::from_utf16(&units[at..at + length]).expect("valid"),
+            "@gorod_nagornyy"
+        );
+        assert_eq!(utf16_slice(text, at as i64, length as i64), Some("@gorod_nagornyy"));
+    }
+
+    #[test]
+    fn offsets_that_do_not_fit_are_skipped() {
+        assert_eq!(utf16_slice("👍", 1, 1), None, "cuts a surrogate pair");
+        assert_eq!(utf16_slice("да", 0, 3), None);
+        assert_eq!(utf16_slice("да", -1, 1), None);
+        assert_eq!(utf16_slice("да", i64::MAX, i64::MAX), None);
+        assert_eq!(utf16_slice("да", 2, 0), Some(""));
+    }
+
+    #[test]
+    fn rich_text_is_flattened_whatever_its_shape() {
+        let words = flatten_blocks(&[
+            json!({"type": "heading", "text": "Двор", "size": 1}),
+            json!({"type": "paragraph", "text": ["Фонарь ", {"type": "bold", "text": ["не ", {"type": "italic", "text": "горит"}]}]}),
+            json!({"type": "list", "items": [
+                {"label": "1.", "blocks": [{"type": "paragraph", "text": "улица Тополиная"}]},
+                {"label": "2.", "blocks": [{"type": "paragraph", "text": {"type": "url", "text": "карта", "url": "https://example.ru/k"}}]}
+            ]}),
+            json!({"type": "table", "cells": [[{"text": "дом"}, {"text": "5"}], [{}, {}]]}),
+            json!({"type": "photo", "photo": [], "caption": {"text": "вид", "credit": "сосед"}}),
+            json!({"type": "paragraph", "text": {"type": "text_mention", "text": "Пётр", "user": {"id": 77}}}),
+            json!({"type": "quite_new", "text": 5}),
+            json!(17),
+        ]);
+        assert_eq!(
+            words.text,
+            "Двор\nФонарь не горит\n1. улица Тополиная\n2. карта\nдом | 5\nвид\nсосед\nПётр"
+        );
+        assert_eq!(words.links, ["https://example.ru/k"]);
+        assert_eq!(words.mentions[0].external_id, "77");
+    }
+}

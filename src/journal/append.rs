@@ -1,0 +1,144 @@
+//! Storing items: raw bytes, identity and cursor, inside the writer's transaction.
+
+use std::{borrow::Cow, collections::HashMap, sync::Arc};
+
+use jiff::Timestamp;
+use priem_sdk::{Cursor, Item, RawItem, contract::ConnectorId};
+use rusqlite::{Connection, params};
+
+use super::{
+    Appended, Record,
+    dedupe::{self, HashKey, Verdict},
+};
+
+/// What the writer knows between commits.
+pub(super) struct AppendState {
+    hash_key: HashKey,
+    connectors: HashMap<ConnectorId, i64>,
+}
+
+impl AppendState {
+    /// Reads what is needed from the journal.
+    pub(super) fn load(connection: &Connection) -> rusqlite::Result<Self> {
+        Ok(Self {
+            hash_key: dedupe::hash_key(connection)?,
+            connectors: HashMap::new(),
+        })
+    }
+
+    /// Forgets what a rolled-back transaction may have made up.
+    pub(super) fn after_rollback(&mut self) {
+        self.connectors.clear();
+    }
+
+    fn connector_number(&mut self, connection: &Connection, connector: &ConnectorId) -> rusqlite::Result<i64> {
+        if let Some(number) = self.connectors.get(connector) {
+            return Ok(*number);
+        }
+        connection.execute(
+            "INSERT INTO connector (name) VALUES (?1) ON CONFLICT DO NOTHING",
+            [connector.as_str()],
+        )?;
+        let number = connection.query_row(
+            "SELECT id FROM connector WHERE name = ?1",
+            [connector.as_str()],
+            |row| row.get(0),
+        )?;
+        self.connectors.insert(connector.clone(), number);
+        Ok(number)
+    }
+
+    /// Stores the items that are new and the cursor. New items that wait for publication are pushed to `fresh`.
+    pub(super) fn append(
+        &mut self,
+        connection: &Connection,
+        connector: &ConnectorId,
+        stream: &'static str,
+        items: Vec<Item>,
+        cursor: Option<&Cursor>,
+        fresh: &mut Vec<Arc<Record>>,
+    ) -> rusqlite::Result<Appended> {
+        let number = self.connector_number(connection, connector)?;
+        let received_at = Timestamp::now();
+        let now = received_at.as_microsecond();
+        let mut appended = Appended::default();
+        for item in items {
+            let (revision, ordinal) = match dedupe::admit(connection, &self.hash_key, connector.as_str(), &item, now)? {
+                Verdict::New { revision, ordinal } => (revision, ordinal),
+                Verdict::Seen => {
+                    appended.seen += 1;
+                    continue;
+                }
+                Verdict::Unchanged => {
+                    appended.unchanged += 1;
+                    continue;
+                }
+            };
+            connection
+                .prepare_cached(
+                    "INSERT INTO raw (connector, stream, external_id, revision, ordinal, conversation, format, \
+                     received_at, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                )?
+                .execute(params![
+                    number,
+                    stream,
+                    item.external_id,
+                    revision,
+                    ordinal,
+                    item.conversation,
+                    item.format,
+                    now,
+                    &item.body[..]
+                ])?;
+            let seq = connection.last_insert_rowid();
+            if let Some(problem) = item.problem {
+                hold(connection, seq, "quarantined", problem.reason, &problem.why, now)?;
+                appended.quarantined.push(problem.reason);
+                continue;
+            }
+            connection
+                .prepare_cached("INSERT INTO pending (seq) VALUES (?1)")?
+                .execute([seq])?;
+            appended.new += 1;
+            fresh.push(Arc::new(Record {
+                position: connection.last_insert_rowid(),
+                seq,
+                stream: Cow::Borrowed(stream),
+                conversation: item.conversation,
+                raw: RawItem {
+                    connector: connector.clone(),
+                    external_id: item.external_id,
+                    revision,
+                    ordinal,
+                    format: item.format.to_owned(),
+                    body: item.body,
+                    received_at,
+                },
+            }));
+        }
+        if let Some(cursor) = cursor {
+            connection
+                .prepare_cached(
+                    "INSERT INTO cursor VALUES (?1, ?2, ?3, ?4) \
+                     ON CONFLICT DO UPDATE SET value = excluded.value, at = excluded.at",
+                )?
+                .execute(params![number, stream, cursor.0, now])?;
+        }
+        Ok(appended)
+    }
+}
+
+/// Puts an item on hold for a person.
+pub(super) fn hold(
+    connection: &Connection,
+    seq: i64,
+    kind: &str,
+    reason: &str,
+    why: &str,
+    now: i64,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("INSERT OR REPLACE INTO held VALUES (?1, ?2, ?3, ?4, ?5)")?
+        .execute(params![seq, kind, reason, why, now])?;
+    Ok(())
+}

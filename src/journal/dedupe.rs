@@ -1,0 +1,275 @@
+//! Which versions of an object were stored before.
+//!
+//! The identity of an item is (connector, external id, revision). One row of `seen` per (connector, external id) keeps
+//! short hashes of its revisions and the fingerprint of the newest version:
+//!
+//! - a revision stored before → [`Verdict::Seen`];
+//! - another revision with the fingerprint of the newest version → [`Verdict::Unchanged`] (an edit without a visible
+//!   change, the same row in the next export);
+//! - everything else is new. A → B → A gives three versions: only the newest one is compared.
+//!
+//! Rows hold keyed hashes only, so they may outlive the raw data.
+
+use bytes::Bytes;
+use priem_sdk::Item;
+use rusqlite::{Connection, OptionalExtension, params};
+
+/// How many revisions of one object are remembered. A source that repeats an older one (nobody does: platforms retry
+/// for a day) gets it published again under the same id.
+const REVISIONS_KEPT: usize = 256;
+
+/// What `seen` says of an item.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// A version not stored before, with its name and how many came before it.
+    New { revision: String, ordinal: u32 },
+    /// This version is stored.
+    Seen,
+    /// Nothing a reader would see differs from the newest version.
+    Unchanged,
+}
+
+/// Key of the hashes, made once per journal.
+pub(super) type HashKey = [u8; 32];
+
+/// Reads the key of this journal.
+pub(super) fn hash_key(connection: &Connection) -> rusqlite::Result<HashKey> {
+    connection.query_row("SELECT value FROM meta WHERE key = 'hash_key'", [], |row| row.get(0))
+}
+
+/// Judges an item and, when it is new, remembers it.
+pub(super) fn admit(
+    connection: &Connection,
+    hash_key: &HashKey,
+    connector: &str,
+    item: &Item,
+    now: i64,
+) -> rusqlite::Result<Verdict> {
+    let key = hash(hash_key, &[connector.as_bytes(), item.external_id.as_bytes()]);
+    let row: Option<(Option<Vec<u8>>, Vec<u8>, u32)> = connection
+        .prepare_cached("SELECT fingerprint, revisions, versions FROM seen WHERE key = ?1")?
+        .query_row([&key[..]], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+        .optional()?;
+    let Some((newest, mut revisions, versions)) = row else {
+        let revision = revision_name(item, 0, |_| false);
+        connection
+            .prepare_cached("INSERT INTO seen VALUES (?1, ?2, ?3, 1, ?4)")?
+            .execute(params![
+                &key[..],
+                item.fingerprint.as_ref().map(|print| &print[..]),
+                &short_hash(hash_key, &revision)[..],
+                now
+            ])?;
+        return Ok(Verdict::New { revision, ordinal: 0 });
+    };
+    let known = |name: &str| revisions.chunks_exact(8).any(|hash| hash == short_hash(hash_key, name));
+    if item.revision.as_deref().is_some_and(known) || (item.revision.is_none() && item.fingerprint.is_none()) {
+        return Ok(Verdict::Seen);
+    }
+    let unchanged = item
+        .fingerprint
+        .is_some_and(|print| newest.as_deref() == Some(&print[..]));
+    if unchanged && item.revision.is_none() {
+        return Ok(Verdict::Unchanged);
+    }
+    let revision = revision_name(item, versions, known);
+    revisions.extend_from_slice(&short_hash(hash_key, &revision));
+    let surplus = revisions.len().saturating_sub(REVISIONS_KEPT * 8);
+    let versions_now = versions + u32::from(!unchanged);
+    connection
+        .prepare_cached(
+            "UPDATE seen SET fingerprint = coalesce(?2, fingerprint), revisions = ?3, versions = ?4, at = ?5 WHERE key = ?1",
+        )?
+        .execute(params![
+            &key[..],
+            item.fingerprint.as_ref().map(|print| &print[..]),
+            &revisions[surplus..],
+            versions_now,
+            now
+        ])?;
+    Ok(if unchanged {
+        Verdict::Unchanged
+    } else {
+        Verdict::New {
+            revision,
+            ordinal: versions,
+        }
+    })
+}
+
+/// Name of a version: the source's own, or one from the content, numbered when that content was there before.
+fn revision_name(item: &Item, versions: u32, known: impl Fn(&str) -> bool) -> String {
+    if let Some(name) = &item.revision {
+        return name.clone();
+    }
+    let Some(print) = item.fingerprint else {
+        return "0".into();
+    };
+    let name = format!(
+        "c{:016x}",
+        u64::from_be_bytes(print[..8].try_into().expect("a fingerprint has 16 bytes"))
+    );
+    if known(&name) {
+        format!("{name}.{versions}")
+    } else {
+        name
+    }
+}
+
+fn hash(key: &HashKey, parts: &[&[u8]]) -> [u8; 16] {
+    let mut hasher = blake3::Hasher::new_keyed(key);
+    for part in parts {
+        hasher.update(&(part.len() as u64).to_le_bytes());
+        hasher.update(part);
+    }
+    hasher.finalize().as_bytes()[..16]
+        .try_into()
+        .expect("a hash has 32 bytes")
+}
+
+fn short_hash(key: &HashKey, name: &str) -> [u8; 8] {
+    hash(key, &[name.as_bytes()])[..8]
+        .try_into()
+        .expect("a hash has 16 bytes")
+}
+
+/// Removes rows not touched since `before` from a slice of the table; gives the key to go on from, or `None` at its
+/// end. Sliced so that no commit is long.
+pub(super) fn forget(connection: &Connection, from: &Bytes, before: i64) -> rusqlite::Result<Option<Bytes>> {
+    const SLICE: u32 = 5_000;
+    let last: Option<Vec<u8>> = connection
+        .prepare_cached("SELECT max(key), count(*) FROM (SELECT key FROM seen WHERE key > ?1 ORDER BY key LIMIT ?2)")?
+        .query_row(params![&from[..], SLICE], |row| row.get(0))?;
+    let Some(last) = last else { return Ok(None) };
+    connection
+        .prepare_cached("DELETE FROM seen WHERE key > ?1 AND key <= ?2 AND at < ?3")?
+        .execute(params![&from[..], &last, before])?;
+    Ok(Some(Bytes::from(last)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn journal() -> (Connection, HashKey) {
+        let mut connection = Connection::open_in_memory().unwrap();
+        super::super::schema::prepare(&mut connection).unwrap();
+        let key = hash_key(&connection).unwrap();
+        (connection, key)
+    }
+
+    fn item(revision: Option<&str>, fingerprint: u8) -> Item {
+        Item {
+            external_id: "1:2".into(),
+            revision: revision.map(Into::into),
+            fingerprint: Some([fingerprint; 16]),
+            conversation: None,
+            format: "test",
+            body: Bytes::new(),
+            problem: None,
+        }
+    }
+
+    #[test]
+    fn a_revision_is_stored_once() {
+        let (connection, key) = journal();
+        let admit = |revision, print| admit(&connection, &key, "a", &item(revision, print), 0).unwrap();
+        assert_eq!(
+            admit(Some("0"), 1),
+            Verdict::New {
+                revision: "0".into(),
+                ordinal: 0
+            }
+        );
+        assert_eq!(admit(Some("0"), 1), Verdict::Seen);
+        assert_eq!(
+            admit(Some("e1"), 1),
+            Verdict::Unchanged,
+            "an edit without a visible change"
+        );
+        assert_eq!(admit(Some("e1"), 1), Verdict::Seen);
+        assert_eq!(
+            admit(Some("e2"), 2),
+            Verdict::New {
+                revision: "e2".into(),
+                ordinal: 1
+            }
+        );
+        assert_eq!(
+            admit(Some("0"), 1),
+            Verdict::Seen,
+            "a late repetition of the first version"
+        );
+        assert_eq!(
+            admit(Some("e3"), 1),
+            Verdict::New {
+                revision: "e3".into(),
+                ordinal: 2
+            },
+            "back to the first words"
+        );
+    }
+
+    #[test]
+    fn content_alone_tells_versions_apart() {
+        let (connection, key) = journal();
+        let admit = |print| admit(&connection, &key, "a", &item(None, print), 0).unwrap();
+        let name = |print: u8| format!("c{}", format!("{print:02x}").repeat(8));
+        assert_eq!(
+            admit(1),
+            Verdict::New {
+                revision: name(1),
+                ordinal: 0
+            }
+        );
+        assert_eq!(admit(1), Verdict::Unchanged);
+        assert_eq!(
+            admit(2),
+            Verdict::New {
+                revision: name(2),
+                ordinal: 1
+            }
+        );
+        assert_eq!(
+            admit(1),
+            Verdict::New {
+                revision: format!("{}.2", name(1)),
+                ordinal: 2
+            }
+        );
+        assert_eq!(admit(1), Verdict::Unchanged);
+    }
+
+    #[test]
+    fn connectors_do_not_share_identities() {
+        let (connection, key) = journal();
+        for connector in ["a", "b"] {
+            let verdict = admit(&connection, &key, connector, &item(Some("0"), 1), 0).unwrap();
+            assert_eq!(
+                verdict,
+                Verdict::New {
+                    revision: "0".into(),
+                    ordinal: 0
+                }
+            );
+        }
+    }
+
+    #[test]
+    fn old_rows_are_forgotten_in_slices() {
+        let (connection, key) = journal();
+        for number in 0..20 {
+            let mut item = item(Some("0"), 1);
+            item.external_id = number.to_string();
+            admit(&connection, &key, "a", &item, number).unwrap();
+        }
+        let mut from = Bytes::new();
+        while let Some(next) = forget(&connection, &from, 10).unwrap() {
+            from = next;
+        }
+        let left: u32 = connection
+            .query_row("SELECT count(*) FROM seen", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(left, 10);
+    }
+}

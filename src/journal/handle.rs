@@ -1,0 +1,289 @@
+//! The daemon's handle on its journal.
+
+use std::{
+    fs::File,
+    path::Path,
+    sync::Arc,
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use parking_lot::Mutex;
+use priem_sdk::{Cursor, Item, contract::ConnectorId};
+use rusqlite::{Connection, OptionalExtension};
+use tokio::sync::{mpsc, oneshot};
+use tracing::warn;
+
+use super::{
+    Appended, FILE_NAME, JournalError, JournalSettings, Record, Settlement,
+    append::AppendState,
+    limits::{self, Limits},
+    read,
+    retention::Retention,
+    schema, store,
+    tail::Tail,
+    writer::{self, Append, Command, Writer},
+};
+use crate::telemetry::Metrics;
+
+/// Commands that may wait for the writer; more make the callers wait.
+const QUEUE: usize = 4_096;
+/// Pause between two foldings of the write-ahead log.
+const CHECKPOINT_EVERY: Duration = Duration::from_millis(200);
+/// How long the pipeline waits before it looks for items that another process (`quarantine retry`) made pending.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// A journal open for the daemon. Cheap to clone; the last clone closes it.
+#[derive(Clone)]
+pub struct Journal {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    commands: Option<mpsc::Sender<Command>>,
+    reader: Mutex<Connection>,
+    tail: Arc<Tail>,
+    metrics: Metrics,
+    settings: JournalSettings,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    /// Held for the life of the journal: one daemon per folder.
+    _lock: File,
+}
+
+impl Journal {
+    /// Opens or creates the journal and starts its threads.
+    ///
+    /// # Errors
+    /// When the folder or file can't be used, is in use, or is of a newer version.
+    pub fn open(settings: &JournalSettings, metrics: &Metrics) -> Result<Self, JournalError> {
+        let unavailable = |error: std::io::Error| JournalError::Unavailable {
+            why: format!("{}: {error}", settings.dir.display()),
+        };
+        std::fs::create_dir_all(&settings.dir).map_err(unavailable)?;
+        let lock = lock(&settings.dir)?;
+        let path = settings.dir.join(FILE_NAME);
+        let mut connection = Connection::open(&path)?;
+        schema::prepare(&mut connection)?;
+        // A helper thread folds the log; see `writer::checkpoint`.
+        connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+        let reader = store::open_reader(&path)?;
+        let folder = store::open_reader(&path)?;
+        let (commands, receiver) = mpsc::channel(QUEUE);
+        let tail = Arc::new(Tail::default());
+        let writer = Writer {
+            state: AppendState::load(&connection)?,
+            limits: Limits::new(settings),
+            retention: Retention::new(settings.raw_days, settings.dedupe_days),
+            tail: Arc::clone(&tail),
+            metrics: metrics.clone(),
+            owed: Vec::new(),
+            healthy: true,
+        };
+        metrics.journal_writable.set(1);
+        metrics
+            .journal_limit_bytes
+            .set(i64::try_from(settings.max_bytes).unwrap_or(i64::MAX));
+        let (closed, closing) = std::sync::mpsc::channel::<()>();
+        let writing = spawn("journal-writer", move || {
+            writer.run(&connection, receiver);
+            drop(closed);
+        })?;
+        let folding = spawn("journal-checkpoint", move || {
+            while closing.recv_timeout(CHECKPOINT_EVERY) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+                if let Err(error) = writer::checkpoint(&folder) {
+                    warn!(%error, "checkpoint of the journal failed");
+                }
+            }
+        })?;
+        let journal = Self {
+            shared: Arc::new(Shared {
+                commands: Some(commands),
+                reader: Mutex::new(reader),
+                tail,
+                metrics: metrics.clone(),
+                settings: settings.clone(),
+                threads: Mutex::new(vec![writing, folding]),
+                _lock: lock,
+            }),
+        };
+        journal.observe()?;
+        Ok(journal)
+    }
+
+    /// Stores items and, with them, the stream's new cursor. Returns after the commit.
+    ///
+    /// # Errors
+    /// Nothing of the call is stored.
+    pub async fn append(
+        &self,
+        connector: &ConnectorId,
+        stream: &'static str,
+        items: Vec<Item>,
+        cursor: Option<Cursor>,
+    ) -> Result<Appended, JournalError> {
+        let (reply, outcome) = oneshot::channel();
+        let append = Append {
+            connector: connector.clone(),
+            stream,
+            items,
+            cursor,
+            reply,
+        };
+        self.send(Command::Append(append)).await?;
+        outcome.await.map_err(|_| JournalError::Closed)?
+    }
+
+    /// Records the end of items' ways, with the next commit.
+    ///
+    /// # Errors
+    /// Only when the journal is closed.
+    pub async fn settle(&self, settlements: Vec<Settlement>) -> Result<(), JournalError> {
+        self.send(Command::Settle(settlements)).await
+    }
+
+    /// Waits until everything handed over before is on disk.
+    ///
+    /// # Errors
+    /// When the commit failed or the journal is closed.
+    pub async fn flush(&self) -> Result<(), JournalError> {
+        let (reply, done) = oneshot::channel();
+        self.send(Command::Flush(reply)).await?;
+        done.await.map_err(|_| JournalError::Unavailable {
+            why: "the last commit failed".into(),
+        })
+    }
+
+    /// Lets a slice of the housekeeping happen; call it every few seconds.
+    ///
+    /// # Errors
+    /// Only when the journal is closed.
+    pub async fn tick(&self) -> Result<(), JournalError> {
+        self.send(Command::Tick).await
+    }
+
+    /// Where a stream goes on.
+    ///
+    /// # Errors
+    /// When the journal can't be read.
+    pub async fn cursor(&self, connector: &ConnectorId, stream: &str) -> Result<Option<Cursor>, JournalError> {
+        let (connector, stream) = (connector.to_string(), stream.to_owned());
+        self.read(move |reader| {
+            reader
+                .query_row(
+                    "SELECT value FROM cursor WHERE connector = (SELECT id FROM connector WHERE name = ?1) \
+                     AND stream = ?2",
+                    [connector, stream],
+                    |row| row.get(0).map(Cursor),
+                )
+                .optional()
+        })
+        .await
+    }
+
+    /// The next pending items after a position, in order; waits until there is one. Cancel-safe.
+    ///
+    /// # Errors
+    /// When the journal can't be read.
+    pub async fn pending_after(&self, position: i64, limit: usize) -> Result<Vec<Arc<Record>>, JournalError> {
+        loop {
+            if let Some(records) = self.shared.tail.take_after(position, limit) {
+                return Ok(records);
+            }
+            let records = self
+                .read(move |reader| read::pending_after(reader, position, limit))
+                .await?;
+            if !records.is_empty() {
+                return Ok(records);
+            }
+            // Either way we look again; the pause only bounds how long a retry from outside goes unnoticed.
+            let _ = tokio::time::timeout(LOOK_EVERY, self.shared.tail.grown()).await;
+        }
+    }
+
+    /// Brings the gauges of the journal up to date.
+    ///
+    /// # Errors
+    /// When the journal can't be read.
+    pub fn observe(&self) -> Result<(), JournalError> {
+        let reader = self.shared.reader.lock();
+        let snapshot = store::snapshot(&reader)?;
+        let used = limits::used_bytes(&reader)?;
+        drop(reader);
+        let metrics = &self.shared.metrics;
+        metrics.pending.set(snapshot.pending);
+        metrics.parked.set(snapshot.parked);
+        metrics.oldest_pending_seconds.set(snapshot.oldest_pending_seconds);
+        metrics.quarantine.reset();
+        for (reason, count) in &snapshot.quarantined {
+            metrics.quarantine.with_label_values(&[reason]).set(*count);
+        }
+        metrics.journal_bytes.set(i64::try_from(used).unwrap_or(i64::MAX));
+        let free = limits::free_bytes(&self.shared.settings.dir);
+        metrics.journal_free_bytes.set(i64::try_from(free).unwrap_or(i64::MAX));
+        Ok(())
+    }
+
+    /// Whether the journal takes new items, as far as the last commit told.
+    pub fn is_writable(&self) -> bool {
+        self.shared.metrics.journal_writable.get() == 1
+    }
+
+    /// Runs a read on a thread where blocking is allowed.
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, JournalError> {
+        let shared = Arc::clone(&self.shared);
+        let result = tokio::task::spawn_blocking(move || work(&shared.reader.lock())).await;
+        match result {
+            Ok(value) => Ok(value?),
+            Err(_) => Err(JournalError::Closed),
+        }
+    }
+
+    async fn send(&self, command: Command) -> Result<(), JournalError> {
+        let Some(commands) = &self.shared.commands else {
+            return Err(JournalError::Closed);
+        };
+        commands.send(command).await.map_err(|_| JournalError::Closed)
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        let started = Instant::now();
+        self.commands = None;
+        for thread in self.threads.get_mut().drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the journal panicked");
+            }
+        }
+        tracing::debug!(milliseconds = started.elapsed().as_millis(), "journal closed");
+    }
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, JournalError> {
+    std::thread::Builder::new()
+        .name(name.into())
+        .spawn(work)
+        .map_err(|error| JournalError::Unavailable {
+            why: format!("can't start a thread: {error}"),
+        })
+}
+
+fn lock(folder: &Path) -> Result<File, JournalError> {
+    let path = folder.join("lock");
+    let file = File::options().create(true).truncate(false).write(true).open(&path);
+    let file = file.map_err(|error| JournalError::Unavailable {
+        why: format!("{}: {error}", path.display()),
+    })?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(JournalError::InUse {
+            folder: folder.display().to_string(),
+        }),
+        Err(std::fs::TryLockError::Error(error)) => Err(JournalError::Unavailable {
+            why: format!("{}: {error}", path.display()),
+        }),
+    }
+}

@@ -1,0 +1,96 @@
+//! How much the journal may hold. Looked at before every commit, cheaply.
+
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use rusqlite::Connection;
+
+use super::{JournalError, JournalSettings};
+
+/// Free space is asked of the file system at most this often.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// Sizes in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Usage {
+    /// Pages in use.
+    pub(super) used: u64,
+    /// Free space on the disk.
+    pub(super) free: u64,
+}
+
+/// The limits and the last look at the disk.
+pub(super) struct Limits {
+    folder: PathBuf,
+    max_bytes: u64,
+    min_free_bytes: u64,
+    looked: Option<(Instant, u64)>,
+}
+
+impl Limits {
+    pub(super) fn new(settings: &JournalSettings) -> Self {
+        Self {
+            folder: settings.dir.clone(),
+            max_bytes: settings.max_bytes,
+            min_free_bytes: settings.min_free_bytes,
+            looked: None,
+        }
+    }
+
+    /// What is used and free now.
+    pub(super) fn usage(&mut self, connection: &Connection) -> rusqlite::Result<Usage> {
+        let free = match self.looked {
+            Some((at, free)) if at.elapsed() < LOOK_EVERY => free,
+            _ => {
+                let free = free_bytes(&self.folder);
+                self.looked = Some((Instant::now(), free));
+                free
+            }
+        };
+        Ok(Usage {
+            used: used_bytes(connection)?,
+            free,
+        })
+    }
+
+    /// Whether so much more must go before new items fit.
+    pub(super) fn over_size(&self, usage: Usage) -> bool {
+        usage.used >= self.max_bytes
+    }
+
+    /// Refuses when there is no room for new items.
+    pub(super) fn check(&self, usage: Usage) -> Result<(), JournalError> {
+        if self.over_size(usage) {
+            return Err(JournalError::Full {
+                why: format!("{} bytes used, journal.max_bytes is {}", usage.used, self.max_bytes),
+            });
+        }
+        if usage.free < self.min_free_bytes {
+            return Err(JournalError::Full {
+                why: format!(
+                    "{} bytes free on the disk, journal.min_free_bytes is {}",
+                    usage.free, self.min_free_bytes
+                ),
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Bytes of the pages that hold something.
+pub(super) fn used_bytes(connection: &Connection) -> rusqlite::Result<u64> {
+    let pragma = |name: &str| -> rusqlite::Result<i64> {
+        connection
+            .prepare_cached(&format!("PRAGMA {name}"))?
+            .query_row([], |row| row.get(0))
+    };
+    let used = (pragma("page_count")? - pragma("freelist_count")?) * pragma("page_size")?;
+    Ok(u64::try_from(used).unwrap_or(0))
+}
+
+/// Free space on the disk of a folder, for unprivileged users; 0 when it can't be told.
+pub(super) fn free_bytes(folder: &Path) -> u64 {
+    rustix::fs::statvfs(folder).map_or(0, |stat| stat.f_bavail.saturating_mul(stat.f_frsize))
+}

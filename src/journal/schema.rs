@@ -1,0 +1,121 @@
+//! Tables of the journal and their numbered migrations. A migration, once released, never changes.
+//!
+//! - `raw`: every item as the source gave it, until retention removes it;
+//! - `pending`: items not yet settled; `position` is their order of publication;
+//! - `held`: items waiting for a person (quarantined, or parked because no queue took them);
+//! - `decision`: what became of each event of each settled item, for «почему сюда?»; holds no citizen's words;
+//! - `seen`: one row per object of a source: which versions were stored. Keyed hashes only, outlives `raw`;
+//! - `cursor`: where each stream goes on.
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::JournalError;
+
+const MIGRATIONS: &[&str] = &["
+    CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+    CREATE TABLE connector (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
+    CREATE TABLE raw (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        connector INTEGER NOT NULL,
+        stream TEXT NOT NULL,
+        external_id TEXT NOT NULL,
+        revision TEXT NOT NULL,
+        ordinal INTEGER NOT NULL,
+        conversation TEXT,
+        format TEXT NOT NULL,
+        received_at INTEGER NOT NULL,
+        body BLOB NOT NULL
+    );
+    CREATE TABLE pending (position INTEGER PRIMARY KEY AUTOINCREMENT, seq INTEGER NOT NULL);
+    CREATE TABLE held (
+        seq INTEGER PRIMARY KEY,
+        kind TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        why TEXT NOT NULL,
+        since INTEGER NOT NULL
+    );
+    CREATE TABLE decision (
+        seq INTEGER NOT NULL,
+        event_id BLOB NOT NULL,
+        queue TEXT NOT NULL,
+        event TEXT NOT NULL,
+        outcome TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        channel TEXT NOT NULL,
+        routing TEXT NOT NULL,
+        PRIMARY KEY (seq, event_id, queue)
+    ) WITHOUT ROWID;
+    CREATE TABLE seen (
+        key BLOB PRIMARY KEY,
+        fingerprint BLOB,
+        revisions BLOB NOT NULL,
+        versions INTEGER NOT NULL,
+        at INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE cursor (
+        connector INTEGER NOT NULL,
+        stream TEXT NOT NULL,
+        value TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        PRIMARY KEY (connector, stream)
+    ) WITHOUT ROWID;
+    INSERT INTO meta VALUES ('hash_key', randomblob(32));
+"];
+
+/// Version the code works with.
+pub(super) const VERSION: u32 = MIGRATIONS.len() as u32;
+
+/// Sets the pragmas of a writing connection and brings the tables up to date.
+pub(super) fn prepare(connection: &mut Connection) -> Result<(), JournalError> {
+    connection.busy_timeout(std::time::Duration::from_secs(10))?;
+    // Only has an effect before the first table exists.
+    connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "cache_size", -8192)?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    migrate(connection)
+}
+
+fn migrate(connection: &mut Connection) -> Result<(), JournalError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let found: u32 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if found > VERSION {
+        return Err(JournalError::TooNew { found, known: VERSION });
+    }
+    for migration in &MIGRATIONS[found as usize..] {
+        transaction.execute_batch(migration)?;
+    }
+    if found < VERSION {
+        transaction.pragma_update(None, "user_version", VERSION)?;
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_journal_of_a_newer_version_is_refused() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.pragma_update(None, "user_version", VERSION + 1).unwrap();
+        let error = migrate(&mut connection).unwrap_err().to_string();
+        assert!(error.contains("newer version"), "{error}");
+    }
+
+    #[test]
+    fn migrating_twice_changes_nothing() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection).unwrap();
+        let key: Vec<u8> = connection
+            .query_row("SELECT value FROM meta WHERE key = 'hash_key'", [], |row| row.get(0))
+            .unwrap();
+        migrate(&mut connection).unwrap();
+        let again: Vec<u8> = connection
+            .query_row("SELECT value FROM meta WHERE key = 'hash_key'", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!((key.len(), key), (32, again));
+    }
+}

@@ -1,0 +1,434 @@
+//! The journal as operators see it: counts, quarantine, decisions, export, verification.
+//!
+//! Works on a journal in use (SQLite lets a second process read and write) and on one at rest.
+
+use std::{io::Write, path::Path, time::Duration};
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
+use serde::Serialize;
+
+use super::{FILE_NAME, JournalError, Record, read, schema};
+
+/// Opens a connection for reading.
+pub(super) fn open_reader(path: &Path) -> Result<Connection, JournalError> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(Duration::from_secs(10))?;
+    connection.pragma_update(None, "cache_size", -4096)?;
+    Ok(connection)
+}
+
+/// A journal opened by a command.
+pub struct Store {
+    connection: Connection,
+}
+
+/// Counts of the moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Snapshot {
+    /// Items not yet settled.
+    pub pending: i64,
+    /// Age of the oldest of them.
+    pub oldest_pending_seconds: i64,
+    /// Items no queue took.
+    pub parked: i64,
+    /// Items in quarantine, by reason.
+    pub quarantined: Vec<(String, i64)>,
+}
+
+/// What `journal stats` prints.
+#[derive(Debug, Clone, Serialize)]
+pub struct Stats {
+    /// Raw items kept.
+    pub raw_items: i64,
+    /// Time of the oldest of them.
+    pub oldest_raw_at: Option<String>,
+    /// Identities remembered.
+    pub known_objects: i64,
+    /// Counts of the moment.
+    #[serde(flatten)]
+    pub now: Snapshot,
+    /// Decisions kept, by channel, outcome and queue.
+    pub decisions: Vec<DecisionCount>,
+    /// Streams and their cursors.
+    pub streams: Vec<StreamState>,
+    /// Bytes in use.
+    pub bytes: u64,
+}
+
+/// One line of [`Stats::decisions`].
+#[derive(Debug, Clone, Serialize)]
+pub struct DecisionCount {
+    /// Channel.
+    pub channel: String,
+    /// `published`, `parked` or `ignored`.
+    pub outcome: String,
+    /// Routing key.
+    pub queue: String,
+    /// Events.
+    pub events: i64,
+}
+
+/// One line of [`Stats::streams`].
+#[derive(Debug, Clone, Serialize)]
+pub struct StreamState {
+    /// Connector.
+    pub connector: String,
+    /// Stream.
+    pub stream: String,
+    /// Cursor, as the connector wrote it.
+    pub cursor: String,
+    /// When it last moved.
+    pub moved_at: String,
+}
+
+/// An item on hold.
+#[derive(Debug, Clone, Serialize)]
+pub struct Held {
+    /// Number to name it by.
+    pub seq: i64,
+    /// `quarantined` or `parked`.
+    pub kind: String,
+    /// Bounded reason.
+    pub reason: String,
+    /// For people; no citizen's words.
+    pub why: String,
+    /// When it was put on hold.
+    pub since: String,
+    /// Connector it came from.
+    pub connector: String,
+    /// Bytes of the raw item.
+    pub bytes: i64,
+}
+
+/// What became of one event.
+#[derive(Debug, Clone, Serialize)]
+pub struct Decided {
+    /// Number of the item.
+    pub seq: i64,
+    /// Event id.
+    pub event_id: String,
+    /// Event type.
+    pub event: String,
+    /// `published`, `parked` or `ignored`.
+    pub outcome: String,
+    /// When.
+    pub at: String,
+    /// Channel.
+    pub channel: String,
+    /// Routing key.
+    pub queue: String,
+    /// What the rules decided.
+    pub routing: serde_json::Value,
+}
+
+impl Store {
+    /// Opens the journal in a folder.
+    ///
+    /// # Errors
+    /// When there is none, or it is of another version.
+    pub fn open(folder: &Path) -> Result<Self, JournalError> {
+        let path = folder.join(FILE_NAME);
+        if !path.exists() {
+            return Err(JournalError::Missing {
+                folder: folder.display().to_string(),
+            });
+        }
+        let connection = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        connection.busy_timeout(Duration::from_secs(10))?;
+        let found: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        if found > schema::VERSION {
+            return Err(JournalError::TooNew {
+                found,
+                known: schema::VERSION,
+            });
+        }
+        Ok(Self { connection })
+    }
+
+    /// Counts and states.
+    ///
+    /// # Errors
+    /// When the journal can't be read.
+    pub fn stats(&self) -> Result<Stats, JournalError> {
+        let count = |table: &str| -> rusqlite::Result<i64> {
+            self.connection
+                .query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0))
+        };
+        let oldest: Option<i64> = self
+            .connection
+            .query_row("SELECT min(received_at) FROM raw", [], |row| row.get(0))?;
+        Ok(Stats {
+            raw_items: count("raw")?,
+            oldest_raw_at: oldest.map(time),
+            known_objects: count("seen")?,
+            now: snapshot(&self.connection)?,
+            decisions: self.list(
+                "SELECT channel, outcome, queue, count(*) FROM decision GROUP BY 1, 2, 3 ORDER BY 1, 2, 3",
+                |row| {
+                    Ok(DecisionCount {
+                        channel: row.get(0)?,
+                        outcome: row.get(1)?,
+                        queue: row.get(2)?,
+                        events: row.get(3)?,
+                    })
+                },
+            )?,
+            streams: self.list(
+                "SELECT c.name, s.stream, s.value, s.at FROM cursor s JOIN connector c ON c.id = s.connector \
+                 ORDER BY 1, 2",
+                |row| {
+                    Ok(StreamState {
+                        connector: row.get(0)?,
+                        stream: row.get(1)?,
+                        cursor: row.get(2)?,
+                        moved_at: time(row.get(3)?),
+                    })
+                },
+            )?,
+            bytes: super::limits::used_bytes(&self.connection)?,
+        })
+    }
+
+    /// Checks the database and that everything pending, held or decided is consistent. Gives what is wrong.
+    ///
+    /// # Errors
+    /// When the journal can't be read at all.
+    pub fn verify(&self) -> Result<Vec<String>, JournalError> {
+        let mut problems: Vec<String> = self
+            .list("PRAGMA integrity_check", |row| row.get::<_, String>(0))?
+            .into_iter()
+            .filter(|line| line != "ok")
+            .collect();
+        for (what, query) in [
+            (
+                "pending items without raw data",
+                "SELECT count(*) FROM pending WHERE seq NOT IN (SELECT seq FROM raw)",
+            ),
+            (
+                "held items without raw data",
+                "SELECT count(*) FROM held WHERE seq NOT IN (SELECT seq FROM raw)",
+            ),
+            (
+                "items pending twice",
+                "SELECT count(*) FROM (SELECT seq FROM pending GROUP BY seq HAVING count(*) > 1)",
+            ),
+            (
+                "stored items that are neither pending, held nor decided",
+                "SELECT count(*) FROM raw WHERE seq NOT IN (SELECT seq FROM pending UNION ALL SELECT seq FROM held \
+                 UNION ALL SELECT seq FROM decision)",
+            ),
+        ] {
+            let found: i64 = self.connection.query_row(query, [], |row| row.get(0))?;
+            if found > 0 {
+                problems.push(format!("{found} {what}"));
+            }
+        }
+        Ok(problems)
+    }
+
+    /// Writes every raw item as one JSON line, oldest first. Gives how many. Holds personal data.
+    ///
+    /// # Errors
+    /// When the journal can't be read or the output not written.
+    pub fn export(&self, out: &mut dyn Write) -> anyhow::Result<u64> {
+        let mut select = self.connection.prepare(&format!(
+            "SELECT 0, {} FROM raw r JOIN connector c ON c.id = r.connector ORDER BY r.seq",
+            read::COLUMNS
+        ))?;
+        let mut rows = select.query([])?;
+        let mut count = 0;
+        while let Some(row) = rows.next()? {
+            serde_json::to_writer(&mut *out, &export_line(&read::record(row)?))?;
+            out.write_all(b"\n")?;
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    /// Items on hold, oldest first.
+    ///
+    /// # Errors
+    /// When the journal can't be read.
+    pub fn held(&self) -> Result<Vec<Held>, JournalError> {
+        self.list(
+            "SELECT h.seq, h.kind, h.reason, h.why, h.since, c.name, length(r.body) FROM held h \
+             JOIN raw r ON r.seq = h.seq JOIN connector c ON c.id = r.connector ORDER BY h.seq",
+            |row| {
+                Ok(Held {
+                    seq: row.get(0)?,
+                    kind: row.get(1)?,
+                    reason: row.get(2)?,
+                    why: row.get(3)?,
+                    since: time(row.get(4)?),
+                    connector: row.get(5)?,
+                    bytes: row.get(6)?,
+                })
+            },
+        )
+    }
+
+    /// A stored item by its number.
+    ///
+    /// # Errors
+    /// When the journal can't be read.
+    pub fn raw(&self, seq: i64) -> Result<Option<Record>, JournalError> {
+        let query = format!(
+            "SELECT 0, {} FROM raw r JOIN connector c ON c.id = r.connector WHERE r.seq = ?1",
+            read::COLUMNS
+        );
+        Ok(self.connection.query_row(&query, [seq], read::record).optional()?)
+    }
+
+    /// Makes a held item pending again: it is normalised and routed anew, under the same ids. `false` when the item
+    /// is not on hold.
+    ///
+    /// # Errors
+    /// When the journal can't be written.
+    pub fn retry(&mut self, seq: i64) -> Result<bool, JournalError> {
+        let transaction = self
+            .connection
+            .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        let held = transaction.execute("DELETE FROM held WHERE seq = ?1", [seq])? > 0;
+        if held {
+            transaction.execute("DELETE FROM decision WHERE seq = ?1", [seq])?;
+            transaction.execute("INSERT INTO pending (seq) VALUES (?1)", [seq])?;
+        }
+        transaction.commit()?;
+        Ok(held)
+    }
+
+    /// Gives up a held item: its raw data goes, a decision `dropped` stays. `false` when the item is not on hold.
+    ///
+    /// # Errors
+    /// When the journal can't be written.
+    pub fn discard(&mut self, seq: i64) -> Result<bool, JournalError> {
+        let transaction = self
+            .connection
+            .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        let reason: Option<String> = transaction
+            .query_row("SELECT reason FROM held WHERE seq = ?1", [seq], |row| row.get(0))
+            .optional()?;
+        if let Some(reason) = &reason {
+            transaction.execute("DELETE FROM held WHERE seq = ?1", [seq])?;
+            transaction.execute("DELETE FROM raw WHERE seq = ?1", [seq])?;
+            transaction.execute(
+                "INSERT OR REPLACE INTO decision VALUES (?1, ?2, '', 'none', 'dropped', ?3, '', ?4)",
+                params![
+                    seq,
+                    &uuid::Uuid::nil().as_bytes()[..],
+                    Timestamp::now().as_microsecond(),
+                    serde_json::json!({ "reason": reason }).to_string()
+                ],
+            )?;
+        }
+        transaction.commit()?;
+        Ok(reason.is_some())
+    }
+
+    /// What became of an event, or of every event of a message by its external id, or of an item by its number.
+    ///
+    /// # Errors
+    /// When the journal can't be read.
+    pub fn decisions(&self, wanted: &str) -> Result<Vec<Decided>, JournalError> {
+        let by_number = match (wanted.parse::<uuid::Uuid>(), wanted.parse::<i64>()) {
+            (Ok(id), _) => self.decisions_where("d.event_id = ?1", &id.as_bytes().to_vec())?,
+            (_, Ok(seq)) => self.decisions_where("d.seq = ?1", &seq)?,
+            _ => Vec::new(),
+        };
+        if !by_number.is_empty() {
+            return Ok(by_number);
+        }
+        self.decisions_where("d.seq IN (SELECT seq FROM raw WHERE external_id = ?1)", &wanted)
+    }
+
+    fn decisions_where(&self, condition: &str, value: &dyn rusqlite::ToSql) -> Result<Vec<Decided>, JournalError> {
+        let mut select = self.connection.prepare(&format!(
+            "SELECT d.seq, d.event_id, d.event, d.outcome, d.at, d.channel, d.queue, d.routing FROM decision d \
+             WHERE {condition}"
+        ))?;
+        let rows = select.query_map([value], |row| {
+            let id: Vec<u8> = row.get(1)?;
+            let routing: String = row.get(7)?;
+            Ok(Decided {
+                seq: row.get(0)?,
+                event_id: uuid::Uuid::from_slice(&id).unwrap_or_default().to_string(),
+                event: row.get(2)?,
+                outcome: row.get(3)?,
+                at: time(row.get(4)?),
+                channel: row.get(5)?,
+                queue: row.get(6)?,
+                routing: serde_json::from_str(&routing).unwrap_or(serde_json::Value::String(routing)),
+            })
+        })?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// Numbers of stored items with an external id that are still pending or on hold.
+    ///
+    /// # Errors
+    /// When the journal can't be read.
+    pub fn unsettled(&self, wanted: &str) -> Result<Vec<(i64, String)>, JournalError> {
+        let mut select = self.connection.prepare(
+            "SELECT r.seq, coalesce((SELECT kind || ': ' || reason || ': ' || why FROM held h WHERE h.seq = r.seq), \
+             'pending') FROM raw r WHERE (r.external_id = ?1 OR r.seq = ?2) AND (r.seq IN (SELECT seq FROM held) \
+             OR r.seq IN (SELECT seq FROM pending))",
+        )?;
+        let number = wanted.parse::<i64>().unwrap_or(-1);
+        let rows = select.query_map(params![wanted, number], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    fn list<T>(&self, query: &str, map: impl FnMut(&Row<'_>) -> rusqlite::Result<T>) -> Result<Vec<T>, JournalError> {
+        let mut select = self.connection.prepare(query)?;
+        let rows = select.query_map([], map)?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+}
+
+/// Counts of the moment.
+pub(super) fn snapshot(connection: &Connection) -> rusqlite::Result<Snapshot> {
+    let oldest: Option<i64> = connection
+        .query_row(
+            "SELECT r.received_at FROM pending p JOIN raw r ON r.seq = p.seq ORDER BY p.position LIMIT 1",
+            [],
+            |row| row.get(0),
+        )
+        .optional()?;
+    let mut select =
+        connection.prepare_cached("SELECT reason, count(*) FROM held WHERE kind = 'quarantined' GROUP BY 1")?;
+    let quarantined = select
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    Ok(Snapshot {
+        pending: connection.query_row("SELECT count(*) FROM pending", [], |row| row.get(0))?,
+        oldest_pending_seconds: oldest.map_or(0, |at| (Timestamp::now().as_microsecond() - at).max(0) / 1_000_000),
+        parked: connection.query_row("SELECT count(*) FROM held WHERE kind = 'parked'", [], |row| row.get(0))?,
+        quarantined,
+    })
+}
+
+fn export_line(record: &Record) -> serde_json::Value {
+    let raw = &record.raw;
+    let body = match std::str::from_utf8(&raw.body) {
+        Ok(text) => serde_json::json!({ "text": text }),
+        Err(_) => serde_json::json!({ "bytes": &raw.body[..] }),
+    };
+    serde_json::json!({
+        "seq": record.seq,
+        "connector": raw.connector.as_str(),
+        "stream": &*record.stream,
+        "external_id": raw.external_id,
+        "revision": raw.revision,
+        "ordinal": raw.ordinal,
+        "format": raw.format,
+        "received_at": raw.received_at.to_string(),
+        "body": body,
+    })
+}
+
+fn time(microseconds: i64) -> String {
+    Timestamp::from_microsecond(microseconds)
+        .unwrap_or(Timestamp::UNIX_EPOCH)
+        .to_string()
+}

@@ -1,0 +1,229 @@
+//! The one thread that writes: takes whatever waits, puts it into one transaction, commits, answers everybody.
+//!
+//! Invariants: nobody is answered before the commit; a failed commit answers every append with the error and keeps
+//! settlements for the next one; the thread never ends before the last sender is gone.
+
+use std::{sync::Arc, time::Instant};
+
+use jiff::Timestamp;
+use priem_sdk::{Cursor, Item, contract::ConnectorId};
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot};
+use tracing::{error, info, warn};
+
+use super::{
+    Appended, JournalError, Record, Settlement, append::AppendState, limits::Limits, retention::Retention,
+    settle::settle, tail::Tail,
+};
+use crate::telemetry::Metrics;
+
+/// Appends in one commit, at most; more only make everybody wait longer.
+const MAX_COMMANDS: usize = 1_024;
+/// Items in one commit, at most.
+const MAX_ITEMS: usize = 4_096;
+/// Size of the write-ahead log at which the writer itself folds it back; below it a helper thread does.
+const MAX_WAL_PAGES: i64 = 16_384;
+
+type Outcome = Result<Appended, JournalError>;
+
+/// Items of one stream, to be stored together.
+pub(super) struct Append {
+    pub(super) connector: ConnectorId,
+    pub(super) stream: &'static str,
+    pub(super) items: Vec<Item>,
+    pub(super) cursor: Option<Cursor>,
+    pub(super) reply: oneshot::Sender<Outcome>,
+}
+
+/// What the writer can be asked for.
+pub(super) enum Command {
+    Append(Append),
+    Settle(Vec<Settlement>),
+    /// Answers after everything before it is on disk.
+    Flush(oneshot::Sender<()>),
+    /// Time for housekeeping.
+    Tick,
+}
+
+/// What goes into one commit.
+#[derive(Default)]
+struct Batch {
+    appends: Vec<Append>,
+    flushes: Vec<oneshot::Sender<()>>,
+    tick: bool,
+}
+
+/// State of the writer thread.
+pub(super) struct Writer {
+    pub(super) state: AppendState,
+    pub(super) limits: Limits,
+    pub(super) retention: Retention,
+    pub(super) tail: Arc<Tail>,
+    pub(super) metrics: Metrics,
+    /// Settlements not on disk yet: new ones and those whose commit failed.
+    pub(super) owed: Vec<Settlement>,
+    pub(super) healthy: bool,
+}
+
+impl Writer {
+    /// Runs until every sender is gone.
+    pub(super) fn run(mut self, connection: &Connection, mut commands: mpsc::Receiver<Command>) {
+        while let Some(first) = commands.blocking_recv() {
+            let mut batch = Batch::default();
+            let mut taken = 1;
+            let mut items = self.take(first, &mut batch);
+            while taken < MAX_COMMANDS && items < MAX_ITEMS {
+                let Ok(next) = commands.try_recv() else { break };
+                items += self.take(next, &mut batch);
+                taken += 1;
+            }
+            self.commit(connection, batch);
+        }
+        if !self.owed.is_empty() {
+            self.commit(connection, Batch::default());
+        }
+        if let Err(error) = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())) {
+            warn!(%error, "last checkpoint of the journal failed");
+        }
+    }
+
+    /// Puts a command into the batch; gives how many items it holds.
+    fn take(&mut self, command: Command, batch: &mut Batch) -> usize {
+        match command {
+            Command::Append(append) => {
+                let items = append.items.len();
+                batch.appends.push(append);
+                return items;
+            }
+            Command::Settle(settlements) => {
+                let items = settlements.len();
+                self.owed.extend(settlements);
+                return items;
+            }
+            Command::Flush(reply) => batch.flushes.push(reply),
+            Command::Tick => batch.tick = true,
+        }
+        0
+    }
+
+    /// One transaction for the whole batch, then everybody is answered.
+    fn commit(&mut self, connection: &Connection, mut batch: Batch) {
+        let started = Instant::now();
+        let mut fresh = Vec::new();
+        let written = execute(connection, "BEGIN IMMEDIATE")
+            .and_then(|()| self.write(connection, &mut batch, &mut fresh))
+            .and_then(|outcomes| execute(connection, "COMMIT").map(|()| outcomes));
+        match written {
+            Ok(outcomes) => {
+                self.metrics.pending.add(fresh.len() as i64 - self.owed.len() as i64);
+                self.metrics.commit_seconds.observe(started.elapsed().as_secs_f64());
+                if !fresh.is_empty() {
+                    self.metrics.commit_items.observe(fresh.len() as f64);
+                }
+                self.owed.clear();
+                self.tail.push(&mut fresh);
+                if !outcomes.is_empty() {
+                    self.report(outcomes.iter().find_map(|outcome| outcome.as_ref().err()));
+                }
+                for (append, outcome) in batch.appends.into_iter().zip(outcomes) {
+                    let _ = append.reply.send(outcome);
+                }
+                for reply in batch.flushes {
+                    let _ = reply.send(());
+                }
+            }
+            Err(error) => {
+                if !connection.is_autocommit() {
+                    // A rollback that fails leaves a transaction open, which the next BEGIN reports.
+                    let _ = execute(connection, "ROLLBACK");
+                }
+                let error = JournalError::from(error);
+                self.state.after_rollback();
+                self.metrics.journal_errors.inc();
+                self.report(Some(&error));
+                for append in batch.appends {
+                    let _ = append.reply.send(Err(error.clone()));
+                }
+            }
+        }
+    }
+
+    /// Everything inside the transaction. An append that does not fit gets its own error; an error of the store fails
+    /// the whole batch.
+    fn write(
+        &mut self,
+        connection: &Connection,
+        batch: &mut Batch,
+        fresh: &mut Vec<Arc<Record>>,
+    ) -> rusqlite::Result<Vec<Outcome>> {
+        let now = Timestamp::now().as_microsecond();
+        for settlement in &self.owed {
+            settle(connection, settlement, now)?;
+        }
+        if batch.tick {
+            self.retention.sweep(connection, now)?;
+        }
+        if batch.appends.is_empty() {
+            return Ok(Vec::new());
+        }
+        let room = self.room(connection)?;
+        let mut outcomes = Vec::with_capacity(batch.appends.len());
+        for append in &mut batch.appends {
+            let items = std::mem::take(&mut append.items);
+            outcomes.push(match &room {
+                Ok(()) => {
+                    let Append {
+                        connector,
+                        stream,
+                        cursor,
+                        ..
+                    } = append;
+                    Ok(self
+                        .state
+                        .append(connection, connector, stream, items, cursor.as_ref(), fresh)?)
+                }
+                Err(error) => Err(error.clone()),
+            });
+        }
+        Ok(outcomes)
+    }
+
+    /// Whether new items fit, after trying to make room.
+    fn room(&mut self, connection: &Connection) -> rusqlite::Result<Result<(), JournalError>> {
+        let mut usage = self.limits.usage(connection)?;
+        if self.limits.over_size(usage) {
+            let evicted = self.retention.make_room(connection)?;
+            self.metrics.journal_evicted.inc_by(evicted as u64);
+            usage = self.limits.usage(connection)?;
+        }
+        Ok(self.limits.check(usage))
+    }
+
+    /// Says once when the journal stops or starts to take new items.
+    fn report(&mut self, trouble: Option<&JournalError>) {
+        match trouble {
+            Some(error) if self.healthy => error!(%error, "journal refuses new items"),
+            None if !self.healthy => info!("journal takes new items again"),
+            _ => {}
+        }
+        self.healthy = trouble.is_none();
+        self.metrics.journal_writable.set(i64::from(self.healthy));
+    }
+}
+
+fn execute(connection: &Connection, statement: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(statement)?.execute([]).map(drop)
+}
+
+/// Folds the write-ahead log back into the database, from a connection and thread of its own: it takes milliseconds
+/// off some commits. Ends when the journal is closed.
+pub(super) fn checkpoint(connection: &Connection) -> rusqlite::Result<()> {
+    let (log, folded): (i64, i64) = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
+        Ok((row.get(1)?, row.get(2)?))
+    })?;
+    if log > MAX_WAL_PAGES && folded == log {
+        // Everything is folded, but writers kept the log going: make the next one start at its beginning.
+        connection.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(()))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,354 @@
+//! RabbitMQ: one connection, some channels, and a supervisor that never gives up.
+//!
+//! The supervisor connects, prepares the topology, gives each lane a channel and waits until one of them or the
+//! connection is lost; then the other lanes finish what the broker still confirms, and everything starts anew after a
+//! growing pause. It speaks once per change, not once per attempt.
+
+mod connect;
+mod flights;
+mod lane;
+mod topology;
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use futures::StreamExt;
+use jiff::Timestamp;
+use lapin::{Channel, Event, options::ConfirmSelectOptions, types::ShortString};
+use priem_sdk::CheckReport;
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinSet,
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::{BrokerState, Outgoing, PublishError, Settled, settings::AmqpSettings};
+use crate::telemetry::Metrics;
+use connect::{Link, Target};
+use lane::{End, Lane, Shared};
+
+/// How long lanes may wait for confirmations after shutdown or after another lane lost its channel.
+const FINISH_LIMIT: Duration = Duration::from_secs(5);
+/// A session that lived this long was a success even if nothing was published.
+const GOOD_SESSION: Duration = Duration::from_secs(10);
+
+/// Ways into the lanes; a message's lane follows from its order key.
+pub(super) struct Lanes(Vec<mpsc::Sender<Outgoing>>);
+
+impl Lanes {
+    pub(super) fn of(&self, order_key: u64) -> &mpsc::Sender<Outgoing> {
+        // Spreads keys that are small or evenly spaced numbers (Fibonacci hashing).
+        let spread = order_key.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
+        let lanes = self.0.len() as u64;
+        &self.0[usize::try_from(spread % lanes).expect("there are few lanes")]
+    }
+}
+
+/// Everything the supervisor needs.
+pub(super) struct Supervisor {
+    settings: AmqpSettings,
+    lanes: Vec<Lane>,
+    metrics: Metrics,
+    state: watch::Sender<BrokerState>,
+    shutdown: CancellationToken,
+    /// What was last said about the trouble, until a session makes progress.
+    said: Option<String>,
+    /// The last session settled nothing and ended soon (the exchange is missing, say): such sessions come and go
+    /// silently.
+    fruitless: bool,
+}
+
+impl Supervisor {
+    /// Checks the settings and makes the lanes; nothing is connected yet.
+    pub(super) fn new(
+        settings: AmqpSettings,
+        metrics: Metrics,
+        settled: mpsc::Sender<Vec<Settled>>,
+        state: watch::Sender<BrokerState>,
+        shutdown: CancellationToken,
+    ) -> Result<(Self, Lanes), PublishError> {
+        validate(&settings)?;
+        Target::read(&settings)?;
+        let window = usize::from(settings.window);
+        let exchange = short_name("amqp.exchange", &settings.exchange)?;
+        let shared = Arc::new(Shared {
+            exchange,
+            window,
+            metrics: metrics.clone(),
+            settled,
+        });
+        let (mut lanes, mut senders) = (Vec::new(), Vec::new());
+        for _ in 0..settings.channels {
+            let (sender, receiver) = mpsc::channel(window);
+            senders.push(sender);
+            lanes.push(Lane::new(shared.clone(), receiver));
+        }
+        Ok((
+            Self {
+                settings,
+                lanes,
+                metrics,
+                state,
+                shutdown,
+                said: None,
+                fruitless: false,
+            },
+            Lanes(senders),
+        ))
+    }
+
+    /// Runs until shutdown.
+    pub(super) async fn run(mut self) {
+        let mut pauses = pauses();
+        let shutdown = self.shutdown.clone();
+        loop {
+            let established = tokio::select! {
+                biased;
+                () = shutdown.cancelled() => break,
+                established = self.establish() => established,
+            };
+            match established {
+                Ok((link, channels)) => {
+                    self.connected(&link);
+                    let since = Instant::now();
+                    let (progress, why) = self.session(link, channels).await;
+                    if shutdown.is_cancelled() {
+                        break;
+                    }
+                    self.fruitless = !progress && since.elapsed() < GOOD_SESSION;
+                    if !self.fruitless {
+                        pauses = self::pauses();
+                        self.said = None;
+                    }
+                    self.disconnected(why);
+                }
+                Err(why) => {
+                    self.fruitless = false;
+                    self.disconnected(why);
+                }
+            }
+            let pause = pauses.next().expect("the pauses never end");
+            tokio::select! {
+                () = shutdown.cancelled() => break,
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+        self.metrics.broker_connected.set(0);
+    }
+
+    async fn establish(&self) -> Result<(Link, Vec<Channel>), String> {
+        let target = Target::read(&self.settings).map_err(|error| error.to_string())?;
+        let link = connect::connect(&target).await?;
+        topology::prepare(&link.connection, &self.settings).await?;
+        let mut channels = Vec::new();
+        for _ in &self.lanes {
+            let opened = async {
+                let channel = link.connection.create_channel().await?;
+                channel.confirm_select(ConfirmSelectOptions::default()).await?;
+                Ok::<_, lapin::Error>(channel)
+            };
+            channels.push(
+                opened
+                    .await
+                    .map_err(|error| format!("no channel with confirms: {error}"))?,
+            );
+        }
+        Ok((link, channels))
+    }
+
+    /// Lets the lanes publish until something is lost. Gives whether anything was settled, and why it ended.
+    async fn session(&mut self, link: Link, channels: Vec<Channel>) -> (bool, String) {
+        let halt = self.shutdown.child_token();
+        let cut = CancellationToken::new();
+        let mut serving = JoinSet::new();
+        for (mut lane, channel) in self.lanes.drain(..).zip(channels) {
+            let (halt, cut) = (halt.clone(), cut.clone());
+            serving.spawn(async move {
+                let end = lane.serve(&channel, &halt, &cut).await;
+                (lane, end)
+            });
+        }
+        let mut events = std::pin::pin!(link.connection.events_listener());
+        let mut look = tokio::time::interval(Duration::from_secs(1));
+        let since = Instant::now();
+        let mut finish_by: Option<tokio::time::Instant> = None;
+        let (mut progress, mut why) = (false, None);
+        loop {
+            tokio::select! {
+                ended = serving.join_next() => match ended {
+                    None => break,
+                    Some(Err(error)) => std::panic::resume_unwind(error.into_panic()),
+                    Some(Ok((mut lane, end))) => {
+                        progress |= lane.take_progress();
+                        self.lanes.push(lane);
+                        if let End::Lost(reason) = end {
+                            why.get_or_insert(reason);
+                            halt.cancel();
+                        }
+                    }
+                },
+                Some(event) = events.next() => match event {
+                    Event::ConnectionBlocked(reason) => self.blocked(&reason),
+                    Event::ConnectionUnblocked => self.unblocked(),
+                    Event::Error(error) => {
+                        why.get_or_insert(error.to_string());
+                        cut.cancel();
+                    }
+                    _ => {}
+                },
+                _ = look.tick() => {
+                    if self.fruitless && since.elapsed() > GOOD_SESSION {
+                        self.fruitless = false;
+                        self.announce(&link);
+                    }
+                    if !link.connection.status().connected() {
+                        cut.cancel();
+                    }
+                    if halt.is_cancelled() {
+                        let now = tokio::time::Instant::now();
+                        if now > *finish_by.get_or_insert(now + FINISH_LIMIT) {
+                            cut.cancel();
+                        }
+                    }
+                }
+            }
+        }
+        link.close().await;
+        (progress, why.unwrap_or_else(|| "the connection was closed".into()))
+    }
+
+    fn connected(&mut self, link: &Link) {
+        self.metrics.broker_connections.inc();
+        self.metrics.broker_connected.set(1);
+        self.metrics.broker_blocked.set(0);
+        self.state.send_replace(BrokerState::Connected);
+        if !self.fruitless {
+            self.announce(link);
+        }
+    }
+
+    fn announce(&mut self, link: &Link) {
+        self.said = None;
+        let heartbeat = link.connection.configuration().heartbeat();
+        info!(exchange = self.settings.exchange, heartbeat, "connected to the broker");
+    }
+
+    fn disconnected(&mut self, why: String) {
+        self.metrics.broker_connected.set(0);
+        self.metrics.broker_blocked.set(0);
+        if self.said.as_ref() != Some(&why) {
+            warn!(%why, "no connection to the broker; messages stay in the journal");
+            self.said = Some(why.clone());
+        }
+        self.state.send_if_modified(|state| match state {
+            BrokerState::Disconnected { why: known, .. } if *known == why => false,
+            BrokerState::Disconnected { why: known, .. } => {
+                *known = why;
+                true
+            }
+            _ => {
+                *state = BrokerState::Disconnected {
+                    since: Timestamp::now(),
+                    why,
+                };
+                true
+            }
+        });
+    }
+
+    fn blocked(&self, why: &str) {
+        warn!(why, "the broker blocks publishers");
+        self.metrics.broker_blocked.set(1);
+        self.state.send_replace(BrokerState::Blocked {
+            since: Timestamp::now(),
+            why: why.to_owned(),
+        });
+    }
+
+    fn unblocked(&self) {
+        info!("the broker takes messages again");
+        self.metrics.broker_blocked.set(0);
+        self.state.send_replace(BrokerState::Connected);
+    }
+}
+
+fn pauses() -> ExponentialBackoff {
+    ExponentialBuilder::new()
+        .with_min_delay(Duration::from_millis(200))
+        .with_max_delay(Duration::from_secs(30))
+        .with_jitter()
+        .without_max_times()
+        .build()
+}
+
+fn validate(settings: &AmqpSettings) -> Result<(), PublishError> {
+    if settings.channels == 0 || settings.channels > 64 {
+        return Err(PublishError::settings("amqp.channels", "must be 1 to 64"));
+    }
+    if settings.window == 0 {
+        return Err(PublishError::settings("amqp.window", "must be at least 1"));
+    }
+    for queue in &settings.queues {
+        short_name("amqp.queues.name", &queue.name)?;
+        for pattern in &queue.bindings {
+            short_name("amqp.queues.bindings", pattern)?;
+        }
+        if queue.dead_letter && settings.dead_letter.is_none() {
+            let problem = format!(
+                "queue {:?} wants dead letters, but amqp.dead_letter is not set",
+                queue.name
+            );
+            return Err(PublishError::settings("amqp.queues.dead_letter", problem));
+        }
+    }
+    for side in settings.alternate.iter().chain(&settings.dead_letter) {
+        short_name("amqp.alternate or amqp.dead_letter", &side.exchange)?;
+        short_name("amqp.alternate or amqp.dead_letter", &side.queue)?;
+    }
+    Ok(())
+}
+
+fn short_name(key: &'static str, name: &str) -> Result<ShortString, PublishError> {
+    if name.is_empty() {
+        return Err(PublishError::settings(key, "is empty"));
+    }
+    ShortString::try_new(name).map_err(|_| PublishError::settings(key, "is longer than 255 bytes"))
+}
+
+/// Looks at the broker without changing anything.
+pub(super) async fn check(settings: &AmqpSettings, report: &mut CheckReport) {
+    let target = match validate(settings).and_then(|()| Target::read(settings)) {
+        Ok(target) => target,
+        Err(error) => return report.fail("settings", error.to_string(), "mend the configuration"),
+    };
+    let link = match connect::connect(&target).await {
+        Ok(link) => link,
+        Err(why) => {
+            return report.fail(
+                "broker",
+                why,
+                "see that the broker runs and that address and user are right",
+            );
+        }
+    };
+    report.ok("broker", format!("{} answers", target.place()));
+    match topology::verify(&link.connection, settings).await {
+        Err(why) => report.fail("topology", why, "see the broker's log"),
+        Ok(missing) if missing.is_empty() => report.ok("topology", "exchanges and queues exist"),
+        Ok(missing) => {
+            for problem in missing {
+                match settings.topology {
+                    super::settings::Topology::Declare => {
+                        report.warn("topology", problem, "the daemon declares it when it starts");
+                    }
+                    _ => report.fail("topology", problem, "ask the broker's administrator"),
+                }
+            }
+        }
+    }
+    link.close().await;
+}

@@ -1,0 +1,172 @@
+//! Runs the tests that stand beside the rules.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+
+use priem_sdk::message::{DeadlineBasis, DeadlineStage, Message};
+use serde::Serialize;
+
+use super::RuleSet;
+use super::decision::{Decision, stage_ru};
+use super::fields::{Field, RULES_CLASSIFIER};
+use super::read_tests::{Expected, TestCase, instant, parse_local};
+
+/// Result of the tests of a rule set.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct TestReport {
+    /// Tests that were run.
+    pub total: usize,
+    /// Those that failed.
+    pub failures: Vec<TestFailure>,
+    /// Ids of rules, routes and deadlines that no test touches.
+    pub untested: Vec<String>,
+}
+
+/// A test that failed.
+#[derive(Debug, Clone, Serialize)]
+pub struct TestFailure {
+    /// Its name.
+    pub name: String,
+    /// Its file.
+    pub file: PathBuf,
+    /// Its line.
+    pub line: u32,
+    /// What differs, in Russian.
+    pub differences: Vec<String>,
+    /// Why the rules decided so, in Russian.
+    pub explanation: Vec<String>,
+}
+
+impl TestReport {
+    /// Whether every test passed.
+    pub fn passed(&self) -> bool {
+        self.failures.is_empty()
+    }
+
+    /// The report as Russian text.
+    pub fn render_ru(&self) -> String {
+        let mut out = String::new();
+        for failure in &self.failures {
+            let _ = writeln!(out, "✗ {}:{}: тест «{}»", failure.file.display(), failure.line, failure.name);
+            failure.differences.iter().for_each(|line| {
+                let _ = writeln!(out, "    {line}");
+            });
+            let _ = writeln!(out, "    почему так:");
+            failure.explanation.iter().for_each(|line| {
+                let _ = writeln!(out, "      {line}");
+            });
+        }
+        let _ = writeln!(out, "Тестов: {}, не прошло: {}", self.total, self.failures.len());
+        if !self.untested.is_empty() {
+            let _ = writeln!(out, "Не проверены ни одним тестом: {}", self.untested.join(", "));
+        }
+        out
+    }
+}
+
+/// Runs every test.
+pub(super) fn run(rules: &RuleSet) -> TestReport {
+    let mut report = TestReport::default();
+    let mut touched: Vec<String> = Vec::new();
+    for case in &rules.compiled.tests {
+        report.total += 1;
+        let mut message = case.message.clone();
+        let received = message.data.times.received;
+        let decision = rules.decide(&mut message, received);
+        touched.extend(decision.main().matched.iter().cloned());
+        let differences: Vec<String> =
+            case.expect.iter().filter_map(|expected| difference(rules, expected, &message, &decision)).collect();
+        if !differences.is_empty() {
+            report.failures.push(failure(case, differences, &decision));
+        }
+    }
+    report.untested = rules.rule_ids().filter(|id| !touched.iter().any(|seen| seen == id)).map(str::to_owned).collect();
+    report
+}
+
+fn failure(case: &TestCase, differences: Vec<String>, decision: &Decision) -> TestFailure {
+    TestFailure {
+        name: case.name.clone(),
+        file: case.origin.file.as_ref().clone(),
+        line: case.origin.line,
+        differences,
+        explanation: decision.main().explanation.clone(),
+    }
+}
+
+/// What differs from the expectation, if anything.
+fn difference(rules: &RuleSet, expected: &Expected, message: &Message, decision: &Decision) -> Option<String> {
+    let actual = actual(rules, expected, message, decision);
+    let wanted = &expected.values;
+    let key = match expected.stage {
+        Some(stage) => format!("{} «{}»", expected.key, stage_ru(stage)),
+        None => expected.key.to_owned(),
+    };
+    let agrees = match expected.key {
+        // Lists of which the test names some.
+        "tags" | "flags" | "rules" if !wanted.is_empty() => wanted.iter().all(|value| actual.contains(value)),
+        _ => actual == *wanted,
+    };
+    (!agrees).then(|| format!("{key}: ожидали {}, получили {}", shown(wanted), shown(&actual)))
+}
+
+fn shown(values: &[String]) -> String {
+    if values.is_empty() { "ничего".to_owned() } else { format!("«{}»", values.join(", ")) }
+}
+
+fn actual(rules: &RuleSet, expected: &Expected, message: &Message, decision: &Decision) -> Vec<String> {
+    let main = decision.main();
+    let one = |value: &Option<String>| value.iter().cloned().collect();
+    match expected.key {
+        "sector" => one(&main.sector),
+        "territory" => one(&main.territory),
+        "topic" => {
+            let topic = message.data.topic.iter().filter(|topic| topic.classifier == RULES_CLASSIFIER);
+            topic.map(|topic| topic.path.iter().map(|node| node.name.as_str()).collect::<Vec<_>>().join(" / ")).collect()
+        }
+        "tags" => main.tags.clone(),
+        "flags" => {
+            let mut flags = Vec::new();
+            Field::Flags.visit(message, &mut |flag| flags.push(flag.to_owned()));
+            flags
+        }
+        "hint" => one(&message.data.legal.hint),
+        "route" => vec![chosen_route(rules, main.matched.as_slice())],
+        "organisation" => vec![main.recipient.organisation.clone()],
+        "role" => one(&main.recipient.role),
+        "queue" => vec![main.queue.clone()],
+        "priority" => vec![main.priority.to_string()],
+        "review" => vec![main.review_required.to_string()],
+        "also" => decision.routes.iter().skip(1).map(|copy| copy.queue.clone()).collect(),
+        "rules" => main.matched.clone(),
+        "deadlines" => expected.stage.and_then(|stage| basis_word(message, stage)).into_iter().collect(),
+        _ => expected.stage.map(|stage| due(rules, expected, message, stage)).unwrap_or_default(),
+    }
+}
+
+/// The last of the matched ids that is a route.
+fn chosen_route(rules: &RuleSet, matched: &[String]) -> String {
+    let routes: Vec<&str> = rules.route_ids();
+    matched.iter().rev().find(|id| routes.contains(&id.as_str())).cloned().unwrap_or_default()
+}
+
+fn basis_word(message: &Message, stage: DeadlineStage) -> Option<String> {
+    let deadline = message.data.deadlines.iter().find(|deadline| deadline.stage == stage)?;
+    match deadline.basis {
+        DeadlineBasis::Source => Some("source".into()),
+        _ => deadline.rule.clone(),
+    }
+}
+
+/// The deadline, printed as the test writes it when they agree.
+fn due(rules: &RuleSet, expected: &Expected, message: &Message, stage: DeadlineStage) -> Vec<String> {
+    let Some(deadline) = message.data.deadlines.iter().find(|deadline| deadline.stage == stage) else {
+        return Vec::new();
+    };
+    let zone = &rules.compiled.zone;
+    let wanted = expected.values.first().and_then(|written| parse_local(written));
+    if wanted.is_some_and(|at| instant(zone, at) == deadline.due_at) {
+        return expected.values.clone();
+    }
+    vec![zone.zone.to_datetime(deadline.due_at).strftime("%Y-%m-%d %H:%M:%S").to_string()]
+}

@@ -1,0 +1,117 @@
+//! When a deadline falls. Pure arithmetic over the times of the message.
+
+use jiff::{SignedDuration, Timestamp, ToSpan, civil, tz::TimeZone};
+use priem_sdk::message::{Deadline, DeadlineUnit, Moment, Precision, Times};
+
+use super::model::{DeadlineRule, Period, Zone};
+
+/// Last second of a day: a deadline in days lasts until the end of its day.
+const END_OF_DAY: civil::Time = civil::time(23, 59, 59, 0);
+
+/// The deadline a rule gives.
+///
+/// The clock starts when the source registered the message, else when the author wrote it, else when it was stored,
+/// else now. Of a source that tells only the day, hours count from the beginning of that day: the result is never
+/// later than the true deadline.
+pub(super) fn run(rule: &DeadlineRule, zone: &Zone, times: &Times, now: Timestamp) -> Deadline {
+    let start = start(times, &zone.zone, now);
+    let (due_at, unit) = match rule.term {
+        Period::CalendarHours(hours) => (
+            start.saturating_add(SignedDuration::from_hours(hours)).unwrap_or(Timestamp::MAX),
+            DeadlineUnit::CalendarHours,
+        ),
+        Period::CalendarDays(days) => (end_of_day(start, days, &zone.zone), DeadlineUnit::CalendarDays),
+    };
+    Deadline {
+        stage: rule.stage,
+        due_at,
+        zone: zone.name.clone(),
+        basis: rule.basis,
+        rule: Some(rule.head.id.clone()),
+        unit,
+        internal_due_at: None,
+    }
+}
+
+/// End of the day that stands `days` after the day of `start`.
+fn end_of_day(start: Timestamp, days: i64, zone: &TimeZone) -> Timestamp {
+    let day = zone.to_datetime(start).date().saturating_add(days.days());
+    local(day.to_datetime(END_OF_DAY), zone)
+}
+
+fn start(times: &Times, zone: &TimeZone, now: Timestamp) -> Timestamp {
+    let moments = [&times.at_source, &times.occurred];
+    let known = moments.into_iter().flatten().find_map(|moment| beginning(moment, zone));
+    let stored = (times.received != Timestamp::UNIX_EPOCH).then_some(times.received);
+    known.or(stored).unwrap_or(now)
+}
+
+fn beginning(moment: &Moment, zone: &TimeZone) -> Option<Timestamp> {
+    match moment.precision {
+        Precision::Date => {
+            let day: civil::Date = moment.value.parse().ok()?;
+            let own = TimeZone::get(&moment.zone).ok();
+            Some(local(day.to_datetime(civil::Time::midnight()), own.as_ref().unwrap_or(zone)))
+        }
+        Precision::Minute | Precision::Second => moment.instant(),
+    }
+}
+
+/// The instant of a local time; one that a clock change skips or repeats is read as the clock before the change.
+fn local(at: civil::DateTime, zone: &TimeZone) -> Timestamp {
+    zone.to_ambiguous_timestamp(at).compatible().unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::routing::model::{Head, Origin};
+    use priem_sdk::message::{DeadlineBasis, DeadlineStage};
+
+    fn due(term: Period, times: &Times) -> String {
+        let zone = TimeZone::get("Asia/Yekaterinburg").expect("zone");
+        let rule = DeadlineRule {
+            head: Head {
+                id: "answer".into(),
+                name: "Ответ".into(),
+                origin: Origin { file: Default::default(), line: 1 },
+                when: None,
+            },
+            stage: DeadlineStage::Answer,
+            term,
+            basis: DeadlineBasis::Rule,
+        };
+        let zone = Zone { name: "Asia/Yekaterinburg".into(), zone };
+        run(&rule, &zone, times, "2026-03-01T00:00:00Z".parse().expect("instant")).due_at.to_string()
+    }
+
+    fn received(at: &str) -> Times {
+        Times { received: at.parse().expect("instant"), ..Times::default() }
+    }
+
+    #[test]
+    fn hours_run_on_end_and_days_last_to_their_end() {
+        let times = received("2026-01-15T05:00:00Z");
+        assert_eq!(due(Period::CalendarHours(24), &times), "2026-01-16T05:00:00Z");
+        assert_eq!(due(Period::CalendarDays(30), &times), "2026-02-14T18:59:59Z");
+    }
+
+    #[test]
+    fn late_evening_in_perm_is_still_that_day() {
+        // 20:30 UTC is 01:30 of the next day in Perm.
+        assert_eq!(due(Period::CalendarDays(1), &received("2026-01-15T20:30:00Z")), "2026-01-17T18:59:59Z");
+    }
+
+    #[test]
+    fn a_bare_date_never_gives_a_later_deadline_than_the_true_one() {
+        let zone = TimeZone::get("Asia/Yekaterinburg").expect("zone");
+        let mut times = received("2026-01-15T13:00:00Z");
+        times.at_source = Some(Moment::from_date(civil::date(2026, 1, 15), &zone));
+        assert_eq!(due(Period::CalendarHours(24), &times), "2026-01-15T19:00:00Z");
+    }
+
+    #[test]
+    fn without_any_time_the_clock_starts_now() {
+        assert_eq!(due(Period::CalendarHours(1), &Times::default()), "2026-03-01T01:00:00Z");
+    }
+}

@@ -1,0 +1,239 @@
+//! From the files to a compiled rule set: reads every file, resolves references across them, collects all errors.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use jiff::tz::TimeZone;
+
+use super::error::{RuleError, RuleErrors};
+use super::index::Index;
+use super::keys;
+use super::model::{ClassifyRule, DeadlineRule, Route, Sectors, Zone};
+use super::read_condition::Terms;
+use super::read_rules::{self, Ids};
+use super::read_tests::{self, TestCase};
+use super::reader::{Lined, Reader};
+use super::vocabulary::Vocabulary;
+use super::yaml::{self, Entry, Node};
+
+/// The language version this code reads.
+const VERSION: i64 = 1;
+/// Zone of a set that names none and has no deadlines.
+const DEFAULT_ZONE: &str = "UTC";
+
+/// Everything a rule set is made of.
+#[derive(Debug)]
+pub(super) struct Compiled {
+    pub(super) vocabulary: Vocabulary,
+    pub(super) sectors: Sectors,
+    pub(super) zone: Zone,
+    pub(super) classify: Vec<ClassifyRule>,
+    pub(super) classify_index: Index,
+    pub(super) route: Route,
+    pub(super) deadlines: Vec<DeadlineRule>,
+    pub(super) deadline_index: Index,
+    pub(super) tests: Vec<TestCase>,
+}
+
+/// What all files share while they are read.
+#[derive(Default)]
+struct Shared {
+    sectors: Sectors,
+    lists: HashMap<String, Vec<Lined>>,
+    zone: Option<Zone>,
+    ids: Ids,
+    vocabulary: Vocabulary,
+}
+
+/// Compiles the files, in the order given.
+///
+/// # Errors
+/// Everything found wrong in any of them.
+pub(super) fn compile(files: &[(PathBuf, String)]) -> Result<Compiled, RuleErrors> {
+    let parsed: Vec<(Reader<'_>, Option<Node>)> = files.iter().map(|(path, text)| parse_file(path, text)).collect();
+    let mut sources: Vec<(Reader<'_>, Vec<&Entry>)> = Vec::new();
+    let mut readers = Vec::new();
+    let mut nodes = Vec::new();
+    for (reader, node) in parsed {
+        readers.push(reader);
+        nodes.push(node);
+    }
+    for (mut reader, node) in readers.into_iter().zip(&nodes) {
+        let entries = node.as_ref().map(|node| top_level(&mut reader, node)).unwrap_or_default();
+        sources.push((reader, entries));
+    }
+
+    let mut shared = Shared::default();
+    for (reader, entries) in &mut sources {
+        read_declarations(reader, entries, &mut shared);
+    }
+    let mut classify = Vec::new();
+    let mut deadlines = Vec::new();
+    let mut route: Option<(Option<Route>, String)> = None;
+    for (reader, entries) in &mut sources {
+        for entry in entries.iter() {
+            read_section(reader, entry, &mut shared, &mut classify, &mut deadlines, &mut route);
+        }
+    }
+    let has_deadlines = sources.iter().any(|(_, entries)| entries.iter().any(|entry| entry.key == "deadlines"));
+    let zone = zone_or_default(&mut sources, shared.zone.take(), has_deadlines);
+    let mut tests = Vec::new();
+    for (reader, entries) in &mut sources {
+        for entry in entries.iter().filter(|entry| entry.key == "tests") {
+            let nodes = reader.list(&entry.node, "tests");
+            tests.extend(nodes.iter().filter_map(|node| read_tests::test(reader, &zone, node)));
+        }
+    }
+
+    let mut errors: Vec<RuleError> = sources.into_iter().flat_map(|(reader, _)| reader.errors).collect();
+    if route.is_none() {
+        errors.push(no_route(files));
+    }
+    match route {
+        Some((Some(route), _)) if errors.is_empty() => Ok(Compiled {
+            vocabulary: shared.vocabulary,
+            sectors: shared.sectors,
+            zone,
+            classify_index: Index::build(classify.iter().map(|rule: &ClassifyRule| rule.head.when.as_ref())),
+            classify,
+            route,
+            deadline_index: Index::build(deadlines.iter().map(|rule: &DeadlineRule| rule.head.when.as_ref())),
+            deadlines,
+            tests,
+        }),
+        _ => Err(RuleErrors(errors)),
+    }
+}
+
+fn parse_file<'a>(path: &PathBuf, text: &'a str) -> (Reader<'a>, Option<Node>) {
+    let mut reader = Reader::new(path.clone(), text);
+    match yaml::parse(text) {
+        Ok(node) => (reader, Some(node)),
+        Err(error) => {
+            reader.error(
+                error.line,
+                format!("файл не читается как YAML: {}", error.why),
+                "проверьте отступы (только пробелы), двоеточия, кавычки и повторы ключей в этой строке и выше",
+            );
+            (reader, None)
+        }
+    }
+}
+
+fn top_level<'n>(reader: &mut Reader<'_>, node: &'n Node) -> Vec<&'n Entry> {
+    let entries = reader.known(node, "файл правил", keys::FILE);
+    match entries.iter().find(|entry| entry.key == "version") {
+        Some(entry) => {
+            if entry.node.value != yaml::Value::Integer(VERSION) {
+                reader.error(entry.line, "неизвестная версия языка правил", format!("напишите «version: {VERSION}»"));
+            }
+        }
+        None => reader.error(1, "в файле нет версии языка правил", format!("начните файл строкой «version: {VERSION}»")),
+    }
+    entries
+}
+
+/// `sectors`, `words` and `zone`: other files may refer to them.
+fn read_declarations(reader: &mut Reader<'_>, entries: &[&Entry], shared: &mut Shared) {
+    for entry in entries {
+        match entry.key.as_str() {
+            "sectors" => {
+                for sector in reader.map(&entry.node, "sectors") {
+                    let name = reader.text(&sector.node, "название отрасли").unwrap_or_default();
+                    if shared.sectors.iter().any(|(id, _)| *id == sector.key) {
+                        reader.error(sector.line, format!("отрасль «{}» объявлена дважды", sector.key), "оставьте одну строку");
+                    } else {
+                        shared.sectors.push((sector.key.clone(), name));
+                    }
+                }
+            }
+            "words" => {
+                for list in reader.map(&entry.node, "words") {
+                    let words = reader.texts(&list.node, &format!("список «{}»", list.key));
+                    if let Some((nested, line)) = words.iter().find(|(word, _)| word.starts_with('$')) {
+                        let problem = format!("список «{}» ссылается на другой список «{nested}»", list.key);
+                        reader.error(*line, problem, "перечислите слова; в условии можно указать несколько списков");
+                    }
+                    if shared.lists.insert(list.key.clone(), words).is_some() {
+                        reader.error(list.line, format!("список слов «{}» описан дважды", list.key), "переименуйте один из них");
+                    }
+                }
+            }
+            "zone" => {
+                let Some(name) = reader.text(&entry.node, "zone") else { continue };
+                match TimeZone::get(&name) {
+                    Err(_) => reader.error(
+                        entry.line,
+                        format!("неизвестный часовой пояс «{name}»"),
+                        "например Asia/Yekaterinburg; на сервере должен быть пакет tzdata",
+                    ),
+                    Ok(_) if shared.zone.as_ref().is_some_and(|zone| zone.name != name) => {
+                        reader.error(entry.line, "часовой пояс zone задан дважды и по-разному", "оставьте его в одном файле");
+                    }
+                    Ok(zone) => shared.zone = Some(Zone { name, zone }),
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn read_section(
+    reader: &mut Reader<'_>,
+    entry: &Entry,
+    shared: &mut Shared,
+    classify: &mut Vec<ClassifyRule>,
+    deadlines: &mut Vec<DeadlineRule>,
+    route: &mut Option<(Option<Route>, String)>,
+) {
+    let Shared { sectors, lists, ids, vocabulary, .. } = shared;
+    let mut terms = Terms { vocabulary, lists, sectors };
+    match entry.key.as_str() {
+        "classify" => {
+            for node in reader.list(&entry.node, "classify") {
+                classify.extend(read_rules::classify(reader, &mut terms, ids, node));
+            }
+        }
+        "deadlines" => {
+            for node in reader.list(&entry.node, "deadlines") {
+                deadlines.extend(read_rules::deadline(reader, &mut terms, ids, node));
+            }
+        }
+        "route" => {
+            if let Some((_, first)) = route {
+                let problem = format!("дерево маршрутов route уже есть: {first}");
+                reader.error(entry.line, problem, "оставьте route в одном файле");
+                return;
+            }
+            let place = format!("{}:{}", reader.file.display(), entry.line);
+            *route = Some((read_rules::route(reader, &mut terms, ids, &entry.node), place));
+        }
+        _ => {}
+    }
+}
+
+fn zone_or_default(sources: &mut [(Reader<'_>, Vec<&Entry>)], zone: Option<Zone>, has_deadlines: bool) -> Zone {
+    if let Some(zone) = zone {
+        return zone;
+    }
+    let named = sources.iter().any(|(_, entries)| entries.iter().any(|entry| entry.key == "zone"));
+    if has_deadlines && !named {
+        for (reader, entries) in sources {
+            if let Some(entry) = entries.iter().find(|entry| entry.key == "deadlines") {
+                reader.error(entry.line, "есть сроки, но не задан часовой пояс", "добавьте строку «zone: Asia/Yekaterinburg»");
+                break;
+            }
+        }
+    }
+    Zone { name: DEFAULT_ZONE.to_owned(), zone: TimeZone::UTC }
+}
+
+fn no_route(files: &[(PathBuf, String)]) -> RuleError {
+    RuleError {
+        file: files.first().map(|(path, _)| path.clone()).unwrap_or_default(),
+        line: 0,
+        quote: String::new(),
+        problem: "ни в одном файле нет дерева маршрутов route".into(),
+        cure: "добавьте раздел route с получателем по умолчанию: иначе сообщениям некуда идти".into(),
+    }
+}

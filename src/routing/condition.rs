@@ -1,0 +1,175 @@
+//! Conditions: a closed set, so that they can be indexed, explained and, later, proved about.
+
+use priem_sdk::message::Message;
+
+use super::facts::Facts;
+use super::fields::Field;
+use super::term::Term;
+use super::vocabulary::FactId;
+
+/// A condition over one message.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Condition {
+    /// A field has one of the values.
+    Is(FieldTest),
+    /// The text has at least one of the terms.
+    Text(Vec<Term>),
+    /// All hold; true when empty.
+    All(Vec<Condition>),
+    /// At least one holds; false when empty.
+    Any(Vec<Condition>),
+    /// It does not hold.
+    Not(Box<Condition>),
+}
+
+/// «Поле — одно из значений».
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct FieldTest {
+    pub(super) field: Field,
+    /// Sorted.
+    pub(super) wanted: Vec<FactId>,
+    /// The values as the author wrote them.
+    pub(super) written: Vec<String>,
+}
+
+impl Condition {
+    /// Whether it holds.
+    pub(super) fn holds(&self, facts: &Facts<'_>) -> bool {
+        match self {
+            Self::Is(test) => facts.has_any(&test.wanted),
+            Self::Text(terms) => terms.iter().any(|term| term.matches(facts)),
+            Self::All(parts) => parts.iter().all(|part| part.holds(facts)),
+            Self::Any(parts) => parts.iter().any(|part| part.holds(facts)),
+            Self::Not(part) => !part.holds(facts),
+        }
+    }
+}
+
+/// What a condition saw and wanted, in Russian.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Check {
+    /// Whether it holds.
+    pub holds: bool,
+    /// One short sentence.
+    pub text: String,
+    /// Its parts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<Check>,
+}
+
+/// What an explanation looks at: the message, its facts, and what `classify` has decided so far.
+pub(super) struct Sight<'a> {
+    pub(super) message: &'a Message,
+    pub(super) facts: &'a Facts<'a>,
+    /// Values of the fields that `classify` decides.
+    pub(super) decided: &'a [(Field, String)],
+}
+
+impl Sight<'_> {
+    fn values(&self, field: Field) -> Vec<String> {
+        let mut values = Vec::new();
+        field.visit(self.message, &mut |value| values.push(value.to_owned()));
+        values.extend(self.decided.iter().filter(|(of, _)| *of == field).map(|(_, value)| value.clone()));
+        values
+    }
+}
+
+impl Condition {
+    /// Evaluates every part and says what it saw. Agrees with [`Condition::holds`].
+    pub(super) fn check(&self, sight: &Sight<'_>) -> Check {
+        match self {
+            Self::Is(test) => check_field(test, sight),
+            Self::Text(terms) => check_text(terms, sight.facts),
+            Self::All(parts) => {
+                let parts: Vec<Check> = parts.iter().map(|part| part.check(sight)).collect();
+                Check { holds: parts.iter().all(|part| part.holds), text: "нужно всё из этого".into(), parts }
+            }
+            Self::Any(parts) => {
+                let parts: Vec<Check> = parts.iter().map(|part| part.check(sight)).collect();
+                Check { holds: parts.iter().any(|part| part.holds), text: "нужно хотя бы одно из этого".into(), parts }
+            }
+            Self::Not(part) => {
+                let part = part.check(sight);
+                Check { holds: !part.holds, text: "этого быть не должно".into(), parts: vec![part] }
+            }
+        }
+    }
+
+    /// Short reasons why it holds, for the message's own explanation. Stops at `limit`.
+    pub(super) fn reasons(&self, sight: &Sight<'_>, limit: usize, out: &mut Vec<String>) {
+        if out.len() >= limit {
+            return;
+        }
+        match self {
+            Self::Is(test) => out.push(format!("{}: {}", test.field.label(), fitting_values(test, sight).join(", "))),
+            Self::Text(terms) => {
+                if let Some(found) = terms.iter().find_map(|term| term.find(sight.facts)) {
+                    out.push(format!("в тексте есть {}", quote_words(&found, sight.facts)));
+                }
+            }
+            Self::All(parts) => parts.iter().for_each(|part| part.reasons(sight, limit, out)),
+            Self::Any(parts) => {
+                if let Some(part) = parts.iter().find(|part| part.holds(sight.facts)) {
+                    part.reasons(sight, limit, out);
+                }
+            }
+            Self::Not(_) => {}
+        }
+    }
+}
+
+/// Values of the message that are not plain to see in the condition are shown as the message has them.
+fn fitting_values(test: &FieldTest, sight: &Sight<'_>) -> Vec<String> {
+    let seen = sight.values(test.field);
+    if seen.is_empty() { test.written.clone() } else { seen }
+}
+
+fn check_field(test: &FieldTest, sight: &Sight<'_>) -> Check {
+    let holds = sight.facts.has_any(&test.wanted);
+    let seen = sight.values(test.field);
+    let saw = if seen.is_empty() { "не указано".to_owned() } else { seen.join(", ") };
+    let label = test.field.label();
+    let text = if holds {
+        format!("{label}: {saw} — подходит")
+    } else {
+        format!("{label}: {saw}, а нужно {}", some_of(&test.written, " или "))
+    };
+    Check { holds, text, parts: Vec::new() }
+}
+
+fn check_text(terms: &[Term], facts: &Facts<'_>) -> Check {
+    let found = terms.iter().find_map(|term| Some((term, term.find(facts)?)));
+    let text = match &found {
+        Some((term, places)) => format!("в тексте есть {} (ищем «{}»)", quote_words(places, facts), term.written),
+        None => {
+            let wanted: Vec<String> = terms.iter().map(|term| format!("«{}»", term.written)).collect();
+            match wanted.as_slice() {
+                [one] => format!("в тексте нет {one}"),
+                _ => format!("в тексте нет ни одного из: {}", some_of(&wanted, ", ")),
+            }
+        }
+    };
+    Check { holds: found.is_some(), text, parts: Vec::new() }
+}
+
+/// Longest list of wanted values printed whole.
+const LISTED: usize = 8;
+
+fn some_of(values: &[String], separator: &str) -> String {
+    if values.len() <= LISTED {
+        return values.join(separator);
+    }
+    format!("{} и ещё {}", values[..LISTED].join(separator), values.len() - LISTED)
+}
+
+/// The citizen's words that a term found, and no other words.
+fn quote_words(places: &[u32], facts: &Facts<'_>) -> String {
+    let mut words = String::new();
+    for (at, &place) in places.iter().enumerate() {
+        if at > 0 {
+            words.push_str(if place == places[at - 1] + 1 { " " } else { " … " });
+        }
+        words.push_str(facts.word(place));
+    }
+    format!("«{words}»")
+}

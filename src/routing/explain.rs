@@ -1,0 +1,304 @@
+//! «Почему сюда?»: every step, and what each rule that was looked at saw and wanted.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use priem_sdk::message::{Deadline, Message, Routing};
+use serde::Serialize;
+
+use super::RuleSet;
+use super::condition::{Check, Sight};
+use super::decision::{self, Decision};
+use super::model::{Head, Route};
+use super::verdict::{Verdict, is_given_by_source};
+
+/// Why a message went where it went.
+#[derive(Debug, Clone, Serialize)]
+pub struct Explanation {
+    /// Version of the rules.
+    pub rules_version: String,
+    /// Entries of `classify` that the message could fulfil; the others lack every word and mark they need.
+    pub classify: Vec<RuleTrace>,
+    /// How many entries of `classify` were left out as impossible.
+    pub classify_impossible: usize,
+    /// The way down the tree.
+    pub route: Vec<RouteStep>,
+    /// Entries of `deadlines` that were looked at.
+    pub deadlines: Vec<RuleTrace>,
+    /// What came out: the main routing, then copies.
+    pub routes: Vec<Routing>,
+    /// Whether only the default route caught it.
+    pub default_route: bool,
+    /// Deadlines that rules added.
+    pub deadlines_set: Vec<Deadline>,
+    /// Lines of the summary, in Russian.
+    pub summary: Vec<String>,
+}
+
+/// One rule or route that was looked at.
+#[derive(Debug, Clone, Serialize)]
+pub struct RuleTrace {
+    /// Its id.
+    pub id: String,
+    /// Its Russian name.
+    pub name: String,
+    /// The file it stands in.
+    pub file: PathBuf,
+    /// Its line there.
+    pub line: u32,
+    /// Whether its condition holds.
+    pub holds: bool,
+    /// What the condition saw; absent for a rule without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub check: Option<Check>,
+    /// What it contributed, or why not, in Russian.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub effects: Vec<String>,
+}
+
+/// One level of the route tree.
+#[derive(Debug, Clone, Serialize)]
+pub struct RouteStep {
+    /// The route whose children were looked at.
+    pub under: String,
+    /// Children in order, up to the chosen one.
+    pub tried: Vec<RuleTrace>,
+    /// Id of the chosen child; absent at the end of the way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chosen: Option<String>,
+}
+
+/// Explains a message. Does not change it.
+pub(super) fn explain(rules: &RuleSet, message: &Message, now: Timestamp) -> Explanation {
+    let compiled = &rules.compiled;
+    let mut facts = compiled.vocabulary.facts(message);
+    let candidates = compiled.classify_index.candidates(&facts);
+    let before = Sight { message, facts: &facts, decided: &[] };
+    let mut classify: Vec<(usize, RuleTrace)> = candidates
+        .iter()
+        .map(|&at| (at as usize, trace(&compiled.classify[at as usize].head, &before)))
+        .collect();
+
+    let verdict = Verdict::reach(compiled, message, &mut facts, now);
+    let sight = Sight { message, facts: &facts, decided: &verdict.decided };
+    for (at, trace) in &mut classify {
+        if trace.holds {
+            trace.effects = decision::effects_ru(rules, &compiled.classify[*at], &verdict);
+        }
+    }
+    let decision = decision::make(rules, &verdict, &sight);
+    let deadlines = compiled
+        .deadline_index
+        .candidates(&facts)
+        .into_iter()
+        .map(|at| trace_deadline(rules, at as usize, &verdict, &sight))
+        .collect();
+    Explanation {
+        rules_version: rules.version().to_owned(),
+        classify_impossible: compiled.classify.len() - classify.len(),
+        classify: classify.into_iter().map(|(_, trace)| trace).collect(),
+        route: trace_routes(&verdict, &sight),
+        deadlines,
+        summary: summary(rules, message, &decision),
+        routes: decision.routes,
+        default_route: decision.default_route,
+        deadlines_set: decision.deadlines,
+    }
+}
+
+/// What one rule of any step sees in a message, whether it was looked at or not. `None` for an unknown id.
+pub(super) fn why(rules: &RuleSet, message: &Message, now: Timestamp, id: &str) -> Option<RuleTrace> {
+    let compiled = &rules.compiled;
+    let mut facts = compiled.vocabulary.facts(message);
+    if let Some(rule) = compiled.classify.iter().find(|rule| rule.head.id == id) {
+        let mut seen = trace(&rule.head, &Sight { message, facts: &facts, decided: &[] });
+        if seen.holds {
+            let verdict = Verdict::reach(compiled, message, &mut facts, now);
+            seen.effects = decision::effects_ru(rules, rule, &verdict);
+        }
+        return Some(seen);
+    }
+    let verdict = Verdict::reach(compiled, message, &mut facts, now);
+    let sight = Sight { message, facts: &facts, decided: &verdict.decided };
+    if let Some(at) = compiled.deadlines.iter().position(|rule| rule.head.id == id) {
+        return Some(trace_deadline(rules, at, &verdict, &sight));
+    }
+    let mut line = Vec::new();
+    find_route(&compiled.route, id, &mut line).then(|| trace_route(&line, &verdict, &sight))
+}
+
+/// Fills `line` with the way from `node` to the route `id`.
+fn find_route<'r>(node: &'r Route, id: &str, line: &mut Vec<&'r Route>) -> bool {
+    line.push(node);
+    if node.head.id == id || node.children.iter().any(|child| find_route(child, id, line)) {
+        return true;
+    }
+    line.pop();
+    false
+}
+
+/// Why the way did or did not lead through the last route of `line`.
+fn trace_route(line: &[&Route], verdict: &Verdict<'_>, sight: &Sight<'_>) -> RuleTrace {
+    let wanted = line[line.len() - 1];
+    let mut seen = trace(&wanted.head, sight);
+    let shared = line.iter().zip(&verdict.path).take_while(|(a, b)| a.head.id == b.head.id).count();
+    seen.effects.push(if shared == line.len() {
+        "путь сообщения прошёл через этот маршрут".to_owned()
+    } else {
+        let fork = line[shared];
+        let parent = verdict.path[shared - 1];
+        match verdict.path.get(shared) {
+            Some(chosen) => format!(
+                "в «{}» первым подошёл маршрут «{}» ({}), до «{}» дело не дошло или его условие не выполнено",
+                parent.head.name, chosen.head.name, chosen.head.id, fork.head.name
+            ),
+            None => format!("в «{}» не выполнено условие маршрута «{}» ({})", parent.head.name, fork.head.name, fork.head.id),
+        }
+    });
+    seen
+}
+
+fn trace(head: &Head, sight: &Sight<'_>) -> RuleTrace {
+    let check = head.when.as_ref().map(|condition| condition.check(sight));
+    RuleTrace {
+        id: head.id.clone(),
+        name: head.name.clone(),
+        file: head.origin.file.as_ref().clone(),
+        line: head.origin.line,
+        holds: check.as_ref().is_none_or(|check| check.holds),
+        check,
+        effects: Vec::new(),
+    }
+}
+
+fn trace_deadline(rules: &RuleSet, at: usize, verdict: &Verdict<'_>, sight: &Sight<'_>) -> RuleTrace {
+    let rule = &rules.compiled.deadlines[at];
+    let mut seen = trace(&rule.head, sight);
+    let stage = decision::stage_ru(rule.stage);
+    let winner = verdict.clocks.iter().find(|clock| clock.rule.stage == rule.stage);
+    if !seen.holds {
+        return seen;
+    }
+    seen.effects.push(match winner {
+        Some(clock) if clock.rule.head.id == rule.head.id => format!(
+            "срок «{stage}»: {} ({})",
+            decision::due_ru(rules, clock.deadline.due_at),
+            decision::unit_ru(clock.deadline.unit)
+        ),
+        Some(clock) => format!("не применён: срок «{stage}» уже задало правило «{}» ({})", clock.rule.head.name, clock.rule.head.id),
+        None if is_given_by_source(sight.message, rule.stage) => format!("не применён: срок «{stage}» дал источник"),
+        None => format!("не применён: срок «{stage}» не нужен"),
+    });
+    seen
+}
+
+fn trace_routes(verdict: &Verdict<'_>, sight: &Sight<'_>) -> Vec<RouteStep> {
+    let mut steps = Vec::new();
+    for (depth, node) in verdict.path.iter().enumerate() {
+        if node.children.is_empty() {
+            break;
+        }
+        let chosen = verdict.path.get(depth + 1).map(|child| child.head.id.clone());
+        let mut tried = Vec::new();
+        for at in node.index.candidates(sight.facts) {
+            let child = &node.children[at as usize];
+            tried.push(trace(&child.head, sight));
+            if chosen.as_ref() == Some(&child.head.id) {
+                break;
+            }
+        }
+        steps.push(RouteStep { under: node.head.name.clone(), tried, chosen });
+    }
+    steps
+}
+
+fn summary(rules: &RuleSet, message: &Message, decision: &Decision) -> Vec<String> {
+    let main = decision.main();
+    let sector = main.sector.as_deref().map_or("не определена", |id| rules.sector_name(id));
+    let mut lines = vec![
+        format!("Отрасль: {sector}"),
+        format!("Получатель: {}", decision::recipient_ru(&main.recipient)),
+        format!("Очередь: {}; срочность {}", main.queue, main.priority),
+    ];
+    if let Some(territory) = &main.territory {
+        lines.push(format!("Территория: {territory}"));
+    }
+    if !main.tags.is_empty() {
+        lines.push(format!("Метки: {}", main.tags.join(", ")));
+    }
+    if main.review_required {
+        lines.push("Сначала должен посмотреть человек".into());
+    }
+    for copy in decision.routes.iter().skip(1) {
+        lines.push(format!("Копия: {} ({})", decision::recipient_ru(&copy.recipient), copy.queue));
+    }
+    let source = message.data.deadlines.iter().filter(|deadline| is_given_by_source(message, deadline.stage));
+    for (deadline, by) in
+        source.map(|deadline| (deadline, "дал источник")).chain(decision.deadlines.iter().map(|d| (d, "по правилам")))
+    {
+        let stage = decision::stage_ru(deadline.stage);
+        lines.push(format!("Срок «{stage}»: {} ({by})", decision::due_ru(rules, deadline.due_at)));
+    }
+    lines
+}
+
+impl Explanation {
+    /// The explanation as Russian text.
+    pub fn render_ru(&self) -> String {
+        let mut out = String::new();
+        let _ = writeln!(out, "Шаг 1. Классификация");
+        if self.classify.is_empty() {
+            let _ = writeln!(out, "  Ни одно правило не подошло: в сообщении нет нужных слов и признаков.");
+        }
+        self.classify.iter().for_each(|rule| rule.write(&mut out, "Правило", "сработало", "не сработало"));
+        if self.classify_impossible > 0 {
+            let _ = writeln!(out, "  Остальные правила ({}): в сообщении нет ни одного их слова или признака.", self.classify_impossible);
+        }
+        let _ = writeln!(out, "\nШаг 2. Маршрут");
+        for step in &self.route {
+            let _ = writeln!(out, "  Внутри «{}»:", step.under);
+            step.tried.iter().for_each(|route| route.write(&mut out, "Маршрут", "подошёл", "не подошёл"));
+            if step.chosen.is_none() {
+                let _ = writeln!(out, "  Вложенные маршруты не подошли: остаётся «{}».", step.under);
+            }
+        }
+        let _ = writeln!(out, "\nШаг 3. Сроки");
+        self.deadlines.iter().for_each(|rule| rule.write(&mut out, "Срок", "подошёл", "не подошёл"));
+        let _ = writeln!(out, "\nИтог (правила {})", self.rules_version);
+        for line in &self.summary {
+            let _ = writeln!(out, "  {line}");
+        }
+        out
+    }
+}
+
+impl RuleTrace {
+    /// The trace as Russian text.
+    pub fn render_ru(&self) -> String {
+        let mut out = String::new();
+        self.write(&mut out, "Запись", "выполнена", "не выполнена");
+        out
+    }
+
+    fn write(&self, out: &mut String, what: &str, yes: &str, no: &str) {
+        let mark = if self.holds { '✓' } else { '✗' };
+        let verb = if self.holds { yes } else { no };
+        let place = format!("{}:{}", self.file.display(), self.line);
+        let _ = writeln!(out, "  {mark} {what} «{}» ({}) {verb} — {place}", self.name, self.id);
+        if let Some(check) = &self.check {
+            check.write(out, 6);
+        }
+        for effect in &self.effects {
+            let _ = writeln!(out, "      → {effect}");
+        }
+    }
+}
+
+impl Check {
+    fn write(&self, out: &mut String, indent: usize) {
+        let mark = if self.holds { '+' } else { '-' };
+        let _ = writeln!(out, "{:indent$}{mark} {}", "", self.text);
+        self.parts.iter().for_each(|part| part.write(out, indent + 2));
+    }
+}

@@ -1,0 +1,87 @@
+//! What holds for one message: a sorted list of fact numbers, with the places of words in the text.
+
+use super::normal::Span;
+use super::vocabulary::FactId;
+
+/// Position of a fact that is not a word.
+const NOWHERE: u32 = u32::MAX;
+
+/// The facts of one message.
+#[derive(Debug)]
+pub(super) struct Facts<'m> {
+    text: &'m str,
+    words: Vec<Span>,
+    /// Sorted by fact, then by position.
+    list: Vec<(FactId, u32)>,
+}
+
+impl<'m> Facts<'m> {
+    /// No facts yet.
+    pub(super) fn new(text: &'m str) -> Self {
+        Self {
+            text,
+            words: Vec::with_capacity(text.len() / 12),
+            list: Vec::with_capacity(32),
+        }
+    }
+
+    /// The text the words come from.
+    pub(super) fn text(&self) -> &'m str {
+        self.text
+    }
+
+    /// Takes the next word of the text with the facts it makes true.
+    pub(super) fn push_word(&mut self, span: Span, facts: &[FactId]) {
+        // A text of four billion words does not fit a message.
+        let position = u32::try_from(self.words.len()).unwrap_or(NOWHERE - 1);
+        self.words.push(span);
+        self.list.extend(facts.iter().map(|&fact| (fact, position)));
+    }
+
+    /// Takes a fact that is not a word. [`Facts::seal`] must follow.
+    pub(super) fn push_value(&mut self, fact: FactId) {
+        self.list.push((fact, NOWHERE));
+    }
+
+    /// Makes the list ready for look-ups.
+    pub(super) fn seal(&mut self) {
+        self.list.sort_unstable();
+        self.list.dedup();
+    }
+
+    /// Whether the fact holds.
+    pub(super) fn has(&self, fact: FactId) -> bool {
+        self.places(fact).next().is_some()
+    }
+
+    /// Positions of the words that make the fact true, ascending.
+    pub(super) fn places(&self, fact: FactId) -> impl Iterator<Item = u32> {
+        let from = self.list.partition_point(|(id, _)| *id < fact);
+        self.list[from..]
+            .iter()
+            .take_while(move |(id, _)| *id == fact)
+            .map(|(_, position)| *position)
+    }
+
+    /// Whether any of the facts holds. `wanted` is sorted.
+    pub(super) fn has_any(&self, wanted: &[FactId]) -> bool {
+        // Walk the shorter side: a table of thousands of values costs no more than the message has facts.
+        if wanted.len() > self.list.len() {
+            self.list.iter().any(|(id, _)| wanted.binary_search(id).is_ok())
+        } else {
+            wanted.iter().any(|&fact| self.has(fact))
+        }
+    }
+
+    /// Every fact once, ascending.
+    pub(super) fn distinct(&self) -> impl Iterator<Item = FactId> {
+        self.list.chunk_by(|a, b| a.0 == b.0).map(|group| group[0].0)
+    }
+
+    /// The word at a position, as written.
+    pub(super) fn word(&self, position: u32) -> &'m str {
+        self.words
+            .get(position as usize)
+            .map_or("", |span| &self.text[span.start..span.end])
+    }
+}

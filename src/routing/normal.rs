@@ -1,0 +1,137 @@
+//! One spelling for comparison: lower case, ё as е, combining marks folded, words only.
+//!
+//! Both sides of every comparison go through here, the rule's and the message's, so they can't drift apart.
+
+/// Lower case for matching, ё = е.
+#[inline]
+pub(super) fn fold(letter: char) -> char {
+    match letter {
+        'а'..='я' | 'a'..='z' | '0'..='9' => letter,
+        // Capital Cyrillic letters stand 32 below the small ones.
+        'А'..='Я' => char::from_u32(letter as u32 + 32).unwrap_or(letter),
+        'ё' | 'Ё' => 'е',
+        'A'..='Z' => letter.to_ascii_lowercase(),
+        _ => letter.to_lowercase().next().unwrap_or(letter),
+    }
+}
+
+/// Marks that decorate a letter or hide inside a word and carry no letter: accents, soft hyphen, zero-width signs.
+#[inline]
+pub(super) fn is_invisible(letter: char) -> bool {
+    matches!(letter, '\u{300}'..='\u{36f}' | '\u{ad}' | '\u{200b}'..='\u{200d}' | '\u{2060}' | '\u{feff}')
+}
+
+/// A word of a text: its place in bytes. The folded spelling is handed to the visitor of [`for_each_word`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Span {
+    pub(super) start: usize,
+    pub(super) end: usize,
+}
+
+/// Calls `visit` with every word (letters and digits) of `text`, folded, in order.
+pub(super) fn for_each_word(text: &str, mut visit: impl FnMut(&str, Span)) {
+    let mut word = String::with_capacity(32);
+    let mut start = 0;
+    let mut end = 0;
+    for (at, letter) in text.char_indices() {
+        if is_invisible(letter) {
+            // «й» may come as «и» with a breve.
+            if letter == '\u{306}' && word.ends_with('и') {
+                word.pop();
+                word.push('й');
+            }
+            if !word.is_empty() {
+                end = at + letter.len_utf8();
+            }
+        } else if letter.is_alphanumeric() {
+            if word.is_empty() {
+                start = at;
+            }
+            word.push(fold(letter));
+            end = at + letter.len_utf8();
+        } else if !word.is_empty() {
+            visit(&word, Span { start, end });
+            word.clear();
+        }
+    }
+    if !word.is_empty() {
+        visit(&word, Span { start, end });
+    }
+}
+
+/// A name for comparison: folded words with single spaces; star, quotes and punctuation are gone.
+pub(super) fn name(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for_each_word(text, |word, _| {
+        if !out.is_empty() {
+            out.push(' ');
+        }
+        out.push_str(word);
+    });
+    out
+}
+
+/// A path of names («Дороги / Ямы») for comparison. Levels are parted by a slash or `>` with spaces around it, because
+/// names have bare slashes of their own («Мусор/Свалки/ТКО»).
+pub(super) fn path(text: &str) -> String {
+    let levels: Vec<String> = text.replace(" > ", " / ").split(" / ").map(name).collect();
+    levels.join(" / ")
+}
+
+/// Words that only say what sort of place a name is.
+const PLACE_KINDS: &[&str] = &[
+    "город", "г", "го", "о", "округ", "городской", "муниципальный", "мо", "м", "муниципальное", "образование",
+    "район", "р", "н", "край", "область", "республика", "поселок", "пос", "п", "село", "с", "деревня", "д", "улица",
+    "ул", "проспект", "пр", "просп", "переулок", "пер", "бульвар", "б", "шоссе", "ш", "площадь", "пл",
+];
+
+/// The bare name of a place: «Пермь г.о.», «Город Пермь» → «пермь». `None` when nothing is dropped or nothing is left.
+pub(super) fn bare_place(normal_name: &str) -> Option<String> {
+    let all = normal_name.split(' ').count();
+    let kept: Vec<&str> = normal_name
+        .split(' ')
+        .filter(|word| !PLACE_KINDS.contains(word))
+        .collect();
+    (!kept.is_empty() && kept.len() < all).then(|| kept.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(text: &str) -> Vec<String> {
+        let mut out = Vec::new();
+        for_each_word(text, |word, _| out.push(word.to_owned()));
+        out
+    }
+
+    #[test]
+    fn words_are_folded() {
+        assert_eq!(words("Ёлка, ЁЖ — из-за №5!"), ["елка", "еж", "из", "за", "5"]);
+        assert_eq!(words("Большо\u{438}\u{306} сне\u{ad}г сто\u{301}ит"), ["большой", "снег", "стоит"]);
+        assert_eq!(words("  "), Vec::<String>::new());
+    }
+
+    #[test]
+    fn spans_point_into_the_text() {
+        let text = "Нет ВОДЫ!";
+        let mut spans = Vec::new();
+        for_each_word(text, |_, span| spans.push(&text[span.start..span.end]));
+        assert_eq!(spans, ["Нет", "ВОДЫ"]);
+    }
+
+    #[test]
+    fn names_and_paths() {
+        assert_eq!(name("★ Ямы во «дворах»"), "ямы во дворах");
+        assert_eq!(path("Мусор/Свалки/ТКО / Вывоз"), "мусор свалки тко / вывоз");
+        assert_eq!(path("Дороги > Ямы"), "дороги / ямы");
+    }
+
+    #[test]
+    fn places_lose_the_word_for_their_kind() {
+        assert_eq!(bare_place(&name("Омск г.о.")).as_deref(), Some("омск"));
+        assert_eq!(bare_place(&name("городской округ Березники")).as_deref(), Some("березники"));
+        assert_eq!(bare_place(&name("ул. Ленина")).as_deref(), Some("ленина"));
+        assert_eq!(bare_place(&name("Пермь")), None);
+    }
+}

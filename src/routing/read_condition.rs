@@ -1,0 +1,239 @@
+//! Reads `when:` into a [`Condition`].
+
+use std::collections::HashMap;
+
+use super::condition::{Condition, FieldTest};
+use super::error::nearest;
+use super::fields::{Field, Form, NO, OKTMO_MAX, OKTMO_MIN, YES};
+use super::keys;
+use super::reader::{Lined, Reader};
+use super::term::Term;
+use super::vocabulary::Vocabulary;
+use super::yaml::{Entry, Node, Value};
+
+/// How deep conditions may nest.
+const DEEPEST: usize = 16;
+
+/// The step a condition belongs to: `classify` can't ask about what it decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    Classify,
+    Later,
+}
+
+/// What conditions refer to.
+pub(super) struct Terms<'a> {
+    pub(super) vocabulary: &'a mut Vocabulary,
+    /// Named lists of words, from all files.
+    pub(super) lists: &'a HashMap<String, Vec<Lined>>,
+    /// Declared sectors; empty: anything goes.
+    pub(super) sectors: &'a [(String, String)],
+}
+
+/// Reads a condition. `None` after an error that leaves nothing to test.
+pub(super) fn read(reader: &mut Reader<'_>, terms: &mut Terms<'_>, node: &Node, step: Step) -> Option<Condition> {
+    read_at(reader, terms, node, step, 0)
+}
+
+fn read_at(
+    reader: &mut Reader<'_>,
+    terms: &mut Terms<'_>,
+    node: &Node,
+    step: Step,
+    depth: usize,
+) -> Option<Condition> {
+    if depth > DEEPEST {
+        reader.error(node.line, "условия вложены слишком глубоко", format!("не глубже {DEEPEST} уровней"));
+        return None;
+    }
+    let entries = reader.map(node, "условие");
+    if entries.is_empty() && matches!(node.value, Value::Map(_)) {
+        reader.error(node.line, "пустое условие", "добавьте строку или уберите условие");
+    }
+    let mut parts = Vec::new();
+    for entry in entries {
+        match entry.key.as_str() {
+            "text" => parts.extend(read_text(reader, terms, &entry.node)),
+            "place" => parts.extend(read_place(reader, terms, entry)),
+            "any" => parts.push(Condition::Any(read_list(reader, terms, entry, step, depth))),
+            "all" => parts.extend(read_list(reader, terms, entry, step, depth)),
+            "not" => {
+                let inner = read_at(reader, terms, &entry.node, step, depth + 1)?;
+                parts.push(Condition::Not(Box::new(inner)));
+            }
+            key => match Field::ALL.iter().find(|field| !field.is_place() && field.key() == key) {
+                Some(field) if field.is_decided() && step == Step::Classify => reader.error(
+                    entry.line,
+                    format!("«{key}» ещё не известно: его задаёт сам шаг classify"),
+                    "проверяйте это в route или deadlines, а здесь — тему, канал, место, слова",
+                ),
+                Some(&field) => parts.extend(read_field(reader, terms, field, &entry.node)),
+                None => report_unknown(reader, entry),
+            },
+        }
+    }
+    match parts.len() {
+        0 => None,
+        1 => parts.pop(),
+        _ => Some(Condition::All(parts)),
+    }
+}
+
+/// A place key outside `place:` is the likeliest mistake of all: it gets its own cure.
+fn report_unknown(reader: &mut Reader<'_>, entry: &Entry) {
+    if Field::ALL.iter().any(|field| field.is_place() && field.key() == entry.key) {
+        let key = &entry.key;
+        return reader.error(
+            entry.line,
+            format!("«{key}» должно стоять внутри place"),
+            format!("напишите «place: {{ {key}: … }}»"),
+        );
+    }
+    let fields = Field::ALL.iter().filter(|field| !field.is_place()).map(|field| field.key());
+    reader.unknown_key(entry, "условие", fields.chain(keys::CONDITION.iter().map(|(key, _)| *key)));
+}
+
+fn read_list(
+    reader: &mut Reader<'_>,
+    terms: &mut Terms<'_>,
+    entry: &Entry,
+    step: Step,
+    depth: usize,
+) -> Vec<Condition> {
+    let nodes = reader.list(&entry.node, &format!("«{}»", entry.key));
+    if nodes.is_empty() && matches!(entry.node.value, Value::List(_) | Value::Nothing) {
+        reader.error(
+            entry.line,
+            format!("«{}»: пустой список условий", entry.key),
+            "добавьте условие или уберите строку",
+        );
+    }
+    nodes.iter().filter_map(|node| read_at(reader, terms, node, step, depth + 1)).collect()
+}
+
+fn read_place(reader: &mut Reader<'_>, terms: &mut Terms<'_>, entry: &Entry) -> Vec<Condition> {
+    let mut parts = Vec::new();
+    for inner in reader.map(&entry.node, "place") {
+        match Field::ALL.iter().find(|field| field.is_place() && field.key() == inner.key) {
+            Some(&field) => parts.extend(read_field(reader, terms, field, &inner.node)),
+            None => {
+                let known = Field::ALL.iter().filter(|field| field.is_place()).map(|field| field.key());
+                reader.unknown_key(inner, "place", known);
+            }
+        }
+    }
+    parts
+}
+
+fn read_field(reader: &mut Reader<'_>, terms: &mut Terms<'_>, field: Field, node: &Node) -> Option<Condition> {
+    let what = format!("«{}»", field.key());
+    if field.form() == Form::YesNo {
+        let yes = reader.yes_no(node, &what)?;
+        let value = if yes { YES } else { NO };
+        return Some(is(terms.vocabulary, field, vec![value.to_owned()]));
+    }
+    let mut values = Vec::new();
+    for (value, line) in reader.texts(node, &what) {
+        let fits = match field.form() {
+            Form::Closed(known) => reader.word(&value, line, &what, known),
+            Form::CodePrefix => is_code(reader, node, &value, line),
+            _ if field.normalise(&value).is_empty() => {
+                reader.error(line, format!("{what}: в «{value}» нет ни одной буквы"), "проверьте значение");
+                false
+            }
+            _ => true,
+        };
+        if field == Field::Sector {
+            is_sector(reader, terms.sectors, &value, line);
+        }
+        if fits {
+            values.push(value);
+        }
+    }
+    (!values.is_empty()).then(|| is(terms.vocabulary, field, values))
+}
+
+/// Reports a sector that no file declares.
+pub(super) fn is_sector(reader: &mut Reader<'_>, sectors: &[(String, String)], value: &str, line: u32) {
+    if sectors.is_empty() || sectors.iter().any(|(id, _)| id == value) {
+        return;
+    }
+    let cure = match nearest(value, sectors.iter().map(|(id, _)| id.as_str())) {
+        Some(id) => format!("возможно, вы имели в виду «{id}»"),
+        None => "добавьте её в раздел sectors или исправьте код".to_owned(),
+    };
+    reader.error(line, format!("отрасль «{value}» не объявлена в разделе sectors"), cure);
+}
+
+fn is_code(reader: &mut Reader<'_>, node: &Node, value: &str, line: u32) -> bool {
+    if matches!(node.value, Value::Integer(_)) {
+        reader.error(line, "код ОКТМО без кавычек", format!("возьмите код в кавычки: oktmo: \"{value}\""));
+        return false;
+    }
+    let digits = value.chars().all(|letter| letter.is_ascii_digit());
+    if digits && (OKTMO_MIN..=OKTMO_MAX).contains(&value.len()) {
+        return true;
+    }
+    reader.error(
+        line,
+        format!("«{value}» — не начало кода ОКТМО"),
+        format!("напишите от {OKTMO_MIN} до {OKTMO_MAX} цифр, например \"57701\""),
+    );
+    false
+}
+
+fn is(vocabulary: &mut Vocabulary, field: Field, written: Vec<String>) -> Condition {
+    let mut wanted: Vec<_> = written.iter().map(|value| vocabulary.intern_value(field, value)).collect();
+    wanted.sort_unstable();
+    wanted.dedup();
+    Condition::Is(FieldTest { field, wanted, written })
+}
+
+fn read_text(reader: &mut Reader<'_>, terms: &mut Terms<'_>, node: &Node) -> Vec<Condition> {
+    if !matches!(node.value, Value::Map(_)) {
+        let words = read_words(reader, terms, node);
+        return if words.is_empty() { Vec::new() } else { vec![Condition::Text(words)] };
+    }
+    let mut parts = Vec::new();
+    for entry in reader.known(node, "text", keys::TEXT) {
+        let words = read_words(reader, terms, &entry.node);
+        if words.is_empty() {
+            continue;
+        }
+        match entry.key.as_str() {
+            "any" => parts.push(Condition::Text(words)),
+            "all" => parts.extend(words.into_iter().map(|term| Condition::Text(vec![term]))),
+            _ => parts.push(Condition::Not(Box::new(Condition::Text(words)))),
+        }
+    }
+    parts
+}
+
+/// Words, phrases and `$lists`.
+fn read_words(reader: &mut Reader<'_>, terms: &mut Terms<'_>, node: &Node) -> Vec<Term> {
+    let mut found: Vec<Term> = Vec::new();
+    for (written, line) in reader.texts(node, "слова") {
+        let expanded: Vec<String> = match written.strip_prefix('$') {
+            None => vec![written],
+            Some(list) => match terms.lists.get(list) {
+                Some(words) => words.iter().map(|(word, _)| word.clone()).collect(),
+                None => {
+                    let cure = match nearest(list, terms.lists.keys().map(String::as_str)) {
+                        Some(name) => format!("возможно, вы имели в виду «${name}»"),
+                        None => "опишите список в разделе words".to_owned(),
+                    };
+                    reader.error(line, format!("нет списка слов «{list}»"), cure);
+                    continue;
+                }
+            },
+        };
+        for word in expanded {
+            match Term::parse(&word, terms.vocabulary) {
+                Ok(term) if found.contains(&term) => {}
+                Ok(term) => found.push(term),
+                Err((problem, cure)) => reader.error(line, problem, cure),
+            }
+        }
+    }
+    found
+}

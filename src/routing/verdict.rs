@@ -1,0 +1,151 @@
+//! The three steps over one message: what matched and who set what. Decision and explanation are both made from this,
+//! so they can't disagree.
+
+use jiff::Timestamp;
+use priem_sdk::message::{Deadline, DeadlineBasis, DeadlineStage, Message};
+
+use super::clock;
+use super::compile::Compiled;
+use super::facts::Facts;
+use super::fields::Field;
+use super::model::{ClassifyRule, DeadlineRule, Effects, Route};
+use super::read_rules::add_new;
+
+/// A value and the rule that set it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct SetBy<'r, T> {
+    pub(super) value: T,
+    pub(super) rule: &'r ClassifyRule,
+}
+
+/// Everything the rules say about one message.
+#[derive(Debug)]
+pub(super) struct Verdict<'r> {
+    /// Entries of `classify` that hold, in the order of the files.
+    pub(super) rules: Vec<&'r ClassifyRule>,
+    pub(super) sector: Option<SetBy<'r, &'r str>>,
+    pub(super) topic: Option<SetBy<'r, &'r [String]>>,
+    pub(super) territory: Option<SetBy<'r, &'r str>>,
+    pub(super) priority: Option<SetBy<'r, u8>>,
+    pub(super) review: Option<SetBy<'r, bool>>,
+    pub(super) hint: Option<SetBy<'r, &'r str>>,
+    pub(super) tags: Vec<&'r str>,
+    pub(super) flags: Vec<&'r str>,
+    /// From the root to the chosen route; never empty.
+    pub(super) path: Vec<&'r Route>,
+    /// Clocks of the rules, one per stage.
+    pub(super) clocks: Vec<Clock<'r>>,
+    /// Values of the fields that `classify` decides, for explanations.
+    pub(super) decided: Vec<(Field, String)>,
+}
+
+/// A clock and the rule behind it.
+#[derive(Debug)]
+pub(super) struct Clock<'r> {
+    pub(super) rule: &'r DeadlineRule,
+    pub(super) deadline: Deadline,
+}
+
+impl<'r> Verdict<'r> {
+    /// Runs the three steps. `facts` are those of the message and get what `classify` decides.
+    pub(super) fn reach(compiled: &'r Compiled, message: &Message, facts: &mut Facts<'_>, now: Timestamp) -> Self {
+        let candidates = compiled.classify_index.candidates(facts);
+        let rules = candidates.into_iter().map(|position| &compiled.classify[position as usize]);
+        let rules: Vec<&ClassifyRule> = rules.filter(|rule| holds(rule.head.when.as_ref(), facts)).collect();
+
+        let mut verdict = Self {
+            sector: first(&rules, |set| set.sector.as_deref()),
+            topic: first(&rules, |set| (!set.topic.is_empty()).then_some(set.topic.as_slice())),
+            territory: first(&rules, |set| set.territory.as_deref()),
+            priority: first(&rules, |set| set.priority),
+            review: first(&rules, |set| set.review),
+            hint: first(&rules, |set| set.hint.as_deref()),
+            tags: Vec::new(),
+            flags: Vec::new(),
+            path: Vec::new(),
+            clocks: Vec::new(),
+            decided: Vec::new(),
+            rules,
+        };
+        for rule in &verdict.rules {
+            add_new(&mut verdict.tags, rule.set.tags.iter().map(String::as_str));
+            add_new(&mut verdict.flags, rule.set.flags.iter().map(String::as_str));
+        }
+        verdict.publish_decided(compiled, facts);
+        verdict.path = walk(&compiled.route, facts);
+        verdict.run_clocks(compiled, message, facts, now);
+        verdict
+    }
+
+    /// Lets the later steps ask about what `classify` decided.
+    fn publish_decided(&mut self, compiled: &Compiled, facts: &mut Facts<'_>) {
+        let sector = self.sector.map(|set| (Field::Sector, set.value));
+        let territory = self.territory.map(|set| (Field::Territory, set.value));
+        let tags = self.tags.iter().map(|&tag| (Field::Tags, tag));
+        for (field, value) in sector.into_iter().chain(territory).chain(tags) {
+            if let Some(fact) = compiled.vocabulary.value(field, value) {
+                facts.push_value(fact);
+            }
+            self.decided.push((field, value.to_owned()));
+        }
+        for flag in &self.flags {
+            if let Some(fact) = compiled.vocabulary.value(Field::Flags, flag) {
+                facts.push_value(fact);
+            }
+            self.decided.push((Field::Flags, (*flag).to_owned()));
+        }
+        facts.seal();
+    }
+
+    fn run_clocks(&mut self, compiled: &'r Compiled, message: &Message, facts: &Facts<'_>, now: Timestamp) {
+        for position in compiled.deadline_index.candidates(facts) {
+            let rule = &compiled.deadlines[position as usize];
+            let taken = is_given_by_source(message, rule.stage)
+                || self.clocks.iter().any(|clock| clock.rule.stage == rule.stage);
+            if !taken && holds(rule.head.when.as_ref(), facts) {
+                let deadline = clock::run(rule, &compiled.zone, &message.data.times, now);
+                self.clocks.push(Clock { rule, deadline });
+            }
+        }
+    }
+
+    /// The chosen route.
+    pub(super) fn route(&self) -> &'r Route {
+        self.path.last().expect("the path starts at the root")
+    }
+
+    /// Whether only the default route caught the message.
+    pub(super) fn is_default(&self) -> bool {
+        self.path.len() == 1
+    }
+}
+
+/// A deadline of the source is never replaced.
+pub(super) fn is_given_by_source(message: &Message, stage: DeadlineStage) -> bool {
+    let mut deadlines = message.data.deadlines.iter();
+    deadlines.any(|deadline| deadline.stage == stage && deadline.basis == DeadlineBasis::Source)
+}
+
+fn holds(when: Option<&super::condition::Condition>, facts: &Facts<'_>) -> bool {
+    when.is_none_or(|condition| condition.holds(facts))
+}
+
+fn first<'r, T>(rules: &[&'r ClassifyRule], of: impl Fn(&'r Effects) -> Option<T>) -> Option<SetBy<'r, T>> {
+    rules.iter().find_map(|&rule| of(&rule.set).map(|value| SetBy { value, rule }))
+}
+
+/// Down the tree, the first sibling that holds at every level.
+fn walk<'r>(root: &'r Route, facts: &Facts<'_>) -> Vec<&'r Route> {
+    let mut path = vec![root];
+    let mut node = root;
+    while !node.children.is_empty() {
+        let candidates = node.index.candidates(facts);
+        let mut fitting = candidates.into_iter().map(|position| &node.children[position as usize]);
+        let Some(child) = fitting.find(|child| holds(child.head.when.as_ref(), facts)) else {
+            break;
+        };
+        path.push(child);
+        node = child;
+    }
+    path
+}

@@ -1,0 +1,300 @@
+//! Everything the rules can ask about, interned: one number per fact.
+//!
+//! A fact is «the text has a word with this stem», «the channel is telegram» and the like. A message is turned into
+//! the short list of the facts that hold for it, once; conditions only look numbers up in that list. So the cost of a
+//! message follows its length, not the number of rules.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use priem_sdk::message::Message;
+use rust_stemmers::{Algorithm, Stemmer};
+
+use super::facts::Facts;
+use super::fields::{Field, Form, OKTMO_MAX, OKTMO_MIN};
+use super::normal;
+
+/// Number of a fact inside one rule set.
+pub(super) type FactId = u32;
+
+/// Words longer than this, in letters, are not stemmed: no Russian word is, and noise should not fill the memory.
+const LONGEST_WORD: usize = 40;
+
+/// How a rule names a word.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum WordForm {
+    /// Any form with this Snowball stem.
+    Stem(String),
+    /// Only this form.
+    Exact(String),
+    /// Any word that begins so.
+    Prefix(String),
+}
+
+/// All facts of one rule set.
+#[derive(Debug)]
+pub(super) struct Vocabulary {
+    stems: HashMap<Box<str>, FactId>,
+    exact: HashMap<Box<str>, FactId>,
+    prefixes: HashMap<Box<str>, FactId>,
+    /// Lengths of the prefixes in bytes, ascending.
+    prefix_lengths: Vec<usize>,
+    values: Vec<HashMap<Box<str>, FactId>>,
+    size: FactId,
+    /// Tells the vocabularies of one process apart in the word memo.
+    serial: u64,
+}
+
+impl Default for Vocabulary {
+    fn default() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Self {
+            stems: HashMap::new(),
+            exact: HashMap::new(),
+            prefixes: HashMap::new(),
+            prefix_lengths: Vec::new(),
+            values: vec![HashMap::new(); Field::COUNT],
+            size: 0,
+            serial: NEXT.fetch_add(1, Ordering::Relaxed),
+        }
+    }
+}
+
+impl Vocabulary {
+    /// The fact «the text has such a word».
+    pub(super) fn intern_word(&mut self, form: WordForm) -> FactId {
+        let (map, word) = match form {
+            WordForm::Stem(word) => (&mut self.stems, word),
+            WordForm::Exact(word) => (&mut self.exact, word),
+            WordForm::Prefix(word) => {
+                if let Err(at) = self.prefix_lengths.binary_search(&word.len()) {
+                    self.prefix_lengths.insert(at, word.len());
+                }
+                (&mut self.prefixes, word)
+            }
+        };
+        intern(map, &mut self.size, word)
+    }
+
+    /// The fact «the field has this value».
+    pub(super) fn intern_value(&mut self, field: Field, value: &str) -> FactId {
+        let value = field.normalise(value);
+        intern(&mut self.values[field as usize], &mut self.size, value)
+    }
+
+    /// The fact of a value, when any rule asks about it.
+    pub(super) fn value(&self, field: Field, value: &str) -> Option<FactId> {
+        let values = &self.values[field as usize];
+        if values.is_empty() {
+            return None;
+        }
+        values.get(value).or_else(|| values.get(field.normalise(value).as_str())).copied()
+    }
+
+    /// Everything that holds for `message` before `classify`.
+    pub(super) fn facts<'m>(&self, message: &'m Message) -> Facts<'m> {
+        let mut facts = Facts::new(&message.data.body.text);
+        self.add_words(&mut facts);
+        for &field in Field::ALL {
+            if !self.values[field as usize].is_empty() {
+                self.add_values(field, message, &mut facts);
+            }
+        }
+        facts.seal();
+        facts
+    }
+
+    fn add_values(&self, field: Field, message: &Message, facts: &mut Facts<'_>) {
+        let values = &self.values[field as usize];
+        let mut add = |value: &str| {
+            if let Some(&id) = values.get(value) {
+                facts.push_value(id);
+            }
+        };
+        match field.form() {
+            Form::Closed(_) | Form::Identifier | Form::YesNo | Form::Name => {
+                field.visit(message, &mut |value| add(&field.normalise(value)));
+            }
+            Form::PlaceName => field.visit(message, &mut |value| {
+                let name = field.normalise(value);
+                add(&name);
+                if let Some(bare) = normal::bare_place(&name) {
+                    add(&bare);
+                }
+            }),
+            Form::CodePrefix => field.visit(message, &mut |value| {
+                let code = field.normalise(value);
+                for length in OKTMO_MIN..=code.len().min(OKTMO_MAX) {
+                    add(&code[..length]);
+                }
+            }),
+            Form::Path => {
+                let mut path = String::new();
+                field.visit(message, &mut |level| {
+                    let level = normal::name(level);
+                    add(&level);
+                    if path.is_empty() {
+                        path = level;
+                    } else {
+                        path.push_str(" / ");
+                        path.push_str(&level);
+                        add(&path);
+                    }
+                });
+            }
+        }
+    }
+
+    fn add_words(&self, facts: &mut Facts<'_>) {
+        if self.stems.is_empty() && self.exact.is_empty() && self.prefixes.is_empty() {
+            return;
+        }
+        MEMO.with_borrow_mut(|memo| {
+            memo.serve(self.serial);
+            normal::for_each_word(facts.text(), |word, span| {
+                memo.facts_of(word, self, |ids| facts.push_word(span, ids));
+            });
+        });
+    }
+
+    /// The facts a folded word makes true.
+    fn word_facts(&self, word: &str) -> Box<[FactId]> {
+        let mut ids = Vec::new();
+        ids.extend(self.exact.get(word));
+        for &length in self.prefix_lengths.iter().take_while(|&&length| length <= word.len()) {
+            if let Some(start) = word.get(..length) {
+                ids.extend(self.prefixes.get(start));
+            }
+        }
+        if let Some(stem) = stem(word) {
+            ids.extend(self.stems.get(stem.as_str()));
+        }
+        ids.into_boxed_slice()
+    }
+}
+
+fn intern(map: &mut HashMap<Box<str>, FactId>, size: &mut FactId, word: String) -> FactId {
+    *map.entry(word.into_boxed_str()).or_insert_with(|| {
+        *size += 1;
+        *size - 1
+    })
+}
+
+/// Snowball stem of a folded word; `None` for what is too long to be a word.
+pub(super) fn stem(word: &str) -> Option<String> {
+    if word.chars().nth(LONGEST_WORD).is_some() {
+        return None;
+    }
+    Some(Stemmer::create(Algorithm::Russian).stem(word).into_owned())
+}
+
+thread_local! {
+    static MEMO: RefCell<Memo> = RefCell::new(Memo::default());
+}
+
+/// Remembers which facts a word makes true, per thread. Only speed depends on it: stemming is a pure function.
+#[derive(Default)]
+struct Memo {
+    serial: u64,
+    words: HashMap<Box<str>, Box<[FactId]>>,
+}
+
+impl Memo {
+    /// Words kept before the memo starts over: about 2 MB. Zipf's law fills it with the words that matter at once.
+    const CAPACITY: usize = 16_384;
+    /// Longest word kept, bytes.
+    const LONGEST: usize = 64;
+
+    /// Forgets the words of another rule set.
+    fn serve(&mut self, serial: u64) {
+        if self.serial != serial {
+            self.words.clear();
+            self.serial = serial;
+        }
+    }
+
+    /// Hands the facts of a word to `take`.
+    fn facts_of(&mut self, word: &str, vocabulary: &Vocabulary, take: impl FnOnce(&[FactId])) {
+        if let Some(ids) = self.words.get(word) {
+            return take(ids);
+        }
+        let ids = vocabulary.word_facts(word);
+        take(&ids);
+        if word.len() <= Self::LONGEST {
+            if self.words.len() >= Self::CAPACITY {
+                self.words.clear();
+            }
+            self.words.insert(word.into(), ids);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use priem_sdk::message::{EventType, Kind, MessageData, Regime};
+
+    fn message(text: &str) -> Message {
+        let mut data = MessageData::new("telegram", Kind::Direct, Regime::OpenSourceMessage);
+        data.body.text = text.into();
+        Message::new(EventType::Received, data)
+    }
+
+    #[test]
+    fn stems_match_whole_words_only() {
+        let mut vocabulary = Vocabulary::default();
+        let pit = vocabulary.intern_word(WordForm::Stem(stem("яма").expect("a stem")));
+        assert!(vocabulary.facts(&message("Огромные ЯМЫ на дороге")).has(pit));
+        assert!(!vocabulary.facts(&message("Поездка на Ямало-Ненецкий")).has(pit));
+    }
+
+    #[test]
+    fn exact_forms_and_prefixes() {
+        let mut vocabulary = Vocabulary::default();
+        let exact = vocabulary.intern_word(WordForm::Exact("дома".into()));
+        let prefix = vocabulary.intern_word(WordForm::Prefix("авари".into()));
+        let facts = vocabulary.facts(&message("дом в аварийном состоянии"));
+        assert!(!facts.has(exact) && facts.has(prefix));
+        assert!(vocabulary.facts(&message("у дома")).has(exact));
+    }
+
+    #[test]
+    fn a_bare_place_name_fits_the_official_one_but_not_the_other_way_round() {
+        let mut vocabulary = Vocabulary::default();
+        let bare = vocabulary.intern_value(Field::Municipality, "Пермь");
+        let official = vocabulary.intern_value(Field::Municipality, "Пермский муниципальный округ");
+        let mut perm = message("");
+        perm.data.place.municipality = Some("Город Пермь".into());
+        let facts = vocabulary.facts(&perm);
+        assert!(facts.has(bare) && !facts.has(official));
+    }
+
+    #[test]
+    fn a_topic_answers_by_any_level_and_by_its_path() {
+        use priem_sdk::message::{Topic, TopicNode};
+        let mut vocabulary = Vocabulary::default();
+        let level = vocabulary.intern_value(Field::Topic, "ямы во дворах");
+        let path = vocabulary.intern_value(Field::Topic, "Дороги / Ямы во дворах");
+        let mut roads = message("");
+        let node = |name: &str| TopicNode { id: None, name: name.into() };
+        roads.data.topic = Some(Topic {
+            classifier: "incident".into(),
+            version: None,
+            path: vec![node("Дороги"), node("★ Ямы во дворах")],
+            starred: true,
+        });
+        let facts = vocabulary.facts(&roads);
+        assert!(facts.has(level) && facts.has(path));
+    }
+
+    #[test]
+    fn endless_words_neither_match_nor_fill_the_memo() {
+        let mut vocabulary = Vocabulary::default();
+        let pit = vocabulary.intern_word(WordForm::Stem("ям".into()));
+        let long = "я".repeat(100_000);
+        let facts = vocabulary.facts(&message(&format!("{long} {long}ы яма {long}")));
+        assert!(facts.has(pit));
+        MEMO.with_borrow(|memo| assert!(memo.words.keys().all(|word| word.len() <= Memo::LONGEST)));
+    }
+}

@@ -1,0 +1,446 @@
+//! Dashboards, alerts, their tests and the runbook speak only of metrics and labels that exist, and of each other.
+//!
+//! The truth is the table in `src/telemetry/metrics.rs`. A name that is not in it would draw an empty panel or an alert
+//! that never fires, and nobody would notice until the night it was needed.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use priem::telemetry::metrics::Metrics;
+use serde_json::Value;
+
+/// Labels Prometheus itself adds when it scrapes.
+const SCRAPE_LABELS: [&str; 2] = ["instance", "job"];
+/// What the person on duty finds in every section of the runbook.
+const RUNBOOK_PARTS: [&str; 4] = [
+    "**Что случилось.**",
+    "**Чем грозит.**",
+    "**Что проверить.**",
+    "**Как лечить.**",
+];
+
+fn path(relative: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(relative)
+}
+
+fn read(relative: &str) -> String {
+    fs::read_to_string(path(relative)).unwrap_or_else(|error| panic!("{relative}: {error}"))
+}
+
+fn yaml(relative: &str) -> Value {
+    serde_saphyr::from_str(&read(relative)).unwrap_or_else(|error| panic!("{relative}: {error}"))
+}
+
+fn files_in_dashboards(ending: &str) -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(path("dashboards"))
+        .unwrap()
+        .map(|entry| format!("dashboards/{}", entry.unwrap().file_name().into_string().unwrap()))
+        .filter(|name| name.ends_with(ending))
+        .collect();
+    names.sort();
+    assert!(!names.is_empty(), "no dashboards/*{ending}");
+    names
+}
+
+/// Series that Prometheus will store, with the labels of each.
+fn known_series() -> BTreeMap<String, BTreeSet<&'static str>> {
+    let mut series = BTreeMap::new();
+    for (name, kind, labels, _) in Metrics::names() {
+        let labels: BTreeSet<&str> = labels.iter().copied().chain(SCRAPE_LABELS).collect();
+        if !matches!(kind, "seconds" | "items" | "seconds_by") {
+            series.insert(name.to_owned(), labels);
+            continue;
+        }
+        series.insert(format!("{name}_sum"), labels.clone());
+        series.insert(format!("{name}_count"), labels.clone());
+        series.insert(format!("{name}_bucket"), labels.into_iter().chain(["le"]).collect());
+    }
+    series
+}
+
+fn is_name_character(character: char) -> bool {
+    character.is_ascii_alphanumeric() || character == '_'
+}
+
+/// Every `priem_…` in a text, with the label names of the selector that follows it. Quoted text counts too.
+fn mentions(text: &str) -> Vec<(&str, Vec<&str>)> {
+    let mut found = Vec::new();
+    for (start, _) in text.match_indices("priem_") {
+        if text[..start].chars().next_back().is_some_and(is_name_character) {
+            continue;
+        }
+        let rest = &text[start..];
+        let end = rest
+            .find(|character| !is_name_character(character))
+            .unwrap_or(rest.len());
+        let (name, rest) = rest.split_at(end);
+        found.push((name, rest.strip_prefix('{').map(selector_labels).unwrap_or_default()));
+    }
+    found
+}
+
+/// Label names of `a="x", b=~"y"}…`.
+fn selector_labels(selector: &str) -> Vec<&str> {
+    let mut labels = Vec::new();
+    let mut rest = selector;
+    while let Some((label, value)) = rest.split_once('=') {
+        if label.contains('}') {
+            break;
+        }
+        labels.push(label.trim_end_matches('!').trim());
+        let Some((_, after)) = value.split_once('"').and_then(|(_, quoted)| quoted.split_once('"')) else {
+            break;
+        };
+        rest = after.trim_start_matches([',', ' ']);
+    }
+    labels
+}
+
+/// Label names in `by (…)`, `on (…)` and the like.
+fn grouping_labels(expression: &str) -> Vec<&str> {
+    let mut labels = Vec::new();
+    for keyword in ["by", "without", "on", "ignoring", "group_left", "group_right"] {
+        for (start, _) in expression.match_indices(keyword) {
+            let inside_word = expression[..start].chars().next_back().is_some_and(is_name_character);
+            let Some(list) = expression[start + keyword.len()..].trim_start().strip_prefix('(') else {
+                continue;
+            };
+            if !inside_word {
+                labels.extend(
+                    list.split(')')
+                        .next()
+                        .unwrap()
+                        .split(',')
+                        .map(str::trim)
+                        .filter(|label| !label.is_empty()),
+                );
+            }
+        }
+    }
+    labels
+}
+
+/// Label names in `{{ $labels.x }}` of alerts and `{{x}}` of legends.
+fn template_labels(text: &str) -> Vec<&str> {
+    text.split("{{")
+        .skip(1)
+        .filter_map(|rest| rest.split("}}").next())
+        .map(str::trim)
+        .filter_map(|inside| match inside.strip_prefix('$') {
+            Some(variable) => variable.strip_prefix("labels."),
+            None => Some(inside),
+        })
+        .collect()
+}
+
+/// Problems of one PromQL expression and of the templates that show its result.
+fn problems(place: &str, expression: &str, templates: &[&str]) -> Vec<String> {
+    let known = known_series();
+    let mut problems = Vec::new();
+    let mut available: BTreeSet<&str> = SCRAPE_LABELS.into();
+    for (name, labels) in mentions(expression) {
+        let Some(own) = known.get(name) else {
+            problems.push(format!("{place}: `{name}` is not exported"));
+            continue;
+        };
+        available.extend(own);
+        let unknown = labels.into_iter().filter(|label| !own.contains(label));
+        problems.extend(unknown.map(|label| format!("{place}: `{name}` has no label `{label}`")));
+    }
+    let shown = templates.iter().flat_map(|template| template_labels(template));
+    for label in grouping_labels(expression).into_iter().chain(shown) {
+        if !available.contains(label) {
+            problems.push(format!("{place}: no metric of the expression has the label `{label}`"));
+        }
+    }
+    problems
+}
+
+fn text_of<'a>(value: &'a Value, key: &str) -> &'a str {
+    value[key].as_str().unwrap_or_default()
+}
+
+fn list_of<'a>(value: &'a Value, key: &str) -> &'a [Value] {
+    value[key].as_array().map(Vec::as_slice).unwrap_or_default()
+}
+
+fn alerts() -> Vec<Value> {
+    let rules: Vec<Value> = list_of(&yaml("dashboards/alerts.yaml"), "groups")
+        .iter()
+        .flat_map(|group| list_of(group, "rules").to_vec())
+        .collect();
+    assert!(!rules.is_empty());
+    rules
+}
+
+#[test]
+fn the_checks_themselves_notice_mistakes() {
+    let wrong = [
+        ("priem_no_such_total > 0", ""),
+        ("rate(priem_confirm_seconds[5m])", ""),
+        (r#"priem_polls_total{conector="x"}"#, ""),
+        ("sum by (stream, chanel) (priem_polls_total)", ""),
+        ("priem_polls_total", "{{ $labels.queue }}"),
+        ("priem_polls_total", "{{queue}}"),
+    ];
+    for (expression, template) in wrong {
+        assert_eq!(
+            problems("here", expression, &[template]).len(),
+            1,
+            "{expression} {template}"
+        );
+    }
+    let right = r#"sum by (le, instance) (rate(priem_delivery_seconds_bucket{connector!="a,b", le=~"1|2"}[5m])) > 1"#;
+    assert_eq!(
+        problems("here", right, &["{{ $value | humanize1024 }} {{ $labels.instance }}"]),
+        Vec::<String>::new()
+    );
+}
+
+#[test]
+fn boards_use_only_metrics_that_exist() {
+    for file in files_in_dashboards(".json") {
+        let board: Value = serde_json::from_str(&read(&file)).unwrap();
+        let mut found = Vec::new();
+        for panel in list_of(&board, "panels") {
+            for target in list_of(panel, "targets") {
+                let place = format!("{file}: {}", text_of(panel, "title"));
+                let expression = text_of(target, "expr");
+                assert!(
+                    !mentions(expression).is_empty(),
+                    "{place}: no metric of ours in `{expression}`"
+                );
+                found.extend(problems(
+                    &place,
+                    expression,
+                    &[&text_of(target, "legendFormat").replace("__auto", "")],
+                ));
+            }
+        }
+        for variable in list_of(&board["templating"], "list") {
+            let definition = text_of(variable, "definition");
+            found.extend(problems(
+                &format!("{file}: variable {}", text_of(variable, "name")),
+                definition,
+                &[],
+            ));
+        }
+        for annotation in list_of(&board["annotations"], "list") {
+            found.extend(problems(
+                &format!("{file}: annotation"),
+                text_of(annotation, "expr"),
+                &[],
+            ));
+        }
+        assert!(found.is_empty(), "{found:#?}");
+    }
+}
+
+#[test]
+fn boards_have_the_shape_grafana_10_provisions() {
+    for file in files_in_dashboards(".json") {
+        let board: Value = serde_json::from_str(&read(&file)).unwrap();
+        assert!(
+            board["schemaVersion"].as_u64().unwrap() >= 38,
+            "{file}: schemaVersion of Grafana 10"
+        );
+        assert!(
+            board.get("id").is_none(),
+            "{file}: a provisioned board must not carry an id"
+        );
+        assert!(
+            !text_of(&board, "uid").is_empty() && !text_of(&board, "title").is_empty(),
+            "{file}: uid and title"
+        );
+        let variables = list_of(&board["templating"], "list");
+        assert!(
+            variables
+                .iter()
+                .any(|variable| variable["type"] == "datasource" && variable["name"] == "datasource"),
+            "{file}: a variable for the data source"
+        );
+        let mut ids = BTreeSet::new();
+        let mut taken: BTreeMap<(u64, u64), String> = BTreeMap::new();
+        for panel in list_of(&board, "panels") {
+            let title = text_of(panel, "title").to_owned();
+            assert!(
+                !title.is_empty() && ids.insert(panel["id"].as_u64().unwrap()),
+                "{file}: {title}: title and own id"
+            );
+            let kind = text_of(panel, "type");
+            assert!(
+                ["row", "timeseries", "stat", "table"].contains(&kind),
+                "{file}: {title}: type {kind}"
+            );
+            if kind != "row" {
+                assert!(
+                    !text_of(panel, "description").is_empty(),
+                    "{file}: {title}: a description"
+                );
+                let sources = list_of(panel, "targets").iter().chain([panel]);
+                for source in sources {
+                    assert_eq!(source["datasource"]["uid"], "${datasource}", "{file}: {title}");
+                }
+            }
+            let [x, y, width, height] = ["x", "y", "w", "h"].map(|side| panel["gridPos"][side].as_u64().unwrap());
+            assert!(
+                width > 0 && height > 0 && x + width <= 24,
+                "{file}: {title}: outside of 24 columns"
+            );
+            for cell in (x..x + width).flat_map(|column| (y..y + height).map(move |line| (column, line))) {
+                if let Some(other) = taken.insert(cell, title.clone()) {
+                    panic!("{file}: «{title}» lies on «{other}»");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn alerts_use_only_metrics_that_exist_and_say_what_to_do() {
+    let runbook = read("docs/runbook.md");
+    let mut found = Vec::new();
+    let mut names = BTreeSet::new();
+    for alert in alerts() {
+        let name = text_of(&alert, "alert").to_owned();
+        let annotations = &alert["annotations"];
+        let templates = [text_of(annotations, "summary"), text_of(annotations, "description")];
+        found.extend(problems(&name, text_of(&alert, "expr"), &templates));
+        if !["critical", "warning", "info"].contains(&text_of(&alert["labels"], "severity")) {
+            found.push(format!("{name}: severity must be critical, warning or info"));
+        }
+        if templates.contains(&"") {
+            found.push(format!(
+                "{name}: summary and description are for the person who is woken"
+            ));
+        }
+        if text_of(annotations, "runbook") != format!("docs/runbook.md#{name}") {
+            found.push(format!("{name}: runbook must be docs/runbook.md#{name}"));
+        }
+        let section = runbook
+            .split(&format!("<a id=\"{name}\"></a>"))
+            .nth(1)
+            .unwrap_or_default();
+        let section = section.split("<a id=").next().unwrap_or_default();
+        for part in RUNBOOK_PARTS {
+            if !section.contains(part) {
+                found.push(format!("{name}: its section in docs/runbook.md lacks {part}"));
+            }
+        }
+        if !names.insert(name.clone()) {
+            found.push(format!("{name}: two alerts of one name"));
+        }
+    }
+    let sections = runbook
+        .split("<a id=\"")
+        .skip(1)
+        .filter_map(|rest| rest.split('"').next());
+    found.extend(
+        sections
+            .filter(|section| !names.contains(*section))
+            .map(|section| format!("{section}: a section without alert")),
+    );
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn every_alert_is_tested_to_fire_and_to_stay_silent() {
+    let mut fires = BTreeSet::new();
+    let mut silent = BTreeSet::new();
+    let mut found = Vec::new();
+    for file in files_in_dashboards(".test.yaml") {
+        for case in list_of(&yaml(&file), "tests") {
+            for series in list_of(case, "input_series") {
+                found.extend(problems(
+                    &format!("{file}: {}", text_of(case, "name")),
+                    text_of(series, "series"),
+                    &[],
+                ));
+            }
+            for check in list_of(case, "alert_rule_test") {
+                let outcome = if list_of(check, "exp_alerts").is_empty() {
+                    &mut silent
+                } else {
+                    &mut fires
+                };
+                outcome.insert(text_of(check, "alertname").to_owned());
+            }
+            for check in list_of(case, "promql_expr_test") {
+                let alert = text_of(check, "expr")
+                    .split("alertname=\"")
+                    .nth(1)
+                    .and_then(|rest| rest.split('"').next());
+                let outcome = if list_of(check, "exp_samples").is_empty() {
+                    &mut silent
+                } else {
+                    &mut fires
+                };
+                outcome.insert(alert.unwrap_or_default().to_owned());
+            }
+        }
+    }
+    let names: BTreeSet<String> = alerts()
+        .iter()
+        .map(|alert| text_of(alert, "alert").to_owned())
+        .collect();
+    found.extend(
+        names
+            .difference(&fires)
+            .map(|name| format!("{name}: no test in which it fires")),
+    );
+    found.extend(
+        names
+            .difference(&silent)
+            .map(|name| format!("{name}: no test in which it stays silent")),
+    );
+    found.extend(
+        fires
+            .union(&silent)
+            .filter(|name| !names.contains(*name))
+            .map(|name| format!("{name}: no such alert")),
+    );
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+#[test]
+fn guides_name_only_metrics_that_exist() {
+    let known = known_series();
+    let plain: BTreeSet<&str> = Metrics::names().into_iter().map(|(name, ..)| name).collect();
+    for file in ["docs/runbook.md", "docs/operations.md"] {
+        for (name, _) in mentions(&read(file)) {
+            assert!(
+                plain.contains(name) || known.contains_key(name),
+                "{file}: `{name}` is not exported"
+            );
+        }
+    }
+}
+
+#[test]
+fn promtool_accepts_the_rules_and_their_tests() {
+    let rules = path("dashboards/alerts.yaml");
+    let tests: Vec<PathBuf> = files_in_dashboards(".test.yaml")
+        .iter()
+        .map(|file| path(file))
+        .collect();
+    for (verb, files) in [("check", vec![rules]), ("test", tests)] {
+        let output = match Command::new("promtool").args([verb, "rules"]).args(files).output() {
+            Ok(output) => output,
+            Err(error) if std::env::var_os("PRIEM_TEST_REQUIRE_TOOLS").is_none() => {
+                eprintln!("skipped: promtool does not run here ({error}); scripts/test.sh installs it");
+                return;
+            }
+            Err(error) => panic!("promtool is required by PRIEM_TEST_REQUIRE_TOOLS and does not run: {error}"),
+        };
+        let said = [output.stdout, output.stderr].concat();
+        assert!(
+            output.status.success(),
+            "promtool {verb} rules:\n{}",
+            String::from_utf8_lossy(&said)
+        );
+    }
+}

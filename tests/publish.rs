@@ -1,0 +1,493 @@
+//! The publisher against a real, private RabbitMQ: what is settled as confirmed is in a queue, what is not settled comes
+//! again, whatever happens to the broker.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    path::Path,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use priem::{
+    publish::{
+        BrokerState, CHANNEL_HEADER, Outcome, Outgoing, Publisher, Settled,
+        settings::{
+            AmqpSettings, AmqpTlsSettings, BrokerUrl, NdjsonSettings, PublishSettings, QueueSettings, Topology,
+        },
+    },
+    telemetry::Metrics,
+};
+use priem_city::broker::{Broker, BrokerOptions, TlsFiles};
+use priem_sdk::SecretRef;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// Generous: the machine may be busy with other tests' brokers.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A publisher with everything a test needs to watch it.
+struct Bench {
+    publisher: Publisher,
+    settled: mpsc::Receiver<Vec<Settled>>,
+    outcomes: BTreeMap<u64, Outcome>,
+    metrics: Metrics,
+}
+
+impl Bench {
+    fn start(settings: PublishSettings) -> Self {
+        let (sender, settled) = mpsc::channel(1024);
+        let metrics = Metrics::new();
+        let publisher = Publisher::start(settings, metrics.clone(), sender, &CancellationToken::new());
+        Self {
+            publisher: publisher.expect("a publisher"),
+            settled,
+            outcomes: BTreeMap::new(),
+            metrics,
+        }
+    }
+
+    fn on(broker: &Broker, change: impl FnOnce(&mut AmqpSettings)) -> Self {
+        Self::start(PublishSettings {
+            amqp: Some(settings(broker.amqp_url(), change)),
+            ..Default::default()
+        })
+    }
+
+    /// Publishes `tokens` and waits until each is settled.
+    async fn publish(&mut self, messages: impl IntoIterator<Item = Outgoing>) {
+        let mut expected = BTreeSet::new();
+        for message in messages {
+            expected.insert(message.token);
+            self.send(message).await;
+        }
+        self.settle(expected.len()).await;
+    }
+
+    /// Hands over one message, taking outcomes meanwhile as the pipeline does.
+    async fn send(&mut self, message: Outgoing) {
+        let mut message = Some(message);
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        while let Some(outgoing) = message.take() {
+            let token = outgoing.token;
+            tokio::select! {
+                biased;
+                Some(batch) = self.settled.recv(), if !self.settled.is_empty() => {
+                    note(&mut self.outcomes, batch);
+                    message = Some(outgoing);
+                }
+                sent = tokio::time::timeout_at(deadline, self.publisher.send(outgoing.clone())) => {
+                    sent.unwrap_or_else(|_| panic!("message {token} is not taken"));
+                }
+            }
+        }
+    }
+
+    /// Waits until `count` messages in all are settled.
+    async fn settle(&mut self, count: usize) {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        while self.outcomes.len() < count {
+            let batch = tokio::time::timeout_at(deadline, self.settled.recv()).await;
+            let settled = self.outcomes.len();
+            let batch =
+                batch.unwrap_or_else(|_| panic!("{settled} of {count} settled; {:?}", self.publisher.state().borrow()));
+            note(&mut self.outcomes, batch.expect("a running publisher"));
+        }
+    }
+
+    async fn wait_for(&self, what: &str, reached: impl FnMut(&BrokerState) -> bool) {
+        let mut state = self.publisher.state();
+        let waited = tokio::time::timeout(PATIENCE, state.wait_for(reached))
+            .await
+            .map(|state| state.is_ok());
+        assert_eq!(waited, Ok(true), "{what}; last: {:?}", self.publisher.state().borrow());
+    }
+}
+
+fn note(outcomes: &mut BTreeMap<u64, Outcome>, batch: Vec<Settled>) {
+    for Settled { token, outcome } in batch {
+        assert_eq!(
+            outcomes.insert(token, outcome),
+            None,
+            "message {token} is settled twice"
+        );
+    }
+}
+
+fn settings(url: String, change: impl FnOnce(&mut AmqpSettings)) -> AmqpSettings {
+    let mut settings = AmqpSettings {
+        url: Some(BrokerUrl::new(url)),
+        queues: vec![QueueSettings {
+            name: "all".into(),
+            bindings: vec!["in.#".into()],
+            dead_letter: false,
+        }],
+        ..AmqpSettings::default()
+    };
+    change(&mut settings);
+    settings
+}
+
+fn message(token: u64) -> Outgoing {
+    Outgoing {
+        token,
+        event_id: Uuid::from_u128(u128::from(token) + 1),
+        event_type: "ru.priem.message.received.v1",
+        order_key: token % 10,
+        routing_key: "in.roads".into(),
+        priority: 5,
+        timestamp: 1_760_000_000,
+        headers: vec![(CHANNEL_HEADER, "telegram".into()), ("sector", "дороги".into())],
+        body: Bytes::from(format!("{{\"token\":{token}}}")),
+    }
+}
+
+fn id(token: u64) -> String {
+    message(token).event_id.to_string()
+}
+
+/// Ids in a queue and how often each is there.
+async fn counts(broker: &Broker, queue: &str) -> HashMap<String, u32> {
+    let mut counts = HashMap::new();
+    for delivered in broker.drain(queue).await.expect("a queue") {
+        *counts.entry(delivered.message_id).or_default() += 1;
+    }
+    counts
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_confirmed_arrives_once_with_its_properties_and_in_order() {
+    let broker = Broker::start().await.expect("a broker");
+    let mut bench = Bench::on(&broker, |_| {});
+    bench.publish((0..3000).map(message)).await;
+    assert!(bench.outcomes.values().all(|outcome| *outcome == Outcome::Confirmed));
+
+    let delivered = broker.drain("all").await.expect("a queue");
+    assert_eq!(delivered.len(), 3000);
+    let first = &delivered[0];
+    let properties = &first.properties;
+    assert_eq!(*properties.delivery_mode(), Some(2));
+    assert_eq!(
+        properties.content_type().as_ref().map(|text| text.as_str()),
+        Some("application/cloudevents+json")
+    );
+    assert_eq!(
+        properties.kind().as_ref().map(|text| text.as_str()),
+        Some("ru.priem.message.received.v1")
+    );
+    assert_eq!(properties.app_id().as_ref().map(|text| text.as_str()), Some("priem"));
+    assert_eq!(
+        (*properties.timestamp(), *properties.priority()),
+        (Some(1_760_000_000), Some(5))
+    );
+    assert_eq!(
+        (first.routing_key.as_str(), first.headers["sector"].as_str()),
+        ("in.roads", "дороги")
+    );
+
+    let mut last_by_key: HashMap<u64, u64> = HashMap::new();
+    for delivered in &delivered {
+        let body: serde_json::Value = serde_json::from_slice(&delivered.body).expect("JSON");
+        let token = body["token"].as_u64().expect("a token");
+        assert_eq!(delivered.message_id, id(token));
+        let before = last_by_key.insert(token % 10, token);
+        assert!(before.is_none_or(|before| before < token), "{token} after {before:?}");
+    }
+    let text = bench.metrics.render();
+    assert!(
+        text.contains("priem_published_messages_total{channel=\"telegram\",queue=\"in.roads\"} 3000"),
+        "{text}"
+    );
+    assert_eq!(bench.metrics.unconfirmed.get(), 0);
+    bench.publisher.stopped().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unroutable_messages_are_returned_and_no_other() {
+    let broker = Broker::start().await.expect("a broker");
+    let mut bench = Bench::on(&broker, |settings| settings.channels = 2);
+    let unroutable = |token: u64| token % 3 == 0 || token % 7 == 0;
+    bench
+        .publish((0..4000).map(|token| {
+            let mut message = message(token);
+            if unroutable(token) {
+                message.routing_key = "nowhere".into();
+            }
+            message
+        }))
+        .await;
+    for (token, outcome) in &bench.outcomes {
+        let expected = match unroutable(*token) {
+            true => Outcome::Returned {
+                reason: "312 NO_ROUTE".into(),
+            },
+            false => Outcome::Confirmed,
+        };
+        assert_eq!(*outcome, expected, "message {token}");
+    }
+    let routed: HashMap<_, _> = (0..4000)
+        .filter(|token| !unroutable(*token))
+        .map(|token| (id(token), 1))
+        .collect();
+    assert_eq!(counts(&broker, "all").await, routed);
+    let returned = (0..4000).filter(|token| unroutable(*token)).count();
+    let text = bench.metrics.render();
+    assert!(
+        text.contains(&format!("priem_broker_returns_total{{queue=\"nowhere\"}} {returned}")),
+        "{text}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_when_the_broker_is_absent_killed_or_stopped() {
+    let mut broker = Broker::start().await.expect("a broker");
+    broker.stop().await.expect("a stop");
+    let mut bench = Bench::on(&broker, |_| {});
+    let refused = |state: &BrokerState| matches!(state, BrokerState::Disconnected { why, .. } if why.to_lowercase().contains("refused"));
+    bench.wait_for("an absent broker is reported", refused).await;
+    for token in 0..100 {
+        bench.send(message(token)).await;
+    }
+    assert!(bench.outcomes.is_empty(), "nothing is settled without a broker");
+    broker.start_again().await.expect("a start");
+    bench.settle(100).await;
+
+    // Killed while messages are in flight.
+    for token in 100..400 {
+        bench.send(message(token)).await;
+    }
+    broker.kill();
+    for token in 400..600 {
+        bench.send(message(token)).await;
+    }
+    let confirmed_before: Vec<_> = bench.outcomes.keys().copied().collect();
+    broker.start_again().await.expect("a start");
+    bench.settle(600).await;
+
+    // Stopped in good order while messages are in flight.
+    for token in 600..800 {
+        bench.send(message(token)).await;
+    }
+    broker.stop().await.expect("a stop");
+    broker.start_again().await.expect("a start");
+    bench.publish((800..1000).map(message)).await;
+    bench.settle(1000).await;
+
+    assert!(bench.outcomes.values().all(|outcome| *outcome == Outcome::Confirmed));
+    let counts = counts(&broker, "all").await;
+    for token in confirmed_before.into_iter().chain(0..1000) {
+        assert!(
+            counts.contains_key(&id(token)),
+            "message {token} was settled and is not there"
+        );
+    }
+    assert_eq!(counts.len(), 1000, "no id arrives that was not sent");
+    assert!(bench.metrics.broker_connections.get() >= 3);
+    bench.publisher.stopped().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_exchange_is_declared_again_and_parks_nothing() {
+    let broker = Broker::start().await.expect("a broker");
+    let mut bench = Bench::on(&broker, |_| {});
+    bench.publish((0..100).map(message)).await;
+    broker.delete_exchange("priem").await.expect("a deletion");
+    bench.publish((100..500).map(message)).await;
+    bench.settle(500).await;
+    assert!(bench.outcomes.values().all(|outcome| *outcome == Outcome::Confirmed));
+    assert_eq!(counts(&broker, "all").await.len(), 500);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn missing_topology_is_named_and_nothing_is_settled_until_it_exists() {
+    let broker = Broker::start().await.expect("a broker");
+    let mut bench = Bench::on(&broker, |settings| settings.topology = Topology::Verify);
+    let names_the_exchange = |state: &BrokerState| matches!(state, BrokerState::Disconnected { why, .. } if why.contains("exchange \"priem\" does not exist"));
+    bench
+        .wait_for("the missing exchange is named", names_the_exchange)
+        .await;
+    bench.send(message(0)).await;
+    broker.declare_exchange("priem").await.expect("an exchange");
+    let names_the_queue = |state: &BrokerState| matches!(state, BrokerState::Disconnected { why, .. } if why.contains("queue \"all\" does not exist"));
+    bench.wait_for("the missing queue is named", names_the_queue).await;
+    assert!(bench.outcomes.is_empty());
+    broker.declare_queue("all").await.expect("a queue");
+    broker.bind("all", "priem", "in.#").await.expect("a binding");
+    bench.settle(1).await;
+    assert_eq!(counts(&broker, "all").await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_the_broker_will_never_take_is_parked_and_the_others_go_on() {
+    let options = BrokerOptions {
+        config: "max_message_size = 65536".into(),
+        ..BrokerOptions::default()
+    };
+    let broker = Broker::start_with(options).await.expect("a broker");
+    let mut bench = Bench::on(&broker, |settings| settings.channels = 1);
+    bench
+        .publish((0..100).map(|token| {
+            let mut message = message(token);
+            match token {
+                40 => message.body = Bytes::from(vec![b'x'; 100_000]),
+                60 => message.routing_key = "k".repeat(300),
+                _ => {}
+            }
+            message
+        }))
+        .await;
+    for (token, outcome) in &bench.outcomes {
+        match (token, outcome) {
+            (40, Outcome::Returned { reason }) => assert!(reason.contains("65536"), "{reason}"),
+            (60, Outcome::Returned { reason }) => assert!(reason.contains("255"), "{reason}"),
+            (_, outcome) => assert_eq!(*outcome, Outcome::Confirmed, "message {token}"),
+        }
+    }
+    let counts = counts(&broker, "all").await;
+    assert_eq!(counts.len(), 98);
+    assert!(!counts.contains_key(&id(40)) && !counts.contains_key(&id(60)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn alternate_and_dead_letter_exchanges_are_declared() {
+    use priem::publish::settings::SideExchange;
+    let broker = Broker::start().await.expect("a broker");
+    let side = |name: &str| {
+        Some(SideExchange {
+            exchange: name.into(),
+            queue: name.into(),
+        })
+    };
+    let mut bench = Bench::on(&broker, |settings| {
+        settings.alternate = side("priem.unrouted");
+        settings.dead_letter = side("priem.dead");
+        settings.queues[0].dead_letter = true;
+    });
+    let mut stray = message(0);
+    stray.routing_key = "nowhere".into();
+    bench.publish([stray]).await;
+    assert_eq!(bench.outcomes[&0], Outcome::Confirmed, "the alternate exchange took it");
+    assert_eq!(counts(&broker, "priem.unrouted").await.len(), 1);
+    assert_eq!(counts(&broker, "priem.dead").await.len(), 0);
+}
+
+/// Writes an authority and a certificate signed by it for `localhost` and for a client.
+fn certificates(folder: &Path) {
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+    let key = KeyPair::generate().expect("a key");
+    let mut params = CertificateParams::new(Vec::new()).expect("parameters");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = params.self_signed(&key).expect("an authority");
+    let write = |name: &str, text: String| std::fs::write(folder.join(name), text).expect("a file");
+    write("ca.pem", authority.pem());
+    let issuer = Issuer::new(params, key);
+    for name in ["localhost", "client"] {
+        let key = KeyPair::generate().expect("a key");
+        let params = CertificateParams::new(vec![name.to_owned()]).expect("parameters");
+        let certificate = params.signed_by(&key, &issuer).expect("a certificate");
+        write(&format!("{name}.pem"), certificate.pem());
+        write(&format!("{name}.key"), key.serialize_pem());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn amqps_works_with_a_client_certificate_and_not_without() {
+    let folder = tempfile::tempdir().expect("a folder");
+    certificates(folder.path());
+    let file = |name: &str| folder.path().join(name);
+    let tls = TlsFiles {
+        authority: file("ca.pem"),
+        certificate: file("localhost.pem"),
+        key: file("localhost.key"),
+    };
+    let options = BrokerOptions {
+        tls: Some(tls),
+        ..BrokerOptions::default()
+    };
+    let broker = Broker::start_with(options).await.expect("a broker");
+    let bench_with = |tls: AmqpTlsSettings| {
+        let amqp = settings(broker.amqps_url(), |settings| settings.tls = tls);
+        Bench::start(PublishSettings {
+            amqp: Some(amqp),
+            ..Default::default()
+        })
+    };
+
+    let mut proven = bench_with(AmqpTlsSettings {
+        ca_file: Some(file("ca.pem")),
+        certificate_file: Some(file("client.pem")),
+        key: Some(SecretRef::File(file("client.key"))),
+    });
+    proven.publish((0..50).map(message)).await;
+    assert_eq!(counts(&broker, "all").await.len(), 50);
+
+    let unproven = bench_with(AmqpTlsSettings {
+        ca_file: Some(file("ca.pem")),
+        ..AmqpTlsSettings::default()
+    });
+    let failed =
+        |state: &BrokerState| matches!(state, BrokerState::Disconnected { why, .. } if why != "not connected yet");
+    unproven
+        .wait_for("a client without a certificate is refused", failed)
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_credentials_are_explained_without_the_password() {
+    let broker = Broker::start().await.expect("a broker");
+    let url = broker.amqp_url().replace("guest:guest@", "guest:s3cret@");
+    let bench = Bench::start(PublishSettings {
+        amqp: Some(settings(url, |_| {})),
+        ..Default::default()
+    });
+    let explained = |state: &BrokerState| matches!(state, BrokerState::Disconnected { why, .. } if why.contains("amqp.password") && !why.contains("s3cret"));
+    bench.wait_for("the refused password is explained", explained).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ndjson_is_appended_whole_after_a_torn_line_and_follows_a_rename() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("out.ndjson");
+    std::fs::write(&path, "{\"token\":0}\n{\"tok").expect("a torn file");
+    let ndjson = NdjsonSettings {
+        path: path.clone(),
+        ..NdjsonSettings::default()
+    };
+    let mut bench = Bench::start(PublishSettings { amqp: None, ndjson });
+    bench.publish((1..100).map(message)).await;
+
+    let old = folder.path().join("old.ndjson");
+    std::fs::rename(&path, &old).expect("a rename");
+    bench.send(message(100)).await;
+    bench.settle(100).await;
+    bench.publisher.stopped().await;
+
+    let text = std::fs::read_to_string(&old).expect("the old file");
+    let lines: Vec<_> = text.lines().collect();
+    assert_eq!((lines[0], lines[1], lines.len()), ("{\"token\":0}", "{\"tok", 101));
+    assert_eq!(lines[100], "{\"token\":99}");
+    assert_eq!(
+        std::fs::read_to_string(&path).expect("the new file"),
+        "{\"token\":100}\n"
+    );
+    assert!(bench.outcomes.values().all(|outcome| *outcome == Outcome::Confirmed));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ndjson_waits_for_a_folder_that_is_missing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("later/out.ndjson");
+    let ndjson = NdjsonSettings {
+        path: path.clone(),
+        ..NdjsonSettings::default()
+    };
+    let mut bench = Bench::start(PublishSettings { amqp: None, ndjson });
+    bench.send(message(1)).await;
+    let names_the_file = |state: &BrokerState| matches!(state, BrokerState::Disconnected { why, .. } if why.contains("later/out.ndjson"));
+    bench
+        .wait_for("the file that can't be written is named", names_the_file)
+        .await;
+    std::fs::create_dir(folder.path().join("later")).expect("a folder");
+    bench.settle(1).await;
+    assert_eq!(std::fs::read_to_string(&path).expect("the file"), "{\"token\":1}\n");
+}
