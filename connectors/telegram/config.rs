@@ -310,7 +310,10 @@ fn in_range(key: &str, value: u64, least: u64, most: u64) -> Result<(), ConfigEr
     if (least..=most).contains(&value) {
         return Ok(());
     }
-    Err(ConfigError::new(key, format!("{value} is out of range: Telegram takes {least} to {most}")))
+    Err(ConfigError::new(
+        key,
+        format!("{value} is out of range: Telegram takes {least} to {most}"),
+    ))
 }
 
 /// The public server calls https only, on four ports.

@@ -11,23 +11,20 @@ mod client;
 mod config;
 mod normalize;
 mod split;
-mod text;
 #[cfg(test)]
 mod tests;
+mod text;
 
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use priem_sdk::{
-    BuildContext, CheckReport, ConfigError, Connector, ConnectorError, ConnectorType, Cursor, Cx, HookRequest,
-    Message, NormalizeError, Page, RawItem, Receipt, Refusal, Reply, Stream, StreamKind, Wait, http::HttpClient,
-    registry,
+    BuildContext, CheckReport, ConfigError, Connector, ConnectorError, ConnectorType, Cursor, Cx, HookRequest, Message,
+    NormalizeError, Page, RawItem, Receipt, Refusal, Reply, Stream, StreamKind, Wait, http::HttpClient, registry,
 };
 use serde_json::{json, value::RawValue};
 
-pub use config::{
-    BusinessOutgoing, ChatSettings, HookPath, Mode, PollSettings, TelegramSettings, WebhookSettings,
-};
+pub use config::{BusinessOutgoing, ChatSettings, HookPath, Mode, PollSettings, TelegramSettings, WebhookSettings};
 
 /// Registry entry.
 pub const TYPE: ConnectorType = ConnectorType {
@@ -212,8 +209,11 @@ fn page(body: &Bytes, updates: &[&RawValue], cursor: &Cursor) -> Page {
 
 /// Proves the sender: network, path, header, all in the time they take anyway.
 fn prove(hook: &config::Hook, request: &HookRequest) -> Result<(), Refusal> {
-    let from_known_network =
-        hook.source_networks.is_empty() || hook.source_networks.iter().any(|network| network.contains(&request.peer));
+    let from_known_network = hook.source_networks.is_empty()
+        || hook
+            .source_networks
+            .iter()
+            .any(|network| network.contains(&request.peer));
     if !from_known_network || !same(&request.path, hook.path.expose()) {
         return Err(Refusal::Forbidden);
     }

@@ -107,19 +107,40 @@ pub(super) fn split(body: Bytes) -> Split {
     let update_id = envelope.update_id;
     let (payload, guest) = match &envelope {
         Envelope { message: Some(raw), .. }
-        | Envelope { edited_message: Some(raw), .. }
-        | Envelope { channel_post: Some(raw), .. }
-        | Envelope { edited_channel_post: Some(raw), .. }
-        | Envelope { business_message: Some(raw), .. }
-        | Envelope { edited_business_message: Some(raw), .. } => (Some(*raw), false),
-        Envelope { guest_message: Some(raw), .. } => (Some(*raw), true),
+        | Envelope {
+            edited_message: Some(raw),
+            ..
+        }
+        | Envelope {
+            channel_post: Some(raw),
+            ..
+        }
+        | Envelope {
+            edited_channel_post: Some(raw),
+            ..
+        }
+        | Envelope {
+            business_message: Some(raw),
+            ..
+        }
+        | Envelope {
+            edited_business_message: Some(raw),
+            ..
+        } => (Some(*raw), false),
+        Envelope {
+            guest_message: Some(raw),
+            ..
+        } => (Some(*raw), true),
         _ => (None, false),
     };
     let conversation = envelope.deleted_business_messages.and_then(deleted_conversation);
     let (key, problem) = match payload.map(|raw| serde_json::from_str::<Glance<'_>>(raw.get())) {
         Some(Ok(glance)) => (message_key(update_id, &glance, guest), None),
         Some(Err(error)) => {
-            let why = format!("the message of update {update_id} has no usable ids: {}", place_of(&error));
+            let why = format!(
+                "the message of update {update_id} has no usable ids: {}",
+                place_of(&error)
+            );
             (None, Some(NormalizeError::new("bad_update", why)))
         }
         None => (None, None),
@@ -206,7 +227,11 @@ fn deleted_conversation(raw: &RawValue) -> Option<String> {
         chat: ChatId,
     }
     let deleted: Deleted = serde_json::from_str(raw.get()).ok()?;
-    Some(conversation(deleted.chat.id, Some(&deleted.business_connection_id), false))
+    Some(conversation(
+        deleted.chat.id,
+        Some(&deleted.business_connection_id),
+        false,
+    ))
 }
 
 fn visible(glance: &Glance<'_>) -> [u8; 16] {
@@ -316,10 +341,13 @@ mod tests {
     }
 
     fn message(update_id: i64, text: &str, edit_date: Option<i64>) -> serde_json::Value {
-        let kind = if edit_date.is_some() { "edited_message" } else { "message" };
+        let kind = if edit_date.is_some() {
+            "edited_message"
+        } else {
+            "message"
+        };
         let mut update = json!({"update_id": update_id});
-        update[kind] =
-            json!({"message_id": 7, "date": 1, "chat": {"id": -100123, "type": "supergroup"}, "text": text});
+        update[kind] = json!({"message_id": 7, "date": 1, "chat": {"id": -100123, "type": "supergroup"}, "text": text});
         if let Some(at) = edit_date {
             update[kind]["edit_date"] = at.into();
         }
@@ -363,14 +391,18 @@ mod tests {
     #[test]
     fn votes_and_new_file_ids_show_nothing_new() {
         let poll = |votes: i64| {
-            item(&json!({"update_id": 1, "message": {"message_id": 1, "chat": {"id": 5}, "poll":
-                {"id": "p", "question": "Где лавка?", "options": [{"text": "тут", "voter_count": votes}]}}}))
+            item(
+                &json!({"update_id": 1, "message": {"message_id": 1, "chat": {"id": 5}, "poll":
+                {"id": "p", "question": "Где лавка?", "options": [{"text": "тут", "voter_count": votes}]}}}),
+            )
             .fingerprint
         };
         assert_eq!(poll(0), poll(9));
         let photo = |file_id: &str| {
-            item(&json!({"update_id": 1, "message": {"message_id": 1, "chat": {"id": 5}, "photo":
-                [{"file_id": file_id, "file_unique_id": "u"}]}}))
+            item(
+                &json!({"update_id": 1, "message": {"message_id": 1, "chat": {"id": 5}, "photo":
+                [{"file_id": file_id, "file_unique_id": "u"}]}}),
+            )
             .fingerprint
         };
         assert_eq!(photo("a"), photo("b"));

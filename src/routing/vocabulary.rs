@@ -89,7 +89,10 @@ impl Vocabulary {
         if values.is_empty() {
             return None;
         }
-        values.get(value).or_else(|| values.get(field.normalise(value).as_str())).copied()
+        values
+            .get(value)
+            .or_else(|| values.get(field.normalise(value).as_str()))
+            .copied()
     }
 
     /// Everything that holds for `message` before `classify`.
@@ -277,7 +280,10 @@ mod tests {
         let level = vocabulary.intern_value(Field::Topic, "ямы во дворах");
         let path = vocabulary.intern_value(Field::Topic, "Дороги / Ямы во дворах");
         let mut roads = message("");
-        let node = |name: &str| TopicNode { id: None, name: name.into() };
+        let node = |name: &str| TopicNode {
+            id: None,
+            name: name.into(),
+        };
         roads.data.topic = Some(Topic {
             classifier: "incident".into(),
             version: None,

@@ -2,4 +2,5 @@
 //!
 //! Used by tests and by `priem demo`. A simulator shares no code with the connector it tests.
 
+pub mod exports;
 pub mod telegram;
