@@ -1,10 +1,14 @@
 //! Priem: citizens' messages in from every channel, one schema, auto-rules, RabbitMQ out.
 //!
-//! The flow, in one direction: connectors → [`intake`] → [`journal`] → [`routing`] → [`publish`].
+//! The flow, in one direction: connectors → [`intake`] → [`journal`] → [`routing`] → [`publish`]. [`runtime`] puts it
+//! together; [`http`] listens for webhooks and shows health and metrics; [`cli`] is what people type.
 
+pub mod cli;
 pub mod http;
 pub mod intake;
 pub mod journal;
 pub mod publish;
 pub mod routing;
+pub mod runtime;
+pub mod settings;
 pub mod telemetry;

@@ -1,3 +1,7 @@
 //! The `priem` command.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ExitCode::from(priem::cli::main())
+}

@@ -3,6 +3,8 @@
 //! A missing tool skips its check with a message, unless `PRIEM_TEST_REQUIRE_TOOLS` is set, as `scripts/test.sh` does:
 //! there nothing is skipped in silence.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 use std::{
     fs,
     os::unix::fs::{MetadataExt, PermissionsExt},
@@ -125,6 +127,7 @@ fn folders_belong_to_whom_they_should() {
         ("var/lib/priem", priem, 0o750),
         ("var/lib/priem/journal", priem, 0o700),
         ("var/lib/priem/files", priem, 0o2770),
+        ("var/lib/priem/files/incident/inbox", priem, 0o2770),
     ];
     for (path, owner, mode) in expected {
         let metadata = fs::metadata(root.path().join(path)).unwrap();

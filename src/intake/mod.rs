@@ -3,6 +3,7 @@
 use priem_sdk::{Cursor, Item, contract::ConnectorId};
 
 use crate::{
+    http::{Accept, NotAccepted},
     journal::{Appended, Journal, JournalError},
     telemetry::{Metrics, unix_now},
 };
@@ -56,5 +57,16 @@ impl Intake {
                 .set(unix_now());
         }
         Ok(appended)
+    }
+}
+
+#[async_trait::async_trait]
+impl Accept for Intake {
+    async fn accept(&self, connector: &ConnectorId, stream: &'static str, items: Vec<Item>) -> Result<(), NotAccepted> {
+        match self.store(connector, stream, items, None).await {
+            Ok(_) => Ok(()),
+            Err(JournalError::Full { .. }) => Err(NotAccepted::Full),
+            Err(_) => Err(NotAccepted::Unavailable),
+        }
     }
 }

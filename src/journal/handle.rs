@@ -41,7 +41,8 @@ pub struct Journal {
 
 struct Shared {
     commands: Option<mpsc::Sender<Command>>,
-    reader: Mutex<Connection>,
+    /// Shared with reads under way, so that these don't keep the journal open.
+    reader: Arc<Mutex<Connection>>,
     tail: Arc<Tail>,
     metrics: Metrics,
     settings: JournalSettings,
@@ -98,7 +99,7 @@ impl Journal {
         let journal = Self {
             shared: Arc::new(Shared {
                 commands: Some(commands),
-                reader: Mutex::new(reader),
+                reader: Arc::new(Mutex::new(reader)),
                 tail,
                 metrics: metrics.clone(),
                 settings: settings.clone(),
@@ -223,6 +224,11 @@ impl Journal {
         Ok(())
     }
 
+    /// Items not yet settled.
+    pub fn pending_count(&self) -> i64 {
+        self.shared.metrics.pending.get()
+    }
+
     /// Whether the journal takes new items, as far as the last commit told.
     pub fn is_writable(&self) -> bool {
         self.shared.metrics.journal_writable.get() == 1
@@ -233,8 +239,8 @@ impl Journal {
         &self,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, JournalError> {
-        let shared = Arc::clone(&self.shared);
-        let result = tokio::task::spawn_blocking(move || work(&shared.reader.lock())).await;
+        let reader = Arc::clone(&self.shared.reader);
+        let result = tokio::task::spawn_blocking(move || work(&reader.lock())).await;
         match result {
             Ok(value) => Ok(value?),
             Err(_) => Err(JournalError::Closed),

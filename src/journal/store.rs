@@ -364,6 +364,14 @@ impl Store {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
+    /// What was decided at or after a moment (microseconds since 1970), oldest first.
+    ///
+    /// # Errors
+    /// When the journal can't be read.
+    pub fn decided_since(&self, at: i64) -> Result<Vec<Decided>, JournalError> {
+        self.decisions_where("d.at >= ?1 ORDER BY d.at, d.seq", &at)
+    }
+
     /// Numbers of stored items with an external id that are still pending or on hold.
     ///
     /// # Errors

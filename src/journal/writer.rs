@@ -51,6 +51,8 @@ struct Batch {
     appends: Vec<Append>,
     flushes: Vec<oneshot::Sender<()>>,
     tick: bool,
+    /// Whether new items would fit, found out without any.
+    probe: Option<Result<(), JournalError>>,
 }
 
 /// State of the writer thread.
@@ -124,6 +126,8 @@ impl Writer {
                 self.tail.push(&mut fresh);
                 if !outcomes.is_empty() {
                     self.report(outcomes.iter().find_map(|outcome| outcome.as_ref().err()));
+                } else if let Some(room) = &batch.probe {
+                    self.report(room.as_ref().err());
                 }
                 for (append, outcome) in batch.appends.into_iter().zip(outcomes) {
                     let _ = append.reply.send(outcome);
@@ -163,10 +167,16 @@ impl Writer {
         if batch.tick {
             self.retention.sweep(connection, now)?;
         }
-        if batch.appends.is_empty() {
+        if batch.appends.is_empty() && self.healthy {
             return Ok(Vec::new());
         }
         let room = self.room(connection)?;
+        if batch.appends.is_empty() {
+            // Unhealthy and nobody dares to send: find out ourselves, with a real write.
+            execute(connection, "INSERT OR REPLACE INTO meta VALUES ('probe', unixepoch())")?;
+            batch.probe = Some(room);
+            return Ok(Vec::new());
+        }
         let mut outcomes = Vec::with_capacity(batch.appends.len());
         for append in &mut batch.appends {
             let items = std::mem::take(&mut append.items);

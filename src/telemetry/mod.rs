@@ -1,7 +1,9 @@
 //! What the daemon tells the world: metrics and logs. Neither ever holds a citizen's words, names or a secret.
 
+mod logs;
 pub mod metrics;
 
+pub use logs::logs;
 pub use metrics::Metrics;
 
 /// Seconds since 1970, for gauges that hold a time.

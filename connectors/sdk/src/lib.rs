@@ -16,6 +16,7 @@ pub mod http;
 pub mod message;
 pub mod registry;
 pub mod secret;
+pub mod text;
 pub mod webhook;
 
 pub use contract::{

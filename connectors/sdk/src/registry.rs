@@ -60,18 +60,23 @@ pub fn settings<T: serde::de::DeserializeOwned>(value: serde_json::Value) -> Res
 /// Turns serde's "unknown field `x`, expected one of …" into "unknown key, did you mean `y`?".
 pub fn suggest(problem: &str) -> Option<String> {
     let rest = problem.strip_prefix("unknown field `")?;
-    let (unknown, rest) = rest.split_once('`')?;
+    let (unknown_key, rest) = rest.split_once('`')?;
     let known: Vec<&str> = rest.split('`').skip(1).step_by(2).collect();
+    Some(unknown(unknown_key, &known))
+}
+
+/// Names the known key nearest to a misspelt one, or all of them when none is near.
+pub fn unknown(key: &str, known: &[&str]) -> String {
     let nearest = known
         .iter()
-        .map(|name| (strsim::damerau_levenshtein(unknown, name), *name))
-        .filter(|(distance, name)| *distance <= name.len().max(unknown.len()) / 2)
+        .map(|name| (strsim::damerau_levenshtein(key, name), *name))
+        .filter(|(distance, name)| *distance <= name.len().max(key.len()) / 2)
         .min()
         .map(|(_, name)| name);
-    Some(match nearest {
-        Some(name) => format!("unknown key `{unknown}`, did you mean `{name}`?"),
-        None => format!("unknown key `{unknown}`, known keys: {}", known.join(", ")),
-    })
+    match nearest {
+        Some(name) => format!("unknown key `{key}`, did you mean `{name}`?"),
+        None => format!("unknown key `{key}`, known keys: {}", known.join(", ")),
+    }
 }
 
 #[cfg(test)]

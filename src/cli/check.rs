@@ -1,0 +1,130 @@
+//! `priem check`: everything that can be proven before the daemon starts. Changes nothing, here or remote.
+
+use std::path::Path;
+
+use clap::Args;
+use priem_sdk::{CheckReport, Cx};
+use serde::Serialize;
+
+use super::{DONE, FINDING, output};
+use crate::{
+    publish::{self, settings::PublishSettings},
+    runtime::{build::Built, registry},
+};
+
+/// Arguments of `priem check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// Only this connector, by its name in the settings
+    connector: Option<String>,
+    /// JSON instead of text
+    #[arg(long)]
+    json: bool,
+    /// Do not ask the broker
+    #[arg(long)]
+    no_broker: bool,
+}
+
+#[derive(Serialize)]
+struct Section {
+    name: String,
+    #[serde(flatten)]
+    report: CheckReport,
+}
+
+/// Checks and prints.
+pub fn run(arguments: CheckArgs, config: &Path) -> anyhow::Result<u8> {
+    let built = Built::from_file(config, registry())?;
+    if let Some(name) = &arguments.connector
+        && !built.connectors.keys().any(|id| id.as_str() == name)
+    {
+        anyhow::bail!("no connector `{name}` in {} (or it is disabled)", config.display());
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let sections = runtime.block_on(sections(&arguments, &built));
+    let failed = sections.iter().any(|section| section.report.failed());
+    if arguments.json {
+        output::json(&sections)?;
+    } else {
+        output::lines(&render(&sections))?;
+    }
+    Ok(if failed { FINDING } else { DONE })
+}
+
+async fn sections(arguments: &CheckArgs, built: &Built) -> Vec<Section> {
+    let mut sections = Vec::new();
+    if arguments.connector.is_none() {
+        sections.push(Section {
+            name: "rules".into(),
+            report: rules(built),
+        });
+        if !arguments.no_broker {
+            let settings = PublishSettings {
+                amqp: built.settings.amqp.clone(),
+                ndjson: built.settings.ndjson.clone(),
+            };
+            sections.push(Section {
+                name: "broker".into(),
+                report: publish::check(&settings).await,
+            });
+        }
+    }
+    let mut connectors: Vec<_> = built.connectors.iter().collect();
+    connectors.sort_by_key(|(id, _)| id.as_str());
+    for (id, connector) in connectors {
+        if arguments.connector.as_deref().is_some_and(|name| name != id.as_str()) {
+            continue;
+        }
+        let cx = Cx {
+            id: id.clone(),
+            take_over: false,
+        };
+        let report = connector.check(&cx).await.unwrap_or_else(|error| {
+            let mut report = CheckReport::default();
+            report.fail("exchange", error.to_string(), "mend what is named here and check again");
+            report
+        });
+        sections.push(Section {
+            name: id.to_string(),
+            report,
+        });
+    }
+    sections
+}
+
+fn rules(built: &Built) -> CheckReport {
+    let mut report = CheckReport::default();
+    let tests = built.rules.run_tests();
+    let detail = format!(
+        "version {}, {} tests, {} failed",
+        built.rules.version(),
+        tests.total,
+        tests.failures.len()
+    );
+    if tests.passed() {
+        report.ok("tests", detail);
+    } else {
+        report.fail("tests", detail, "run `priem rules test` to see which and why");
+    }
+    report
+}
+
+fn render(sections: &[Section]) -> String {
+    let mut text = String::new();
+    for section in sections {
+        text.push_str(&section.name);
+        text.push('\n');
+        for finding in &section.report.findings {
+            let mark = match finding.outcome {
+                "ok" => "ok     ",
+                "warning" => "WARNING",
+                _ => "FAILED ",
+            };
+            text.push_str(&format!("  {mark}  {}: {}\n", finding.what, finding.detail));
+            if let Some(cure) = &finding.cure {
+                text.push_str(&format!("           → {cure}\n"));
+            }
+        }
+    }
+    text
+}

@@ -1,0 +1,127 @@
+//! `priem journal stats|verify|export`. Works beside a running daemon and without one.
+
+use std::{
+    io::{BufWriter, Write},
+    path::PathBuf,
+};
+
+use clap::Subcommand;
+
+use super::{DONE, FINDING, output};
+use crate::{
+    journal::store::{Stats, Store},
+    settings::Settings,
+};
+
+/// Arguments of `priem journal`.
+#[derive(Debug, Subcommand)]
+pub enum JournalCommand {
+    /// How much is stored, pending, on hold; what went where; where each source stands
+    Stats {
+        /// JSON instead of text
+        #[arg(long)]
+        json: bool,
+    },
+    /// Check the database and that no item is forgotten
+    Verify {
+        /// JSON instead of text
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write every stored item as one JSON line; the result holds personal data
+    Export {
+        /// File to write; made readable for its owner only. Without it, standard output
+        #[arg(short, long)]
+        output: Option<PathBuf>,
+    },
+}
+
+/// Looks and prints.
+pub fn run(command: JournalCommand, settings: &Settings) -> anyhow::Result<u8> {
+    let store = Store::open(&settings.journal.dir)?;
+    match command {
+        JournalCommand::Stats { json: true } => output::json(&store.stats()?)?,
+        JournalCommand::Stats { json: false } => output::lines(&render(&store.stats()?))?,
+        JournalCommand::Verify { json } => {
+            let problems = store.verify()?;
+            if json {
+                output::json(&serde_json::json!({ "ok": problems.is_empty(), "problems": problems }))?;
+            } else if problems.is_empty() {
+                output::lines("the journal is sound: every stored item is pending, on hold or decided")?;
+            } else {
+                output::lines(&problems.join("\n"))?;
+            }
+            return Ok(if problems.is_empty() { DONE } else { FINDING });
+        }
+        JournalCommand::Export { output: Some(path) } => {
+            use std::os::unix::fs::OpenOptionsExt;
+            let file = std::fs::File::options()
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(&path);
+            let mut out = BufWriter::new(file.map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))?);
+            let count = store.export(&mut out)?;
+            out.into_inner().map_err(|error| error.into_error())?.sync_all()?;
+            eprintln!("{count} items written to {}", path.display());
+        }
+        JournalCommand::Export { output: None } => {
+            let mut out = BufWriter::new(std::io::stdout().lock());
+            store.export(&mut out)?;
+            out.flush()?;
+        }
+    }
+    Ok(DONE)
+}
+
+fn render(stats: &Stats) -> String {
+    let mut text = format!(
+        "stored items     {}{}\nknown objects    {}\npending          {}{}\nparked           {}\nsize             {:.1} MiB\n",
+        stats.raw_items,
+        stats
+            .oldest_raw_at
+            .as_ref()
+            .map(|at| format!(", oldest {at}"))
+            .unwrap_or_default(),
+        stats.known_objects,
+        stats.now.pending,
+        if stats.now.pending > 0 {
+            format!(", oldest {} s", stats.now.oldest_pending_seconds)
+        } else {
+            String::new()
+        },
+        stats.now.parked,
+        stats.bytes as f64 / f64::from(1 << 20),
+    );
+    let quarantined: i64 = stats.now.quarantined.iter().map(|(_, count)| count).sum();
+    text.push_str(&format!("quarantined      {quarantined}\n"));
+    for (reason, count) in &stats.now.quarantined {
+        text.push_str(&format!("    {reason}: {count}\n"));
+    }
+    let streams: Vec<_> = stats
+        .streams
+        .iter()
+        .map(|stream| vec![stream.connector.clone(), stream.stream.clone(), stream.moved_at.clone()])
+        .collect();
+    let decisions: Vec<_> = stats
+        .decisions
+        .iter()
+        .map(|line| {
+            vec![
+                line.channel.clone(),
+                line.outcome.clone(),
+                line.queue.clone(),
+                line.events.to_string(),
+            ]
+        })
+        .collect();
+    text.push_str(&format!(
+        "\n{}\n",
+        output::table(&["SOURCE", "STREAM", "CURSOR MOVED"], &streams)
+    ));
+    text.push_str(&format!(
+        "\n{}",
+        output::table(&["CHANNEL", "OUTCOME", "QUEUE", "EVENTS"], &decisions)
+    ));
+    text
+}

@@ -1,0 +1,57 @@
+//! `priem run`: the daemon in the foreground, stopped by SIGTERM or Ctrl-C.
+
+use std::path::Path;
+
+use clap::Args;
+use tracing::info;
+
+use super::DONE;
+use crate::{
+    runtime::{Daemon, Options, build::Built, registry},
+    telemetry::{self, Metrics},
+};
+
+const AFTER_HELP: &str = "\
+Starts without a broker connection too: messages wait in the journal and drain by themselves.
+Signals: SIGTERM and Ctrl-C stop in order (sources, then what is on its way, then the journal).";
+
+/// Arguments of `priem run`.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
+pub struct RunArgs {
+    /// Replace somebody else's registration at a platform (a foreign Telegram webhook)
+    #[arg(long)]
+    take_over: bool,
+}
+
+/// Runs until a signal.
+pub fn run(arguments: RunArgs, config: &Path) -> anyhow::Result<u8> {
+    let built = Built::from_file(config, registry())?;
+    telemetry::logs(&built.settings.log)?;
+    info!(config = %config.display(), version = env!("CARGO_PKG_VERSION"), "starting");
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let options = Options {
+            take_over: arguments.take_over,
+            ..Options::default()
+        };
+        let daemon = Daemon::start(built, options, Metrics::new()).await?;
+        let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+        info!(admin = %daemon.admin_address(), webhooks = ?daemon.webhook_address(), "listening");
+        let signal = stop_signal().await?;
+        info!(signal, "stopping");
+        let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+        daemon.stop().await;
+        Ok(DONE)
+    })
+}
+
+async fn stop_signal() -> std::io::Result<&'static str> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    })
+}

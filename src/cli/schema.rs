@@ -1,0 +1,27 @@
+//! `priem schema message|config|rules`.
+
+use clap::Subcommand;
+
+use super::{DONE, output};
+use crate::{routing, runtime::registry, settings};
+
+/// Arguments of `priem schema`.
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub enum SchemaCommand {
+    /// What is published: CloudEvents with the message, version 1
+    Message,
+    /// The settings file
+    Config,
+    /// Rule files
+    Rules,
+}
+
+/// Prints a schema.
+pub fn run(command: SchemaCommand) -> anyhow::Result<u8> {
+    output::json(&match command {
+        SchemaCommand::Message => priem_sdk::message::json_schema(),
+        SchemaCommand::Config => settings::json_schema(registry()),
+        SchemaCommand::Rules => routing::json_schema(),
+    })?;
+    Ok(DONE)
+}

@@ -1,0 +1,84 @@
+//! `priem why ID`: «почему сюда?», as it was decided then, in Russian.
+
+use clap::Args;
+
+use super::{DONE, FINDING, output};
+use crate::{
+    journal::store::{Decided, Store},
+    settings::Settings,
+};
+
+/// Arguments of `priem why`.
+#[derive(Debug, Args)]
+pub struct WhyArgs {
+    /// Event id (CloudEvents `id`, AMQP `message_id`), id of the message at its source, or number of the stored item
+    id: String,
+    /// JSON instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+/// Looks and prints.
+pub fn run(arguments: WhyArgs, settings: &Settings) -> anyhow::Result<u8> {
+    let store = Store::open(&settings.journal.dir)?;
+    let decided = store.decisions(&arguments.id)?;
+    let waiting = store.unsettled(&arguments.id)?;
+    if arguments.json {
+        let waiting: Vec<_> = waiting
+            .iter()
+            .map(|(seq, state)| serde_json::json!({ "seq": seq, "state": state }))
+            .collect();
+        output::json(&serde_json::json!({ "decisions": decided, "waiting": waiting }))?;
+    } else {
+        for decision in &decided {
+            output::lines(&render(decision))?;
+        }
+        for (seq, state) in &waiting {
+            output::lines(&format!("Запись {seq}: ещё не отправлена ({state})"))?;
+        }
+    }
+    if decided.is_empty() && waiting.is_empty() {
+        eprintln!(
+            "error: nothing is known of `{}`: an event id (UUID), an id at the source or a number is wanted; \
+             decisions are kept for journal.dedupe_days",
+            arguments.id
+        );
+        return Ok(FINDING);
+    }
+    Ok(DONE)
+}
+
+fn render(decision: &Decided) -> String {
+    let outcome = match decision.outcome.as_str() {
+        "published" => "отправлено",
+        "parked" => "не отправлено: у брокера нет очереди для этого ключа",
+        "ignored" => "принято, но не отправляется: слов гражданина в нём нет",
+        "dropped" => "снято с карантина человеком без отправки",
+        other => other,
+    };
+    let text = |key: &str| {
+        decision
+            .routing
+            .pointer(key)
+            .and_then(serde_json::Value::as_str)
+            .unwrap_or("—")
+    };
+    let mut out = format!(
+        "Запись {}, событие {}\n  {}\n  {}, канал {}: {outcome}\n",
+        decision.seq, decision.event_id, decision.event, decision.at, decision.channel
+    );
+    if decision.routing.get("queue").is_some() {
+        out.push_str(&format!(
+            "  Кому: {} ({}); ключ {}; отрасль: {}\n",
+            text("/recipient/organisation"),
+            text("/recipient/role"),
+            text("/queue"),
+            text("/sector"),
+        ));
+        for line in decision.routing["explanation"].as_array().into_iter().flatten() {
+            out.push_str(&format!("  • {}\n", line.as_str().unwrap_or_default()));
+        }
+        out.push_str(&format!("  Версия правил {}\n", text("/rules_version")));
+    }
+    out
+}

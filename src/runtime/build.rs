@@ -1,0 +1,157 @@
+//! From settings to parts: connectors, rules. No network I/O; every error names the file, the key and the cure.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use priem_sdk::{BuildContext, ConnectorType, contract::ConnectorId};
+
+use super::process::Connectors;
+use crate::{
+    http::ListenError,
+    journal::JournalError,
+    publish::PublishError,
+    routing::{RuleErrors, RuleSet},
+    settings::{self, Settings, SettingsError},
+};
+
+/// Everything needed to start, checked.
+pub struct Built {
+    /// The settings.
+    pub settings: Settings,
+    /// Relative paths start from here.
+    pub base_dir: PathBuf,
+    /// Connectors by name; disabled ones are left out.
+    pub connectors: Connectors,
+    /// The rules.
+    pub rules: Arc<RuleSet>,
+    /// First 12 hex digits of the hash of the settings file.
+    pub config_hash: String,
+}
+
+/// Why the daemon can't be built or started.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// Settings.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// Rules.
+    #[error("{0}")]
+    Rules(#[from] RuleErrors),
+    /// Journal.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// Publisher.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+    /// Listeners.
+    #[error("http.{0}")]
+    Http(#[from] ListenError),
+}
+
+impl Built {
+    /// Reads the settings file and builds what it names. Relative paths start from the file's folder.
+    ///
+    /// # Errors
+    /// See [`BuildError`].
+    pub fn from_file(path: &Path, registry: &[ConnectorType]) -> Result<Self, BuildError> {
+        let settings = settings::load(path)?;
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        Self::from_settings(settings, &text, path, registry)
+    }
+
+    /// Builds what the settings name. `text` and `path` are only for hashes, error messages and relative paths.
+    ///
+    /// # Errors
+    /// See [`BuildError`].
+    pub fn from_settings(
+        mut settings: Settings,
+        text: &str,
+        path: &Path,
+        registry: &[ConnectorType],
+    ) -> Result<Self, BuildError> {
+        let base = path.parent().unwrap_or_else(|| Path::new("."));
+        settings.journal.dir = base.join(&settings.journal.dir);
+        settings.rules.dir = settings.rules.dir.map(|dir| base.join(dir));
+        if settings.ndjson.path != Path::new("-") {
+            settings.ndjson.path = base.join(&settings.ndjson.path);
+        }
+        if let Err(problems) = settings.http.validate() {
+            let (key, problem) = &problems[0];
+            let keys: Vec<&str> = ["http"].into_iter().chain(key.split('.')).collect();
+            let place = format!("{}:{}", path.display(), settings::line_of(text, &keys));
+            return Err(SettingsError::Wrong {
+                place,
+                problem: format!("http.{key}: {problem}"),
+            }
+            .into());
+        }
+        let connectors = connectors(&settings, text, path, base, registry)?;
+        let rules = Arc::new(match &settings.rules.dir {
+            Some(dir) => RuleSet::load(dir)?,
+            None => RuleSet::starter(),
+        });
+        let config_hash = blake3::hash(text.as_bytes()).to_hex()[..12].to_owned();
+        Ok(Self {
+            base_dir: base.to_owned(),
+            settings,
+            connectors,
+            rules,
+            config_hash,
+        })
+    }
+}
+
+fn connectors(
+    settings: &Settings,
+    text: &str,
+    path: &Path,
+    base: &Path,
+    registry: &[ConnectorType],
+) -> Result<Connectors, SettingsError> {
+    let mut built = Connectors::new();
+    for (name, entry) in settings.connectors.iter().filter(|(_, entry)| entry.enabled) {
+        let wrong = |key: &str, problem: String| {
+            let keys: Vec<&str> = ["connectors", name]
+                .into_iter()
+                .chain(key.split('.').filter(|k| !k.is_empty()))
+                .collect();
+            SettingsError::Wrong {
+                place: format!("{}:{}", path.display(), settings::line_of(text, &keys)),
+                problem: format!("{}: {problem}", keys.join(".")),
+            }
+        };
+        if !is_name(name) {
+            return Err(wrong("", "use a-z, 0-9 and -, at most 64 characters".into()));
+        }
+        let Some(kind) = registry.iter().find(|kind| kind.name == entry.kind) else {
+            let known: Vec<&str> = registry.iter().map(|kind| kind.name).collect();
+            return Err(wrong(
+                "type",
+                format!("`{}` is not known; known types: {}", entry.kind, known.join(", ")),
+            ));
+        };
+        let id = ConnectorId::new(name.as_str());
+        let context = BuildContext {
+            id: id.clone(),
+            base_dir: base.to_owned(),
+            public_url: settings
+                .http
+                .webhooks
+                .as_ref()
+                .and_then(|webhooks| webhooks.public_url.clone()),
+        };
+        let connector = (kind.build)(serde_json::Value::Object(entry.settings.clone()), &context)
+            .map_err(|error| wrong(&error.key, error.problem))?;
+        built.insert(id, connector);
+    }
+    Ok(built)
+}
+
+fn is_name(name: &str) -> bool {
+    (1..=64).contains(&name.len())
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}

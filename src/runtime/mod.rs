@@ -1,0 +1,221 @@
+//! The daemon: everything put together, started, watched and stopped in order. `run`, `demo`, tests and benches all
+//! start it here.
+
+pub mod build;
+mod listen;
+mod pipeline;
+mod poller;
+pub mod process;
+mod watch;
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use priem_sdk::{ConnectorType, Cx, StreamKind};
+use tokio::sync::mpsc;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{error, info};
+
+use self::{
+    build::{BuildError, Built},
+    listen::{Bound, Listeners},
+    pipeline::Pipeline,
+    poller::Poller,
+    process::Processor,
+};
+use crate::{
+    http::{Condition, Health},
+    intake::Intake,
+    journal::Journal,
+    publish::{Publisher, settings::PublishSettings},
+    telemetry::{Metrics, unix_now},
+};
+
+/// What a caller decides besides the settings.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Connectors may replace somebody else's registration at their platform.
+    pub take_over: bool,
+    /// Pauses after trouble with a source, the shortest and the longest.
+    pub pauses: (Duration, Duration),
+    /// How often gauges and housekeeping are due.
+    pub tick: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            take_over: false,
+            pauses: (Duration::from_secs(1), Duration::from_secs(60)),
+            tick: Duration::from_secs(5),
+        }
+    }
+}
+
+/// A running daemon.
+pub struct Daemon {
+    /// What it counts.
+    pub metrics: Metrics,
+    /// What it knows of itself.
+    pub health: Health,
+    listeners: Listeners,
+    journal: Journal,
+    pipeline: Pipeline,
+    sources: TaskTracker,
+    /// Stops sources, listeners and watches.
+    closing: CancellationToken,
+    /// Stops the pipeline, after the sources are quiet.
+    draining: CancellationToken,
+}
+
+impl Daemon {
+    /// Builds and starts everything.
+    ///
+    /// # Errors
+    /// See [`BuildError`]: nothing keeps running then.
+    pub async fn start(built: Built, options: Options, metrics: Metrics) -> Result<Self, BuildError> {
+        let Built {
+            settings,
+            base_dir,
+            connectors,
+            rules,
+            config_hash,
+        } = built;
+        let health = Health::new(&["journal", "connectors"]);
+        let journal = Journal::open(&settings.journal, &metrics)?;
+        let (closing, draining) = (CancellationToken::new(), CancellationToken::new());
+
+        let (settled_in, settled) = mpsc::channel(64);
+        let publish = PublishSettings {
+            amqp: settings.amqp.clone(),
+            ndjson: settings.ndjson.clone(),
+        };
+        let publisher = Publisher::start(publish, metrics.clone(), settled_in, &draining)?;
+        let broker = publisher.state();
+
+        metrics.started.set(unix_now());
+        metrics
+            .info
+            .with_label_values(&[env!("CARGO_PKG_VERSION"), &config_hash, rules.version()])
+            .set(1);
+        let connectors = Arc::new(connectors);
+        let processor = Processor {
+            connectors: Arc::clone(&connectors),
+            rules,
+            metrics: metrics.clone(),
+        };
+        let pipeline = Pipeline::start(journal.clone(), processor, publisher, settled, draining.clone());
+
+        let intake = Intake::new(journal.clone(), metrics.clone());
+        let listeners = Bound::open(
+            &settings.http,
+            &base_dir,
+            &connectors,
+            intake.clone(),
+            &health,
+            &metrics,
+        )?;
+        let listeners = listeners.serve(&closing);
+
+        let sources = TaskTracker::new();
+        for (id, connector) in connectors.iter() {
+            for stream in connector.streams() {
+                let poller = Poller {
+                    connector: Arc::clone(connector),
+                    cx: Cx {
+                        id: id.clone(),
+                        take_over: options.take_over,
+                    },
+                    stream: stream.name,
+                    kind: stream.kind,
+                    intake: intake.clone(),
+                    journal: journal.clone(),
+                    metrics: metrics.clone(),
+                    source: health.source(id.as_str(), stream.name, stream.kind),
+                    pauses: options.pauses,
+                };
+                sources.spawn(supervise(poller, closing.clone()));
+            }
+        }
+        sources.spawn(watch::housekeeping(
+            journal.clone(),
+            health.clone(),
+            broker,
+            options.tick,
+            closing.clone(),
+        ));
+        sources.spawn(watch::watchdog(journal.clone(), closing.clone()));
+        sources.close();
+        health.set("connectors", Condition::Ready);
+        health.set("journal", Condition::Ready);
+        info!(connectors = connectors.len(), "priem is running");
+        Ok(Self {
+            metrics,
+            health,
+            listeners,
+            journal,
+            pipeline,
+            sources,
+            closing,
+            draining,
+        })
+    }
+
+    /// Address of the health and metrics listener.
+    pub fn admin_address(&self) -> SocketAddr {
+        self.listeners.admin
+    }
+
+    /// Address of the webhook listener, when there is one.
+    pub fn webhook_address(&self) -> Option<SocketAddr> {
+        self.listeners.webhooks
+    }
+
+    /// The journal, for those who look after the daemon.
+    pub fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// Stops in the order of the flow: sources and listeners, then what is on its way, then the journal.
+    pub async fn stop(self) {
+        self.closing.cancel();
+        self.sources.wait().await;
+        self.listeners.stopped().await;
+        self.draining.cancel();
+        self.pipeline.stopped().await;
+        if let Err(error) = self.journal.flush().await {
+            error!(%error, "last commit of the journal failed; what it held is published again at the next start");
+        }
+        info!("priem has stopped");
+    }
+}
+
+/// Keeps a poller running: a panic in a connector stops one turn of one stream, not the daemon.
+async fn supervise(poller: Poller, closing: CancellationToken) {
+    let poller = Arc::new(poller);
+    let kind = if poller.kind == StreamKind::Poll {
+        "poll"
+    } else {
+        "webhook"
+    };
+    loop {
+        let (running, token) = (Arc::clone(&poller), closing.clone());
+        let task = tokio::spawn(async move { running.run(&token).await });
+        match task.await {
+            Ok(()) => return,
+            Err(error) => {
+                let connector = poller.cx.id.as_str();
+                poller.metrics.connector_up.with_label_values(&[connector]).set(0);
+                error!(connector, stream = poller.stream, kind, %error, "source panicked and is started again");
+            }
+        }
+        tokio::select! {
+            () = closing.cancelled() => return,
+            () = tokio::time::sleep(poller.pauses.1) => {}
+        }
+    }
+}
+
+/// The registry of this build.
+pub fn registry() -> &'static [ConnectorType] {
+    priem_connectors::CONNECTORS
+}

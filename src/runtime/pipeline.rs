@@ -1,0 +1,244 @@
+//! Journal → process → publish → journal. Three tasks, bounded memory, nothing forgotten:
+//!
+//! - the feeder reads pending items in order;
+//! - the worker processes them and hands messages to the publisher, waiting while it is full;
+//! - the settler waits for every message of an item, then records its end.
+//!
+//! After a crash everything not recorded is pending still and goes out again under the same ids.
+
+use std::{collections::HashMap, sync::Arc, time::Instant};
+
+use jiff::Timestamp;
+use parking_lot::Mutex;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, warn};
+
+use super::process::{Processed, Processor};
+use crate::{
+    journal::{DecisionRecord, End, Journal, Record, Settlement},
+    publish::{Outcome, Publisher, Settled},
+    telemetry::Metrics,
+};
+
+/// Items read at once.
+const READ: usize = 512;
+/// Pause after a read of the journal failed.
+const READ_AGAIN_AFTER: std::time::Duration = std::time::Duration::from_secs(1);
+/// Bits of a token that number the messages of one item.
+const MESSAGE_BITS: u32 = 16;
+
+/// Items handed to the publisher and not settled.
+type InFlight = Arc<Mutex<HashMap<u64, Flight>>>;
+
+struct Flight {
+    position: i64,
+    seq: i64,
+    connector: priem_sdk::contract::ConnectorId,
+    received_at: Timestamp,
+    occurred: Option<Timestamp>,
+    left: usize,
+    decisions: Vec<DecisionRecord>,
+    parked: Option<String>,
+}
+
+/// The running pipeline.
+pub struct Pipeline {
+    worker: tokio::task::JoinHandle<Publisher>,
+    settler: tokio::task::JoinHandle<()>,
+}
+
+impl Pipeline {
+    /// Starts the tasks. `settled` is the other end of what the publisher was given.
+    pub fn start(
+        journal: Journal,
+        processor: Processor,
+        publisher: Publisher,
+        settled: mpsc::Receiver<Vec<Settled>>,
+        shutdown: CancellationToken,
+    ) -> Self {
+        let in_flight = InFlight::default();
+        let metrics = processor.metrics.clone();
+        let (batches, feed) = mpsc::channel(2);
+        tokio::spawn(feeder(journal.clone(), batches, shutdown.clone()));
+        let worker = Worker {
+            journal: journal.clone(),
+            processor,
+            publisher,
+            in_flight: Arc::clone(&in_flight),
+        };
+        let worker = tokio::spawn(worker.run(feed, shutdown));
+        let settler = tokio::spawn(settler(journal, settled, in_flight, metrics));
+        Self { worker, settler }
+    }
+
+    /// After shutdown was asked for: waits for outstanding confirms (bounded by the publisher) and records them.
+    pub async fn stopped(self) {
+        match self.worker.await {
+            Ok(publisher) => publisher.stopped().await,
+            Err(error) => error!(%error, "pipeline worker failed"),
+        }
+        if let Err(error) = self.settler.await {
+            error!(%error, "pipeline settler failed");
+        }
+    }
+}
+
+async fn feeder(journal: Journal, batches: mpsc::Sender<Vec<Arc<Record>>>, shutdown: CancellationToken) {
+    let mut position = 0;
+    loop {
+        let read = tokio::select! {
+            () = shutdown.cancelled() => return,
+            read = journal.pending_after(position, READ) => read,
+        };
+        match read {
+            Ok(records) => {
+                position = records.last().map_or(position, |record| record.position);
+                if batches.send(records).await.is_err() {
+                    return;
+                }
+            }
+            Err(error) => {
+                warn!(%error, "reading the journal failed");
+                tokio::time::sleep(READ_AGAIN_AFTER).await;
+            }
+        }
+    }
+}
+
+struct Worker {
+    journal: Journal,
+    processor: Processor,
+    publisher: Publisher,
+    in_flight: InFlight,
+}
+
+impl Worker {
+    async fn run(self, mut feed: mpsc::Receiver<Vec<Arc<Record>>>, shutdown: CancellationToken) -> Publisher {
+        while let Some(records) = feed.recv().await {
+            let mut ended = Vec::new();
+            let now = Timestamp::now();
+            for record in records {
+                match self.processor.process(&record, now) {
+                    Processed::End(end) => {
+                        ended.push(Settlement {
+                            position: record.position,
+                            seq: record.seq,
+                            end,
+                        });
+                    }
+                    Processed::Publish {
+                        messages,
+                        decisions,
+                        occurred,
+                    } => {
+                        self.launch(&record, messages.len(), decisions, occurred);
+                        for (number, mut message) in messages.into_iter().enumerate() {
+                            message.token = token(record.position, number);
+                            tokio::select! {
+                                biased;
+                                () = self.publisher.send(message) => {}
+                                // What was not handed over stays pending in the journal.
+                                () = shutdown.cancelled() => return self.publisher,
+                            }
+                        }
+                    }
+                }
+            }
+            if !ended.is_empty() && self.journal.settle(ended).await.is_err() {
+                break;
+            }
+        }
+        self.publisher
+    }
+
+    fn launch(&self, record: &Record, left: usize, decisions: Vec<DecisionRecord>, occurred: Option<Timestamp>) {
+        let flight = Flight {
+            position: record.position,
+            seq: record.seq,
+            connector: record.raw.connector.clone(),
+            received_at: record.raw.received_at,
+            occurred,
+            left,
+            decisions,
+            parked: None,
+        };
+        self.in_flight.lock().insert(item_of(token(record.position, 0)), flight);
+    }
+}
+
+async fn settler(journal: Journal, mut settled: mpsc::Receiver<Vec<Settled>>, in_flight: InFlight, metrics: Metrics) {
+    let mut warned: Option<Instant> = None;
+    while let Some(mut batch) = settled.recv().await {
+        while let Ok(more) = settled.try_recv() {
+            batch.extend(more);
+        }
+        let now = Timestamp::now();
+        let mut ended = Vec::with_capacity(batch.len());
+        {
+            let mut flights = in_flight.lock();
+            for settled in batch {
+                let item = item_of(settled.token);
+                let Some(flight) = flights.get_mut(&item) else { continue };
+                if let Outcome::Returned { reason } = settled.outcome {
+                    if let Some(decision) = flight.decisions.get_mut(number_of(settled.token)) {
+                        decision.outcome = "parked";
+                        if warned.is_none_or(|at| at.elapsed().as_secs() >= 10) {
+                            error!(
+                                queue = decision.queue,
+                                reason, "no queue takes this routing key, message parked"
+                            );
+                            warned = Some(Instant::now());
+                        }
+                    }
+                    flight.parked = Some(reason);
+                }
+                flight.left -= 1;
+                if flight.left == 0
+                    && let Some(flight) = flights.remove(&item)
+                {
+                    observe(&metrics, &flight, now);
+                    ended.push(Settlement {
+                        position: flight.position,
+                        seq: flight.seq,
+                        end: End::Delivered {
+                            decisions: flight.decisions,
+                            parked: flight.parked,
+                        },
+                    });
+                }
+            }
+        }
+        if !ended.is_empty() && journal.settle(ended).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn observe(metrics: &Metrics, flight: &Flight, now: Timestamp) {
+    let connector = flight.connector.as_str();
+    let seconds = |since: Timestamp| now.duration_since(since).as_secs_f64().max(0.0);
+    metrics
+        .delivery_seconds
+        .with_label_values(&[connector])
+        .observe(seconds(flight.received_at));
+    if let Some(occurred) = flight.occurred {
+        metrics
+            .source_delay_seconds
+            .with_label_values(&[connector])
+            .observe(seconds(occurred));
+    }
+}
+
+/// A token names an item by its position and a message by its number in the item.
+fn token(position: i64, number: usize) -> u64 {
+    ((position as u64) << MESSAGE_BITS) | (number as u64 & ((1 << MESSAGE_BITS) - 1))
+}
+
+fn item_of(token: u64) -> u64 {
+    token >> MESSAGE_BITS
+}
+
+fn number_of(token: u64) -> usize {
+    (token & ((1 << MESSAGE_BITS) - 1)) as usize
+}

@@ -1,0 +1,31 @@
+//! Logs on standard error: for people on a terminal, JSON otherwise.
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::{EnvFilter, fmt};
+
+use crate::settings::{LogFormat, LogSettings};
+
+/// Starts logging for the whole process.
+///
+/// # Errors
+/// When the level is not a filter, or logging was started before.
+pub fn logs(settings: &LogSettings) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(format!("{},{}", settings.level, crate::publish::LOG_DIRECTIVE))
+        .map_err(|error| anyhow::anyhow!("log.level: `{}` is not a filter: {error}", settings.level))?;
+    let json = match settings.format {
+        LogFormat::Json => true,
+        LogFormat::Text => false,
+        LogFormat::Auto => !std::io::stderr().is_terminal(),
+    };
+    let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let started = if json {
+        builder.json().flatten_event(true).try_init()
+    } else {
+        builder
+            .with_target(false)
+            .with_ansi(std::io::stderr().is_terminal())
+            .try_init()
+    };
+    started.map_err(|error| anyhow::anyhow!("logging can't be started: {error}"))
+}
