@@ -5,3 +5,4 @@
 pub mod broker;
 pub mod exports;
 pub mod telegram;
+pub mod voices;

@@ -1,0 +1,189 @@
+//! Registration of the webhook, `check`, and deliveries of the city to a small listener.
+
+use std::net::SocketAddr;
+
+use parking_lot::Mutex;
+use priem_city::telegram::{Fault, Person};
+use priem_sdk::{HookRequest, contract::CheckReport};
+
+use super::*;
+
+const FOREIGN: &str = "https://somebody.example.ru/their-secret-path";
+
+fn take_over() -> Cx {
+    Cx {
+        take_over: true,
+        ..cx()
+    }
+}
+
+fn webhook_mode(setup: &Setup, city: &TelegramCity) -> Arc<dyn Connector> {
+    setup.against(city, json!({"mode": "webhook", "webhook": setup.webhook()}))
+}
+
+#[tokio::test]
+async fn polling_never_removes_somebodys_webhook_by_itself() {
+    let setup = Setup::new();
+    let (city, bot) = city().await;
+    let connector = setup.against(&city, json!({}));
+    connector.subscribe(&cx()).await.expect("no webhook, nothing to do");
+    bot.set_foreign_webhook(FOREIGN);
+    let error = connector.subscribe(&cx()).await.expect_err("somebody's webhook");
+    assert_eq!(error.kind(), "misconfigured");
+    let text = error.to_string();
+    assert!(text.contains("somebody.example.ru") && text.contains("--take-over"), "{text}");
+    assert!(!text.contains("their-secret-path"), "{text}");
+    assert_eq!(bot.webhook_url().as_deref(), Some(FOREIGN));
+    bot.push(json!({"message": {"message_id": 1, "chat": {"id": 1}}}));
+    connector.subscribe(&take_over()).await.expect("allowed to");
+    assert_eq!(bot.webhook_url(), None);
+    assert_eq!(bot.pending(), 1, "what waits is not dropped");
+    assert_eq!(city.violations(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_webhook_is_registered_unless_it_is_somebodys() {
+    let setup = Setup::new();
+    let (city, bot) = city().await;
+    let connector = webhook_mode(&setup, &city);
+    let ours = format!("https://priem.example.ru/hooks/telegram-main/{PATH}");
+    connector.subscribe(&cx()).await.expect("free");
+    assert_eq!(bot.webhook_url(), Some(ours.clone()));
+    connector.subscribe(&cx()).await.expect("ours already");
+    bot.set_foreign_webhook("https://priem.example.ru/hooks/telegram-main/an-older-path-secret");
+    connector.subscribe(&cx()).await.expect("ours with an older path");
+    assert_eq!(bot.webhook_url(), Some(ours.clone()));
+    bot.set_foreign_webhook(FOREIGN);
+    assert_eq!(connector.subscribe(&cx()).await.expect_err("somebody's").kind(), "misconfigured");
+    assert_eq!(bot.webhook_url().as_deref(), Some(FOREIGN));
+    connector.subscribe(&take_over()).await.expect("allowed to");
+    assert_eq!(bot.webhook_url(), Some(ours));
+    assert_eq!(city.violations(), Vec::<String>::new());
+}
+
+fn outcome_of<'a>(report: &'a CheckReport, what: &str) -> Vec<&'a str> {
+    let found = report.findings.iter().filter(|finding| finding.what == what);
+    found.map(|finding| finding.outcome).collect()
+}
+
+#[tokio::test]
+async fn check_tells_how_telegram_sees_the_bot() {
+    let setup = Setup::new();
+    let (city, bot) = city().await;
+    for (id, kind, status) in [
+        (-1001, "supergroup", "administrator"),
+        (-1002, "supergroup", "member"),
+        (-1003, "channel", "member"),
+        (-1004, "supergroup", "left"),
+        (-1005, "supergroup", "kicked"),
+    ] {
+        bot.add_chat(json!({"id": id, "type": kind, "title": "Чат"}), status);
+    }
+    bot.migrate_chat(-7, -1007);
+    let ids = [-1001, -1002, -1003, -1004, -1005, -1006, -7];
+    let chats: Vec<Value> = ids.iter().map(|id| json!({"id": id})).collect();
+    let connector = setup.against(&city, json!({"chats": chats}));
+    let report = connector.check(&cx()).await.expect("a report");
+    assert_eq!(outcome_of(&report, "token"), ["ok"]);
+    assert_eq!(outcome_of(&report, "privacy"), ["ok"]);
+    assert_eq!(outcome_of(&report, "webhook"), ["ok"]);
+    assert_eq!(
+        outcome_of(&report, "chat"),
+        ["ok", "ok", "failed", "failed", "failed", "failed", "failed"]
+    );
+    let moved = report.findings.last().expect("the last chat");
+    assert!(moved.cure.as_ref().is_some_and(|cure| cure.contains("id: -1007")), "{moved:?}");
+    bot.set_privacy(true);
+    bot.set_foreign_webhook(FOREIGN);
+    let report = connector.check(&cx()).await.expect("a report");
+    assert_eq!(outcome_of(&report, "privacy"), ["warning"]);
+    assert_eq!(outcome_of(&report, "webhook"), ["failed"]);
+    let shown = serde_json::to_string(&report).expect("serialises");
+    assert!(!shown.contains(TOKEN) && !shown.contains("their-secret-path") && !shown.contains(PATH), "{shown}");
+    assert_eq!(bot.webhook_url().as_deref(), Some(FOREIGN), "check changes nothing");
+    bot.revoke(true);
+    let report = connector.check(&cx()).await.expect("a report");
+    assert!(report.failed());
+    assert_eq!(bot.calls("setWebhook") + bot.calls("deleteWebhook") + bot.calls("getUpdates"), 0);
+}
+
+/// A listener that does what the host does: asks the connector, stores, answers.
+async fn listen(connector: Arc<dyn Connector>, journal: Arc<Mutex<Journal>>, refusals: u32) -> SocketAddr {
+    let left = Arc::new(Mutex::new(refusals));
+    let router = axum::Router::new().fallback(move |request: axum::extract::Request| {
+        let (connector, journal, left) = (Arc::clone(&connector), Arc::clone(&journal), Arc::clone(&left));
+        async move {
+            let (parts, body) = request.into_parts();
+            let body = axum::body::to_bytes(body, usize::MAX).await.expect("a body");
+            let path = parts.uri.path().strip_prefix("/hooks/telegram-main/").unwrap_or_default();
+            let mut hook = HookRequest::post(path, body);
+            hook.headers = parts.headers;
+            {
+                let mut left = left.lock();
+                if *left > 0 {
+                    *left -= 1;
+                    return (http::StatusCode::SERVICE_UNAVAILABLE, [("retry-after", "1")]);
+                }
+            }
+            match connector.receive(&hook) {
+                Ok(receipt) => {
+                    let mut journal = journal.lock();
+                    receipt.items.into_iter().for_each(|item| journal.take(item));
+                    (http::StatusCode::OK, [("x-none", "")])
+                }
+                Err(refusal) => {
+                    let status = http::StatusCode::from_u16(refusal.status()).expect("a status");
+                    (status, [("x-none", "")])
+                }
+            }
+        }
+    });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(async move { axum::serve(listener, router).await.expect("serves") });
+    address
+}
+
+#[tokio::test]
+async fn deliveries_with_retries_and_doubles_are_stored_once() {
+    let setup = Setup::new();
+    let (city, bot) = city().await;
+    let mut webhook = setup.webhook();
+    webhook["source_networks"] = json!([]);
+    let settings = json!({"mode": "webhook", "webhook": webhook});
+    let journal = Arc::new(Mutex::new(Journal::default()));
+    let address = listen(setup.against(&city, settings.clone()), Arc::clone(&journal), 7).await;
+    let mut all = setup.settings(settings);
+    all["api_url"] = city.api_url().into();
+    let context = BuildContext {
+        id: id(),
+        base_dir: setup.folder.path().to_owned(),
+        public_url: Some(format!("http://{address}")),
+    };
+    let connector = (super::super::TYPE.build)(all, &context).expect("settings fit");
+    for number in 0..40 {
+        bot.send_private(&Person::new(1 + number % 5, "Житель"), &format!("до {number}"));
+    }
+    connector.subscribe(&cx()).await.expect("registered");
+    city.fault(Fault::Duplicate { times: 5 });
+    for number in 0..200 {
+        bot.send_private(&Person::new(1 + number % 5, "Житель"), &format!("после {number}"));
+    }
+    bot.wait_until(|bot| bot.pending() == 0).await;
+    assert_eq!(bot.delivered(), 240);
+    let journal = journal.lock();
+    assert_eq!(journal.stored.len(), 240);
+    // Inside a chat the order holds.
+    for chat in 1..=5 {
+        let ids: Vec<i64> = journal
+            .stored
+            .iter()
+            .filter_map(|raw| raw.external_id.strip_prefix(&format!("{chat}:"))?.parse().ok())
+            .collect();
+        assert!(ids.is_sorted(), "{ids:?}");
+    }
+    let report = connector.check(&cx()).await.expect("a report");
+    assert_eq!(outcome_of(&report, "webhook"), ["ok"]);
+    assert_eq!(outcome_of(&report, "last_error"), ["warning"], "the refusals were seen");
+    assert_eq!(city.violations(), Vec::<String>::new());
+}
