@@ -2,7 +2,7 @@
 //!
 //! - [`message`]: the message schema, version 1 (CloudEvents 1.0).
 //! - [`conformance`]: proof that a connector keeps the contract.
-//! - [`contract`]: the four verbs of a [`Connector`](contract::Connector) and the data they exchange.
+//! - [`contract`]: the four verbs of a [`Connector`] and the data they exchange.
 //! - [`error`]: errors that say what the host must do.
 //! - [`http`]: the HTTP client.
 //! - [`registry`]: how a connector introduces itself.
