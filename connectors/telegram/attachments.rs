@@ -130,15 +130,24 @@ fn files_in_blocks(block: &Value, found: &mut Vec<Attachment>, depth: usize) {
     if depth > 100 {
         return;
     }
-    let sizes = block.get("photo").and_then(|sizes| serde_json::from_value::<Vec<File>>(sizes.clone()).ok());
-    found.extend(sizes.as_deref().and_then(largest).map(|size| file(AttachmentKind::Photo, size)));
+    let sizes = block
+        .get("photo")
+        .and_then(|sizes| serde_json::from_value::<Vec<File>>(sizes.clone()).ok());
+    found.extend(
+        sizes
+            .as_deref()
+            .and_then(largest)
+            .map(|size| file(AttachmentKind::Photo, size)),
+    );
     for (key, kind) in [
         ("animation", AttachmentKind::Video),
         ("video", AttachmentKind::Video),
         ("audio", AttachmentKind::Audio),
         ("voice_note", AttachmentKind::Voice),
     ] {
-        let single = block.get(key).and_then(|single| serde_json::from_value::<File>(single.clone()).ok());
+        let single = block
+            .get(key)
+            .and_then(|single| serde_json::from_value::<File>(single.clone()).ok());
         found.extend(single.map(|single| file(kind, &single)));
     }
     for key in ["blocks", "items"] {
@@ -149,9 +158,7 @@ fn files_in_blocks(block: &Value, found: &mut Vec<Attachment>, depth: usize) {
 }
 
 fn largest(sizes: &[File]) -> Option<&File> {
-    sizes
-        .iter()
-        .max_by_key(|size| size.width.saturating_mul(size.height))
+    sizes.iter().max_by_key(|size| size.width.saturating_mul(size.height))
 }
 
 /// The still picture; the film only when no still came along.

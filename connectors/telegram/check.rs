@@ -55,7 +55,11 @@ fn look_at_bot(me: &Me, report: &mut CheckReport) {
         ),
     }
     if me.can_join_groups == Some(false) {
-        report.warn("groups", "the bot can't be added to groups", "@BotFather: /setjoingroups");
+        report.warn(
+            "groups",
+            "the bot can't be added to groups",
+            "@BotFather: /setjoingroups",
+        );
     }
     let yes_no = |value: Option<bool>| if value == Some(true) { "yes" } else { "no" };
     report.ok(
@@ -104,7 +108,9 @@ fn look_at_webhook(info: &WebhookInfo, expected: &Expectation<'_>, report: &mut 
         report.ok("pending", format!("{pending} updates wait"));
     }
     if let Some(message) = &info.last_error_message {
-        let at = info.last_error_date.and_then(|at| jiff::Timestamp::from_second(at).ok());
+        let at = info
+            .last_error_date
+            .and_then(|at| jiff::Timestamp::from_second(at).ok());
         let when = at.map(|at| at.to_string()).unwrap_or_else(|| "an unknown time".into());
         let message: String = message.chars().take(200).collect();
         report.warn(
@@ -113,7 +119,10 @@ fn look_at_webhook(info: &WebhookInfo, expected: &Expectation<'_>, report: &mut 
             "look at the listener's certificate, address and log of that time",
         );
     }
-    if let Some(at) = info.last_synchronization_error_date.and_then(|at| jiff::Timestamp::from_second(at).ok()) {
+    if let Some(at) = info
+        .last_synchronization_error_date
+        .and_then(|at| jiff::Timestamp::from_second(at).ok())
+    {
         report.warn(
             "telegram",
             format!("Telegram itself had trouble fetching updates at {at}"),
@@ -149,7 +158,9 @@ async fn look_at_chat(
     };
     let found = match client.get_chat(chat.id).await {
         Ok(found) => found,
-        Err(Trouble::Refused { migrated_to: Some(new), .. }) => {
+        Err(Trouble::Refused {
+            migrated_to: Some(new), ..
+        }) => {
             report.fail(
                 "chat",
                 format!("{name} has become the supergroup {new}"),
@@ -158,7 +169,11 @@ async fn look_at_chat(
             return Ok(());
         }
         Err(Trouble::Refused { description, .. }) => {
-            report.fail("chat", format!("{name}: {description}"), "add the bot to this chat, or mend the id");
+            report.fail(
+                "chat",
+                format!("{name}: {description}"),
+                "add the bot to this chat, or mend the id",
+            );
             return Ok(());
         }
         Err(Trouble::Decision(error)) => return Err(error),
@@ -177,10 +192,18 @@ async fn look_at_chat(
                 "make the bot an administrator, or switch privacy off in @BotFather and add it again",
             ),
             "member" | "restricted" => report.ok("chat", format!("{name}: {}", member.status)),
-            status => report.fail("chat", format!("{name}: the bot is {status}"), "add the bot to this chat again"),
+            status => report.fail(
+                "chat",
+                format!("{name}: the bot is {status}"),
+                "add the bot to this chat again",
+            ),
         },
         Err(Trouble::Refused { description, .. }) => {
-            report.fail("chat", format!("{name}: {description}"), "add the bot to this chat, or mend the id");
+            report.fail(
+                "chat",
+                format!("{name}: {description}"),
+                "add the bot to this chat, or mend the id",
+            );
         }
         Err(Trouble::Decision(error)) => return Err(error),
     }
@@ -189,11 +212,7 @@ async fn look_at_chat(
 
 /// Whether an address was made by this very connector, maybe with another path secret.
 pub(super) fn is_ours(url: &str, hook: &Hook) -> bool {
-    let ours = hook.url.expose();
-    match ours.strip_suffix(hook.path.expose().as_str()) {
-        Some(base) => url.strip_prefix(base).is_some_and(|rest| !rest.contains('/')),
-        None => url == ours,
-    }
+    url.strip_prefix(&hook.base).is_some_and(|rest| !rest.contains('/'))
 }
 
 /// Host of an address: its path may be somebody's secret.

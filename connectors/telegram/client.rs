@@ -40,7 +40,9 @@ impl From<Trouble> for ConnectorError {
     fn from(trouble: Trouble) -> Self {
         match trouble {
             Trouble::Decision(error) => error,
-            Trouble::Refused { status, description, .. } => Self::Misconfigured {
+            Trouble::Refused {
+                status, description, ..
+            } => Self::Misconfigured {
                 hint: format!("Telegram refused the call ({status}): {description}"),
             },
         }
@@ -96,7 +98,9 @@ impl Client {
     /// Removes the webhook; what waits in the queue stays.
     pub async fn delete_webhook(&self) -> Result<(), Trouble> {
         let arguments = json!({"drop_pending_updates": false});
-        self.call::<bool>("deleteWebhook", &arguments, Retry::None).await.map(drop)
+        self.call::<bool>("deleteWebhook", &arguments, Retry::None)
+            .await
+            .map(drop)
     }
 
     pub async fn get_chat(&self, chat: i64) -> Result<super::api::Chat, Trouble> {
@@ -123,7 +127,11 @@ impl Client {
     /// Reads an answer. A body that is not the API's JSON is trouble on the way (a proxy's page), never "no updates".
     pub fn read<'a, T: Deserialize<'a>>(&self, response: &'a HttpResponse) -> Result<T, Trouble> {
         if response.is_success()
-            && let Ok(Answer { ok: true, result: Some(result), .. }) = serde_json::from_slice::<Answer<T>>(&response.body)
+            && let Ok(Answer {
+                ok: true,
+                result: Some(result),
+                ..
+            }) = serde_json::from_slice::<Answer<T>>(&response.body)
         {
             return Ok(result);
         }
@@ -161,10 +169,14 @@ fn decide(response: &HttpResponse, is_api: bool, description: String, parameters
             response.body.len()
         )),
         401 => ConnectorError::AuthRejected {
-            hint: format!("Telegram says {description:?}: the token is wrong or was revoked; take the current one from @BotFather"),
+            hint: format!(
+                "Telegram says {description:?}: the token is wrong or was revoked; take the current one from @BotFather"
+            ),
         },
         404 => ConnectorError::AuthRejected {
-            hint: format!("Telegram says {description:?}: the token is malformed, or `api_url` is not a Bot API server"),
+            hint: format!(
+                "Telegram says {description:?}: the token is malformed, or `api_url` is not a Bot API server"
+            ),
         },
         409 => return Trouble::Decision(conflict(&description)),
         400 | 403 => {

@@ -2,8 +2,11 @@
 
 use std::collections::HashSet;
 
-use ipnet::IpNet;
-use priem_sdk::{ConfigError, Secret, SecretRef, http::HttpClientSettings};
+use priem_sdk::{
+    ConfigError, Secret, SecretRef,
+    http::HttpClientSettings,
+    webhook::{PathSecret, SharedSecret, SourceNetworks},
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -13,8 +16,8 @@ use super::normalize::Policy;
 pub(super) const PUBLIC_API: &str = "https://api.telegram.org";
 /// Ports the public server delivers webhooks to.
 const WEBHOOK_PORTS: [u16; 4] = [443, 80, 88, 8443];
-/// Shortest path secret: 128 bits in hexadecimal.
-const SHORTEST_PATH: usize = 32;
+/// Networks deliveries come from, as Telegram's webhook guide documents them.
+const TELEGRAM_NETWORKS: [&str; 2] = ["149.154.160.0/20", "91.108.4.0/22"];
 
 /// A bot that citizens write to, that sits in their groups, or that serves an official's business account.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -85,8 +88,8 @@ impl Default for PollSettings {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WebhookSettings {
-    /// Last part of the webhook's address, below `/hooks/<connector>/`: at least 32 of `A-Z a-z 0-9 _ -`, random
-    /// (`openssl rand -hex 24`). A secret by reference, or written here when `secret_token` is what you rely on.
+    /// Last part of the webhook's address, below `/hooks/<connector>/`: at least 22 of `A-Z a-z 0-9 _ -`, random
+    /// (`openssl rand -hex 32`). A secret by reference, or written here when `secret_token` is what you rely on.
     pub path: HookPath,
     /// What Telegram repeats in `X-Telegram-Bot-Api-Secret-Token`: 1 to 256 of `A-Z a-z 0-9 _ -`.
     pub secret_token: SecretRef,
@@ -96,8 +99,7 @@ pub struct WebhookSettings {
     /// Networks deliveries may come from: Telegram's documented ones unless set. An empty list turns the test off
     /// (a self-hosted server, a proxy that hides the sender).
     #[serde(default = "default_source_networks")]
-    #[schemars(with = "Vec<String>")]
-    pub source_networks: Vec<IpNet>,
+    pub source_networks: SourceNetworks,
 }
 
 /// The unguessable part of the webhook's address.
@@ -143,25 +145,28 @@ fn default_max_connections() -> u32 {
     40
 }
 
-fn default_source_networks() -> Vec<IpNet> {
-    // Documented in Telegram's webhook guide.
-    ["149.154.160.0/20", "91.108.4.0/22"]
+fn default_source_networks() -> SourceNetworks {
+    let networks = TELEGRAM_NETWORKS
         .iter()
-        .map(|network| network.parse().expect("constant networks parse"))
-        .collect()
+        .map(|text| text.parse().expect("constant networks parse"));
+    SourceNetworks::new(networks.collect())
 }
 
 /// The webhook with its secrets read.
 #[derive(Debug, Clone)]
 pub(super) struct Hook {
-    /// The unguessable part of the path.
-    pub path: Secret<String>,
-    /// The header's value.
+    /// The unguessable part of the path, to compare with.
+    pub path: PathSecret,
+    /// The header's value, to compare with.
+    pub header: SharedSecret,
+    /// The header's value, to register.
     pub secret_token: Secret<String>,
     /// Deliveries at the same time.
     pub max_connections: u32,
-    /// Networks deliveries may come from; empty: any.
-    pub source_networks: Vec<IpNet>,
+    /// Networks deliveries may come from.
+    pub source_networks: SourceNetworks,
+    /// The address Telegram calls, up to the unguessable part.
+    pub base: String,
     /// The full address Telegram calls.
     pub url: Secret<String>,
 }
@@ -254,12 +259,7 @@ impl TelegramSettings {
                 .read()
                 .map_err(|error| ConfigError::new("webhook.path", error.to_string()))?,
         };
-        if path.expose().len() < SHORTEST_PATH || !path.expose().bytes().all(is_token_byte) {
-            return Err(ConfigError::new(
-                "webhook.path",
-                format!("needs at least {SHORTEST_PATH} of A-Z a-z 0-9 _ -: make one with `openssl rand -hex 24`"),
-            ));
-        }
+        let matcher = PathSecret::new(&path, "webhook.path")?;
         let secret_token = webhook
             .secret_token
             .read()
@@ -279,13 +279,15 @@ impl TelegramSettings {
         if self.api_url == PUBLIC_API {
             reachable_by_telegram(public_url)?;
         }
-        let url = format!("{}/hooks/{id}/{}", public_url.trim_end_matches('/'), path.expose());
+        let base = format!("{}/hooks/{id}/", public_url.trim_end_matches('/'));
         Ok(Some(Hook {
-            path,
+            path: matcher,
+            header: SharedSecret::new(&secret_token),
             secret_token,
             max_connections: webhook.max_connections,
             source_networks: webhook.source_networks.clone(),
-            url: Secret::new(url),
+            url: Secret::new(format!("{base}{}", path.expose())),
+            base,
         }))
     }
 
@@ -310,7 +312,10 @@ fn in_range(key: &str, value: u64, least: u64, most: u64) -> Result<(), ConfigEr
     if (least..=most).contains(&value) {
         return Ok(());
     }
-    Err(ConfigError::new(key, format!("{value} is out of range: Telegram takes {least} to {most}")))
+    Err(ConfigError::new(
+        key,
+        format!("{value} is out of range: Telegram takes {least} to {most}"),
+    ))
 }
 
 /// The public server calls https only, on four ports.

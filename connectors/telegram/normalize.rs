@@ -19,6 +19,7 @@ use jiff::Timestamp;
 use priem_sdk::{
     EventType, MessageData, NormalizeError, RawItem,
     message::{Attachment, AttachmentKind, Author, AuthorKind, Kind, Moment, Regime},
+    webhook::parse_json_bounded,
 };
 use serde_json::value::RawValue;
 
@@ -139,17 +140,39 @@ pub(super) fn normalize(raw: &RawItem, policy: &Policy) -> Result<Vec<priem_sdk:
             format!("expected {}, the item is {}", split::FORMAT, raw.format),
         ));
     }
-    let update: Update = serde_json::from_slice(&raw.body)
-        .map_err(|error| NormalizeError::new("bad_update", split::place_of(&error)))?;
+    let update: Update = parse_json_bounded(&raw.body)?;
     let (message, source, edit) = match update {
-        Update { message: Some(message), .. } => (message, Source::Chat, false),
-        Update { edited_message: Some(message), .. } => (message, Source::Chat, true),
-        Update { channel_post: Some(message), .. } => (message, Source::Chat, false),
-        Update { edited_channel_post: Some(message), .. } => (message, Source::Chat, true),
-        Update { business_message: Some(message), .. } => (message, Source::Business, false),
-        Update { edited_business_message: Some(message), .. } => (message, Source::Business, true),
-        Update { guest_message: Some(message), .. } => (message, Source::Guest, false),
-        Update { deleted_business_messages: Some(deleted), .. } => return Ok(deletions(raw, &deleted)),
+        Update {
+            message: Some(message), ..
+        } => (message, Source::Chat, false),
+        Update {
+            edited_message: Some(message),
+            ..
+        } => (message, Source::Chat, true),
+        Update {
+            channel_post: Some(message),
+            ..
+        } => (message, Source::Chat, false),
+        Update {
+            edited_channel_post: Some(message),
+            ..
+        } => (message, Source::Chat, true),
+        Update {
+            business_message: Some(message),
+            ..
+        } => (message, Source::Business, false),
+        Update {
+            edited_business_message: Some(message),
+            ..
+        } => (message, Source::Business, true),
+        Update {
+            guest_message: Some(message),
+            ..
+        } => (message, Source::Guest, false),
+        Update {
+            deleted_business_messages: Some(deleted),
+            ..
+        } => return Ok(deletions(raw, &deleted)),
         _ => return without_words(&raw.body),
     };
     if message.is_automatic_forward || message.sender_business_bot.is_some() {
@@ -180,7 +203,11 @@ pub(super) fn normalize(raw: &RawItem, policy: &Policy) -> Result<Vec<priem_sdk:
     }
     data.body.text = words.text;
     data.body.mentions = words.mentions;
-    data.body.quote = message.quote.as_ref().map(|quote| quote.text.clone()).filter(|text| !text.is_empty());
+    data.body.quote = message
+        .quote
+        .as_ref()
+        .map(|quote| quote.text.clone())
+        .filter(|text| !text.is_empty());
     data.author = author_of(&message, outgoing);
     place_externally(&mut data, &message, source);
     set_times(&mut data, &message, edit);
@@ -209,7 +236,10 @@ fn kind_of(chat: &Chat, source: Source) -> Kind {
 }
 
 fn subchannel_of(message: &Message, source: Source) -> &'static str {
-    let answers_post = message.reply_to_message.as_ref().is_some_and(|reply| reply.is_automatic_forward);
+    let answers_post = message
+        .reply_to_message
+        .as_ref()
+        .is_some_and(|reply| reply.is_automatic_forward);
     match (source, message.chat.kind.as_str()) {
         (Source::Business, _) => "business",
         (Source::Guest, _) => "guest",
@@ -257,7 +287,11 @@ fn community(chat: &Chat) -> Author {
 fn person(user: &User) -> Author {
     Author {
         // A bot speaks for whoever runs it: nobody we could call a citizen.
-        kind: if user.is_bot { AuthorKind::Community } else { AuthorKind::Person },
+        kind: if user.is_bot {
+            AuthorKind::Community
+        } else {
+            AuthorKind::Person
+        },
         external_id: Some(user.id.to_string()),
         name: name_of(Some(&user.first_name), user.last_name.as_deref()),
         username: user.username.clone(),
@@ -266,7 +300,11 @@ fn person(user: &User) -> Author {
 }
 
 fn name_of(first: Option<&str>, last: Option<&str>) -> Option<String> {
-    let parts: Vec<&str> = [first, last].into_iter().flatten().filter(|part| !part.is_empty()).collect();
+    let parts: Vec<&str> = [first, last]
+        .into_iter()
+        .flatten()
+        .filter(|part| !part.is_empty())
+        .collect();
     (!parts.is_empty()).then(|| parts.join(" "))
 }
 
@@ -284,7 +322,9 @@ fn place_externally(data: &mut MessageData, message: &Message, source: Source) {
     if source == Source::Chat && message.message_id != 0 && !message.chat.is_direct_messages {
         data.external.url = permalink(&message.chat, message.message_id);
     }
-    if !matches!(message.chat.kind.as_str(), "private" | "") && let Some(title) = &message.chat.title {
+    if !matches!(message.chat.kind.as_str(), "private" | "")
+        && let Some(title) = &message.chat.title
+    {
         data.extra.insert("chat_title".into(), title.clone().into());
     }
 }
@@ -358,7 +398,10 @@ fn set_marks(data: &mut MessageData, message: &Message) {
     for (present, mark) in [
         (message.has_protected_content, "protected"),
         (message.via_bot.is_some(), "via_bot"),
-        (message.from.as_ref().is_some_and(|from| from.is_bot) && message.sender_chat.is_none(), "from_bot"),
+        (
+            message.from.as_ref().is_some_and(|from| from.is_bot) && message.sender_chat.is_none(),
+            "from_bot",
+        ),
     ] {
         if present {
             data.flags.other.push(mark.into());
@@ -402,14 +445,21 @@ fn without_words(body: &[u8]) -> Result<Vec<priem_sdk::Message>, NormalizeError>
 fn without_content(body: &[u8]) -> Result<Vec<priem_sdk::Message>, NormalizeError> {
     let mut update = fields(body);
     update.remove("update_id");
-    let message = update.values().next().map(|payload| fields(payload.get().as_bytes())).unwrap_or_default();
+    let message = update
+        .values()
+        .next()
+        .map(|payload| fields(payload.get().as_bytes()))
+        .unwrap_or_default();
     if message.keys().any(|field| SERVICE_FIELDS.contains(&field.as_str())) {
         return Ok(Vec::new());
     }
     let names: Vec<&str> = message.keys().map(|field| shown(field)).collect();
     Err(NormalizeError::new(
         "unknown_content",
-        format!("the message has no content this version knows; its fields: {}", names.join(", ")),
+        format!(
+            "the message has no content this version knows; its fields: {}",
+            names.join(", ")
+        ),
     ))
 }
 

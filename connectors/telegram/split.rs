@@ -13,7 +13,7 @@
 
 use bytes::Bytes;
 use priem_sdk::{Item, NormalizeError, contract::fingerprint};
-use serde::{Deserialize, de::IgnoredAny};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
@@ -92,8 +92,8 @@ pub(super) fn split(body: Bytes) -> Split {
     let envelope: Envelope<'_> = match serde_json::from_slice(&body) {
         Ok(envelope) => envelope,
         Err(error) => {
-            let reason = if serde_json::from_slice::<IgnoredAny>(&body).is_ok() {
-                "bad_update"
+            let reason = if error.is_data() {
+                "unexpected_shape"
             } else {
                 "not_json"
             };
@@ -107,46 +107,59 @@ pub(super) fn split(body: Bytes) -> Split {
     let update_id = envelope.update_id;
     let (payload, guest) = match &envelope {
         Envelope { message: Some(raw), .. }
-        | Envelope { edited_message: Some(raw), .. }
-        | Envelope { channel_post: Some(raw), .. }
-        | Envelope { edited_channel_post: Some(raw), .. }
-        | Envelope { business_message: Some(raw), .. }
-        | Envelope { edited_business_message: Some(raw), .. } => (Some(*raw), false),
-        Envelope { guest_message: Some(raw), .. } => (Some(*raw), true),
+        | Envelope {
+            edited_message: Some(raw),
+            ..
+        }
+        | Envelope {
+            channel_post: Some(raw),
+            ..
+        }
+        | Envelope {
+            edited_channel_post: Some(raw),
+            ..
+        }
+        | Envelope {
+            business_message: Some(raw),
+            ..
+        }
+        | Envelope {
+            edited_business_message: Some(raw),
+            ..
+        } => (Some(*raw), false),
+        Envelope {
+            guest_message: Some(raw),
+            ..
+        } => (Some(*raw), true),
         _ => (None, false),
     };
-    let conversation = envelope.deleted_business_messages.and_then(deleted_conversation);
+    let itself = || format!("update:{update_id}:{}", short_hash(&body));
     let (key, problem) = match payload.map(|raw| serde_json::from_str::<Glance<'_>>(raw.get())) {
-        Some(Ok(glance)) => (message_key(update_id, &glance, guest), None),
+        Some(Ok(glance)) => (message_key(update_id, &glance, guest, itself), None),
         Some(Err(error)) => {
-            let why = format!("the message of update {update_id} has no usable ids: {}", place_of(&error));
-            (None, Some(NormalizeError::new("bad_update", why)))
+            let why = format!(
+                "the message of update {update_id} has no usable ids: {}",
+                place_of(&error)
+            );
+            let problem = NormalizeError::new("unexpected_shape", why);
+            (update_key(itself(), None), Some(problem))
         }
-        None => (None, None),
+        None => {
+            let conversation = envelope.deleted_business_messages.and_then(deleted_conversation);
+            (update_key(itself(), conversation), None)
+        }
     };
-    let item = match key {
-        Some(key) => Item {
+    Split {
+        update_id: Some(update_id),
+        item: Item {
             external_id: key.external_id,
             revision: Some(key.revision),
-            fingerprint: Some(key.fingerprint),
-            conversation: Some(key.conversation),
-            format: FORMAT,
-            body,
-            problem: None,
-        },
-        None => Item {
-            external_id: format!("update:{update_id}:{}", short_hash(&body)),
-            revision: Some("0".into()),
-            fingerprint: None,
-            conversation,
+            fingerprint: key.fingerprint,
+            conversation: key.conversation,
             format: FORMAT,
             body,
             problem,
         },
-    };
-    Split {
-        update_id: Some(update_id),
-        item,
     }
 }
 
@@ -156,7 +169,7 @@ fn short_hash(body: &[u8]) -> String {
 }
 
 /// Where the parser stopped, without what it read there (a citizen's words may stand there).
-pub(super) fn place_of(error: &serde_json::Error) -> String {
+fn place_of(error: &serde_json::Error) -> String {
     let what = match error.classify() {
         serde_json::error::Category::Syntax => "not valid JSON",
         serde_json::error::Category::Eof => "the JSON ends too early",
@@ -166,28 +179,38 @@ pub(super) fn place_of(error: &serde_json::Error) -> String {
     format!("{what}, line {} column {}", error.line(), error.column())
 }
 
-struct MessageKey {
+struct Key {
     external_id: String,
     revision: String,
-    conversation: String,
-    fingerprint: [u8; 16],
+    conversation: Option<String>,
+    fingerprint: Option<[u8; 16]>,
 }
 
-/// `None` for message id 0 ("not usable yet"): it names nothing, so the update names itself.
-fn message_key(update_id: i64, glance: &Glance<'_>, guest: bool) -> Option<MessageKey> {
-    if glance.message_id == 0 {
-        return None;
+/// Key of an update that is no version of a message.
+fn update_key(itself: String, conversation: Option<String>) -> Key {
+    Key {
+        external_id: itself,
+        revision: "0".into(),
+        conversation,
+        fingerprint: None,
     }
+}
+
+/// Message id 0 ("not usable yet") names nothing: there the update names itself.
+fn message_key(update_id: i64, glance: &Glance<'_>, guest: bool, itself: impl FnOnce() -> String) -> Key {
     let conversation = conversation(glance.chat.id, glance.business_connection_id.as_deref(), guest);
-    Some(MessageKey {
+    if glance.message_id == 0 {
+        return update_key(itself(), Some(conversation));
+    }
+    Key {
         external_id: format!("{conversation}:{}", glance.message_id),
         revision: match glance.edit_date {
             Some(edited) => format!("{edited}.{update_id}"),
             None => "0".into(),
         },
-        conversation,
-        fingerprint: visible(glance),
-    })
+        conversation: Some(conversation),
+        fingerprint: Some(visible(glance)),
+    }
 }
 
 /// Name of a conversation: the chat, prefixed where chat ids live in a world of their own.
@@ -206,7 +229,11 @@ fn deleted_conversation(raw: &RawValue) -> Option<String> {
         chat: ChatId,
     }
     let deleted: Deleted = serde_json::from_str(raw.get()).ok()?;
-    Some(conversation(deleted.chat.id, Some(&deleted.business_connection_id), false))
+    Some(conversation(
+        deleted.chat.id,
+        Some(&deleted.business_connection_id),
+        false,
+    ))
 }
 
 fn visible(glance: &Glance<'_>) -> [u8; 16] {
@@ -316,10 +343,13 @@ mod tests {
     }
 
     fn message(update_id: i64, text: &str, edit_date: Option<i64>) -> serde_json::Value {
-        let kind = if edit_date.is_some() { "edited_message" } else { "message" };
+        let kind = if edit_date.is_some() {
+            "edited_message"
+        } else {
+            "message"
+        };
         let mut update = json!({"update_id": update_id});
-        update[kind] =
-            json!({"message_id": 7, "date": 1, "chat": {"id": -100123, "type": "supergroup"}, "text": text});
+        update[kind] = json!({"message_id": 7, "date": 1, "chat": {"id": -100123, "type": "supergroup"}, "text": text});
         if let Some(at) = edit_date {
             update[kind]["edit_date"] = at.into();
         }
@@ -363,14 +393,18 @@ mod tests {
     #[test]
     fn votes_and_new_file_ids_show_nothing_new() {
         let poll = |votes: i64| {
-            item(&json!({"update_id": 1, "message": {"message_id": 1, "chat": {"id": 5}, "poll":
-                {"id": "p", "question": "Где лавка?", "options": [{"text": "тут", "voter_count": votes}]}}}))
+            item(
+                &json!({"update_id": 1, "message": {"message_id": 1, "chat": {"id": 5}, "poll":
+                {"id": "p", "question": "Где лавка?", "options": [{"text": "тут", "voter_count": votes}]}}}),
+            )
             .fingerprint
         };
         assert_eq!(poll(0), poll(9));
         let photo = |file_id: &str| {
-            item(&json!({"update_id": 1, "message": {"message_id": 1, "chat": {"id": 5}, "photo":
-                [{"file_id": file_id, "file_unique_id": "u"}]}}))
+            item(
+                &json!({"update_id": 1, "message": {"message_id": 1, "chat": {"id": 5}, "photo":
+                [{"file_id": file_id, "file_unique_id": "u"}]}}),
+            )
             .fingerprint
         };
         assert_eq!(photo("a"), photo("b"));
@@ -395,10 +429,10 @@ mod tests {
     fn strange_updates_are_kept_with_a_reason() {
         for (body, reason, has_id) in [
             (&b"<html>"[..], "not_json", false),
-            (b"[]", "bad_update", false),
-            (b"{\"message\":{}}", "bad_update", false),
-            (b"{\"update_id\":\"7\"}", "bad_update", false),
-            (b"{\"update_id\":7,\"message\":{\"chat\":1}}", "bad_update", true),
+            (b"[]", "unexpected_shape", false),
+            (b"{\"message\":{}}", "unexpected_shape", false),
+            (b"{\"update_id\":\"7\"}", "unexpected_shape", false),
+            (b"{\"update_id\":7,\"message\":{\"chat\":1}}", "unexpected_shape", true),
         ] {
             let split = split(Bytes::from_static(body));
             assert_eq!(split.item.problem.as_ref().map(|problem| problem.reason), Some(reason));

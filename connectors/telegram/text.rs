@@ -57,8 +57,9 @@ fn marked(text: String, entities: &[Entity]) -> Words {
     for entity in entities {
         match entity.kind.as_str() {
             "mention" => {
-                if let Some(shown) = utf16_slice(&text, entity.offset, entity.length) {
-                    words.mention(shown.trim_start_matches('@'), shown);
+                let shown = utf16_slice(&text, entity.offset, entity.length);
+                if let Some((shown, name)) = shown.and_then(|shown| Some((shown, shown.strip_prefix('@')?))) {
+                    words.mention(name, shown);
                 }
             }
             "text_mention" => {
@@ -156,7 +157,11 @@ fn flatten_block(block: &Value, words: &mut Words, lines: &mut Vec<String>, dept
             .as_array()
             .into_iter()
             .flatten()
-            .map(|cell| cell.get("text").map(|text| rich_line(text, words, depth)).unwrap_or_default())
+            .map(|cell| {
+                cell.get("text")
+                    .map(|text| rich_line(text, words, depth))
+                    .unwrap_or_default()
+            })
             .collect();
         let line = cells.join(" | ");
         if cells.iter().any(|cell| !cell.is_empty()) {
@@ -206,9 +211,7 @@ fn flatten_rich(rich: &Value, words: &mut Words, line: &mut String, depth: usize
     }
     match rich {
         Value::String(text) => line.push_str(text),
-        Value::Array(parts) => parts
-            .iter()
-            .for_each(|part| flatten_rich(part, words, line, depth + 1)),
+        Value::Array(parts) => parts.iter().for_each(|part| flatten_rich(part, words, line, depth + 1)),
         Value::Object(fields) => {
             let start = line.len();
             for key in ["text", "alternative_text", "expression"] {
@@ -217,7 +220,11 @@ fn flatten_rich(rich: &Value, words: &mut Words, line: &mut String, depth: usize
                 }
             }
             let shown = line[start..].to_owned();
-            if let Some(id) = fields.get("user").and_then(|user| user.get("id")).and_then(Value::as_i64) {
+            if let Some(id) = fields
+                .get("user")
+                .and_then(|user| user.get("id"))
+                .and_then(Value::as_i64)
+            {
                 words.mention(&id.to_string(), &shown);
             } else if let Some(username) = fields.get("username").and_then(Value::as_str) {
                 words.mention(username.trim_start_matches('@'), &shown);

@@ -19,12 +19,35 @@ static VOICES: LazyLock<Vec<Voice>> = LazyLock::new(|| {
 });
 
 const FIRST_NAMES: [&str; 16] = [
-    "Анна", "Олег", "Марина", "Виктор", "Зоя", "Тимур", "Галина", "Илья", "Раиса", "Денис", "Лидия", "Егор", "Нина",
-    "Артур", "Софья", "Павел",
+    "Анна",
+    "Олег",
+    "Марина",
+    "Виктор",
+    "Зоя",
+    "Тимур",
+    "Галина",
+    "Илья",
+    "Раиса",
+    "Денис",
+    "Лидия",
+    "Егор",
+    "Нина",
+    "Артур",
+    "Софья",
+    "Павел",
 ];
 /// Surnames that need no ending for gender.
 const LAST_NAMES: [&str; 10] = [
-    "Ветровых", "Черных", "Гордиенко", "Шевчук", "Долгих", "Мороз", "Коваль", "Седых", "Заречных", "Бондаренко",
+    "Ветровых",
+    "Черных",
+    "Гордиенко",
+    "Шевчук",
+    "Долгих",
+    "Мороз",
+    "Коваль",
+    "Седых",
+    "Заречных",
+    "Бондаренко",
 ];
 const NICKNAMES: [&str; 6] = ["sosed", "mama_dvuh", "ng_jitel", "veter", "kot_uchenyi", "babushka"];
 
@@ -86,10 +109,10 @@ pub fn person(number: u64) -> Person {
     let first = FIRST_NAMES[index(FIRST_NAMES.len(), 1)];
     let id = 510_000_000 + i64::try_from(number % 1_000_000_000).unwrap_or(0);
     let mut person = Person::new(id, first);
-    if number % 3 != 0 {
+    if !number.is_multiple_of(3) {
         person.last_name = Some(LAST_NAMES[index(LAST_NAMES.len(), 16)].to_owned());
     }
-    if number % 2 == 0 {
+    if number.is_multiple_of(2) {
         person.username = Some(format!("{}_{number}", NICKNAMES[index(NICKNAMES.len(), 2)]));
     }
     person

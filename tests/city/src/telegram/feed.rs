@@ -130,7 +130,11 @@ impl Bot {
     /// The author changes the text.
     pub fn edit(&self, sent: &Sent, text: &str) -> Sent {
         let mut message = sent.message.clone();
-        let key = if message.get("caption").is_some() { "caption" } else { "text" };
+        let key = if message.get("caption").is_some() {
+            "caption"
+        } else {
+            "text"
+        };
         message[key] = text.into();
         self.edited(sent, message)
     }

@@ -3,10 +3,7 @@
 //! An update leaves the queue with the first 2xx. Until then it blocks its lane: retried at once, then after pauses
 //! that double from 2 s to a random value between 60 and 120 s, or after what `Retry-After` says.
 
-use std::{
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
@@ -80,7 +77,9 @@ impl LaneSender {
         while let Some((seq, body)) = self.next() {
             let mut failures = 0;
             loop {
-                let Ok(permit) = self.connections.acquire().await else { return };
+                let Ok(permit) = self.connections.acquire().await else {
+                    return;
+                };
                 if !self.still_wanted(seq) {
                     break;
                 }
@@ -152,7 +151,9 @@ impl LaneSender {
         }
         let named = serde_json::from_slice::<serde_json::Value>(&text).ok();
         if let Some(method) = named.as_ref().and_then(|answer| answer["method"].as_str()) {
-            self.bot.lock().violate(format!("the webhook's answer names the method {method}"));
+            self.bot
+                .lock()
+                .violate(format!("the webhook's answer names the method {method}"));
         }
         Ok(())
     }
@@ -166,7 +167,10 @@ impl LaneSender {
             removed.map(|queued| queued.body)
         };
         if let Some(body) = body
-            && self.city.take_fault(|fault| matches!(fault, Fault::Duplicate { .. })).is_some()
+            && self
+                .city
+                .take_fault(|fault| matches!(fault, Fault::Duplicate { .. }))
+                .is_some()
         {
             // What becomes of the second delivery is nobody's business: the first one counted.
             let _ = self.deliver(body).await;

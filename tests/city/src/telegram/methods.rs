@@ -49,7 +49,12 @@ async fn call(State(city): State<Arc<City>>, request: Request) -> Response {
     let Ok(body) = to_bytes(body, LARGEST_BODY).await else {
         return answer(Err(refuse(413, "Request Entity Too Large")));
     };
-    let Some((token, method)) = parts.uri.path().strip_prefix("/bot").and_then(|rest| rest.split_once('/')) else {
+    let Some((token, method)) = parts
+        .uri
+        .path()
+        .strip_prefix("/bot")
+        .and_then(|rest| rest.split_once('/'))
+    else {
         return answer(Err(refuse(404, "Not Found")));
     };
     let Some(bot) = find_bot(&city, token) else {
@@ -102,7 +107,9 @@ fn unknown_token(city: &City, token: &str) -> Refusal {
         probes.pop_front();
     }
     if probes.len() > PROBES_A_MINUTE {
-        city.violations.lock().push("too many unknown tokens in a minute".into());
+        city.violations
+            .lock()
+            .push("too many unknown tokens in a minute".into());
         return Refusal {
             parameters: Some(json!({"retry_after": 60})),
             ..refuse(429, "Too Many Requests: retry after 60")
@@ -228,11 +235,7 @@ async fn get_updates(city: &Arc<City>, bot: &SharedBot, arguments: &Map<String, 
 }
 
 /// Confirms what the offset confirms and starts to wait. `Err`: the text of a 409.
-fn begin_poll<'a>(
-    city: &City,
-    bot: &'a SharedBot,
-    arguments: &Map<String, Value>,
-) -> Result<Poll<'a>, &'static str> {
+fn begin_poll<'a>(city: &City, bot: &'a SharedBot, arguments: &Map<String, Value>) -> Result<Poll<'a>, &'static str> {
     let offset = integer(arguments, "offset").unwrap_or(0);
     let mut limit = match integer(arguments, "limit") {
         Some(limit @ 1..=100) => limit as usize,
@@ -246,7 +249,9 @@ fn begin_poll<'a>(
         None => state.violate("getUpdates without allowed_updates"),
     }
     if state.webhook.is_some() {
-        return Err("can't use getUpdates method while webhook is active; use deleteWebhook to delete the webhook first");
+        return Err(
+            "can't use getUpdates method while webhook is active; use deleteWebhook to delete the webhook first",
+        );
     }
     if state.poll_running {
         state.violate("getUpdates while another one was waiting");
@@ -271,11 +276,18 @@ fn begin_poll<'a>(
     if offset < 0 {
         state.violate("getUpdates with a negative offset");
         state.keep_last(usize::try_from(offset.unsigned_abs()).unwrap_or(usize::MAX));
-    } else if offset > 0 && city.take_fault(|fault| matches!(fault, Fault::Duplicate { .. })).is_none() {
+    } else if offset > 0
+        && city
+            .take_fault(|fault| matches!(fault, Fault::Duplicate { .. }))
+            .is_none()
+    {
         state.confirm(offset);
     }
     Ok(Poll {
-        running: Running { bot, generation: state.poll_generation },
+        running: Running {
+            bot,
+            generation: state.poll_generation,
+        },
         wake: Arc::clone(&state.wake),
         hold,
         limit,
@@ -351,7 +363,10 @@ fn set_webhook(city: &Arc<City>, bot: &SharedBot, arguments: &Map<String, Value>
     let parsed = reqwest::Url::parse(url).map_err(|_| refuse(400, "Bad Request: bad webhook: invalid URL"))?;
     if !city.options.allow_http_webhooks {
         if parsed.scheme() != "https" {
-            return Err(refuse(400, "Bad Request: bad webhook: An HTTPS URL must be provided for webhook"));
+            return Err(refuse(
+                400,
+                "Bad Request: bad webhook: An HTTPS URL must be provided for webhook",
+            ));
         }
         if !matches!(parsed.port_or_known_default(), Some(443 | 80 | 88 | 8443)) {
             let why = "Bad Request: bad webhook: Webhook can be set up only on ports 80, 88, 443 or 8443";
@@ -363,7 +378,10 @@ fn set_webhook(city: &Arc<City>, bot: &SharedBot, arguments: &Map<String, Value>
         if secret.len() > 256 {
             return Err(refuse(400, "Bad Request: secret token is too long"));
         }
-        if !secret.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-') {
+        if !secret
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
+        {
             return Err(refuse(400, "Bad Request: secret token contains unallowed characters"));
         }
     }
@@ -441,7 +459,10 @@ fn answer(outcome: Outcome) -> Response {
         Ok(result) => json_response(200, format!("{{\"ok\":true,\"result\":{result}}}"), None),
         Err(refusal) => {
             let mut body = json!({"ok": false, "error_code": refusal.status, "description": refusal.description});
-            let retry_after = refusal.parameters.as_ref().and_then(|parameters| parameters["retry_after"].as_u64());
+            let retry_after = refusal
+                .parameters
+                .as_ref()
+                .and_then(|parameters| parameters["retry_after"].as_u64());
             if let Some(parameters) = refusal.parameters {
                 body["parameters"] = parameters;
             }
@@ -454,7 +475,10 @@ fn json_response(status: u16, body: String, retry_after: Option<u64>) -> Respons
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        header::HeaderValue::from_static("application/json"),
+    );
     if let Some(seconds) = retry_after {
         headers.insert(header::RETRY_AFTER, seconds.into());
     }

@@ -321,7 +321,12 @@ impl Bot {
 
     /// How often a method was called.
     pub fn calls(&self, method: &str) -> usize {
-        self.state.lock().calls.get(&method.to_ascii_lowercase()).copied().unwrap_or(0)
+        self.state
+            .lock()
+            .calls
+            .get(&method.to_ascii_lowercase())
+            .copied()
+            .unwrap_or(0)
     }
 
     /// The kinds of updates asked for last.

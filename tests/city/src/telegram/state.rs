@@ -161,7 +161,15 @@ impl Bot {
         let seq = self.next_seq;
         self.next_seq += 1;
         let lane = "raw".to_owned();
-        self.queue.insert(seq, Queued { update_id, at: now, lane, body });
+        self.queue.insert(
+            seq,
+            Queued {
+                update_id,
+                at: now,
+                lane,
+                body,
+            },
+        );
         self.wake.notify_waiters();
         self.touch();
         seq
@@ -245,7 +253,10 @@ fn lane(kind: &str, payload: &Value) -> String {
     let chat = payload["chat"]["id"].as_i64().unwrap_or_default();
     match kind {
         "business_message" | "edited_business_message" | "deleted_business_messages" => {
-            format!("business:{}:{chat}", payload["business_connection_id"].as_str().unwrap_or_default())
+            format!(
+                "business:{}:{chat}",
+                payload["business_connection_id"].as_str().unwrap_or_default()
+            )
         }
         "message" | "edited_message" | "channel_post" | "edited_channel_post" => format!("chat:{chat}"),
         _ => format!("{kind}:{chat}"),
