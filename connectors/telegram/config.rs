@@ -273,7 +273,7 @@ impl TelegramSettings {
         let Some(public_url) = public_url else {
             return Err(ConfigError::new(
                 "mode",
-                "webhook needs the public address of the listener: set `http.public_url`, or use mode: poll",
+                "webhook needs the public address of the listener: set `http.webhooks.public_url`, or use mode: poll",
             ));
         };
         if self.api_url == PUBLIC_API {
@@ -323,7 +323,7 @@ fn reachable_by_telegram(public_url: &str) -> Result<(), ConfigError> {
     let Some(rest) = public_url.strip_prefix("https://") else {
         return Err(ConfigError::new(
             "mode",
-            "webhook: Telegram calls https only, but `http.public_url` is not https",
+            "webhook: Telegram calls https only, but `http.webhooks.public_url` is not https",
         ));
     };
     let authority = rest.split('/').next().unwrap_or_default();
@@ -336,6 +336,6 @@ fn reachable_by_telegram(public_url: &str) -> Result<(), ConfigError> {
     }
     Err(ConfigError::new(
         "mode",
-        format!("webhook: Telegram calls ports 443, 80, 88 and 8443 only, but `http.public_url` has {port}"),
+        format!("webhook: Telegram calls ports 443, 80, 88 and 8443 only, but `http.webhooks.public_url` has {port}"),
     ))
 }

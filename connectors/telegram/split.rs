@@ -11,6 +11,8 @@
 //! in a poll) is dropped by the journal, while A → B → A is kept. Files count by `file_unique_id`, because `file_id`
 //! changes. The points of a *live* location don't count: its start and its last point are kept, the drift is not.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use priem_sdk::{Item, NormalizeError, contract::fingerprint};
 use serde::Deserialize;
@@ -237,62 +239,58 @@ fn deleted_conversation(raw: &RawValue) -> Option<String> {
 }
 
 fn visible(glance: &Glance<'_>) -> [u8; 16] {
-    let mut parts: Vec<(&str, Vec<u8>)> = Vec::new();
-    let words = [
-        ("text", glance.text),
-        ("entities", glance.entities),
-        ("caption", glance.caption),
-        ("caption_entities", glance.caption_entities),
-        ("contact", glance.contact),
+    let words: [Part<'_>; 5] = [
+        ("text", glance.text, as_is),
+        ("entities", glance.entities, as_is),
+        ("caption", glance.caption, as_is),
+        ("caption_entities", glance.caption_entities, as_is),
+        ("contact", glance.contact, as_is),
     ];
-    let files = [
-        ("photo", glance.photo),
-        ("live_photo", glance.live_photo),
-        ("animation", glance.animation),
-        ("video", glance.video),
-        ("video_note", glance.video_note),
-        ("voice", glance.voice),
-        ("audio", glance.audio),
-        ("document", glance.document),
-        ("sticker", glance.sticker),
+    let files: [Part<'_>; 9] = [
+        ("photo", glance.photo, file_id),
+        ("live_photo", glance.live_photo, file_id),
+        ("animation", glance.animation, file_id),
+        ("video", glance.video, file_id),
+        ("video_note", glance.video_note, file_id),
+        ("voice", glance.voice, file_id),
+        ("audio", glance.audio, file_id),
+        ("document", glance.document, file_id),
+        ("sticker", glance.sticker, file_id),
     ];
-    for (name, raw) in words {
-        if let Some(raw) = raw {
-            parts.push((name, raw.get().as_bytes().to_vec()));
-        }
-    }
-    for (name, raw) in files {
-        if let Some(raw) = raw {
-            parts.push((name, file_ids(raw)));
-        }
-    }
-    let others: [(&str, Option<&RawValue>, fn(&RawValue) -> Option<String>); 6] = [
+    let others: [Part<'_>; 6] = [
         ("rich_message", glance.rich_message, visible_rich),
         ("paid_media", glance.paid_media, visible_paid),
         ("location", glance.location, visible_location),
-        ("venue", glance.venue, |_| None),
+        ("venue", glance.venue, as_is),
         ("poll", glance.poll, visible_poll),
         ("checklist", glance.checklist, visible_checklist),
     ];
-    for (name, raw, see) in others {
-        if let Some(raw) = raw {
-            let seen = see(raw).unwrap_or_else(|| raw.get().to_owned());
-            parts.push((name, seen.into_bytes()));
-        }
-    }
-    fingerprint(parts.iter().flat_map(|(name, part)| [name.as_bytes(), part.as_slice()]))
+    let seen: Vec<(&str, Cow<'_, str>)> = words
+        .into_iter()
+        .chain(files)
+        .chain(others)
+        .filter_map(|(name, raw, see)| {
+            let raw = raw?;
+            Some((name, see(raw).map_or(Cow::Borrowed(raw.get()), Cow::Owned)))
+        })
+        .collect();
+    fingerprint(seen.iter().flat_map(|(name, part)| [name.as_bytes(), part.as_bytes()]))
 }
 
-/// The unique id of a file or of the largest size; the raw bytes when there is none.
-fn file_ids(raw: &RawValue) -> Vec<u8> {
+/// A visible field: its name, its JSON, and what a reader sees of it (`None`: all of it).
+type Part<'a> = (&'static str, Option<&'a RawValue>, fn(&RawValue) -> Option<String>);
+
+fn as_is(_raw: &RawValue) -> Option<String> {
+    None
+}
+
+/// The unique id of a file, or of the largest of its sizes.
+fn file_id(raw: &RawValue) -> Option<String> {
     if let Ok(file) = serde_json::from_str::<UniqueId>(raw.get()) {
-        return file.file_unique_id.into_bytes();
+        return Some(file.file_unique_id);
     }
-    match serde_json::from_str::<Vec<UniqueId>>(raw.get()) {
-        Ok(sizes) => sizes.into_iter().last().map(|size| size.file_unique_id.into_bytes()),
-        Err(_) => None,
-    }
-    .unwrap_or_else(|| raw.get().as_bytes().to_vec())
+    let sizes: Vec<UniqueId> = serde_json::from_str(raw.get()).ok()?;
+    sizes.into_iter().last().map(|size| size.file_unique_id)
 }
 
 fn visible_location(raw: &RawValue) -> Option<String> {

@@ -11,6 +11,8 @@ mod feed;
 mod hooks;
 mod methods;
 mod state;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::{HashMap, VecDeque},
