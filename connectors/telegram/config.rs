@@ -171,6 +171,34 @@ pub(super) struct Hook {
     pub url: Secret<String>,
 }
 
+impl Hook {
+    /// Looks at the secrets. `base` is the address up to the unguessable part.
+    pub(super) fn new(
+        base: String,
+        path: &Secret<String>,
+        secret_token: Secret<String>,
+        settings: &WebhookSettings,
+    ) -> Result<Self, ConfigError> {
+        let matcher = PathSecret::new(path, "webhook.path")?;
+        let token = secret_token.expose();
+        if token.is_empty() || token.len() > 256 || !token.bytes().all(is_token_byte) {
+            return Err(ConfigError::new(
+                "webhook.secret_token",
+                "Telegram takes 1 to 256 of A-Z a-z 0-9 _ -: make one with `openssl rand -hex 32`",
+            ));
+        }
+        Ok(Self {
+            path: matcher,
+            header: SharedSecret::new(&secret_token),
+            secret_token,
+            max_connections: settings.max_connections,
+            source_networks: settings.source_networks.clone(),
+            url: Secret::new(format!("{base}{}", path.expose())),
+            base,
+        })
+    }
+}
+
 impl TelegramSettings {
     /// Everything that can be wrong without asking anybody.
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
@@ -259,17 +287,10 @@ impl TelegramSettings {
                 .read()
                 .map_err(|error| ConfigError::new("webhook.path", error.to_string()))?,
         };
-        let matcher = PathSecret::new(&path, "webhook.path")?;
         let secret_token = webhook
             .secret_token
             .read()
             .map_err(|error| ConfigError::new("webhook.secret_token", error.to_string()))?;
-        if secret_token.expose().len() > 256 || !secret_token.expose().bytes().all(is_token_byte) {
-            return Err(ConfigError::new(
-                "webhook.secret_token",
-                "Telegram takes 1 to 256 of A-Z a-z 0-9 _ -: make one with `openssl rand -hex 32`",
-            ));
-        }
         let Some(public_url) = public_url else {
             return Err(ConfigError::new(
                 "mode",
@@ -280,15 +301,7 @@ impl TelegramSettings {
             reachable_by_telegram(public_url)?;
         }
         let base = format!("{}/hooks/{id}/", public_url.trim_end_matches('/'));
-        Ok(Some(Hook {
-            path: matcher,
-            header: SharedSecret::new(&secret_token),
-            secret_token,
-            max_connections: webhook.max_connections,
-            source_networks: webhook.source_networks.clone(),
-            url: Secret::new(format!("{base}{}", path.expose())),
-            base,
-        }))
+        Hook::new(base, &path, secret_token, webhook).map(Some)
     }
 
     /// What normalising needs.

@@ -9,6 +9,7 @@ mod attachments;
 mod check;
 mod client;
 mod config;
+mod conformance;
 mod normalize;
 mod split;
 #[cfg(test)]
@@ -20,7 +21,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use priem_sdk::{
     BuildContext, CheckReport, ConfigError, Connector, ConnectorError, ConnectorType, Cursor, Cx, HookRequest, Message,
-    NormalizeError, Page, RawItem, Receipt, Refusal, Reply, Stream, StreamKind, Wait,
+    NormalizeError, Page, RawItem, Receipt, Refusal, Reply, Secret, Stream, StreamKind, Wait,
     http::HttpClient,
     registry,
     webhook::{require_header_secret, require_method},
@@ -37,6 +38,7 @@ pub const TYPE: ConnectorType = ConnectorType {
     schema: || schemars::schema_for!(TelegramSettings),
     example: include_str!("example.yaml"),
     build,
+    conformance: conformance::subject,
 };
 
 /// Header that holds the secret token of a delivery.
@@ -85,17 +87,23 @@ fn build(settings: serde_json::Value, context: &BuildContext) -> Result<Arc<dyn 
         .apply(defaults, &context.base_dir)
         .map_err(|error| ConfigError::new(format!("http.{}", error.key), error.problem))?;
     let http = HttpClient::new(options)?;
-    let mut allowed = ALLOWED_UPDATES.to_vec();
-    if settings.guest_messages {
-        allowed.push("guest_message");
+    Ok(Arc::new(Telegram::new(settings, token, hook, http)))
+}
+
+impl Telegram {
+    fn new(settings: TelegramSettings, token: Secret<String>, hook: Option<config::Hook>, http: HttpClient) -> Self {
+        let mut allowed = ALLOWED_UPDATES.to_vec();
+        if settings.guest_messages {
+            allowed.push("guest_message");
+        }
+        Self {
+            client: client::Client::new(http, &settings.api_url, token),
+            policy: settings.policy(),
+            hook,
+            allowed,
+            settings,
+        }
     }
-    Ok(Arc::new(Telegram {
-        client: client::Client::new(http, &settings.api_url, token),
-        policy: settings.policy(),
-        hook,
-        allowed,
-        settings,
-    }))
 }
 
 #[async_trait::async_trait]

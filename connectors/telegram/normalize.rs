@@ -432,13 +432,14 @@ fn without_words(body: &[u8]) -> Result<Vec<priem_sdk::Message>, NormalizeError>
     if kinds.is_empty() {
         return Err(NormalizeError::new("unknown_kind", "the update carries nothing"));
     }
-    match kinds.keys().find(|kind| !KNOWN_KINDS.contains(&kind.as_str())) {
-        None => Ok(Vec::new()),
-        Some(kind) => Err(NormalizeError::new(
-            "unknown_kind",
-            format!("update kind {} is not known", shown(kind)),
-        )),
+    if kinds.keys().any(|kind| KNOWN_KINDS.contains(&kind.as_str())) {
+        return Ok(Vec::new());
     }
+    let names: Vec<&str> = kinds.keys().map(|kind| shown(kind)).collect();
+    Err(NormalizeError::new(
+        "unknown_kind",
+        format!("not a known kind of update: {}", names.join(", ")),
+    ))
 }
 
 /// A message without any content we read: a service message, or content of a new kind.
