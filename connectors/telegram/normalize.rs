@@ -19,6 +19,7 @@ use jiff::Timestamp;
 use priem_sdk::{
     EventType, MessageData, NormalizeError, RawItem,
     message::{Attachment, AttachmentKind, Author, AuthorKind, Kind, Moment, Regime},
+    webhook::parse_json_bounded,
 };
 use serde_json::value::RawValue;
 
@@ -139,8 +140,7 @@ pub(super) fn normalize(raw: &RawItem, policy: &Policy) -> Result<Vec<priem_sdk:
             format!("expected {}, the item is {}", split::FORMAT, raw.format),
         ));
     }
-    let update: Update = serde_json::from_slice(&raw.body)
-        .map_err(|error| NormalizeError::new("bad_update", split::place_of(&error)))?;
+    let update: Update = parse_json_bounded(&raw.body)?;
     let (message, source, edit) = match update {
         Update {
             message: Some(message), ..
@@ -432,13 +432,14 @@ fn without_words(body: &[u8]) -> Result<Vec<priem_sdk::Message>, NormalizeError>
     if kinds.is_empty() {
         return Err(NormalizeError::new("unknown_kind", "the update carries nothing"));
     }
-    match kinds.keys().find(|kind| !KNOWN_KINDS.contains(&kind.as_str())) {
-        None => Ok(Vec::new()),
-        Some(kind) => Err(NormalizeError::new(
-            "unknown_kind",
-            format!("update kind {} is not known", shown(kind)),
-        )),
+    if kinds.keys().any(|kind| KNOWN_KINDS.contains(&kind.as_str())) {
+        return Ok(Vec::new());
     }
+    let names: Vec<&str> = kinds.keys().map(|kind| shown(kind)).collect();
+    Err(NormalizeError::new(
+        "unknown_kind",
+        format!("not a known kind of update: {}", names.join(", ")),
+    ))
 }
 
 /// A message without any content we read: a service message, or content of a new kind.

@@ -63,7 +63,10 @@ async fn a_crash_before_the_commit_brings_the_same_items_again() {
     for number in 0..10 {
         bot.send_private(&citizen(1), &format!("{number}"));
     }
-    let first = connector.poll(&cx(), "updates", &Cursor::start()).await.expect("a page");
+    let first = connector
+        .poll(&cx(), "updates", &Cursor::start())
+        .await
+        .expect("a page");
     // Nothing was committed: the same cursor is used by a new instance.
     let second = setup.against(&city, json!({}));
     let again = second.poll(&cx(), "updates", &Cursor::start()).await.expect("a page");
@@ -127,7 +130,10 @@ async fn a_strange_update_spoils_nothing_around_it() {
     let mut journal = Journal::default();
     drain(&connector, &bot, &mut journal, Cursor::start()).await;
     assert_eq!(journal.quarantined.len(), 3);
-    assert_eq!(texts(&connector, &journal), [(EventType::Received, "обычное".to_owned())]);
+    assert_eq!(
+        texts(&connector, &journal),
+        [(EventType::Received, "обычное".to_owned())]
+    );
 }
 
 #[tokio::test]
@@ -136,7 +142,10 @@ async fn a_batch_without_a_single_id_is_no_busy_loop() {
     let (city, bot) = city().await;
     let connector = setup.against(&city, json!({}));
     bot.push_raw("{\"no_id\":true}");
-    let page = connector.poll(&cx(), "updates", &Cursor("5".into())).await.expect("a page");
+    let page = connector
+        .poll(&cx(), "updates", &Cursor("5".into()))
+        .await
+        .expect("a page");
     assert_eq!(page.next.0, "5");
     assert!(matches!(page.wait, Wait::For(_)));
 }
@@ -146,7 +155,10 @@ async fn an_empty_answer_keeps_the_cursor() {
     let setup = Setup::new();
     let (city, _bot) = city().await;
     let connector = setup.against(&city, json!({}));
-    let page = connector.poll(&cx(), "updates", &Cursor("77".into())).await.expect("a page");
+    let page = connector
+        .poll(&cx(), "updates", &Cursor("77".into()))
+        .await
+        .expect("a page");
     assert!(page.items.is_empty());
     assert_eq!(page.next.0, "77");
     assert_eq!(page.wait, Wait::Now);
@@ -171,10 +183,19 @@ async fn trouble(fault: Fault) -> ConnectorError {
     bot.send_private(&citizen(1), "x");
     city.fault(fault);
     let connector = setup.against(&city, json!({}));
-    let error = connector.poll(&cx(), "updates", &Cursor::start()).await.expect_err("trouble");
-    assert!(!error.to_string().contains(TOKEN) && !format!("{error:?}").contains("AAtest"), "{error:?}");
+    let error = connector
+        .poll(&cx(), "updates", &Cursor::start())
+        .await
+        .expect_err("trouble");
+    assert!(
+        !error.to_string().contains(TOKEN) && !format!("{error:?}").contains("AAtest"),
+        "{error:?}"
+    );
     assert_eq!(bot.pending(), 1, "nothing is confirmed by trouble");
-    let page = connector.poll(&cx(), "updates", &Cursor::start()).await.expect("the trouble is over");
+    let page = connector
+        .poll(&cx(), "updates", &Cursor::start())
+        .await
+        .expect("the trouble is over");
     assert_eq!(page.items.len(), 1);
     error
 }
@@ -191,8 +212,14 @@ async fn trouble_becomes_the_right_decision() {
         assert_eq!(error.kind(), "transient", "{fault:?}: {error}");
     }
     for fault in [
-        Fault::RateLimit { times: 1, retry_after: 17 },
-        Fault::RateLimitHeader { times: 1, retry_after: 17 },
+        Fault::RateLimit {
+            times: 1,
+            retry_after: 17,
+        },
+        Fault::RateLimitHeader {
+            times: 1,
+            retry_after: 17,
+        },
     ] {
         match trouble(fault).await {
             ConnectorError::RateLimited { retry_after } => assert_eq!(retry_after, Duration::from_secs(17)),
@@ -207,11 +234,21 @@ async fn a_revoked_or_unknown_token_stops_the_connector() {
     let (city, bot) = city().await;
     let connector = setup.against(&city, json!({}));
     bot.revoke(true);
-    let error = connector.poll(&cx(), "updates", &Cursor::start()).await.expect_err("revoked");
+    let error = connector
+        .poll(&cx(), "updates", &Cursor::start())
+        .await
+        .expect_err("revoked");
     assert_eq!(error.kind(), "auth_rejected", "{error}");
-    std::fs::write(setup.folder.path().join("token"), "999:BBotherotherotherotherotherotherother").expect("write");
+    std::fs::write(
+        setup.folder.path().join("token"),
+        "999:BBotherotherotherotherotherotherother",
+    )
+    .expect("write");
     let connector = setup.against(&city, json!({}));
-    let error = connector.poll(&cx(), "updates", &Cursor::start()).await.expect_err("unknown");
+    let error = connector
+        .poll(&cx(), "updates", &Cursor::start())
+        .await
+        .expect_err("unknown");
     assert_eq!(error.kind(), "auth_rejected", "{error}");
 }
 
@@ -223,12 +260,18 @@ async fn conflicts_are_told_apart() {
     let other = setup.against(&city, json!({}));
     let first = tokio::spawn(async move { connector.poll(&cx(), "updates", &Cursor::start()).await });
     bot.wait_until(Bot::is_polled).await;
-    other.poll(&cx(), "updates", &Cursor::start()).await.expect("the second poller wins");
+    other
+        .poll(&cx(), "updates", &Cursor::start())
+        .await
+        .expect("the second poller wins");
     let error = first.await.expect("no panic").expect_err("ended by the other");
     assert_eq!(error.kind(), "transient", "{error}");
     assert!(error.to_string().contains("second instance"), "{error}");
     bot.set_foreign_webhook("https://somebody.example.ru/secret-path");
-    let error = other.poll(&cx(), "updates", &Cursor::start()).await.expect_err("a webhook is set");
+    let error = other
+        .poll(&cx(), "updates", &Cursor::start())
+        .await
+        .expect_err("a webhook is set");
     assert_eq!(error.kind(), "misconfigured", "{error}");
     assert!(error.to_string().contains("--take-over"), "{error}");
 }
@@ -239,7 +282,10 @@ async fn a_cursor_that_is_no_offset_is_reported() {
     let (city, _bot) = city().await;
     let connector = setup.against(&city, json!({}));
     for text in ["abc", "-5"] {
-        let error = connector.poll(&cx(), "updates", &Cursor(text.into())).await.expect_err("no offset");
+        let error = connector
+            .poll(&cx(), "updates", &Cursor(text.into()))
+            .await
+            .expect_err("no offset");
         assert_eq!(error.kind(), "misconfigured", "{error}");
     }
     assert_eq!(city.violations(), Vec::<String>::new());

@@ -11,6 +11,8 @@ mod feed;
 mod hooks;
 mod methods;
 mod state;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -233,7 +235,7 @@ impl Drop for TelegramCity {
     }
 }
 
-/// A bot of the city, as its citizens and its owner see it. More ways to feed it are in [`feed`].
+/// A bot of the city, as its citizens and its owner see it. The `send_…` methods feed it.
 #[derive(Clone)]
 pub struct Bot {
     city: Arc<City>,
