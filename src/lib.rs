@@ -2,6 +2,7 @@
 //!
 //! The flow, in one direction: connectors → [`intake`] → [`journal`] → [`routing`] → [`publish`].
 
+pub mod cli;
 pub mod intake;
 pub mod journal;
 pub mod publish;

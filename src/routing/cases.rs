@@ -47,7 +47,13 @@ impl TestReport {
     pub fn render_ru(&self) -> String {
         let mut out = String::new();
         for failure in &self.failures {
-            let _ = writeln!(out, "✗ {}:{}: тест «{}»", failure.file.display(), failure.line, failure.name);
+            let _ = writeln!(
+                out,
+                "✗ {}:{}: тест «{}»",
+                failure.file.display(),
+                failure.line,
+                failure.name
+            );
             failure.differences.iter().for_each(|line| {
                 let _ = writeln!(out, "    {line}");
             });
@@ -74,13 +80,20 @@ pub(super) fn run(rules: &RuleSet) -> TestReport {
         let received = message.data.times.received;
         let decision = rules.decide(&mut message, received);
         touched.extend(decision.main().matched.iter().cloned());
-        let differences: Vec<String> =
-            case.expect.iter().filter_map(|expected| difference(rules, expected, &message, &decision)).collect();
+        let differences: Vec<String> = case
+            .expect
+            .iter()
+            .filter_map(|expected| difference(rules, expected, &message, &decision))
+            .collect();
         if !differences.is_empty() {
             report.failures.push(failure(case, differences, &decision));
         }
     }
-    report.untested = rules.rule_ids().filter(|id| !touched.iter().any(|seen| seen == id)).map(str::to_owned).collect();
+    report.untested = rules
+        .rule_ids()
+        .filter(|id| !touched.iter().any(|seen| seen == id))
+        .map(str::to_owned)
+        .collect();
     report
 }
 
@@ -111,7 +124,11 @@ fn difference(rules: &RuleSet, expected: &Expected, message: &Message, decision:
 }
 
 fn shown(values: &[String]) -> String {
-    if values.is_empty() { "ничего".to_owned() } else { format!("«{}»", values.join(", ")) }
+    if values.is_empty() {
+        "ничего".to_owned()
+    } else {
+        format!("«{}»", values.join(", "))
+    }
 }
 
 fn actual(rules: &RuleSet, expected: &Expected, message: &Message, decision: &Decision) -> Vec<String> {
@@ -121,8 +138,21 @@ fn actual(rules: &RuleSet, expected: &Expected, message: &Message, decision: &De
         "sector" => one(&main.sector),
         "territory" => one(&main.territory),
         "topic" => {
-            let topic = message.data.topic.iter().filter(|topic| topic.classifier == RULES_CLASSIFIER);
-            topic.map(|topic| topic.path.iter().map(|node| node.name.as_str()).collect::<Vec<_>>().join(" / ")).collect()
+            let topic = message
+                .data
+                .topic
+                .iter()
+                .filter(|topic| topic.classifier == RULES_CLASSIFIER);
+            topic
+                .map(|topic| {
+                    topic
+                        .path
+                        .iter()
+                        .map(|node| node.name.as_str())
+                        .collect::<Vec<_>>()
+                        .join(" / ")
+                })
+                .collect()
         }
         "tags" => main.tags.clone(),
         "flags" => {
@@ -139,15 +169,27 @@ fn actual(rules: &RuleSet, expected: &Expected, message: &Message, decision: &De
         "review" => vec![main.review_required.to_string()],
         "also" => decision.routes.iter().skip(1).map(|copy| copy.queue.clone()).collect(),
         "rules" => main.matched.clone(),
-        "deadlines" => expected.stage.and_then(|stage| basis_word(message, stage)).into_iter().collect(),
-        _ => expected.stage.map(|stage| due(rules, expected, message, stage)).unwrap_or_default(),
+        "deadlines" => expected
+            .stage
+            .and_then(|stage| basis_word(message, stage))
+            .into_iter()
+            .collect(),
+        _ => expected
+            .stage
+            .map(|stage| due(rules, expected, message, stage))
+            .unwrap_or_default(),
     }
 }
 
 /// The last of the matched ids that is a route.
 fn chosen_route(rules: &RuleSet, matched: &[String]) -> String {
     let routes: Vec<&str> = rules.route_ids();
-    matched.iter().rev().find(|id| routes.contains(&id.as_str())).cloned().unwrap_or_default()
+    matched
+        .iter()
+        .rev()
+        .find(|id| routes.contains(&id.as_str()))
+        .cloned()
+        .unwrap_or_default()
 }
 
 fn basis_word(message: &Message, stage: DeadlineStage) -> Option<String> {
@@ -168,5 +210,10 @@ fn due(rules: &RuleSet, expected: &Expected, message: &Message, stage: DeadlineS
     if wanted.is_some_and(|at| instant(zone, at) == deadline.due_at) {
         return expected.values.clone();
     }
-    vec![zone.zone.to_datetime(deadline.due_at).strftime("%Y-%m-%d %H:%M:%S").to_string()]
+    vec![
+        zone.zone
+            .to_datetime(deadline.due_at)
+            .strftime("%Y-%m-%d %H:%M:%S")
+            .to_string(),
+    ]
 }

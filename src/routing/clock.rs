@@ -17,7 +17,9 @@ pub(super) fn run(rule: &DeadlineRule, zone: &Zone, times: &Times, now: Timestam
     let start = start(times, &zone.zone, now);
     let (due_at, unit) = match rule.term {
         Period::CalendarHours(hours) => (
-            start.saturating_add(SignedDuration::from_hours(hours)).unwrap_or(Timestamp::MAX),
+            start
+                .saturating_add(SignedDuration::from_hours(hours))
+                .unwrap_or(Timestamp::MAX),
             DeadlineUnit::CalendarHours,
         ),
         Period::CalendarDays(days) => (end_of_day(start, days, &zone.zone), DeadlineUnit::CalendarDays),
@@ -51,7 +53,10 @@ fn beginning(moment: &Moment, zone: &TimeZone) -> Option<Timestamp> {
         Precision::Date => {
             let day: civil::Date = moment.value.parse().ok()?;
             let own = TimeZone::get(&moment.zone).ok();
-            Some(local(day.to_datetime(civil::Time::midnight()), own.as_ref().unwrap_or(zone)))
+            Some(local(
+                day.to_datetime(civil::Time::midnight()),
+                own.as_ref().unwrap_or(zone),
+            ))
         }
         Precision::Minute | Precision::Second => moment.instant(),
     }
@@ -74,19 +79,30 @@ mod tests {
             head: Head {
                 id: "answer".into(),
                 name: "Ответ".into(),
-                origin: Origin { file: Default::default(), line: 1 },
+                origin: Origin {
+                    file: Default::default(),
+                    line: 1,
+                },
                 when: None,
             },
             stage: DeadlineStage::Answer,
             term,
             basis: DeadlineBasis::Rule,
         };
-        let zone = Zone { name: "Asia/Yekaterinburg".into(), zone };
-        run(&rule, &zone, times, "2026-03-01T00:00:00Z".parse().expect("instant")).due_at.to_string()
+        let zone = Zone {
+            name: "Asia/Yekaterinburg".into(),
+            zone,
+        };
+        run(&rule, &zone, times, "2026-03-01T00:00:00Z".parse().expect("instant"))
+            .due_at
+            .to_string()
     }
 
     fn received(at: &str) -> Times {
-        Times { received: at.parse().expect("instant"), ..Times::default() }
+        Times {
+            received: at.parse().expect("instant"),
+            ..Times::default()
+        }
     }
 
     #[test]
@@ -99,7 +115,10 @@ mod tests {
     #[test]
     fn late_evening_in_perm_is_still_that_day() {
         // 20:30 UTC is 01:30 of the next day in Perm.
-        assert_eq!(due(Period::CalendarDays(1), &received("2026-01-15T20:30:00Z")), "2026-01-17T18:59:59Z");
+        assert_eq!(
+            due(Period::CalendarDays(1), &received("2026-01-15T20:30:00Z")),
+            "2026-01-17T18:59:59Z"
+        );
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! From the files to a compiled rule set: reads every file, resolves references across them, collects all errors.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
 
@@ -59,7 +59,10 @@ pub(super) fn compile(files: &[(PathBuf, String)]) -> Result<Compiled, RuleError
         nodes.push(node);
     }
     for (mut reader, node) in readers.into_iter().zip(&nodes) {
-        let entries = node.as_ref().map(|node| top_level(&mut reader, node)).unwrap_or_default();
+        let entries = node
+            .as_ref()
+            .map(|node| top_level(&mut reader, node))
+            .unwrap_or_default();
         sources.push((reader, entries));
     }
 
@@ -75,7 +78,9 @@ pub(super) fn compile(files: &[(PathBuf, String)]) -> Result<Compiled, RuleError
             read_section(reader, entry, &mut shared, &mut classify, &mut deadlines, &mut route);
         }
     }
-    let has_deadlines = sources.iter().any(|(_, entries)| entries.iter().any(|entry| entry.key == "deadlines"));
+    let has_deadlines = sources
+        .iter()
+        .any(|(_, entries)| entries.iter().any(|entry| entry.key == "deadlines"));
     let zone = zone_or_default(&mut sources, shared.zone.take(), has_deadlines);
     let mut tests = Vec::new();
     for (reader, entries) in &mut sources {
@@ -105,8 +110,8 @@ pub(super) fn compile(files: &[(PathBuf, String)]) -> Result<Compiled, RuleError
     }
 }
 
-fn parse_file<'a>(path: &PathBuf, text: &'a str) -> (Reader<'a>, Option<Node>) {
-    let mut reader = Reader::new(path.clone(), text);
+fn parse_file<'a>(path: &Path, text: &'a str) -> (Reader<'a>, Option<Node>) {
+    let mut reader = Reader::new(path.to_path_buf(), text);
     match yaml::parse(text) {
         Ok(node) => (reader, Some(node)),
         Err(error) => {
@@ -125,10 +130,18 @@ fn top_level<'n>(reader: &mut Reader<'_>, node: &'n Node) -> Vec<&'n Entry> {
     match entries.iter().find(|entry| entry.key == "version") {
         Some(entry) => {
             if entry.node.value != yaml::Value::Integer(VERSION) {
-                reader.error(entry.line, "неизвестная версия языка правил", format!("напишите «version: {VERSION}»"));
+                reader.error(
+                    entry.line,
+                    "неизвестная версия языка правил",
+                    format!("напишите «version: {VERSION}»"),
+                );
             }
         }
-        None => reader.error(1, "в файле нет версии языка правил", format!("начните файл строкой «version: {VERSION}»")),
+        None => reader.error(
+            1,
+            "в файле нет версии языка правил",
+            format!("начните файл строкой «version: {VERSION}»"),
+        ),
     }
     entries
 }
@@ -141,7 +154,11 @@ fn read_declarations(reader: &mut Reader<'_>, entries: &[&Entry], shared: &mut S
                 for sector in reader.map(&entry.node, "sectors") {
                     let name = reader.text(&sector.node, "название отрасли").unwrap_or_default();
                     if shared.sectors.iter().any(|(id, _)| *id == sector.key) {
-                        reader.error(sector.line, format!("отрасль «{}» объявлена дважды", sector.key), "оставьте одну строку");
+                        reader.error(
+                            sector.line,
+                            format!("отрасль «{}» объявлена дважды", sector.key),
+                            "оставьте одну строку",
+                        );
                     } else {
                         shared.sectors.push((sector.key.clone(), name));
                     }
@@ -152,15 +169,25 @@ fn read_declarations(reader: &mut Reader<'_>, entries: &[&Entry], shared: &mut S
                     let words = reader.texts(&list.node, &format!("список «{}»", list.key));
                     if let Some((nested, line)) = words.iter().find(|(word, _)| word.starts_with('$')) {
                         let problem = format!("список «{}» ссылается на другой список «{nested}»", list.key);
-                        reader.error(*line, problem, "перечислите слова; в условии можно указать несколько списков");
+                        reader.error(
+                            *line,
+                            problem,
+                            "перечислите слова; в условии можно указать несколько списков",
+                        );
                     }
                     if shared.lists.insert(list.key.clone(), words).is_some() {
-                        reader.error(list.line, format!("список слов «{}» описан дважды", list.key), "переименуйте один из них");
+                        reader.error(
+                            list.line,
+                            format!("список слов «{}» описан дважды", list.key),
+                            "переименуйте один из них",
+                        );
                     }
                 }
             }
             "zone" => {
-                let Some(name) = reader.text(&entry.node, "zone") else { continue };
+                let Some(name) = reader.text(&entry.node, "zone") else {
+                    continue;
+                };
                 match TimeZone::get(&name) {
                     Err(_) => reader.error(
                         entry.line,
@@ -168,7 +195,11 @@ fn read_declarations(reader: &mut Reader<'_>, entries: &[&Entry], shared: &mut S
                         "например Asia/Yekaterinburg; на сервере должен быть пакет tzdata",
                     ),
                     Ok(_) if shared.zone.as_ref().is_some_and(|zone| zone.name != name) => {
-                        reader.error(entry.line, "часовой пояс zone задан дважды и по-разному", "оставьте его в одном файле");
+                        reader.error(
+                            entry.line,
+                            "часовой пояс zone задан дважды и по-разному",
+                            "оставьте его в одном файле",
+                        );
                     }
                     Ok(zone) => shared.zone = Some(Zone { name, zone }),
                 }
@@ -186,8 +217,18 @@ fn read_section(
     deadlines: &mut Vec<DeadlineRule>,
     route: &mut Option<(Option<Route>, String)>,
 ) {
-    let Shared { sectors, lists, ids, vocabulary, .. } = shared;
-    let mut terms = Terms { vocabulary, lists, sectors };
+    let Shared {
+        sectors,
+        lists,
+        ids,
+        vocabulary,
+        ..
+    } = shared;
+    let mut terms = Terms {
+        vocabulary,
+        lists,
+        sectors,
+    };
     match entry.key.as_str() {
         "classify" => {
             for node in reader.list(&entry.node, "classify") {
@@ -216,16 +257,25 @@ fn zone_or_default(sources: &mut [(Reader<'_>, Vec<&Entry>)], zone: Option<Zone>
     if let Some(zone) = zone {
         return zone;
     }
-    let named = sources.iter().any(|(_, entries)| entries.iter().any(|entry| entry.key == "zone"));
+    let named = sources
+        .iter()
+        .any(|(_, entries)| entries.iter().any(|entry| entry.key == "zone"));
     if has_deadlines && !named {
         for (reader, entries) in sources {
             if let Some(entry) = entries.iter().find(|entry| entry.key == "deadlines") {
-                reader.error(entry.line, "есть сроки, но не задан часовой пояс", "добавьте строку «zone: Asia/Yekaterinburg»");
+                reader.error(
+                    entry.line,
+                    "есть сроки, но не задан часовой пояс",
+                    "добавьте строку «zone: Asia/Yekaterinburg»",
+                );
                 break;
             }
         }
     }
-    Zone { name: DEFAULT_ZONE.to_owned(), zone: TimeZone::UTC }
+    Zone {
+        name: DEFAULT_ZONE.to_owned(),
+        zone: TimeZone::UTC,
+    }
 }
 
 fn no_route(files: &[(PathBuf, String)]) -> RuleError {
@@ -235,5 +285,6 @@ fn no_route(files: &[(PathBuf, String)]) -> RuleError {
         quote: String::new(),
         problem: "ни в одном файле нет дерева маршрутов route".into(),
         cure: "добавьте раздел route с получателем по умолчанию: иначе сообщениям некуда идти".into(),
+        environment: false,
     }
 }

@@ -69,7 +69,12 @@ impl Sight<'_> {
     fn values(&self, field: Field) -> Vec<String> {
         let mut values = Vec::new();
         field.visit(self.message, &mut |value| values.push(value.to_owned()));
-        values.extend(self.decided.iter().filter(|(of, _)| *of == field).map(|(_, value)| value.clone()));
+        values.extend(
+            self.decided
+                .iter()
+                .filter(|(of, _)| *of == field)
+                .map(|(_, value)| value.clone()),
+        );
         values
     }
 }
@@ -82,15 +87,27 @@ impl Condition {
             Self::Text(terms) => check_text(terms, sight.facts),
             Self::All(parts) => {
                 let parts: Vec<Check> = parts.iter().map(|part| part.check(sight)).collect();
-                Check { holds: parts.iter().all(|part| part.holds), text: "нужно всё из этого".into(), parts }
+                Check {
+                    holds: parts.iter().all(|part| part.holds),
+                    text: "нужно всё из этого".into(),
+                    parts,
+                }
             }
             Self::Any(parts) => {
                 let parts: Vec<Check> = parts.iter().map(|part| part.check(sight)).collect();
-                Check { holds: parts.iter().any(|part| part.holds), text: "нужно хотя бы одно из этого".into(), parts }
+                Check {
+                    holds: parts.iter().any(|part| part.holds),
+                    text: "нужно хотя бы одно из этого".into(),
+                    parts,
+                }
             }
             Self::Not(part) => {
                 let part = part.check(sight);
-                Check { holds: !part.holds, text: "этого быть не должно".into(), parts: vec![part] }
+                Check {
+                    holds: !part.holds,
+                    text: "этого быть не должно".into(),
+                    parts: vec![part],
+                }
             }
         }
     }
@@ -101,7 +118,11 @@ impl Condition {
             return;
         }
         match self {
-            Self::Is(test) => out.push(format!("{}: {}", test.field.label(), fitting_values(test, sight).join(", "))),
+            Self::Is(test) => out.push(format!(
+                "{}: {}",
+                test.field.label(),
+                fitting_values(test, sight).join(", ")
+            )),
             Self::Text(terms) => {
                 if let Some(found) = terms.iter().find_map(|term| term.find(sight.facts)) {
                     out.push(format!("в тексте есть {}", quote_words(&found, sight.facts)));
@@ -127,14 +148,22 @@ fn fitting_values(test: &FieldTest, sight: &Sight<'_>) -> Vec<String> {
 fn check_field(test: &FieldTest, sight: &Sight<'_>) -> Check {
     let holds = sight.facts.has_any(&test.wanted);
     let seen = sight.values(test.field);
-    let saw = if seen.is_empty() { "не указано".to_owned() } else { seen.join(", ") };
+    let saw = if seen.is_empty() {
+        "не указано".to_owned()
+    } else {
+        seen.join(", ")
+    };
     let label = test.field.label();
     let text = if holds {
         format!("{label}: {saw} — подходит")
     } else {
         format!("{label}: {saw}, а нужно {}", some_of(&test.written, " или "))
     };
-    Check { holds, text, parts: Vec::new() }
+    Check {
+        holds,
+        text,
+        parts: Vec::new(),
+    }
 }
 
 fn check_text(terms: &[Term], facts: &Facts<'_>) -> Check {
@@ -149,7 +178,11 @@ fn check_text(terms: &[Term], facts: &Facts<'_>) -> Check {
             }
         }
     };
-    Check { holds: found.is_some(), text, parts: Vec::new() }
+    Check {
+        holds: found.is_some(),
+        text,
+        parts: Vec::new(),
+    }
 }
 
 /// Longest list of wanted values printed whole.

@@ -49,7 +49,11 @@ pub(super) fn make(rules: &RuleSet, verdict: &Verdict<'_>, sight: &Sight<'_>) ->
         territory: verdict.territory.map(|set| set.value.to_owned()),
         recipient: target.recipient.clone(),
         queue: target.queue.clone(),
-        priority: verdict.priority.map(|set| set.value).or(target.priority).unwrap_or(DEFAULT_PRIORITY),
+        priority: verdict
+            .priority
+            .map(|set| set.value)
+            .or(target.priority)
+            .unwrap_or(DEFAULT_PRIORITY),
         tags,
         review_required: verdict.review.map(|set| set.value).or(target.review).unwrap_or(false),
         copy: false,
@@ -71,7 +75,9 @@ pub(super) fn make(rules: &RuleSet, verdict: &Verdict<'_>, sight: &Sight<'_>) ->
                 copy: true,
                 ..main.clone()
             };
-            routing.explanation.push(format!("Копия для сведения: {}.", recipient_ru(&copy.recipient)));
+            routing
+                .explanation
+                .push(format!("Копия для сведения: {}.", recipient_ru(&copy.recipient)));
             routing
         })
         .collect();
@@ -105,7 +111,11 @@ impl Changes {
     /// Writes them. A topic, hint or deadline of the source stays; those of earlier rules are replaced.
     pub(super) fn apply(self, message: &mut Message) {
         let data = &mut message.data;
-        if data.topic.as_ref().is_some_and(|topic| topic.classifier == RULES_CLASSIFIER) {
+        if data
+            .topic
+            .as_ref()
+            .is_some_and(|topic| topic.classifier == RULES_CLASSIFIER)
+        {
             data.topic = None;
         }
         if data.topic.is_none() && !self.topic.is_empty() {
@@ -123,8 +133,11 @@ impl Changes {
 }
 
 fn sentences(rules: &RuleSet, verdict: &Verdict<'_>, sight: &Sight<'_>) -> Vec<String> {
-    let mut lines: Vec<String> =
-        verdict.rules.iter().map(|rule| rule_sentence(rules, rule, verdict, sight)).collect();
+    let mut lines: Vec<String> = verdict
+        .rules
+        .iter()
+        .map(|rule| rule_sentence(rules, rule, verdict, sight))
+        .collect();
     if verdict.rules.is_empty() {
         lines.push("Ни одно правило классификации не подошло.".into());
     }
@@ -146,9 +159,16 @@ fn rule_sentence(rules: &RuleSet, rule: &ClassifyRule, verdict: &Verdict<'_>, si
     if let Some(when) = &rule.head.when {
         when.reasons(sight, REASONS, &mut reasons);
     }
-    let because = if reasons.is_empty() { "условие выполнено".to_owned() } else { reasons.join("; ") };
+    let because = if reasons.is_empty() {
+        "условие выполнено".to_owned()
+    } else {
+        reasons.join("; ")
+    };
     let effects = effects_ru(rules, rule, verdict).join(", ");
-    format!("Правило «{}» ({}): {because} → {effects}.", rule.head.name, rule.head.id)
+    format!(
+        "Правило «{}» ({}): {because} → {effects}.",
+        rule.head.name, rule.head.id
+    )
 }
 
 /// What a rule contributed, and where it came too late.
@@ -157,24 +177,40 @@ pub(super) fn effects_ru(rules: &RuleSet, rule: &ClassifyRule, verdict: &Verdict
     let mut lines = Vec::new();
     let mut note = |what: String, winner: Option<&ClassifyRule>| match winner {
         Some(winner) if winner.head.id != rule.head.id => {
-            lines.push(format!("{what} не применена: раньше сработало правило «{}» ({})", winner.head.name, winner.head.id));
+            lines.push(format!(
+                "{what} не применена: раньше сработало правило «{}» ({})",
+                winner.head.name, winner.head.id
+            ));
         }
         _ => lines.push(what),
     };
     if let Some(sector) = &set.sector {
-        note(format!("отрасль «{}»", rules.sector_name(sector)), verdict.sector.map(|set| set.rule));
+        note(
+            format!("отрасль «{}»", rules.sector_name(sector)),
+            verdict.sector.map(|set| set.rule),
+        );
     }
     if !set.topic.is_empty() {
-        note(format!("тема «{}»", set.topic.join(" / ")), verdict.topic.map(|set| set.rule));
+        note(
+            format!("тема «{}»", set.topic.join(" / ")),
+            verdict.topic.map(|set| set.rule),
+        );
     }
     if let Some(territory) = &set.territory {
-        note(format!("территория «{territory}»"), verdict.territory.map(|set| set.rule));
+        note(
+            format!("территория «{territory}»"),
+            verdict.territory.map(|set| set.rule),
+        );
     }
     if let Some(priority) = set.priority {
         note(format!("срочность {priority}"), verdict.priority.map(|set| set.rule));
     }
     if let Some(review) = set.review {
-        let what = if review { "проверка человеком нужна" } else { "проверка человеком не нужна" };
+        let what = if review {
+            "проверка человеком нужна"
+        } else {
+            "проверка человеком не нужна"
+        };
         note(what.to_owned(), verdict.review.map(|set| set.rule));
     }
     if let Some(hint) = &set.hint {
@@ -193,7 +229,10 @@ fn route_sentence(verdict: &Verdict<'_>, sight: &Sight<'_>) -> String {
     let route = verdict.route();
     let to = recipient_ru(&route.target.recipient);
     if verdict.is_default() {
-        return format!("Ни один маршрут не подошёл; маршрут по умолчанию «{}» ({}): {to}.", route.head.name, route.head.id);
+        return format!(
+            "Ни один маршрут не подошёл; маршрут по умолчанию «{}» ({}): {to}.",
+            route.head.name, route.head.id
+        );
     }
     let mut reasons = Vec::new();
     for step in &verdict.path {
@@ -201,7 +240,11 @@ fn route_sentence(verdict: &Verdict<'_>, sight: &Sight<'_>) -> String {
             when.reasons(sight, REASONS, &mut reasons);
         }
     }
-    let because = if reasons.is_empty() { "условие выполнено".to_owned() } else { reasons.join("; ") };
+    let because = if reasons.is_empty() {
+        "условие выполнено".to_owned()
+    } else {
+        reasons.join("; ")
+    };
     format!("Маршрут {}: {because} → {to}.", path_ru(&verdict.path))
 }
 

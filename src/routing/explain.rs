@@ -74,14 +74,22 @@ pub(super) fn explain(rules: &RuleSet, message: &Message, now: Timestamp) -> Exp
     let compiled = &rules.compiled;
     let mut facts = compiled.vocabulary.facts(message);
     let candidates = compiled.classify_index.candidates(&facts);
-    let before = Sight { message, facts: &facts, decided: &[] };
+    let before = Sight {
+        message,
+        facts: &facts,
+        decided: &[],
+    };
     let mut classify: Vec<(usize, RuleTrace)> = candidates
         .iter()
         .map(|&at| (at as usize, trace(&compiled.classify[at as usize].head, &before)))
         .collect();
 
     let verdict = Verdict::reach(compiled, message, &mut facts, now);
-    let sight = Sight { message, facts: &facts, decided: &verdict.decided };
+    let sight = Sight {
+        message,
+        facts: &facts,
+        decided: &verdict.decided,
+    };
     for (at, trace) in &mut classify {
         if trace.holds {
             trace.effects = decision::effects_ru(rules, &compiled.classify[*at], &verdict);
@@ -112,7 +120,14 @@ pub(super) fn why(rules: &RuleSet, message: &Message, now: Timestamp, id: &str) 
     let compiled = &rules.compiled;
     let mut facts = compiled.vocabulary.facts(message);
     if let Some(rule) = compiled.classify.iter().find(|rule| rule.head.id == id) {
-        let mut seen = trace(&rule.head, &Sight { message, facts: &facts, decided: &[] });
+        let mut seen = trace(
+            &rule.head,
+            &Sight {
+                message,
+                facts: &facts,
+                decided: &[],
+            },
+        );
         if seen.holds {
             let verdict = Verdict::reach(compiled, message, &mut facts, now);
             seen.effects = decision::effects_ru(rules, rule, &verdict);
@@ -120,7 +135,11 @@ pub(super) fn why(rules: &RuleSet, message: &Message, now: Timestamp, id: &str) 
         return Some(seen);
     }
     let verdict = Verdict::reach(compiled, message, &mut facts, now);
-    let sight = Sight { message, facts: &facts, decided: &verdict.decided };
+    let sight = Sight {
+        message,
+        facts: &facts,
+        decided: &verdict.decided,
+    };
     if let Some(at) = compiled.deadlines.iter().position(|rule| rule.head.id == id) {
         return Some(trace_deadline(rules, at, &verdict, &sight));
     }
@@ -142,7 +161,11 @@ fn find_route<'r>(node: &'r Route, id: &str, line: &mut Vec<&'r Route>) -> bool 
 fn trace_route(line: &[&Route], verdict: &Verdict<'_>, sight: &Sight<'_>) -> RuleTrace {
     let wanted = line[line.len() - 1];
     let mut seen = trace(&wanted.head, sight);
-    let shared = line.iter().zip(&verdict.path).take_while(|(a, b)| a.head.id == b.head.id).count();
+    let shared = line
+        .iter()
+        .zip(&verdict.path)
+        .take_while(|(a, b)| a.head.id == b.head.id)
+        .count();
     seen.effects.push(if shared == line.len() {
         "путь сообщения прошёл через этот маршрут".to_owned()
     } else {
@@ -153,7 +176,10 @@ fn trace_route(line: &[&Route], verdict: &Verdict<'_>, sight: &Sight<'_>) -> Rul
                 "в «{}» первым подошёл маршрут «{}» ({}), до «{}» дело не дошло или его условие не выполнено",
                 parent.head.name, chosen.head.name, chosen.head.id, fork.head.name
             ),
-            None => format!("в «{}» не выполнено условие маршрута «{}» ({})", parent.head.name, fork.head.name, fork.head.id),
+            None => format!(
+                "в «{}» не выполнено условие маршрута «{}» ({})",
+                parent.head.name, fork.head.name, fork.head.id
+            ),
         }
     });
     seen
@@ -186,7 +212,10 @@ fn trace_deadline(rules: &RuleSet, at: usize, verdict: &Verdict<'_>, sight: &Sig
             decision::due_ru(rules, clock.deadline.due_at),
             decision::unit_ru(clock.deadline.unit)
         ),
-        Some(clock) => format!("не применён: срок «{stage}» уже задало правило «{}» ({})", clock.rule.head.name, clock.rule.head.id),
+        Some(clock) => format!(
+            "не применён: срок «{stage}» уже задало правило «{}» ({})",
+            clock.rule.head.name, clock.rule.head.id
+        ),
         None if is_given_by_source(sight.message, rule.stage) => format!("не применён: срок «{stage}» дал источник"),
         None => format!("не применён: срок «{stage}» не нужен"),
     });
@@ -208,14 +237,21 @@ fn trace_routes(verdict: &Verdict<'_>, sight: &Sight<'_>) -> Vec<RouteStep> {
                 break;
             }
         }
-        steps.push(RouteStep { under: node.head.name.clone(), tried, chosen });
+        steps.push(RouteStep {
+            under: node.head.name.clone(),
+            tried,
+            chosen,
+        });
     }
     steps
 }
 
 fn summary(rules: &RuleSet, message: &Message, decision: &Decision) -> Vec<String> {
     let main = decision.main();
-    let sector = main.sector.as_deref().map_or("не определена", |id| rules.sector_name(id));
+    let sector = main
+        .sector
+        .as_deref()
+        .map_or("не определена", |id| rules.sector_name(id));
     let mut lines = vec![
         format!("Отрасль: {sector}"),
         format!("Получатель: {}", decision::recipient_ru(&main.recipient)),
@@ -231,14 +267,26 @@ fn summary(rules: &RuleSet, message: &Message, decision: &Decision) -> Vec<Strin
         lines.push("Сначала должен посмотреть человек".into());
     }
     for copy in decision.routes.iter().skip(1) {
-        lines.push(format!("Копия: {} ({})", decision::recipient_ru(&copy.recipient), copy.queue));
+        lines.push(format!(
+            "Копия: {} ({})",
+            decision::recipient_ru(&copy.recipient),
+            copy.queue
+        ));
     }
-    let source = message.data.deadlines.iter().filter(|deadline| is_given_by_source(message, deadline.stage));
-    for (deadline, by) in
-        source.map(|deadline| (deadline, "дал источник")).chain(decision.deadlines.iter().map(|d| (d, "по правилам")))
+    let source = message
+        .data
+        .deadlines
+        .iter()
+        .filter(|deadline| is_given_by_source(message, deadline.stage));
+    for (deadline, by) in source
+        .map(|deadline| (deadline, "дал источник"))
+        .chain(decision.deadlines.iter().map(|d| (d, "по правилам")))
     {
         let stage = decision::stage_ru(deadline.stage);
-        lines.push(format!("Срок «{stage}»: {} ({by})", decision::due_ru(rules, deadline.due_at)));
+        lines.push(format!(
+            "Срок «{stage}»: {} ({by})",
+            decision::due_ru(rules, deadline.due_at)
+        ));
     }
     lines
 }
@@ -249,22 +297,35 @@ impl Explanation {
         let mut out = String::new();
         let _ = writeln!(out, "Шаг 1. Классификация");
         if self.classify.is_empty() {
-            let _ = writeln!(out, "  Ни одно правило не подошло: в сообщении нет нужных слов и признаков.");
+            let _ = writeln!(
+                out,
+                "  Ни одно правило не подошло: в сообщении нет нужных слов и признаков."
+            );
         }
-        self.classify.iter().for_each(|rule| rule.write(&mut out, "Правило", "сработало", "не сработало"));
+        self.classify
+            .iter()
+            .for_each(|rule| rule.write(&mut out, "Правило", "сработало", "не сработало"));
         if self.classify_impossible > 0 {
-            let _ = writeln!(out, "  Остальные правила ({}): в сообщении нет ни одного их слова или признака.", self.classify_impossible);
+            let _ = writeln!(
+                out,
+                "  Остальные правила ({}): в сообщении нет ни одного их слова или признака.",
+                self.classify_impossible
+            );
         }
         let _ = writeln!(out, "\nШаг 2. Маршрут");
         for step in &self.route {
             let _ = writeln!(out, "  Внутри «{}»:", step.under);
-            step.tried.iter().for_each(|route| route.write(&mut out, "Маршрут", "подошёл", "не подошёл"));
+            step.tried
+                .iter()
+                .for_each(|route| route.write(&mut out, "Маршрут", "подошёл", "не подошёл"));
             if step.chosen.is_none() {
                 let _ = writeln!(out, "  Вложенные маршруты не подошли: остаётся «{}».", step.under);
             }
         }
         let _ = writeln!(out, "\nШаг 3. Сроки");
-        self.deadlines.iter().for_each(|rule| rule.write(&mut out, "Срок", "подошёл", "не подошёл"));
+        self.deadlines
+            .iter()
+            .for_each(|rule| rule.write(&mut out, "Срок", "подошёл", "не подошёл"));
         let _ = writeln!(out, "\nИтог (правила {})", self.rules_version);
         for line in &self.summary {
             let _ = writeln!(out, "  {line}");

@@ -92,10 +92,15 @@ fn anchor(condition: &Condition, uses: &HashMap<FactId, usize>) -> Option<Anchor
     };
     match condition {
         Condition::Is(test) => Some(priced(&test.wanted)),
-        Condition::Text(terms) => {
-            union(terms.iter().map(|term| term.needs().map(priced).min_by_key(|anchor| anchor.cost)))
-        }
-        Condition::All(parts) => parts.iter().filter_map(|part| anchor(part, uses)).min_by_key(|anchor| anchor.cost),
+        Condition::Text(terms) => union(
+            terms
+                .iter()
+                .map(|term| term.needs().map(priced).min_by_key(|anchor| anchor.cost)),
+        ),
+        Condition::All(parts) => parts
+            .iter()
+            .filter_map(|part| anchor(part, uses))
+            .min_by_key(|anchor| anchor.cost),
         Condition::Any(parts) => union(parts.iter().map(|part| anchor(part, uses))),
         Condition::Not(_) => None,
     }
@@ -103,7 +108,10 @@ fn anchor(condition: &Condition, uses: &HashMap<FactId, usize>) -> Option<Anchor
 
 /// One of several may hold, so all their facts are needed.
 fn union(anchors: impl Iterator<Item = Option<Anchor>>) -> Option<Anchor> {
-    let mut all = Anchor { facts: Vec::new(), cost: 0 };
+    let mut all = Anchor {
+        facts: Vec::new(),
+        cost: 0,
+    };
     for anchor in anchors {
         let anchor = anchor?;
         all.facts.extend(anchor.facts);

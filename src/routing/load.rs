@@ -13,20 +13,36 @@ const LARGEST_FILE: u64 = 32 * 1024 * 1024;
 /// A folder or file that can't be read, or a folder without rules.
 pub(super) fn folder(dir: &Path) -> Result<Vec<(PathBuf, String)>, RuleErrors> {
     let entries = std::fs::read_dir(dir).map_err(|error| {
-        one(dir, format!("папка правил не читается: {error}"), "проверьте путь и права доступа")
+        one(
+            dir,
+            format!("папка правил не читается: {error}"),
+            "проверьте путь и права доступа",
+        )
     })?;
     let mut paths = Vec::new();
     for entry in entries {
-        let entry = entry.map_err(|error| one(dir, format!("папка правил не читается: {error}"), "проверьте диск и права"))?;
+        let entry = entry.map_err(|error| {
+            one(
+                dir,
+                format!("папка правил не читается: {error}"),
+                "проверьте диск и права",
+            )
+        })?;
         let path = entry.path();
-        let is_yaml = path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
+        let is_yaml = path
+            .extension()
+            .is_some_and(|extension| extension == "yaml" || extension == "yml");
         let is_hidden = entry.file_name().to_string_lossy().starts_with('.');
         if is_yaml && !is_hidden && path.is_file() {
             paths.push(path);
         }
     }
     if paths.is_empty() {
-        return Err(one(dir, "в папке нет файлов правил".into(), "положите в неё файлы *.yaml"));
+        return Err(one(
+            dir,
+            "в папке нет файлов правил".into(),
+            "положите в неё файлы *.yaml",
+        ));
     }
     paths.sort();
     let mut files = Vec::with_capacity(paths.len());
@@ -40,14 +56,21 @@ pub(super) fn folder(dir: &Path) -> Result<Vec<(PathBuf, String)>, RuleErrors> {
                 quote: String::new(),
                 problem,
                 cure: "сохраните файл в кодировке UTF-8 и проверьте права".into(),
+                environment: true,
             }),
         }
     }
-    if errors.is_empty() { Ok(files) } else { Err(RuleErrors(errors)) }
+    if errors.is_empty() {
+        Ok(files)
+    } else {
+        Err(RuleErrors(errors))
+    }
 }
 
 fn read(path: &Path) -> Result<String, String> {
-    let size = std::fs::metadata(path).map_err(|error| format!("файл не читается: {error}"))?.len();
+    let size = std::fs::metadata(path)
+        .map_err(|error| format!("файл не читается: {error}"))?
+        .len();
     if size > LARGEST_FILE {
         return Err(format!("файл слишком велик: {size} байт"));
     }
@@ -63,5 +86,6 @@ fn one(dir: &Path, problem: String, cure: &str) -> RuleErrors {
         quote: String::new(),
         problem,
         cure: cure.to_owned(),
+        environment: true,
     }])
 }

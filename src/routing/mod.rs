@@ -41,6 +41,8 @@ mod yaml;
 mod properties;
 #[cfg(test)]
 mod semantics;
+#[cfg(test)]
+mod speed;
 
 use std::path::{Path, PathBuf};
 
@@ -86,7 +88,11 @@ impl RuleSet {
     pub fn parse(files: &[(PathBuf, String)]) -> Result<Self, RuleErrors> {
         let compiled = compile::compile(files)?;
         let ids = all_ids(&compiled);
-        Ok(Self { compiled, version: version_of(files), ids })
+        Ok(Self {
+            compiled,
+            version: version_of(files),
+            ids,
+        })
     }
 
     /// The set that ships with Priem (`config/rules`), for a daemon without a rules folder.
@@ -114,7 +120,11 @@ impl RuleSet {
         let (decision, changes) = {
             let mut facts = self.compiled.vocabulary.facts(message);
             let verdict = Verdict::reach(&self.compiled, message, &mut facts, now);
-            let sight = Sight { message, facts: &facts, decided: &verdict.decided };
+            let sight = Sight {
+                message,
+                facts: &facts,
+                decided: &verdict.decided,
+            };
             let decision = decision::make(self, &verdict, &sight);
             let changes = decision::Changes::of(&verdict, &decision);
             (decision, changes)
@@ -158,10 +168,22 @@ impl RuleSet {
 
 /// Files of the starter set, in the order of their names.
 const STARTER: [(&str, &str); 4] = [
-    ("config/rules/10-sectors.yaml", include_str!("../../config/rules/10-sectors.yaml")),
-    ("config/rules/20-text.yaml", include_str!("../../config/rules/20-text.yaml")),
-    ("config/rules/30-routes.yaml", include_str!("../../config/rules/30-routes.yaml")),
-    ("config/rules/40-deadlines.yaml", include_str!("../../config/rules/40-deadlines.yaml")),
+    (
+        "config/rules/10-sectors.yaml",
+        include_str!("../../config/rules/10-sectors.yaml"),
+    ),
+    (
+        "config/rules/20-text.yaml",
+        include_str!("../../config/rules/20-text.yaml"),
+    ),
+    (
+        "config/rules/30-routes.yaml",
+        include_str!("../../config/rules/30-routes.yaml"),
+    ),
+    (
+        "config/rules/40-deadlines.yaml",
+        include_str!("../../config/rules/40-deadlines.yaml"),
+    ),
 ];
 
 fn collect_routes<'r>(route: &'r Route, visit: &mut dyn FnMut(&'r Route)) {
@@ -181,7 +203,10 @@ fn all_ids(compiled: &Compiled) -> Vec<String> {
 fn version_of(files: &[(PathBuf, String)]) -> String {
     let mut hasher = blake3::Hasher::new();
     for (path, text) in files {
-        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let name = path
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default();
         for part in [name.as_bytes(), text.as_bytes()] {
             hasher.update(&(part.len() as u64).to_le_bytes());
             hasher.update(part);

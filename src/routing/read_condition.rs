@@ -35,15 +35,13 @@ pub(super) fn read(reader: &mut Reader<'_>, terms: &mut Terms<'_>, node: &Node, 
     read_at(reader, terms, node, step, 0)
 }
 
-fn read_at(
-    reader: &mut Reader<'_>,
-    terms: &mut Terms<'_>,
-    node: &Node,
-    step: Step,
-    depth: usize,
-) -> Option<Condition> {
+fn read_at(reader: &mut Reader<'_>, terms: &mut Terms<'_>, node: &Node, step: Step, depth: usize) -> Option<Condition> {
     if depth > DEEPEST {
-        reader.error(node.line, "условия вложены слишком глубоко", format!("не глубже {DEEPEST} уровней"));
+        reader.error(
+            node.line,
+            "условия вложены слишком глубоко",
+            format!("не глубже {DEEPEST} уровней"),
+        );
         return None;
     }
     let entries = reader.map(node, "условие");
@@ -81,7 +79,10 @@ fn read_at(
 
 /// A place key outside `place:` is the likeliest mistake of all: it gets its own cure.
 fn report_unknown(reader: &mut Reader<'_>, entry: &Entry) {
-    if Field::ALL.iter().any(|field| field.is_place() && field.key() == entry.key) {
+    if Field::ALL
+        .iter()
+        .any(|field| field.is_place() && field.key() == entry.key)
+    {
         let key = &entry.key;
         return reader.error(
             entry.line,
@@ -89,8 +90,15 @@ fn report_unknown(reader: &mut Reader<'_>, entry: &Entry) {
             format!("напишите «place: {{ {key}: … }}»"),
         );
     }
-    let fields = Field::ALL.iter().filter(|field| !field.is_place()).map(|field| field.key());
-    reader.unknown_key(entry, "условие", fields.chain(keys::CONDITION.iter().map(|(key, _)| *key)));
+    let fields = Field::ALL
+        .iter()
+        .filter(|field| !field.is_place())
+        .map(|field| field.key());
+    reader.unknown_key(
+        entry,
+        "условие",
+        fields.chain(keys::CONDITION.iter().map(|(key, _)| *key)),
+    );
 }
 
 fn read_list(
@@ -108,16 +116,25 @@ fn read_list(
             "добавьте условие или уберите строку",
         );
     }
-    nodes.iter().filter_map(|node| read_at(reader, terms, node, step, depth + 1)).collect()
+    nodes
+        .iter()
+        .filter_map(|node| read_at(reader, terms, node, step, depth + 1))
+        .collect()
 }
 
 fn read_place(reader: &mut Reader<'_>, terms: &mut Terms<'_>, entry: &Entry) -> Vec<Condition> {
     let mut parts = Vec::new();
     for inner in reader.map(&entry.node, "place") {
-        match Field::ALL.iter().find(|field| field.is_place() && field.key() == inner.key) {
+        match Field::ALL
+            .iter()
+            .find(|field| field.is_place() && field.key() == inner.key)
+        {
             Some(&field) => parts.extend(read_field(reader, terms, field, &inner.node)),
             None => {
-                let known = Field::ALL.iter().filter(|field| field.is_place()).map(|field| field.key());
+                let known = Field::ALL
+                    .iter()
+                    .filter(|field| field.is_place())
+                    .map(|field| field.key());
                 reader.unknown_key(inner, "place", known);
             }
         }
@@ -138,7 +155,11 @@ fn read_field(reader: &mut Reader<'_>, terms: &mut Terms<'_>, field: Field, node
             Form::Closed(known) => reader.word(&value, line, &what, known),
             Form::CodePrefix => is_code(reader, node, &value, line),
             _ if field.normalise(&value).is_empty() => {
-                reader.error(line, format!("{what}: в «{value}» нет ни одной буквы"), "проверьте значение");
+                reader.error(
+                    line,
+                    format!("{what}: в «{value}» нет ни одной буквы"),
+                    "проверьте значение",
+                );
                 false
             }
             _ => true,
@@ -167,7 +188,11 @@ pub(super) fn is_sector(reader: &mut Reader<'_>, sectors: &[(String, String)], v
 
 fn is_code(reader: &mut Reader<'_>, node: &Node, value: &str, line: u32) -> bool {
     if matches!(node.value, Value::Integer(_)) {
-        reader.error(line, "код ОКТМО без кавычек", format!("возьмите код в кавычки: oktmo: \"{value}\""));
+        reader.error(
+            line,
+            "код ОКТМО без кавычек",
+            format!("возьмите код в кавычки: oktmo: \"{value}\""),
+        );
         return false;
     }
     let digits = value.chars().all(|letter| letter.is_ascii_digit());
@@ -183,7 +208,10 @@ fn is_code(reader: &mut Reader<'_>, node: &Node, value: &str, line: u32) -> bool
 }
 
 fn is(vocabulary: &mut Vocabulary, field: Field, written: Vec<String>) -> Condition {
-    let mut wanted: Vec<_> = written.iter().map(|value| vocabulary.intern_value(field, value)).collect();
+    let mut wanted: Vec<_> = written
+        .iter()
+        .map(|value| vocabulary.intern_value(field, value))
+        .collect();
     wanted.sort_unstable();
     wanted.dedup();
     Condition::Is(FieldTest { field, wanted, written })
@@ -192,7 +220,11 @@ fn is(vocabulary: &mut Vocabulary, field: Field, written: Vec<String>) -> Condit
 fn read_text(reader: &mut Reader<'_>, terms: &mut Terms<'_>, node: &Node) -> Vec<Condition> {
     if !matches!(node.value, Value::Map(_)) {
         let words = read_words(reader, terms, node);
-        return if words.is_empty() { Vec::new() } else { vec![Condition::Text(words)] };
+        return if words.is_empty() {
+            Vec::new()
+        } else {
+            vec![Condition::Text(words)]
+        };
     }
     let mut parts = Vec::new();
     for entry in reader.known(node, "text", keys::TEXT) {

@@ -36,12 +36,18 @@ fn read_head(
 ) -> Option<Head> {
     let when = find(entries, "when").map(|entry| read_condition::read(reader, terms, &entry.node, step));
     let Some(entry) = find(entries, "id") else {
-        reader.error(node.line, "у записи нет кода id", "добавьте строку «id: …» латинскими буквами");
+        reader.error(
+            node.line,
+            "у записи нет кода id",
+            "добавьте строку «id: …» латинскими буквами",
+        );
         return None;
     };
     let id = reader.text(&entry.node, "id")?;
-    let plain = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || ['-', '.', '_'].contains(&letter);
-    if id.len() > LONGEST_ID || !id.chars().all(plain) || !id.starts_with(|letter: char| letter.is_ascii_alphanumeric()) {
+    let plain =
+        |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || ['-', '.', '_'].contains(&letter);
+    if id.len() > LONGEST_ID || !id.chars().all(plain) || !id.starts_with(|letter: char| letter.is_ascii_alphanumeric())
+    {
         reader.error(
             entry.line,
             format!("код «{id}» не годится"),
@@ -52,19 +58,32 @@ fn read_head(
     let origin = reader.origin(entry.line);
     if let Some(first) = ids.get(&id) {
         let place = format!("{}:{}", first.file.display(), first.line);
-        reader.error(entry.line, format!("код «{id}» уже занят: {place}"), "дайте записи другой код");
+        reader.error(
+            entry.line,
+            format!("код «{id}» уже занят: {place}"),
+            "дайте записи другой код",
+        );
         return None;
     }
     ids.insert(id.clone(), origin.clone());
     let Some(entry) = find(entries, "name") else {
-        reader.error(node.line, format!("у записи «{id}» нет названия name"), "добавьте строку «name: …» по-русски");
+        reader.error(
+            node.line,
+            format!("у записи «{id}» нет названия name"),
+            "добавьте строку «name: …» по-русски",
+        );
         return None;
     };
     let name = reader.text(&entry.node, "name")?;
     match when {
         // The condition was given but could not be read: its errors are noted.
         Some(None) => None,
-        when => Some(Head { id, name, origin, when: when.flatten() }),
+        when => Some(Head {
+            id,
+            name,
+            origin,
+            when: when.flatten(),
+        }),
     }
 }
 
@@ -78,7 +97,11 @@ pub(super) fn classify(
     let entries = reader.known(node, "запись classify", keys::CLASSIFY);
     let set = find(&entries, "set");
     if set.is_none() && !entries.is_empty() {
-        reader.error(node.line, "у записи classify нет действий set", "добавьте «set: { sector: … }» или другое действие");
+        reader.error(
+            node.line,
+            "у записи classify нет действий set",
+            "добавьте «set: { sector: … }» или другое действие",
+        );
     }
     let effects = set.map(|entry| read_effects(reader, terms, &entry.node));
     let head = read_head(reader, terms, ids, node, &entries, Step::Classify)?;
@@ -127,14 +150,20 @@ pub(super) fn plain_texts(reader: &mut Reader<'_>, node: &Node, what: &str) -> V
 }
 
 fn read_priority(reader: &mut Reader<'_>, node: &Node) -> Option<u8> {
-    reader.integer(node, "priority", 0, 9).and_then(|value| u8::try_from(value).ok())
+    reader
+        .integer(node, "priority", 0, 9)
+        .and_then(|value| u8::try_from(value).ok())
 }
 
 fn read_recipient(reader: &mut Reader<'_>, node: &Node) -> Option<Recipient> {
     let entries = reader.known(node, "to", keys::TO);
     let organisation = find(&entries, "organisation");
     if organisation.is_none() {
-        reader.error(node.line, "у получателя нет организации", "напишите «to: { organisation: …, role: … }»");
+        reader.error(
+            node.line,
+            "у получателя нет организации",
+            "напишите «to: { organisation: …, role: … }»",
+        );
     }
     Some(Recipient {
         organisation: reader.text(&organisation?.node, "organisation")?,
@@ -145,7 +174,11 @@ fn read_recipient(reader: &mut Reader<'_>, node: &Node) -> Option<Recipient> {
 /// A routing key goes to the broker as it is, so it is checked here.
 fn read_queue(reader: &mut Reader<'_>, node: &Node) -> Option<String> {
     let queue = reader.text(node, "queue")?;
-    if queue.len() > 255 || queue.chars().any(|letter| letter.is_whitespace() || letter.is_control() || "*#".contains(letter)) {
+    if queue.len() > 255
+        || queue
+            .chars()
+            .any(|letter| letter.is_whitespace() || letter.is_control() || "*#".contains(letter))
+    {
         reader.error(
             node.line,
             format!("ключ маршрутизации «{queue}» не годится"),
@@ -170,10 +203,18 @@ fn read_route(
     depth: usize,
 ) -> Option<Route> {
     if depth > DEEPEST_TREE {
-        reader.error(node.line, "маршруты вложены слишком глубоко", format!("не глубже {DEEPEST_TREE} уровней"));
+        reader.error(
+            node.line,
+            "маршруты вложены слишком глубоко",
+            format!("не глубже {DEEPEST_TREE} уровней"),
+        );
         return None;
     }
-    let what = if parent.is_some() { "маршрут" } else { "корневой маршрут" };
+    let what = if parent.is_some() {
+        "маршрут"
+    } else {
+        "корневой маршрут"
+    };
     let entries = reader.known(node, what, keys::ROUTE);
     let head = read_head(reader, terms, ids, node, &entries, Step::Later);
     check_when(reader, node, &entries, parent.is_some());
@@ -188,7 +229,12 @@ fn read_route(
         }
     }
     let index = Index::build(children.iter().map(|child: &Route| child.head.when.as_ref()));
-    Some(Route { head: head?, target, children, index })
+    Some(Route {
+        head: head?,
+        target,
+        children,
+        index,
+    })
 }
 
 fn check_when(reader: &mut Reader<'_>, node: &Node, entries: &[&Entry], has_parent: bool) {
@@ -216,7 +262,11 @@ fn check_root(reader: &mut Reader<'_>, node: &Node, target: &Target) {
         );
     }
     if target.queue.is_empty() {
-        reader.error(node.line, "у корневого маршрута нет ключа queue", "добавьте строку, например «queue: mcu.coordinator»");
+        reader.error(
+            node.line,
+            "у корневого маршрута нет ключа queue",
+            "добавьте строку, например «queue: mcu.coordinator»",
+        );
     }
 }
 
@@ -247,9 +297,16 @@ fn read_copy(reader: &mut Reader<'_>, node: &Node) -> Option<Copy> {
     let entries = reader.known(node, "копия also", keys::ALSO);
     let (to, queue) = (find(&entries, "to"), find(&entries, "queue"));
     if to.is_none() || queue.is_none() {
-        reader.error(node.line, "у копии also должны быть to и queue", "«- { to: { organisation: … }, queue: … }»");
+        reader.error(
+            node.line,
+            "у копии also должны быть to и queue",
+            "«- { to: { organisation: … }, queue: … }»",
+        );
     }
-    Some(Copy { recipient: read_recipient(reader, &to?.node)?, queue: read_queue(reader, &queue?.node)? })
+    Some(Copy {
+        recipient: read_recipient(reader, &to?.node)?,
+        queue: read_queue(reader, &queue?.node)?,
+    })
 }
 
 /// Adds what is not there yet, keeping the order.
@@ -274,7 +331,11 @@ pub(super) fn deadline(
     let head = read_head(reader, terms, ids, node, &entries, Step::Later);
     let stage = find(&entries, "stage");
     if stage.is_none() && !entries.is_empty() {
-        reader.error(node.line, "у срока нет стадии stage", format!("одна из: {}", keys::STAGES.join(", ")));
+        reader.error(
+            node.line,
+            "у срока нет стадии stage",
+            format!("одна из: {}", keys::STAGES.join(", ")),
+        );
     }
     let stage = stage.and_then(|entry| {
         let written = reader.text(&entry.node, "stage")?;
@@ -289,7 +350,12 @@ pub(super) fn deadline(
         }),
     };
     let term = read_period(reader, node, &entries);
-    Some(DeadlineRule { head: head?, stage: stage?, term: term?, basis: basis? })
+    Some(DeadlineRule {
+        head: head?,
+        stage: stage?,
+        term: term?,
+        basis: basis?,
+    })
 }
 
 fn read_period(reader: &mut Reader<'_>, node: &Node, entries: &[&Entry]) -> Option<Period> {
@@ -304,17 +370,27 @@ fn read_period(reader: &mut Reader<'_>, node: &Node, entries: &[&Entry]) -> Opti
         }
     }
     match (find(entries, "calendar_hours"), find(entries, "calendar_days")) {
-        (Some(hours), None) => {
-            reader.integer(&hours.node, "calendar_hours", 1, LONGEST_CLOCK).map(Period::CalendarHours)
-        }
-        (None, Some(days)) => reader.integer(&days.node, "calendar_days", 1, LONGEST_CLOCK / 24).map(Period::CalendarDays),
+        (Some(hours), None) => reader
+            .integer(&hours.node, "calendar_hours", 1, LONGEST_CLOCK)
+            .map(Period::CalendarHours),
+        (None, Some(days)) => reader
+            .integer(&days.node, "calendar_days", 1, LONGEST_CLOCK / 24)
+            .map(Period::CalendarDays),
         (None, None) if entries.is_empty() => None,
         (None, None) => {
-            reader.error(node.line, "у срока нет длительности", "добавьте calendar_hours или calendar_days");
+            reader.error(
+                node.line,
+                "у срока нет длительности",
+                "добавьте calendar_hours или calendar_days",
+            );
             None
         }
         (Some(_), Some(days)) => {
-            reader.error(days.line, "длительность задана дважды", "оставьте calendar_hours или calendar_days");
+            reader.error(
+                days.line,
+                "длительность задана дважды",
+                "оставьте calendar_hours или calendar_days",
+            );
             None
         }
     }

@@ -53,9 +53,18 @@ pub(super) fn test(reader: &mut Reader<'_>, zone: &Zone, node: &Node) -> Option<
     let message = read_given(reader, zone, &given.node);
     let expect = read_expect(reader, zone, &expect.node);
     if expect.is_empty() {
-        reader.error(node.line, format!("тест «{name}» ничего не проверяет"), "добавьте в expect хотя бы одно поле");
+        reader.error(
+            node.line,
+            format!("тест «{name}» ничего не проверяет"),
+            "добавьте в expect хотя бы одно поле",
+        );
     }
-    Some(TestCase { name, origin: reader.origin(node.line), message, expect })
+    Some(TestCase {
+        name,
+        origin: reader.origin(node.line),
+        message,
+        expect,
+    })
 }
 
 fn read_given(reader: &mut Reader<'_>, zone: &Zone, node: &Node) -> Message {
@@ -76,7 +85,9 @@ fn read_given(reader: &mut Reader<'_>, zone: &Zone, node: &Node) -> Message {
                     data.attachments.push(Attachment::new(kind));
                 }
             }
-            "flags" => plain_texts(reader, value, "flags").iter().for_each(|flag| set_flag(&mut data, flag)),
+            "flags" => plain_texts(reader, value, "flags")
+                .iter()
+                .for_each(|flag| set_flag(&mut data, flag)),
             "at" => {
                 if let Some(at) = read_moment(reader, zone, value, "at") {
                     data.times.received = at;
@@ -91,13 +102,20 @@ fn read_given(reader: &mut Reader<'_>, zone: &Zone, node: &Node) -> Message {
                 }
             }
             "event" => event = closed(reader, Field::Event, value).map_or(event, event_of),
-            "kind" => data.kind = closed(reader, Field::Kind, value).and_then(parse_word).unwrap_or(data.kind),
+            "kind" => {
+                data.kind = closed(reader, Field::Kind, value)
+                    .and_then(parse_word)
+                    .unwrap_or(data.kind)
+            }
             "regime" => {
-                data.legal.regime = closed(reader, Field::Regime, value).and_then(parse_word).unwrap_or(data.legal.regime);
+                data.legal.regime = closed(reader, Field::Regime, value)
+                    .and_then(parse_word)
+                    .unwrap_or(data.legal.regime);
             }
             "author" => {
-                data.author.kind =
-                    closed(reader, Field::Author, value).and_then(parse_word::<AuthorKind>).unwrap_or(data.author.kind);
+                data.author.kind = closed(reader, Field::Author, value)
+                    .and_then(parse_word::<AuthorKind>)
+                    .unwrap_or(data.author.kind);
             }
             key => {
                 let Some(text) = reader.text(value, key) else { continue };
@@ -111,7 +129,13 @@ fn read_given(reader: &mut Reader<'_>, zone: &Zone, node: &Node) -> Message {
                     "organisation_received" => {
                         data.organisation.received = Some(OrganisationRef { id: None, name: text });
                     }
-                    "status" => data.status = Some(Status { common: text.clone(), raw: text, outcome: None }),
+                    "status" => {
+                        data.status = Some(Status {
+                            common: text.clone(),
+                            raw: text,
+                            outcome: None,
+                        })
+                    }
                     _ => data.body.language = Some(text),
                 }
             }
@@ -129,7 +153,13 @@ pub(super) fn topic_of(classifier: &str, levels: &[String]) -> Topic {
     Topic {
         classifier: classifier.to_owned(),
         version: None,
-        path: levels.iter().map(|level| TopicNode { id: None, name: bare(level) }).collect(),
+        path: levels
+            .iter()
+            .map(|level| TopicNode {
+                id: None,
+                name: bare(level),
+            })
+            .collect(),
         starred: levels.iter().any(|level| level.starts_with('★')),
     }
 }
@@ -191,13 +221,28 @@ fn read_expect(reader: &mut Reader<'_>, zone: &Zone, node: &Node) -> Vec<Expecte
                 if *key == "due" && read_moment(reader, zone, &value.node, "due").is_none() {
                     continue;
                 }
-                let values = reader.text(&value.node, key).into_iter().filter(|value| value != NONE).collect();
-                expect.push(Expected { key, stage: Some(stage), values });
+                let values = reader
+                    .text(&value.node, key)
+                    .into_iter()
+                    .filter(|value| value != NONE)
+                    .collect();
+                expect.push(Expected {
+                    key,
+                    stage: Some(stage),
+                    values,
+                });
             }
             continue;
         }
-        let values = plain_texts(reader, &entry.node, key).into_iter().filter(|value| value != NONE).collect();
-        expect.push(Expected { key, stage: None, values });
+        let values = plain_texts(reader, &entry.node, key)
+            .into_iter()
+            .filter(|value| value != NONE)
+            .collect();
+        expect.push(Expected {
+            key,
+            stage: None,
+            values,
+        });
     }
     expect
 }
@@ -234,7 +279,10 @@ pub(super) fn parse_local(written: &str) -> Option<civil::DateTime> {
 
 /// The instant of a local time; a time that a clock change skips or repeats is read as the clock before the change.
 pub(super) fn instant(zone: &Zone, at: civil::DateTime) -> Timestamp {
-    zone.zone.to_ambiguous_timestamp(at).compatible().unwrap_or(Timestamp::UNIX_EPOCH)
+    zone.zone
+        .to_ambiguous_timestamp(at)
+        .compatible()
+        .unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
 fn closed(reader: &mut Reader<'_>, field: Field, node: &Node) -> Option<String> {

@@ -21,7 +21,11 @@ pub(super) struct Reader<'a> {
 impl<'a> Reader<'a> {
     /// Starts a file.
     pub(super) fn new(file: PathBuf, text: &'a str) -> Self {
-        Self { file: Arc::new(file), lines: text.lines().collect(), errors: Vec::new() }
+        Self {
+            file: Arc::new(file),
+            lines: text.lines().collect(),
+            errors: Vec::new(),
+        }
     }
 
     /// Notes a finding.
@@ -37,12 +41,16 @@ impl<'a> Reader<'a> {
             quote,
             problem: problem.into(),
             cure: cure.into(),
+            environment: false,
         });
     }
 
     /// The place of a line.
     pub(super) fn origin(&self, line: u32) -> Origin {
-        Origin { file: Arc::clone(&self.file), line }
+        Origin {
+            file: Arc::clone(&self.file),
+            line,
+        }
     }
 
     /// Entries of a mapping. `what` names it in messages: «в условии when».
@@ -76,12 +84,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Reports a key that is not in the language.
-    pub(super) fn unknown_key<'k>(
-        &mut self,
-        entry: &Entry,
-        what: &str,
-        known: impl Iterator<Item = &'k str> + Clone,
-    ) {
+    pub(super) fn unknown_key<'k>(&mut self, entry: &Entry, what: &str, known: impl Iterator<Item = &'k str> + Clone) {
         let cure = match nearest(&entry.key, known.clone()) {
             Some(name) => format!("возможно, вы имели в виду «{name}»"),
             None => format!("допустимые ключи: {}", known.collect::<Vec<_>>().join(", ")),
@@ -124,7 +127,11 @@ impl<'a> Reader<'a> {
             }
         };
         if text.is_empty() {
-            self.error(node.line, format!("{what}: пустой текст"), "напишите значение или уберите строку");
+            self.error(
+                node.line,
+                format!("{what}: пустой текст"),
+                "напишите значение или уберите строку",
+            );
             return None;
         }
         Some(text)
@@ -135,11 +142,22 @@ impl<'a> Reader<'a> {
         match &node.value {
             Value::List(nodes) => {
                 if nodes.is_empty() {
-                    self.error(node.line, format!("{what}: пустой список"), "добавьте значение или уберите строку");
+                    self.error(
+                        node.line,
+                        format!("{what}: пустой список"),
+                        "добавьте значение или уберите строку",
+                    );
                 }
-                nodes.iter().filter_map(|item| Some((self.text(item, what)?, item.line))).collect()
+                nodes
+                    .iter()
+                    .filter_map(|item| Some((self.text(item, what)?, item.line)))
+                    .collect()
             }
-            _ => self.text(node, what).map(|text| (text, node.line)).into_iter().collect(),
+            _ => self
+                .text(node, what)
+                .map(|text| (text, node.line))
+                .into_iter()
+                .collect(),
         }
     }
 
@@ -151,7 +169,11 @@ impl<'a> Reader<'a> {
             Value::Text(text) if ["нет", "no", "false"].contains(&text.to_lowercase().as_str()) => Some(false),
             other => {
                 let kind = other.kind_ru();
-                self.error(node.line, format!("{what}: ожидается true или false, а здесь {kind}"), "напишите true или false");
+                self.error(
+                    node.line,
+                    format!("{what}: ожидается true или false, а здесь {kind}"),
+                    "напишите true или false",
+                );
                 None
             }
         }

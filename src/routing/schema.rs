@@ -184,10 +184,17 @@ fn given_property(key: &str) -> Value {
         "at" => definition("moment"),
         "source_deadlines" => stages(definition("moment")),
         "place" => {
-            let fields: Map<String, Value> = keys::PLACE_GIVEN.iter().map(|key| ((*key).to_owned(), text())).collect();
+            let fields: Map<String, Value> = keys::PLACE_GIVEN
+                .iter()
+                .map(|key| ((*key).to_owned(), text()))
+                .collect();
             json!({ "type": "object", "additionalProperties": false, "properties": fields })
         }
-        key => match Field::ALL.iter().find(|field| !field.is_place() && field.key() == key).map(|field| field.form()) {
+        key => match Field::ALL
+            .iter()
+            .find(|field| !field.is_place() && field.key() == key)
+            .map(|field| field.form())
+        {
             Some(Form::Closed(words)) if key != "attachments" => json!({ "enum": words }),
             Some(Form::Closed(words)) => {
                 json!({ "oneOf": [{ "enum": words }, { "type": "array", "items": { "enum": words } }] })
@@ -209,7 +216,10 @@ fn expect_property(key: &str) -> Value {
 }
 
 fn stages(value: Value) -> Value {
-    let stages: Map<String, Value> = keys::STAGES.iter().map(|stage| ((*stage).to_owned(), value.clone())).collect();
+    let stages: Map<String, Value> = keys::STAGES
+        .iter()
+        .map(|stage| ((*stage).to_owned(), value.clone()))
+        .collect();
     json!({ "type": "object", "additionalProperties": false, "properties": stages })
 }
 
@@ -223,11 +233,18 @@ mod tests {
     #[test]
     fn the_committed_schema_is_the_one_made_here() {
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(FILE);
-        let made = format!("{}\n", serde_json::to_string_pretty(&json_schema()).expect("serialises"));
+        let made = format!(
+            "{}\n",
+            serde_json::to_string_pretty(&json_schema()).expect("serialises")
+        );
         if std::env::var_os("PRIEM_UPDATE").is_some() {
             std::fs::write(&path, &made).expect("writes");
         }
-        assert_eq!(std::fs::read_to_string(&path).unwrap_or_default(), made, "run again with PRIEM_UPDATE=1: {FILE}");
+        assert_eq!(
+            std::fs::read_to_string(&path).unwrap_or_default(),
+            made,
+            "run again with PRIEM_UPDATE=1: {FILE}"
+        );
     }
 
     #[test]

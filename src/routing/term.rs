@@ -53,7 +53,10 @@ impl Term {
         for piece in written.split_whitespace() {
             if let Some(width) = gap_width(piece)? {
                 if slots.is_empty() || gap.is_some() {
-                    return Err(("многоточие должно стоять между словами".into(), "пример: «нет ... воды»".into()));
+                    return Err((
+                        "многоточие должно стоять между словами".into(),
+                        "пример: «нет ... воды»".into(),
+                    ));
                 }
                 gap = Some(width);
                 continue;
@@ -69,9 +72,15 @@ impl Term {
             return Err(("пустое слово".into(), "напишите слово или уберите строку".into()));
         }
         if gap.is_some() {
-            return Err(("многоточие должно стоять между словами".into(), "пример: «нет ... воды»".into()));
+            return Err((
+                "многоточие должно стоять между словами".into(),
+                "пример: «нет ... воды»".into(),
+            ));
         }
-        Ok(Self { written: written.trim().to_owned(), slots })
+        Ok(Self {
+            written: written.trim().to_owned(),
+            slots,
+        })
     }
 
     /// Whether the text has it.
@@ -142,7 +151,9 @@ fn gap_width(piece: &str) -> Result<Option<u32>, TermError> {
         Ok(width) if (1..=WIDEST_GAP).contains(&width) => Ok(Some(width)),
         _ => Err((
             format!("непонятное многоточие «{piece}»"),
-            format!("отделите его пробелами; после точек — сколько слов пропустить, от 1 до {WIDEST_GAP}: «нет ...5 воды»"),
+            format!(
+                "отделите его пробелами; после точек — сколько слов пропустить, от 1 до {WIDEST_GAP}: «нет ...5 воды»"
+            ),
         )),
     }
 }
@@ -232,12 +243,21 @@ mod tests {
     #[test]
     fn words_and_phrases() {
         assert_eq!(found("сугроб", "Кругом Сугробы!").expect("found"), ["Сугробы"]);
-        assert_eq!(found("нет воды", "третий день нет воды").expect("found"), ["нет", "воды"]);
+        assert_eq!(
+            found("нет воды", "третий день нет воды").expect("found"),
+            ["нет", "воды"]
+        );
         assert_eq!(found("нет воды", "воды нет"), None);
         assert_eq!(found("нет воды", "нет горячей воды"), None);
         assert_eq!(found("нет ... воды", "нет уже два дня горячей воды"), None);
-        assert_eq!(found("нет ...5 воды", "нет уже два дня горячей воды").expect("found"), ["нет", "воды"]);
-        assert_eq!(found("нет воды|света", "опять НЕТ света").expect("found"), ["НЕТ", "света"]);
+        assert_eq!(
+            found("нет ...5 воды", "нет уже два дня горячей воды").expect("found"),
+            ["нет", "воды"]
+        );
+        assert_eq!(
+            found("нет воды|света", "опять НЕТ света").expect("found"),
+            ["НЕТ", "света"]
+        );
         assert_eq!(found("из-за", "это из-за вас").expect("found"), ["из", "за"]);
         assert_eq!(found("елка", "наша ёлка").expect("found"), ["ёлка"]);
         assert_eq!(found("=дома", "дом"), None);

@@ -50,7 +50,9 @@ impl<'r> Verdict<'r> {
     /// Runs the three steps. `facts` are those of the message and get what `classify` decides.
     pub(super) fn reach(compiled: &'r Compiled, message: &Message, facts: &mut Facts<'_>, now: Timestamp) -> Self {
         let candidates = compiled.classify_index.candidates(facts);
-        let rules = candidates.into_iter().map(|position| &compiled.classify[position as usize]);
+        let rules = candidates
+            .into_iter()
+            .map(|position| &compiled.classify[position as usize]);
         let rules: Vec<&ClassifyRule> = rules.filter(|rule| holds(rule.head.when.as_ref(), facts)).collect();
 
         let mut verdict = Self {
@@ -131,7 +133,9 @@ fn holds(when: Option<&super::condition::Condition>, facts: &Facts<'_>) -> bool 
 }
 
 fn first<'r, T>(rules: &[&'r ClassifyRule], of: impl Fn(&'r Effects) -> Option<T>) -> Option<SetBy<'r, T>> {
-    rules.iter().find_map(|&rule| of(&rule.set).map(|value| SetBy { value, rule }))
+    rules
+        .iter()
+        .find_map(|&rule| of(&rule.set).map(|value| SetBy { value, rule }))
 }
 
 /// Down the tree, the first sibling that holds at every level.

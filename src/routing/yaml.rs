@@ -167,10 +167,11 @@ mod tests {
     #[test]
     fn every_key_and_value_knows_its_line() {
         let node = parse("version: 1\nclassify:\n  - id: snow\n    when:\n      text: [снег, 5]\n").expect("parses");
-        let Value::Map(top) = &node.value else {
-            panic!("a map")
-        };
-        assert_eq!((top[0].key.as_str(), top[0].line, &top[0].node.value), ("version", 1, &Value::Integer(1)));
+        let Value::Map(top) = &node.value else { panic!("a map") };
+        assert_eq!(
+            (top[0].key.as_str(), top[0].line, &top[0].node.value),
+            ("version", 1, &Value::Integer(1))
+        );
         let Value::List(rules) = &top[1].node.value else {
             panic!("a list")
         };
@@ -197,9 +198,7 @@ mod tests {
     #[test]
     fn codes_with_a_leading_zero_stay_text() {
         let node = parse("oktmo: 01701000\n").expect("parses");
-        let Value::Map(top) = &node.value else {
-            panic!("a map")
-        };
+        let Value::Map(top) = &node.value else { panic!("a map") };
         assert_eq!(top[0].node.value, Value::Text("01701000".into()));
     }
 }

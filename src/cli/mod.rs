@@ -1,0 +1,3 @@
+//! Commands, a file each.
+
+pub mod rules;
