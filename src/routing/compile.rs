@@ -10,6 +10,7 @@ use super::index::Index;
 use super::keys;
 use super::model::{ClassifyRule, DeadlineRule, Route, Sectors, Zone};
 use super::read_condition::Terms;
+use super::read_deadlines;
 use super::read_rules::{self, Ids};
 use super::read_tests::{self, TestCase};
 use super::reader::{Lined, Reader};
@@ -237,7 +238,7 @@ fn read_section(
         }
         "deadlines" => {
             for node in reader.list(&entry.node, "deadlines") {
-                deadlines.extend(read_rules::deadline(reader, &mut terms, ids, node));
+                deadlines.extend(read_deadlines::deadline(reader, &mut terms, ids, node));
             }
         }
         "route" => {
