@@ -207,7 +207,7 @@ async fn everything_confirmed_arrives_once_with_its_properties_and_in_order() {
 async fn unroutable_messages_are_returned_and_no_other() {
     let broker = Broker::start().await.expect("a broker");
     let mut bench = Bench::on(&broker, |settings| settings.channels = 2);
-    let unroutable = |token: u64| token % 3 == 0 || token % 7 == 0;
+    let unroutable = |token: u64| token.is_multiple_of(3) || token.is_multiple_of(7);
     bench
         .publish((0..4000).map(|token| {
             let mut message = message(token);
