@@ -130,7 +130,17 @@ impl CsvSheet {
     fn encode(&self, text: &str) -> Vec<u8> {
         match self.encoding {
             Encoding::Utf8 | Encoding::Utf8Mark => text.as_bytes().to_vec(),
-            Encoding::Windows1251 => encoding_rs::WINDOWS_1251.encode(text).0.into_owned(),
+            // What the encoding has no letter for becomes a question mark, as exporters do.
+            Encoding::Windows1251 => {
+                let mut out = Vec::with_capacity(text.len());
+                for character in text.chars() {
+                    match encoding_rs::WINDOWS_1251.encode(character.encode_utf8(&mut [0; 4])) {
+                        (bytes, _, false) => out.extend_from_slice(&bytes),
+                        (_, _, true) => out.push(b'?'),
+                    }
+                }
+                out
+            }
         }
     }
 
