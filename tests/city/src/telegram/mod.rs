@@ -10,6 +10,7 @@
 mod feed;
 mod hooks;
 mod methods;
+mod polling;
 mod state;
 #[cfg(test)]
 mod tests;
