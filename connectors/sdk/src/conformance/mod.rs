@@ -19,6 +19,7 @@ mod normalize;
 mod poll;
 mod report;
 pub mod schema;
+mod server;
 mod subject;
 
 use std::{
@@ -27,6 +28,7 @@ use std::{
 };
 
 pub use report::{CheckResult, Outcome, Report};
+pub use server::{ScriptedAnswer, ScriptedRequest, ScriptedServer};
 pub use subject::{BoxFuture, Expected, FaultSample, HookSample, ItemSample, PollSubject, PollerFactory, Subject};
 
 use crate::{contract::RawItem, registry::ConnectorType};

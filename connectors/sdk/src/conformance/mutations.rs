@@ -9,7 +9,7 @@ const SEED: u64 = 0x7072_6965_6d00_0001;
 const RANDOM_CUTS: usize = 24;
 const RANDOM_FLIPS: usize = 120;
 /// Most JSON leaves that are changed one by one.
-const MOST_LEAVES: usize = 100;
+const MOST_LEAVES: usize = 60;
 /// How deep the deep ones are.
 const DEPTH: usize = 100_000;
 /// How large the huge ones are, bytes.
