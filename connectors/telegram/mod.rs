@@ -15,6 +15,7 @@ mod split;
 #[cfg(test)]
 mod tests;
 mod text;
+mod wordless;
 
 use std::{sync::Arc, time::Duration};
 

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use priem_city::telegram::{Fault, Person};
+use priem_city::{
+    telegram::{Act, Expected, Fault, Life, Person},
+    voices::Crowd,
+};
 use priem_sdk::{ConnectorError, Cursor, EventType, Wait};
 
 use super::*;
@@ -53,6 +56,35 @@ async fn nothing_is_lost_and_nothing_doubled() {
     let texts: HashSet<String> = texts(&connector, &journal).into_iter().map(|(_, text)| text).collect();
     assert!((0..450).all(|number| texts.contains(&format!("обращение {number}"))));
     assert_eq!(city.violations(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_lively_town_is_heard_as_it_speaks() {
+    let setup = Setup::new();
+    let (city, bot) = city().await;
+    let connector = setup.against(&city, json!({}));
+    let mut life = Life::new(bot.clone(), Crowd::new(3, 40));
+    let acts: Vec<Act> = (0..1500).map(|_| life.act()).collect();
+    let mut journal = Journal::default();
+    drain(&connector, &bot, &mut journal, Cursor::start()).await;
+    let expected = |wanted| -> usize {
+        let these = acts.iter().filter(|act| act.expected == wanted);
+        these.map(|act| act.updates).sum()
+    };
+    let (mut published, mut quarantined) = (0, 0);
+    for raw in &journal.stored {
+        match connector.normalize(raw) {
+            Ok(messages) => published += messages.len(),
+            Err(error) => {
+                assert_eq!(error.reason, "unknown_content");
+                quarantined += 1;
+            }
+        }
+    }
+    assert_eq!(published, expected(Expected::Published));
+    assert_eq!(quarantined, expected(Expected::Quarantined));
+    let all: usize = acts.iter().map(|act| act.updates).sum();
+    assert_eq!(all - published - quarantined, expected(Expected::Unchanged));
 }
 
 #[tokio::test]

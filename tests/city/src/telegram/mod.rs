@@ -9,7 +9,9 @@
 
 mod feed;
 mod hooks;
+mod life;
 mod methods;
+mod polling;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -22,6 +24,7 @@ use std::{
 };
 
 pub use feed::{Person, Sent};
+pub use life::{Act, Expected, Life};
 use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::{runtime::Handle, task::JoinHandle};
@@ -240,6 +243,14 @@ impl Drop for TelegramCity {
 pub struct Bot {
     city: Arc<City>,
     state: Arc<Mutex<state::Bot>>,
+}
+
+impl std::fmt::Debug for Bot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Bot")
+            .field("pending", &self.pending())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Bot {
