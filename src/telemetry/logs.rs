@@ -27,5 +27,16 @@ pub fn logs(settings: &LogSettings) -> anyhow::Result<()> {
             .with_ansi(std::io::stderr().is_terminal())
             .try_init()
     };
+    quiet_panics();
     started.map_err(|error| anyhow::anyhow!("logging can't be started: {error}"))
+}
+
+/// A panic's own text could quote what a citizen wrote: only its place is logged.
+fn quiet_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic
+            .location()
+            .map_or_else(|| "unknown place".into(), ToString::to_string);
+        tracing::error!(place, "panic; please report it as a bug");
+    }));
 }
