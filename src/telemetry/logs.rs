@@ -4,14 +4,17 @@ use std::io::IsTerminal;
 
 use tracing_subscriber::{EnvFilter, fmt};
 
-use crate::settings::{LogFormat, LogSettings};
+use crate::{
+    publish::LOG_DIRECTIVES,
+    settings::{LogFormat, LogSettings},
+};
 
 /// Starts logging for the whole process.
 ///
 /// # Errors
 /// When the level is not a filter, or logging was started before.
 pub fn logs(settings: &LogSettings) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(format!("{},{}", settings.level, crate::publish::LOG_DIRECTIVE))
+    let filter = EnvFilter::try_new(format!("{},{}", settings.level, LOG_DIRECTIVES.join(",")))
         .map_err(|error| anyhow::anyhow!("log.level: `{}` is not a filter: {error}", settings.level))?;
     let json = match settings.format {
         LogFormat::Json => true,
