@@ -1,5 +1,7 @@
 //! Files that are made from the code must say what the code says. `PRIEM_UPDATE=1` rewrites them.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::{fmt::Write, path::Path};
 
 use priem::{routing, runtime::registry, settings, telemetry::Metrics};
