@@ -3,9 +3,10 @@
 //! A new connector adds its folder and two lines here; config schema, reference page, `check`, metrics and the
 //! conformance run follow from the list.
 
+pub mod files;
 pub mod telegram;
 
 use priem_sdk::ConnectorType;
 
 /// Every channel Priem knows, in the order of the reference page.
-pub static CONNECTORS: &[ConnectorType] = &[telegram::TYPE];
+pub static CONNECTORS: &[ConnectorType] = &[telegram::TYPE, files::TYPE];

@@ -10,6 +10,9 @@ const LONGEST_MARKUP: usize = 2048;
 /// Longest `<script>` or `<style>` that is taken out whole, bytes.
 const LONGEST_SCRIPT: usize = 64 * 1024;
 
+/// A text with more mentions than this is spam; the words stay.
+const MOST_MENTIONS: usize = 200;
+
 /// Text without markup, and whom it names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PlainText {
@@ -21,7 +24,7 @@ pub struct PlainText {
 
 impl PlainText {
     fn mention(&mut self, external_id: &str, text: &str) {
-        if !self.mentions.iter().any(|known| known.external_id == external_id) {
+        if self.mentions.len() < MOST_MENTIONS && !self.mentions.iter().any(|known| known.external_id == external_id) {
             self.mentions.push(Mention {
                 external_id: external_id.to_owned(),
                 text: text.to_owned(),

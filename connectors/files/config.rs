@@ -1,0 +1,321 @@
+//! Settings of the drop folder.
+
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+
+use jiff::{SignedDuration, tz::TimeZone};
+use priem_sdk::ConfigError;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::mapping::{self, Mapping};
+
+/// Settings of one drop folder. Inside `folder` Priem keeps `inbox/`, `done/` and `failed/`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FilesSettings {
+    /// The drop folder. People put files into its `inbox/`; Priem moves them to `done/` or `failed/`.
+    pub folder: PathBuf,
+    /// What the files are: `incident` for exports of «Инцидент менеджмент».
+    #[serde(default = "default_mapping")]
+    pub mapping: String,
+    /// IANA time zone of the dates in the files.
+    #[serde(default = "default_zone")]
+    pub zone: String,
+    /// A file is taken when it was not changed for this long (`5s`). `0s`: at once.
+    #[serde(default = "default_settle")]
+    #[schemars(with = "String")]
+    pub settle: SignedDuration,
+    /// An XLSX file without its end (still being copied) is waited for this long after its last change (`2m`), then it
+    /// is moved to `failed/`.
+    #[serde(default = "default_settle_broken")]
+    #[schemars(with = "String")]
+    pub settle_broken: SignedDuration,
+    /// How often to look into `inbox/` when there is nothing to do (`5s`).
+    #[serde(default = "default_every")]
+    #[schemars(with = "String")]
+    pub every: SignedDuration,
+    /// Encoding of CSV files.
+    #[serde(default)]
+    pub encoding: EncodingSetting,
+    /// What stands between the cells of CSV files.
+    #[serde(default)]
+    pub delimiter: DelimiterSetting,
+    /// Only for files without a header row: column letter to field, for example `{ A: number, AI: text }`. Field names
+    /// are printed by `priem files probe`.
+    #[serde(default)]
+    pub columns: BTreeMap<String, String>,
+    /// Larger files are moved to `failed/` unread, bytes.
+    #[serde(default = "default_max_file_bytes")]
+    pub max_file_bytes: u64,
+    /// Rows handed over at once; 1 to 10000.
+    #[serde(default = "default_rows_per_page")]
+    pub rows_per_page: usize,
+}
+
+/// Encoding of CSV files.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum EncodingSetting {
+    /// Found out for each file.
+    #[default]
+    Auto,
+    /// UTF-8, with or without a byte order mark.
+    #[serde(rename = "utf-8")]
+    Utf8,
+    /// Windows-1251.
+    #[serde(rename = "windows-1251")]
+    Windows1251,
+}
+
+/// What stands between the cells of CSV files.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum DelimiterSetting {
+    /// Found out for each file.
+    #[default]
+    #[serde(rename = "auto")]
+    Auto,
+    /// `;`
+    #[serde(rename = ";")]
+    Semicolon,
+    /// `,`
+    #[serde(rename = ",")]
+    Comma,
+    /// The tab character.
+    #[serde(rename = "tab")]
+    Tab,
+}
+
+impl DelimiterSetting {
+    /// The byte, unless it must be found out.
+    pub fn byte(self) -> Option<u8> {
+        match self {
+            Self::Auto => None,
+            Self::Semicolon => Some(b';'),
+            Self::Comma => Some(b','),
+            Self::Tab => Some(b'\t'),
+        }
+    }
+}
+
+fn default_mapping() -> String {
+    "incident".into()
+}
+fn default_zone() -> String {
+    "Asia/Yekaterinburg".into()
+}
+fn default_settle() -> SignedDuration {
+    SignedDuration::from_secs(5)
+}
+fn default_settle_broken() -> SignedDuration {
+    SignedDuration::from_secs(120)
+}
+fn default_every() -> SignedDuration {
+    SignedDuration::from_secs(5)
+}
+/// Public programs over exports of «Инцидент менеджмент» take files up to 500 MB (domain reference, 12).
+fn default_max_file_bytes() -> u64 {
+    500 * 1024 * 1024
+}
+fn default_rows_per_page() -> usize {
+    1000
+}
+
+impl FilesSettings {
+    /// Settings with the defaults for everything but the folder.
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self {
+            folder: folder.into(),
+            mapping: default_mapping(),
+            zone: default_zone(),
+            settle: default_settle(),
+            settle_broken: default_settle_broken(),
+            every: default_every(),
+            encoding: EncodingSetting::default(),
+            delimiter: DelimiterSetting::default(),
+            columns: BTreeMap::new(),
+            max_file_bytes: default_max_file_bytes(),
+            rows_per_page: default_rows_per_page(),
+        }
+    }
+
+    /// Checks everything that can be checked without touching the disk.
+    ///
+    /// # Errors
+    /// The first key that does not fit, with the cure.
+    pub fn validate(&self) -> Result<Checked, ConfigError> {
+        let mapping = mapping::by_name(&self.mapping).ok_or_else(|| {
+            let known: Vec<&str> = mapping::MAPPINGS.iter().map(|m| m.name).collect();
+            ConfigError::new(
+                "mapping",
+                format!("unknown mapping `{}`, known: {}", self.mapping, known.join(", ")),
+            )
+        })?;
+        let zone = TimeZone::get(&self.zone).map_err(|_| {
+            ConfigError::new(
+                "zone",
+                format!("unknown time zone `{}`, write it like Asia/Yekaterinburg", self.zone),
+            )
+        })?;
+        if !(1..=10_000).contains(&self.rows_per_page) {
+            return Err(ConfigError::new("rows_per_page", "must be 1 to 10000"));
+        }
+        if self.max_file_bytes == 0 {
+            return Err(ConfigError::new("max_file_bytes", "must be more than 0"));
+        }
+        Ok(Checked {
+            mapping,
+            zone,
+            settle: duration("settle", self.settle)?,
+            settle_broken: duration("settle_broken", self.settle_broken)?,
+            every: duration("every", self.every)?,
+            columns: columns(&self.columns, mapping)?,
+        })
+    }
+}
+
+/// What [`FilesSettings::validate`] found out.
+#[derive(Debug, Clone)]
+pub struct Checked {
+    /// The mapping named in the settings.
+    pub mapping: &'static Mapping,
+    /// Zone of the dates in the files.
+    pub zone: TimeZone,
+    /// Quiet time before a file is taken.
+    pub settle: Duration,
+    /// Quiet time before an XLSX without an end is given up.
+    pub settle_broken: Duration,
+    /// Pause between looks into an empty inbox.
+    pub every: Duration,
+    /// Zero-based column to index in [`Mapping::fields`], for files without a header row.
+    pub columns: Vec<(usize, usize)>,
+}
+
+fn duration(key: &str, value: SignedDuration) -> Result<Duration, ConfigError> {
+    Duration::try_from(value).map_err(|_| ConfigError::new(key, "must not be negative, write it like 5s"))
+}
+
+fn columns(columns: &BTreeMap<String, String>, mapping: &Mapping) -> Result<Vec<(usize, usize)>, ConfigError> {
+    let mut out = Vec::with_capacity(columns.len());
+    for (letters, field) in columns {
+        let key = format!("columns.{letters}");
+        let column = column_index(letters)
+            .ok_or_else(|| ConfigError::new(&key, "must be a column letter as in a spreadsheet: A, B … AI"))?;
+        let index = mapping
+            .fields
+            .iter()
+            .position(|spec| spec.name == field)
+            .ok_or_else(|| {
+                let known: Vec<&str> = mapping.fields.iter().map(|spec| spec.name).collect();
+                ConfigError::new(
+                    &key,
+                    format!("unknown field `{field}`, known fields: {}", known.join(", ")),
+                )
+            })?;
+        if out.iter().any(|&(_, known)| known == index) {
+            return Err(ConfigError::new(&key, format!("field `{field}` is named twice")));
+        }
+        out.push((column, index));
+    }
+    let has_a_subject = out.iter().any(|&(_, index)| mapping.fields[index].identifies());
+    if !out.is_empty() && !has_a_subject {
+        return Err(ConfigError::new(
+            "columns",
+            "name at least the column of `number` or `text`",
+        ));
+    }
+    Ok(out)
+}
+
+/// `A` → 0, `AI` → 34; upper or lower case.
+pub fn column_index(letters: &str) -> Option<usize> {
+    if letters.is_empty() || letters.len() > 3 {
+        return None;
+    }
+    letters
+        .bytes()
+        .try_fold(0usize, |sum, byte| {
+            let letter = byte.to_ascii_uppercase();
+            letter
+                .is_ascii_uppercase()
+                .then(|| sum * 26 + usize::from(letter - b'A') + 1)
+        })
+        .map(|one_based| one_based - 1)
+}
+
+/// 0 → `A`, 34 → `AI`.
+pub fn column_letters(index: usize) -> String {
+    let mut letters = Vec::new();
+    let mut rest = index + 1;
+    while rest > 0 {
+        rest -= 1;
+        letters.push(b'A' + u8::try_from(rest % 26).expect("a remainder of 26 fits a byte"));
+        rest /= 26;
+    }
+    letters.reverse();
+    String::from_utf8(letters).expect("letters are ASCII")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn letters_and_indexes_agree() {
+        for (letters, index) in [
+            ("A", 0),
+            ("Z", 25),
+            ("AA", 26),
+            ("AI", 34),
+            ("AR", 43),
+            ("ZZ", 701),
+            ("AAA", 702),
+        ] {
+            assert_eq!(column_index(letters), Some(index));
+            assert_eq!(column_letters(index), letters);
+        }
+        assert_eq!(column_index("я"), None);
+    }
+
+    #[test]
+    fn settings_read_durations_as_people_write_them() {
+        let settings: FilesSettings =
+            priem_sdk::registry::settings(serde_json::json!({"folder": "/in", "settle": "1m 30s", "delimiter": "tab"}))
+                .expect("settings");
+        let checked = settings.validate().expect("valid");
+        assert_eq!(checked.settle, Duration::from_secs(90));
+        assert_eq!(settings.delimiter.byte(), Some(b'\t'));
+    }
+
+    #[test]
+    fn wrong_values_name_the_key_and_the_cure() {
+        let problem = |change: fn(&mut FilesSettings)| {
+            let mut settings = FilesSettings::new("/in");
+            change(&mut settings);
+            settings.validate().expect_err("invalid").to_string()
+        };
+        assert_eq!(
+            problem(|s| s.mapping = "pos".into()),
+            "mapping: unknown mapping `pos`, known: incident"
+        );
+        assert!(problem(|s| s.zone = "Perm".into()).starts_with("zone: unknown time zone `Perm`"));
+        assert!(
+            problem(|s| {
+                s.columns.insert("A1".into(), "number".into());
+            })
+            .contains("columns.A1: must be")
+        );
+        assert!(
+            problem(|s| {
+                s.columns.insert("A".into(), "numbr".into());
+            })
+            .contains("known fields: number")
+        );
+        assert!(
+            problem(|s| {
+                s.columns.insert("A".into(), "topic".into());
+            })
+            .contains("`number` or `text`")
+        );
+        assert!(problem(|s| s.settle = SignedDuration::from_secs(-1)).starts_with("settle: must not"));
+    }
+}

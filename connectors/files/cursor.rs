@@ -1,0 +1,116 @@
+//! Where the import stands: which file, by name and content, and the last row that is stored.
+
+use std::{fs::Metadata, time::UNIX_EPOCH};
+
+use priem_sdk::Cursor;
+use serde::{Deserialize, Serialize};
+
+use super::table::Place;
+
+/// Position in the drop folder. Compact JSON; unknown to the host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileCursor {
+    /// Name in `inbox/`.
+    pub file: String,
+    /// Its size and time of change.
+    #[serde(flatten)]
+    pub stamp: Stamp,
+    /// BLAKE3 of its content, 32 hex digits.
+    pub hash: String,
+    /// Number of the last row stored.
+    pub row: u64,
+    /// CSV: byte of the next row.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub offset: u64,
+    /// Rows stored that were good.
+    pub good: u64,
+    /// Rows stored that were bad.
+    pub bad: u64,
+    /// How the file ended; absent while it is being read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<End>,
+}
+
+/// How a file ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum End {
+    /// Read to its end.
+    Done,
+    /// Can't be read.
+    Failed {
+        /// Bounded name of the problem.
+        reason: String,
+        /// For the report beside the file, in Russian; quotes nothing from it.
+        report: String,
+    },
+}
+
+/// Size and time of change: a cheap sign that a file is still the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Stamp {
+    /// Bytes.
+    pub size: u64,
+    /// Time of change, nanoseconds since 1970; 0 when the file system does not tell.
+    pub mtime: u64,
+}
+
+impl Stamp {
+    /// Reads it from the file system's answer.
+    pub fn of(metadata: &Metadata) -> Self {
+        let mtime = metadata
+            .modified()
+            .ok()
+            .and_then(|time| time.duration_since(UNIX_EPOCH).ok())
+            .and_then(|age| u64::try_from(age.as_nanos()).ok())
+            .unwrap_or(0);
+        Self {
+            size: metadata.len(),
+            mtime,
+        }
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_zero(value: &u64) -> bool {
+    *value == 0
+}
+
+impl FileCursor {
+    /// Before the first row of a file.
+    pub fn start(file: String, stamp: Stamp, hash: String) -> Self {
+        Self {
+            file,
+            stamp,
+            hash,
+            row: 0,
+            offset: 0,
+            good: 0,
+            bad: 0,
+            end: None,
+        }
+    }
+
+    /// Place in the file.
+    pub fn place(&self) -> Place {
+        Place {
+            row: self.row,
+            offset: self.offset,
+        }
+    }
+
+    /// For the host.
+    pub fn encode(&self) -> Cursor {
+        Cursor(serde_json::to_string(self).expect("texts and numbers always serialise"))
+    }
+
+    /// From the host. `None`: nothing read yet, or a cursor of another version; reading a file again is harmless.
+    pub fn decode(cursor: &Cursor) -> Option<Self> {
+        if cursor.is_start() {
+            return None;
+        }
+        serde_json::from_str(&cursor.0)
+            .inspect_err(|_| tracing::warn!("unknown cursor of the drop folder, starting over"))
+            .ok()
+    }
+}

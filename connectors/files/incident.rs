@@ -1,0 +1,372 @@
+//! The export of «Инцидент менеджмент».
+//!
+//! Shape seen in public code over real exports of two regions (domain reference, 3.2), to be confirmed in a pilot.
+//! Headers marked "guess" below were not seen: the system surely has the value, its header is not known.
+
+use jiff::tz::TimeZone;
+use priem_sdk::{
+    MessageData,
+    message::{
+        AuthorKind, Deadline, DeadlineBasis, DeadlineStage, DeadlineUnit, Kind, Moment, OrganisationRef, Place,
+        Precision, Regime, Status, Topic, TopicNode,
+    },
+    text,
+};
+
+use super::{
+    mapping::{Cells, FieldKind, FieldSpec, Mapping, Role, Spellings},
+    when,
+};
+
+/// The mapping `incident`.
+pub static MAPPING: Mapping = Mapping {
+    name: "incident",
+    title: "Инцидент менеджмент",
+    fields: FIELDS,
+    header_fields: 3,
+    vocabulary: &[("topic_group", TOPIC_GROUPS)],
+    build,
+    spellings: Spellings::new(),
+};
+
+const fn field(
+    name: &'static str,
+    role: Role,
+    kind: FieldKind,
+    header: &'static str,
+    aliases: &'static [&'static str],
+) -> FieldSpec {
+    FieldSpec {
+        name,
+        header,
+        aliases,
+        kind,
+        role,
+    }
+}
+
+use FieldKind::{Date, Text};
+use Role::{Important, Key, Optional, Subject, Volatile};
+
+/// Fields of the export. The first spelling of each is the one seen, unless marked as a guess.
+#[rustfmt::skip]
+const FIELDS: &[FieldSpec] = &[
+    field("number", Key, Text, "Номер инцидента", &["№ инцидента", "Инцидент №", "ID инцидента"]),
+    field("created", Important, Date, "Дата создания", &["Дата создания инцидента", "Создан"]),
+    field("closed", Optional, Date, "Дата окончания", &["Дата закрытия", "Дата окончания инцидента", "Дата закрытия инцидента"]),
+    field("duration", Volatile, Text, "Время с начала создания инцидента до окончания", &["Время с начала создания до окончания"]),
+    field("step", Important, Text, "Текущий шаг инцидента", &["Текущий шаг", "Шаг инцидента"]),
+    field("department", Optional, Text, "Отдел", &["Подразделение"]),
+    field("executor", Important, Text, "Исполнитель", &["Исполнитель инцидента", "Ответственный исполнитель"]),
+    field("topic_group", Important, Text, "Группа тем", &["Группа темы", "Группа"]),
+    field("topic", Important, Text, "Тема", &["Тема инцидента"]),
+    field("region", Optional, Text, "Регион", &["Субъект", "Субъект РФ"]),
+    field("municipality", Important, Text, "Муниципалитет", &["Муниципальное образование", "МО"]),
+    field("settlement", Optional, Text, "Населённый пункт", &["Нас. пункт", "Населенный пункт инцидента"]),
+    field("street", Optional, Text, "Улица", &[]),
+    field("house", Optional, Text, "Дом", &["Номер дома", "№ дома"]),
+    field("kind", Optional, Text, "Тип инцидента", &["Тип"]),
+    field("outcome", Optional, Text, "Итог", &["Итог инцидента", "Результат"]),
+    field("tags", Optional, Text, "Теги", &["Тэги"]),
+    field("text", Subject, Text, "Текст инцидента", &["Текст сообщения", "Текст", "Сообщение"]),
+    field("first_answer", Optional, Text, "1ый ответ ПИ", &["1-ый ответ ПИ", "1-й ответ ПИ", "Первый ответ ПИ", "Первый ответ"]),
+    // Guesses from here on.
+    field("network", Optional, Text, "Источник", &["Социальная сеть", "Соцсеть", "Сеть", "Площадка"]),
+    field("url", Optional, Text, "Ссылка", &["Ссылка на пост", "Ссылка на сообщение", "Ссылка на источник", "URL", "Url сообщения"]),
+    field("author", Optional, Text, "Автор", &["Автор сообщения", "Автор поста", "Имя автора"]),
+    field("author_url", Optional, Text, "Ссылка на автора", &["Профиль автора", "Страница автора"]),
+    field("published", Optional, Date, "Дата публикации", &["Дата сообщения", "Дата поста"]),
+    field("deadline", Optional, Date, "Срок ответа", &["Срок исполнения", "Срок", "Крайний срок", "Дедлайн", "Плановая дата ответа", "Дата дедлайна"]),
+    field("address", Optional, Text, "Адрес", &["Адрес инцидента", "Место"]),
+];
+
+/// Names of topic groups seen in exports of 2023 to 2026 (domain reference, 3.3). Used only to guess which column of a
+/// file without a header holds the group: the classifier drifts, and unknown groups pass.
+const TOPIC_GROUPS: &[&str] = &[
+    "Безопасность",
+    "Безопасность и правопорядок",
+    "Благоустройство",
+    "Внутренняя политика",
+    "Военная служба",
+    "Дороги",
+    "ЖКХ",
+    "Здравоохранение",
+    "Здравоохранение/Медицина",
+    "Имущественные и земельные отношения",
+    "Коронавирус",
+    "Культура",
+    "Межнациональные отношения",
+    "Молодежная политика",
+    "Мусор/Свалки/ТКО",
+    "Образование",
+    "Обращение с отходами",
+    "Общественный транспорт",
+    "Органы власти и подведомственные учреждения",
+    "Связь и телевидение",
+    "Сельское хозяйство и охота",
+    "Социальное обслуживание и защита",
+    "Строительство и архитектура",
+    "Торговля",
+    "Труд и занятость",
+    "Туризм",
+    "Физическая культура и спорт",
+    "ЦУР",
+    "Экология",
+    "Экономика и бизнес",
+    "Электроснабжение",
+    "Энергетика",
+];
+
+/// Steps and outcomes with a known meaning. «Готово» and «Отложено» were seen; the others are guesses. Anything else
+/// is `other`, with the source's own word beside it.
+const COMMON_STATUS: &[(&str, &str)] = &[
+    ("готово", "closed"),
+    ("закрыт", "closed"),
+    ("закрыто", "closed"),
+    ("новый", "new"),
+    ("новое", "new"),
+    ("в работе", "in_work"),
+    ("на исполнении", "in_work"),
+    ("ответ дан", "answered"),
+    ("отложено", "postponed"),
+    ("отклонено", "declined"),
+    ("перенаправлено", "forwarded"),
+];
+
+/// Networks by the words exports may use.
+const NETWORKS: &[(&str, &str)] = &[
+    ("вконтакте", "vk"),
+    ("vk", "vk"),
+    ("вк", "vk"),
+    ("vk.com", "vk"),
+    ("одноклассники", "ok"),
+    ("ok", "ok"),
+    ("ок", "ok"),
+    ("ok.ru", "ok"),
+    ("telegram", "telegram"),
+    ("телеграм", "telegram"),
+    ("max", "max"),
+];
+
+fn build(cells: &Cells<'_>, zone: &TimeZone) -> MessageData {
+    let mut data = MessageData::new("incident", Kind::Incident, Regime::OpenSourceMessage);
+    if let Some(number) = cells.get("number") {
+        number.clone_into(&mut data.external.id);
+    }
+    data.external.url = cells.get("url").filter(|url| is_web_address(url)).map(str::to_owned);
+    data.subchannel = cells.get("network").map(network);
+    fill_author(cells, &mut data);
+    fill_body(cells, &mut data);
+    fill_place(cells, &mut data);
+    fill_case(cells, &mut data);
+    fill_times(cells, zone, &mut data);
+    fill_extra(cells, &mut data);
+    data
+}
+
+fn fill_author(cells: &Cells<'_>, data: &mut MessageData) {
+    data.author.name = cells.owned("author");
+    data.author.external_id = cells.owned("author_url");
+    if data.author.name.is_some() || data.author.external_id.is_some() {
+        data.author.kind = AuthorKind::Person;
+    }
+}
+
+fn fill_body(cells: &Cells<'_>, data: &mut MessageData) {
+    let Some(source) = cells.get("text") else {
+        return;
+    };
+    if text::has_html(source) {
+        data.body.html = Some(source.to_owned());
+    }
+    let plain = text::from_vk(&text::from_html(source));
+    data.body.text = plain.text;
+    data.body.mentions = plain.mentions;
+}
+
+fn fill_place(cells: &Cells<'_>, data: &mut MessageData) {
+    data.place = Place {
+        text: cells.owned("address"),
+        region: cells.owned("region"),
+        municipality: cells.owned("municipality"),
+        settlement: cells.owned("settlement"),
+        street: cells.owned("street"),
+        house: cells.owned("house"),
+        ..Place::default()
+    }
+    .with_precision();
+}
+
+fn fill_case(cells: &Cells<'_>, data: &mut MessageData) {
+    let mut starred = false;
+    let mut path = Vec::with_capacity(2);
+    for level in ["topic_group", "topic"] {
+        let Some(name) = cells.get(level) else {
+            continue;
+        };
+        let plain = name.trim_start_matches(['★', '☆', '*', ' ', '\u{a0}']);
+        starred |= plain.len() != name.len();
+        path.push(TopicNode {
+            id: None,
+            name: plain.to_owned(),
+        });
+    }
+    if !path.is_empty() {
+        data.topic = Some(Topic {
+            classifier: "incident".into(),
+            version: None,
+            path,
+            starred,
+        });
+    }
+    data.organisation.current = cells.owned("executor").map(|name| OrganisationRef { id: None, name });
+    data.organisation.department = cells.owned("department");
+    data.status = status(cells);
+    if let Some(tags) = cells.get("tags") {
+        data.flags.other = tags
+            .split([',', ';', '|', '\n'])
+            .map(|tag| tag.trim().trim_start_matches('#').to_owned())
+            .filter(|tag| !tag.is_empty())
+            .collect();
+    }
+}
+
+fn status(cells: &Cells<'_>) -> Option<Status> {
+    let (step, outcome) = (cells.get("step"), cells.owned("outcome"));
+    if step.is_none() && outcome.is_none() {
+        return None;
+    }
+    let common = |word: &str| {
+        let lower = word.to_lowercase();
+        COMMON_STATUS
+            .iter()
+            .find(|(known, _)| *known == lower)
+            .map(|(_, common)| *common)
+    };
+    Some(Status {
+        common: step
+            .and_then(common)
+            .or_else(|| outcome.as_deref().and_then(common))
+            .unwrap_or("other")
+            .into(),
+        raw: step.unwrap_or_default().to_owned(),
+        outcome,
+    })
+}
+
+fn fill_times(cells: &Cells<'_>, zone: &TimeZone, data: &mut MessageData) {
+    data.times.at_source = date(cells, "created", zone, data);
+    data.times.closed = date(cells, "closed", zone, data);
+    data.times.occurred = date(cells, "published", zone, data);
+    let Some(moment) = date(cells, "deadline", zone, data) else {
+        return;
+    };
+    let Some(due_at) = when::due(&moment, zone) else {
+        return;
+    };
+    data.deadlines.push(Deadline {
+        stage: DeadlineStage::Answer,
+        due_at,
+        zone: moment.zone,
+        basis: DeadlineBasis::Source,
+        rule: None,
+        unit: match moment.precision {
+            Precision::Date => DeadlineUnit::CalendarDays,
+            Precision::Minute | Precision::Second => DeadlineUnit::CalendarHours,
+        },
+        internal_due_at: None,
+    });
+}
+
+/// A date; what can't be read as one is kept as text in `extra` under the source's header.
+fn date(cells: &Cells<'_>, name: &str, zone: &TimeZone, data: &mut MessageData) -> Option<Moment> {
+    let text = cells.get(name)?;
+    let moment = when::parse(text, zone);
+    if moment.is_none() && text != "-" && text.chars().count() <= 40 {
+        data.extra.insert(cells.header(name).into(), text.into());
+    }
+    moment
+}
+
+/// Values without a field of their own. The first answer may name people, so only its presence is told.
+fn fill_extra(cells: &Cells<'_>, data: &mut MessageData) {
+    for name in ["kind", "duration"] {
+        if let Some(value) = cells.get(name) {
+            data.extra.insert(cells.header(name).into(), value.into());
+        }
+    }
+    if cells.get("first_answer").is_some() {
+        data.extra.insert("has_first_answer".into(), true.into());
+    }
+}
+
+fn network(word: &str) -> String {
+    let lower = word.to_lowercase();
+    NETWORKS
+        .iter()
+        .find(|(known, _)| *known == lower)
+        .map_or(lower.clone(), |(_, name)| (*name).to_owned())
+}
+
+fn is_web_address(text: &str) -> bool {
+    (text.starts_with("https://") || text.starts_with("http://")) && !text.contains(char::is_whitespace)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(cells: &[(&str, &str)]) -> MessageData {
+        let mut filled = Cells::new(&MAPPING);
+        for (header, value) in cells {
+            let (index, _) = MAPPING.find(header).expect("a known header");
+            filled.set(index, value);
+        }
+        build(&filled, &TimeZone::get("Asia/Yekaterinburg").expect("zone"))
+    }
+
+    #[test]
+    fn a_whole_row_becomes_a_message() {
+        let data = message(&[
+            ("Номер инцидента", "770001"),
+            ("Дата создания", "05.01.2026 10:30"),
+            ("Дата закрытия", "06.01.2026"),
+            ("Текущий шаг инцидента", "Готово"),
+            ("Итог", "Решено"),
+            ("Исполнитель", "Отдел дорог"),
+            ("Отдел", "Сектор ям"),
+            ("Группа тем", "Дороги"),
+            ("Тема", "★ Ямы во дворах"),
+            ("Муниципалитет", "Город Пермь"),
+            ("НАСЕЛЕННЫЙ ПУНКТ", "Пермь"),
+            ("Улица", "Тихая"),
+            ("Дом", "5"),
+            ("Теги", "ямы, #двор"),
+            ("Текст инцидента", "[id1|Анна], яма<br>у дома"),
+            ("1ый ответ ПИ", "Здравствуйте, Анна!"),
+            ("Тип инцидента", "Решаемый"),
+            ("Срок ответа", "07.01.2026"),
+        ]);
+        insta::assert_json_snapshot!(data);
+        assert!(!serde_json::to_string(&data).expect("json").contains("Здравствуйте"));
+    }
+
+    #[test]
+    fn unknown_words_pass_as_they_are() {
+        let data = message(&[
+            ("Текущий шаг", "Согласование"),
+            ("Соцсеть", "Дзен"),
+            ("Дата создания", "вчера"),
+        ]);
+        let status = data.status.expect("a status");
+        assert_eq!((status.common.as_str(), status.raw.as_str()), ("other", "Согласование"));
+        assert_eq!(data.subchannel.as_deref(), Some("дзен"));
+        assert_eq!(data.extra["Дата создания"], "вчера");
+        assert_eq!(data.author.kind, AuthorKind::Anonymous);
+    }
+
+    #[test]
+    fn an_address_that_is_none_is_left_out() {
+        assert_eq!(message(&[("Ссылка", "см. вложение")]).external.url, None);
+    }
+}

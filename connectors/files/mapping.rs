@@ -1,0 +1,219 @@
+//! A mapping says what a kind of file holds: which headers mean which field, and how fields become a message.
+//!
+//! Mappings are data: a table of fields with their headers, and one function. A second kind of file is one more
+//! table in a file of its own and a line in [`MAPPINGS`].
+
+use std::{collections::HashMap, sync::OnceLock};
+
+use jiff::tz::TimeZone;
+use priem_sdk::MessageData;
+
+use super::incident;
+
+/// Every mapping, by the name used in the settings.
+pub static MAPPINGS: &[&Mapping] = &[&incident::MAPPING];
+
+/// The mapping of a name.
+pub fn by_name(name: &str) -> Option<&'static Mapping> {
+    MAPPINGS.iter().copied().find(|mapping| mapping.name == name)
+}
+
+/// One kind of file.
+#[derive(Debug)]
+pub struct Mapping {
+    /// Name in the settings and in stored rows; never changes.
+    pub name: &'static str,
+    /// Title for people.
+    pub title: &'static str,
+    /// The fields it knows.
+    pub fields: &'static [FieldSpec],
+    /// A row is a header row when it names at least this many different fields, one of them a key or a subject.
+    pub header_fields: usize,
+    /// Values by which a column of a file without a header can be guessed: field name and known values.
+    pub vocabulary: &'static [(&'static str, &'static [&'static str])],
+    /// Builds the message from the cells. Pure; unknown values never fail.
+    pub build: fn(&Cells<'_>, &TimeZone) -> MessageData,
+    /// Spellings as compared, filled at first use; a table starts with [`Spellings::new`].
+    pub spellings: Spellings,
+}
+
+/// Every spelling of every field, as compared.
+#[derive(Debug)]
+pub struct Spellings(OnceLock<HashMap<String, (usize, &'static str)>>);
+
+impl Spellings {
+    /// Not filled yet.
+    #[expect(
+        clippy::new_without_default,
+        reason = "used in statics, where only const functions work"
+    )]
+    pub const fn new() -> Self {
+        Self(OnceLock::new())
+    }
+}
+
+/// One field of a mapping.
+#[derive(Debug)]
+pub struct FieldSpec {
+    /// Name in settings and reports.
+    pub name: &'static str,
+    /// Header as the source writes it.
+    pub header: &'static str,
+    /// Other spellings, compared without case, stars, `ё` and repeated spaces.
+    pub aliases: &'static [&'static str],
+    /// What sort of value it holds.
+    pub kind: FieldKind,
+    /// What its absence means.
+    pub role: Role,
+}
+
+/// What sort of value a field holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FieldKind {
+    /// Words.
+    Text,
+    /// A day or a moment, day first.
+    Date,
+}
+
+/// What a field is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// The key of the row: a file that has the column must have it filled in each row.
+    Key,
+    /// The words the row is about; a file must have this or the key.
+    Subject,
+    /// Rules usually need it; `probe` names it when it is missing.
+    Important,
+    /// Good to have.
+    Optional,
+    /// Changes by itself from export to export (a running duration); not part of what makes a row "changed".
+    Volatile,
+}
+
+impl FieldSpec {
+    /// Whether a row with this field filled can stand for something.
+    pub fn identifies(&self) -> bool {
+        matches!(self.role, Role::Key | Role::Subject)
+    }
+
+    /// Every spelling of the header.
+    pub fn spellings(&self) -> impl Iterator<Item = &'static str> {
+        std::iter::once(self.header).chain(self.aliases.iter().copied())
+    }
+}
+
+impl Mapping {
+    /// Which field a header names, and by which spelling.
+    pub fn find(&self, header: &str) -> Option<(usize, &'static str)> {
+        let known = self.spellings.0.get_or_init(|| {
+            let fields = self.fields.iter().enumerate();
+            fields
+                .flat_map(|(index, spec)| spec.spellings().map(move |alias| (plain_header(alias), (index, alias))))
+                .collect()
+        });
+        known.get(&plain_header(header)).copied()
+    }
+
+    /// Position of a field in [`Mapping::fields`].
+    pub fn position(&self, name: &str) -> Option<usize> {
+        self.fields.iter().position(|spec| spec.name == name)
+    }
+
+    /// Position of the key field.
+    pub fn key(&self) -> Option<usize> {
+        self.fields.iter().position(|spec| spec.role == Role::Key)
+    }
+}
+
+/// A header as it is compared: lower case, `ё` as `е`, without stars and quotes, spaces single.
+pub fn plain_header(header: &str) -> String {
+    let mut out = String::with_capacity(header.len());
+    for c in header.chars() {
+        match c {
+            '*' | '★' | '☆' | '"' | '«' | '»' | '\u{feff}' | '\u{200b}' => {}
+            c if c.is_whitespace() || c == '_' => {
+                if !out.is_empty() && !out.ends_with(' ') {
+                    out.push(' ');
+                }
+            }
+            'ё' | 'Ё' => out.push('е'),
+            c => out.extend(c.to_lowercase()),
+        }
+    }
+    out.truncate(out.trim_end_matches([' ', ':', '.']).len());
+    out
+}
+
+/// The filled cells of one row, by field.
+#[derive(Debug)]
+pub struct Cells<'a> {
+    mapping: &'static Mapping,
+    values: Vec<Option<&'a str>>,
+}
+
+impl<'a> Cells<'a> {
+    /// No cell filled.
+    pub fn new(mapping: &'static Mapping) -> Self {
+        Self {
+            mapping,
+            values: vec![None; mapping.fields.len()],
+        }
+    }
+
+    /// Fills a field, unless an earlier column did.
+    pub fn set(&mut self, field: usize, value: &'a str) {
+        let value = value.trim();
+        if !value.is_empty() && self.values[field].is_none() {
+            self.values[field] = Some(value);
+        }
+    }
+
+    /// Value of a field by its position.
+    pub fn at(&self, field: usize) -> Option<&'a str> {
+        self.values[field]
+    }
+
+    /// Value of a field by its name.
+    pub fn get(&self, name: &str) -> Option<&'a str> {
+        self.values[self.mapping.position(name)?]
+    }
+
+    /// Value of a field as an owned text.
+    pub fn owned(&self, name: &str) -> Option<String> {
+        self.get(name).map(str::to_owned)
+    }
+
+    /// Header of a field as the source writes it.
+    pub fn header(&self, name: &str) -> &'static str {
+        self.mapping
+            .position(name)
+            .map_or("", |index| self.mapping.fields[index].header)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_are_compared_without_case_stars_and_spaces() {
+        assert_eq!(plain_header("  * Населённый\u{a0} ПУНКТ: "), "населенный пункт");
+        assert_eq!(plain_header("\u{feff}\"Тема\""), "тема");
+    }
+
+    #[test]
+    fn no_spelling_means_two_fields() {
+        for mapping in MAPPINGS {
+            let mut seen = HashMap::new();
+            for spec in mapping.fields {
+                for alias in spec.spellings() {
+                    if let Some(other) = seen.insert(plain_header(alias), spec.name) {
+                        panic!("«{alias}» means {other} and {}", spec.name);
+                    }
+                }
+            }
+            assert!(mapping.fields.iter().any(FieldSpec::identifies), "{}", mapping.name);
+        }
+    }
+}

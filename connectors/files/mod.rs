@@ -1,0 +1,132 @@
+//! The drop folder: exports in XLSX and CSV, row by row, restartable from the exact row.
+//!
+//! `inbox/` → `done/` or `failed/`. A file is moved only after the journal has all of its rows: the move follows the
+//! commit of the cursor that says "read to the end". Whatever dies in between, the next poll finds the same cursor and
+//! goes on from there; rows that come twice have the same key and fingerprint and change nothing.
+//!
+//! An open file is kept between polls as an optimisation only: the cursor alone is enough to go on.
+
+pub mod config;
+mod csv;
+mod cursor;
+mod inbox;
+mod incident;
+mod items;
+mod layout;
+pub mod mapping;
+pub mod probe;
+mod probe_text;
+mod problem;
+mod reading;
+mod rows;
+mod table;
+#[cfg(test)]
+mod tests;
+mod when;
+mod xlsx;
+
+use std::sync::Arc;
+
+use priem_sdk::{
+    BuildContext, CheckReport, ConfigError, Connector, ConnectorError, ConnectorType, Cursor, Cx, Message,
+    NormalizeError, Page, RawItem, Stream, StreamKind, registry,
+};
+
+use config::Checked;
+pub use config::FilesSettings;
+use cursor::FileCursor;
+use inbox::Inbox;
+use reading::Reading;
+
+/// The only stream.
+const INBOX: &str = "inbox";
+
+/// How the registry knows the connector.
+pub const TYPE: ConnectorType = ConnectorType {
+    name: "files",
+    title: "Папка выгрузок (XLSX, CSV)",
+    summary: "Reads exports of «Инцидент менеджмент» from a drop folder, row by row",
+    schema: || schemars::schema_for!(FilesSettings),
+    example: EXAMPLE,
+    build,
+};
+
+const EXAMPLE: &str = "\
+incidents:
+  type: files
+  # Inside it: inbox/ (put files here), done/ and failed/ (Priem puts them there).
+  folder: /var/lib/priem/files/incidents
+  mapping: incident
+  # Zone of the dates in the files.
+  zone: Asia/Yekaterinburg
+  # A file is taken when it was not changed for this long.
+  settle: 5s
+";
+
+fn build(settings: serde_json::Value, context: &BuildContext) -> Result<Arc<dyn Connector>, ConfigError> {
+    let mut settings: FilesSettings = registry::settings(settings)?;
+    settings.folder = context.base_dir.join(&settings.folder);
+    Ok(Arc::new(FilesConnector::new(settings)?))
+}
+
+/// A drop folder.
+pub struct FilesConnector {
+    reading: Arc<Reading>,
+}
+
+impl FilesConnector {
+    /// Builds the connector; touches no file.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with the key.
+    pub fn new(settings: FilesSettings) -> Result<Self, ConfigError> {
+        let checked = settings.validate()?;
+        Ok(Self {
+            reading: Arc::new(Reading::new(settings, checked)),
+        })
+    }
+
+    /// Runs blocking work on the pool made for it.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Reading) -> Result<T, ConnectorError> + Send + 'static,
+    ) -> Result<T, ConnectorError> {
+        let reading = Arc::clone(&self.reading);
+        tokio::task::spawn_blocking(move || work(&reading))
+            .await
+            .map_err(|_| ConnectorError::transient("the reading of a file was interrupted"))?
+    }
+}
+
+#[async_trait::async_trait]
+impl Connector for FilesConnector {
+    fn streams(&self) -> Vec<Stream> {
+        vec![Stream {
+            name: INBOX,
+            kind: StreamKind::Poll,
+        }]
+    }
+
+    async fn check(&self, _cx: &Cx) -> Result<CheckReport, ConnectorError> {
+        self.blocking(|reading| Ok(reading.check())).await
+    }
+
+    async fn poll(&self, _cx: &Cx, stream: &str, cursor: &Cursor) -> Result<Page, ConnectorError> {
+        if stream != INBOX {
+            return Err(ConnectorError::Unsupported("poll"));
+        }
+        let cursor = cursor.clone();
+        self.blocking(move |reading| reading.poll(&cursor)).await
+    }
+
+    fn normalize(&self, raw: &RawItem) -> Result<Vec<Message>, NormalizeError> {
+        items::normalize(raw, &self.reading.checked().zone)
+    }
+
+    async fn acknowledge(&self, _cx: &Cx, _stream: &str, cursor: &Cursor) -> Result<(), ConnectorError> {
+        let Some(cursor) = FileCursor::decode(cursor) else {
+            return Ok(());
+        };
+        self.blocking(move |reading| reading.put_away(&cursor)).await
+    }
+}

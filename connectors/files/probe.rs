@@ -1,0 +1,258 @@
+//! Looks at a file without importing it: what it is, what its columns mean, what would become of its rows.
+
+use std::path::Path;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use priem_sdk::{ConfigError, Message, RawItem, contract::ConnectorId};
+use serde::Serialize;
+
+use super::{
+    FilesSettings,
+    config::column_letters,
+    items::{self, RowContext},
+    mapping::Role,
+    problem::FileProblem,
+    table::Table,
+};
+
+/// Problems listed one by one; the rest are counted.
+const LISTED_PROBLEMS: usize = 50;
+/// Rows between two calls of the progress callback.
+const PROGRESS_EVERY: u64 = 500;
+
+/// What a look at a file found.
+#[derive(Debug, Serialize)]
+pub struct ProbeReport {
+    /// Name of the file.
+    pub file: String,
+    /// Mapping that was tried.
+    pub mapping: &'static str,
+    /// Title of the mapping.
+    pub mapping_title: &'static str,
+    /// `xlsx` or `csv`; absent when the file was not understood.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<&'static str>,
+    /// Name of the sheet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sheet: Option<String>,
+    /// Encoding of a CSV.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encoding: Option<&'static str>,
+    /// Delimiter of a CSV.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delimiter: Option<char>,
+    /// Number of the header row; 0 when the settings name the columns.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub header_row: Option<u64>,
+    /// Columns whose meaning is known.
+    pub columns: Vec<KnownColumn>,
+    /// Columns that are kept in the raw row only, as `AI «Название»`.
+    pub unknown_columns: Vec<String>,
+    /// Fields that rules usually need and the file has not, by their headers.
+    pub missing: Vec<&'static str>,
+    /// Fields that `columns:` may name, in the order of the mapping.
+    pub fields: Vec<&'static str>,
+    /// Rows that become messages.
+    pub good_rows: u64,
+    /// Rows that would go to quarantine.
+    pub bad_rows: u64,
+    /// The first bad rows.
+    pub problems: Vec<RowReport>,
+    /// Why the file as a whole can't be imported, or not to its end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
+    /// The first good rows as messages, before routing. Personal data: the caller decides what to show.
+    pub messages: Vec<Message>,
+}
+
+/// A column whose meaning is known.
+#[derive(Debug, Serialize)]
+pub struct KnownColumn {
+    /// Column letters.
+    pub column: String,
+    /// Header in the file.
+    pub header: String,
+    /// Field of the mapping.
+    pub field: &'static str,
+    /// The known spelling that matched; absent when the settings name the column.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alias: Option<&'static str>,
+}
+
+/// A bad row.
+#[derive(Debug, Serialize)]
+pub struct RowReport {
+    /// Number of the row.
+    pub row: u64,
+    /// For operators.
+    pub why: String,
+    /// In Russian.
+    pub why_ru: String,
+}
+
+/// Why a file can't be imported.
+#[derive(Debug, Serialize)]
+pub struct Failure {
+    /// Bounded name.
+    pub reason: &'static str,
+    /// For operators.
+    pub why: String,
+    /// In Russian, with the cure.
+    pub why_ru: String,
+}
+
+impl ProbeReport {
+    /// Whether everything in the file would be imported.
+    pub fn is_clean(&self) -> bool {
+        self.failure.is_none() && self.bad_rows == 0
+    }
+
+    /// For a terminal, in Russian. Texts are shortened.
+    pub fn render(&self) -> String {
+        super::probe_text::render(self)
+    }
+}
+
+/// Bytes read and bytes in all.
+pub type OnProgress<'a> = &'a mut dyn FnMut(u64, u64);
+
+/// Reads the whole file as the import would, and keeps the first `shown` messages.
+///
+/// # Errors
+/// Only for settings that don't fit; what is wrong with the file is in the report.
+pub fn probe(
+    path: &Path,
+    settings: &FilesSettings,
+    shown: usize,
+    on_progress: OnProgress<'_>,
+) -> Result<ProbeReport, ConfigError> {
+    let checked = settings.validate()?;
+    let mut report = ProbeReport {
+        file: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        mapping: checked.mapping.name,
+        mapping_title: checked.mapping.title,
+        kind: None,
+        sheet: None,
+        encoding: None,
+        delimiter: None,
+        header_row: None,
+        columns: Vec::new(),
+        unknown_columns: Vec::new(),
+        missing: Vec::new(),
+        fields: checked.mapping.fields.iter().map(|spec| spec.name).collect(),
+        good_rows: 0,
+        bad_rows: 0,
+        problems: Vec::new(),
+        failure: None,
+        messages: Vec::new(),
+    };
+    let mut table = match Table::open(path, settings, &checked, &std::env::temp_dir()) {
+        Ok(table) => table,
+        Err(problem) => {
+            report.fail(&problem);
+            return Ok(report);
+        }
+    };
+    report.describe(&table, checked.mapping);
+    let mut count = 0u64;
+    loop {
+        let row = match table.next_row() {
+            Ok(Some(row)) => row,
+            Ok(None) => break,
+            Err(problem) => {
+                report.fail(&problem);
+                break;
+            }
+        };
+        let context = RowContext {
+            file: &report.file,
+            sheet: table.format.sheet.as_deref(),
+            layout: &table.layout,
+            mapping: checked.mapping,
+            zone: &checked.zone,
+        };
+        let made = items::row_item(&context, &row);
+        match made.problem {
+            Some(problem) => {
+                report.bad_rows += 1;
+                if report.problems.len() < LISTED_PROBLEMS {
+                    report.problems.push(RowReport {
+                        row: row.number,
+                        why: problem.english(),
+                        why_ru: problem.russian(),
+                    });
+                }
+            }
+            None => {
+                report.good_rows += 1;
+                if report.messages.len() < shown {
+                    report
+                        .messages
+                        .extend(message(made.item.external_id, made.item.body, &checked));
+                }
+            }
+        }
+        count += 1;
+        if count.is_multiple_of(PROGRESS_EVERY) {
+            let (done, total) = table.progress();
+            on_progress(done, total);
+        }
+    }
+    let (done, total) = table.progress();
+    on_progress(done, total);
+    Ok(report)
+}
+
+/// The message a row would become, as seen for the first time now.
+fn message(external_id: String, body: Bytes, checked: &super::Checked) -> Vec<Message> {
+    let raw = RawItem {
+        connector: ConnectorId::new("probe"),
+        external_id,
+        revision: "0".into(),
+        ordinal: 0,
+        format: items::ROW_FORMAT.into(),
+        body,
+        received_at: Timestamp::now(),
+    };
+    items::normalize(&raw, &checked.zone).unwrap_or_default()
+}
+
+impl ProbeReport {
+    fn fail(&mut self, problem: &FileProblem) {
+        self.failure = Some(Failure {
+            reason: problem.reason(),
+            why: problem.to_string(),
+            why_ru: problem.russian(),
+        });
+    }
+
+    fn describe(&mut self, table: &Table, mapping: &'static super::mapping::Mapping) {
+        self.kind = Some(table.format.kind);
+        self.sheet.clone_from(&table.format.sheet);
+        self.encoding = table.format.encoding;
+        self.delimiter = table.format.delimiter;
+        self.header_row = Some(table.layout.header_row);
+        for (index, column) in table.layout.columns.iter().enumerate() {
+            let letters = column_letters(index);
+            match column.field {
+                Some(field) => self.columns.push(KnownColumn {
+                    column: letters,
+                    header: column.name.clone(),
+                    field: mapping.fields[field].name,
+                    alias: column.alias,
+                }),
+                None if column.name == letters => {}
+                None => self.unknown_columns.push(format!("{letters} «{}»", column.name)),
+            }
+        }
+        let has = |index: usize| table.layout.columns.iter().any(|column| column.field == Some(index));
+        self.missing = mapping
+            .fields
+            .iter()
+            .enumerate()
+            .filter(|(index, spec)| matches!(spec.role, Role::Key | Role::Subject | Role::Important) && !has(*index))
+            .map(|(_, spec)| spec.header)
+            .collect();
+    }
+}

@@ -1,0 +1,148 @@
+//! The report of `files probe` for a terminal, in Russian.
+
+use std::fmt::Write;
+
+use priem_sdk::Message;
+
+use super::{layout::short, probe::ProbeReport};
+
+/// Characters of a text shown.
+const SHOWN: usize = 40;
+
+/// Renders the report.
+pub fn render(report: &ProbeReport) -> String {
+    let mut out = String::new();
+    // Writing into a string can't fail, so the results are dropped.
+    let _ = writeln!(out, "Файл:      {}", report.file);
+    let _ = writeln!(out, "Разметка:  {} ({})", report.mapping, report.mapping_title);
+    if let Some(kind) = report.kind {
+        let _ = writeln!(out, "Вид:       {}", description(report, kind));
+    }
+    match report.header_row {
+        Some(0) => {
+            let _ = writeln!(out, "Заголовок: нет, колонки названы в настройках");
+        }
+        Some(row) => {
+            let _ = writeln!(out, "Заголовок: строка {row}");
+        }
+        None => {}
+    }
+    columns(report, &mut out);
+    if let Some(failure) = &report.failure {
+        let _ = writeln!(out, "\nФАЙЛ НЕ ПРИНЯТ ({})\n{}", failure.reason, failure.why_ru);
+        let _ = writeln!(out, "\nИмена полей для настройки columns: {}", report.fields.join(", "));
+    }
+    if report.kind.is_some() {
+        let _ = writeln!(
+            out,
+            "\nСтрок: хороших {}, в карантин {}",
+            report.good_rows, report.bad_rows
+        );
+    }
+    for problem in &report.problems {
+        let _ = writeln!(out, "  строка {}: {}", problem.row, problem.why_ru);
+    }
+    let unlisted = report.bad_rows - report.problems.len() as u64;
+    if unlisted > 0 {
+        let _ = writeln!(out, "  … и ещё {unlisted}");
+    }
+    if !report.messages.is_empty() {
+        let _ = writeln!(out, "\nПервые сообщения:");
+    }
+    for message in &report.messages {
+        self::message(message, &mut out);
+    }
+    out
+}
+
+fn description(report: &ProbeReport, kind: &str) -> String {
+    match (kind, &report.sheet, report.encoding, report.delimiter) {
+        ("xlsx", Some(sheet), _, _) => format!("XLSX, лист «{sheet}»"),
+        (_, _, Some(encoding), Some(delimiter)) => {
+            let delimiter = if delimiter == '\t' {
+                "табуляция".to_owned()
+            } else {
+                format!("«{delimiter}»")
+            };
+            format!("CSV, {encoding}, разделитель {delimiter}")
+        }
+        _ => kind.to_owned(),
+    }
+}
+
+fn columns(report: &ProbeReport, out: &mut String) {
+    if !report.columns.is_empty() {
+        let _ = writeln!(out, "\nПонятые колонки:");
+        let widest = report
+            .columns
+            .iter()
+            .map(|column| column.field.len())
+            .max()
+            .unwrap_or(0);
+        for column in &report.columns {
+            let _ = write!(
+                out,
+                "  {:<3} {:<widest$}  ← «{}»",
+                column.column,
+                column.field,
+                short(&column.header, SHOWN)
+            );
+            match column.alias {
+                Some(alias) if alias != column.header => {
+                    let _ = writeln!(out, " (как «{alias}»)");
+                }
+                _ => out.push('\n'),
+            }
+        }
+    }
+    if !report.unknown_columns.is_empty() {
+        let _ = writeln!(
+            out,
+            "\nНезнакомые колонки (хранятся в исходной строке, в сообщение не попадают):\n  {}",
+            report.unknown_columns.join(", ")
+        );
+    }
+    if !report.missing.is_empty() {
+        let _ = writeln!(out, "\nНет важных колонок: {}", report.missing.join(", "));
+    }
+}
+
+fn message(message: &Message, out: &mut String) {
+    let data = &message.data;
+    let topic = data.topic.as_ref().map(|topic| {
+        topic
+            .path
+            .iter()
+            .map(|node| node.name.as_str())
+            .collect::<Vec<_>>()
+            .join(" / ")
+    });
+    let place = [
+        &data.place.municipality,
+        &data.place.settlement,
+        &data.place.street,
+        &data.place.house,
+    ]
+    .into_iter()
+    .flatten()
+    .map(String::as_str)
+    .collect::<Vec<_>>()
+    .join(", ");
+    let _ = writeln!(out, "  {}", data.external.id);
+    let rows = [
+        ("текст", Some(short(&data.body.text, SHOWN))),
+        ("тема", topic),
+        ("место", Some(place)),
+        ("кому", data.organisation.current.as_ref().map(|body| body.name.clone())),
+        (
+            "создано",
+            data.times.at_source.as_ref().map(|moment| moment.value.clone()),
+        ),
+        ("шаг", data.status.as_ref().map(|status| status.raw.clone())),
+    ];
+    for (name, value) in rows {
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
+            let _ = writeln!(out, "    {name}: {value}");
+        }
+    }
+}

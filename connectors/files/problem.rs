@@ -1,0 +1,226 @@
+//! What can be wrong with a file as a whole or with one row: a bounded reason for metrics, English for operators,
+//! Russian with the cure for the people who put files into the folder. Never quotes a citizen's words in English texts:
+//! those go to logs and quarantine listings.
+
+use priem_sdk::NormalizeError;
+
+/// A file that can't be imported, or not to its end.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FileProblem {
+    /// The file can't be read at all.
+    #[error("the file can't be read: {0}")]
+    Unreadable(String),
+    /// Not a kind of file we read.
+    #[error("unsupported kind of file: {0}")]
+    Unsupported(&'static str),
+    /// Larger than the setting allows.
+    #[error("the file has {bytes} bytes, max_file_bytes is {limit}")]
+    TooLarge {
+        /// Size of the file.
+        bytes: u64,
+        /// The setting.
+        limit: u64,
+    },
+    /// Nothing in it.
+    #[error("the file has no rows")]
+    Empty,
+    /// An XLSX that ends too early or is damaged.
+    #[error("the workbook is damaged: {0}")]
+    Damaged(String),
+    /// No row looks like the header of the mapping.
+    #[error("no header row of the mapping `{mapping}` in the first rows")]
+    NoHeader {
+        /// Name of the mapping.
+        mapping: &'static str,
+        /// What the first rows hold, for the report beside the file; may quote them.
+        seen: Vec<String>,
+        /// A guess at `columns:`, when the content of the columns allows one.
+        suggestion: Option<String>,
+    },
+    /// The header was understood but has neither the key nor the text.
+    #[error("the header has neither the key nor the text of the mapping `{mapping}`")]
+    NothingToIdentify {
+        /// Name of the mapping.
+        mapping: &'static str,
+    },
+    /// A text in an encoding we don't read.
+    #[error("unsupported encoding: {0}")]
+    Encoding(&'static str),
+    /// The file went away before it was read to its end.
+    #[error("the file was removed from the folder before it was read to its end")]
+    Vanished,
+}
+
+impl FileProblem {
+    /// The same problem without what it quotes from the file: what may be stored in a cursor.
+    #[must_use]
+    pub fn without_quotes(&self) -> Self {
+        match self {
+            Self::NoHeader { mapping, .. } => Self::NoHeader {
+                mapping,
+                seen: Vec::new(),
+                suggestion: None,
+            },
+            other => other.clone(),
+        }
+    }
+
+    /// Bounded name, a metric label.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Unreadable(_) => "file_unreadable",
+            Self::Unsupported(_) => "file_unsupported",
+            Self::TooLarge { .. } => "file_too_large",
+            Self::Empty => "file_empty",
+            Self::Damaged(_) => "file_damaged",
+            Self::NoHeader { .. } | Self::NothingToIdentify { .. } => "file_unknown_layout",
+            Self::Encoding(_) => "file_encoding",
+            Self::Vanished => "file_vanished",
+        }
+    }
+
+    /// Every reason, to get a stored one back as a bounded name.
+    pub fn known_reason(text: &str) -> &'static str {
+        const REASONS: &[&str] = &[
+            "file_unreadable",
+            "file_unsupported",
+            "file_too_large",
+            "file_empty",
+            "file_unknown_layout",
+            "file_encoding",
+            "file_vanished",
+        ];
+        REASONS
+            .iter()
+            .find(|known| **known == text)
+            .copied()
+            .unwrap_or("file_damaged")
+    }
+
+    /// For the people who put files into the folder: what happened and what to do.
+    pub fn russian(&self) -> String {
+        match self {
+            Self::Unreadable(error) => format!(
+                "Файл не удалось прочитать: {error}.\nЧто сделать: проверьте права на файл и положите его снова."
+            ),
+            Self::Unsupported(what) => format!(
+                "Этот вид файла не поддерживается: {what}.\n\
+                 Что сделать: сохраните выгрузку как «Книга Excel (.xlsx)» без пароля или как CSV и положите снова."
+            ),
+            Self::TooLarge { bytes, limit } => format!(
+                "Файл слишком большой: {bytes} байт при пределе {limit}.\n\
+                 Что сделать: разделите выгрузку по датам или увеличьте настройку max_file_bytes."
+            ),
+            Self::Empty => {
+                "В файле нет ни одной строки.\nЧто сделать: проверьте выгрузку и положите файл снова.".into()
+            }
+            Self::Damaged(detail) => format!(
+                "Книга повреждена или скопирована не до конца ({detail}).\n\
+                 Что сделать: скопируйте или выгрузите файл заново. Строки, прочитанные до повреждения, уже приняты; \
+                 повторная загрузка их не удвоит."
+            ),
+            Self::NoHeader { seen, suggestion, .. } => {
+                let mut text = String::from(
+                    "Не найдена строка заголовков: ни в одной из первых строк нет знакомых названий колонок.\n\
+                     Программа не угадывает колонки по месту, чтобы не перепутать данные.\n",
+                );
+                for line in seen {
+                    text.push_str("Видно: ");
+                    text.push_str(line);
+                    text.push('\n');
+                }
+                text.push_str(
+                    "Что сделать: выгрузите файл с заголовками (нужны хотя бы три знакомые колонки, среди них \
+                     «Номер инцидента» или «Текст инцидента»)",
+                );
+                match suggestion {
+                    Some(columns) => {
+                        text.push_str(", либо проверьте и впишите в настройки колонки, угаданные по содержимому:\n");
+                        text.push_str(columns);
+                    }
+                    None => {
+                        text.push_str(", либо впишите колонки в настройки, например  columns: { A: number, AI: text }.")
+                    }
+                }
+                text
+            }
+            Self::NothingToIdentify { .. } => "В заголовке нет ни номера, ни текста сообщения.\n\
+                 Что сделать: выгрузите файл с колонкой «Номер инцидента» или «Текст инцидента»."
+                .into(),
+            Self::Encoding(what) => format!(
+                "Кодировка файла не поддерживается: {what}.\n\
+                 Что сделать: сохраните CSV в кодировке UTF-8 (в Excel: «CSV UTF-8») или Windows-1251."
+            ),
+            Self::Vanished => "Файл убрали из папки до конца загрузки.\n\
+                 Что сделать: положите его снова; уже принятые строки не удвоятся."
+                .into(),
+        }
+    }
+}
+
+/// A row that can't be a message. The row goes to quarantine, the rest of the file goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RowProblem {
+    /// The key column exists and is empty.
+    NoKey,
+    /// The key column holds a text that can't be a number: the columns are shifted in this row.
+    StrangeKey {
+        /// Characters in the cell.
+        characters: usize,
+    },
+    /// A layout without a key, and no text either.
+    NoText,
+    /// More or fewer cells than the header has.
+    CellCount {
+        /// Columns of the header.
+        expected: usize,
+        /// Cells of the row.
+        found: usize,
+    },
+    /// A quotation mark opens a cell and never closes it, or text follows the closing one.
+    Quotes,
+    /// Bytes that are no text in the encoding of the file.
+    Encoding(&'static str),
+    /// Longer than a row may be.
+    TooLong {
+        /// The limit, bytes.
+        limit: usize,
+    },
+}
+
+impl RowProblem {
+    /// What the journal keeps.
+    pub fn error(&self, row: u64) -> NormalizeError {
+        NormalizeError::new("bad_row", format!("row {row}: {}", self.english()))
+    }
+
+    /// For operators.
+    pub fn english(&self) -> String {
+        match self {
+            Self::NoKey => "no incident number".into(),
+            Self::StrangeKey { characters } => {
+                format!("the number cell holds {characters} characters that are no number: shifted columns?")
+            }
+            Self::NoText => "no text and no number".into(),
+            Self::CellCount { expected, found } => format!("{found} cells instead of {expected}"),
+            Self::Quotes => "broken quotation marks".into(),
+            Self::Encoding(name) => format!("not valid {name}"),
+            Self::TooLong { limit } => format!("longer than {limit} bytes"),
+        }
+    }
+
+    /// For МЦУ staff.
+    pub fn russian(&self) -> String {
+        match self {
+            Self::NoKey => "нет номера инцидента".into(),
+            Self::StrangeKey { characters } => {
+                format!("в колонке номера стоит не номер ({characters} знаков): строка сдвинута?")
+            }
+            Self::NoText => "нет ни номера, ни текста".into(),
+            Self::CellCount { expected, found } => format!("ячеек {found}, а в заголовке {expected}"),
+            Self::Quotes => "не закрыты или лишние кавычки".into(),
+            Self::Encoding(name) => format!("строка не в кодировке {name}"),
+            Self::TooLong { limit } => format!("строка длиннее {limit} байт"),
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! An open file as a table: what it is, where its header is, and its rows from any place on.
+
+use std::{fs::File, io::Read, path::Path};
+
+use super::{
+    config::{Checked, EncodingSetting, FilesSettings},
+    csv::{self, CsvRows},
+    layout::{HEADER_WITHIN, Layout},
+    problem::FileProblem,
+    rows::RawRow,
+    xlsx::{SheetRows, Workbook},
+};
+
+/// Bytes of a text file looked at to find its encoding and delimiter.
+const SAMPLE: usize = 256 * 1024;
+
+/// Where reading stands; enough to go on in another process.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Place {
+    /// Number of the last row that was given out; 0 before the first.
+    pub row: u64,
+    /// CSV: byte at which the next row starts.
+    pub offset: u64,
+}
+
+/// What a file turned out to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Format {
+    /// `xlsx` or `csv`.
+    pub kind: &'static str,
+    /// Name of the sheet.
+    pub sheet: Option<String>,
+    /// Encoding of a CSV.
+    pub encoding: Option<&'static str>,
+    /// Delimiter of a CSV.
+    pub delimiter: Option<char>,
+}
+
+/// An open file.
+#[derive(Debug)]
+pub struct Table {
+    /// What the file is.
+    pub format: Format,
+    /// Its columns.
+    pub layout: Layout,
+    rows: Rows,
+    place: Place,
+    size: u64,
+}
+
+#[derive(Debug)]
+enum Rows {
+    Csv(CsvRows),
+    Xlsx(Box<SheetRows>),
+}
+
+impl Rows {
+    fn next_row(&mut self) -> Result<Option<RawRow>, FileProblem> {
+        match self {
+            Self::Csv(rows) => rows.next_row(),
+            Self::Xlsx(rows) => rows.next_row(),
+        }
+    }
+}
+
+impl Table {
+    /// Opens a file and stands before its first row of data. Large tables of strings go to `scratch`.
+    ///
+    /// # Errors
+    /// What is wrong with the file as a whole.
+    pub fn open(path: &Path, settings: &FilesSettings, checked: &Checked, scratch: &Path) -> Result<Self, FileProblem> {
+        let mut file = File::open(path).map_err(unreadable)?;
+        let size = file.metadata().map_err(unreadable)?.len();
+        if size > settings.max_file_bytes {
+            return Err(FileProblem::TooLarge {
+                bytes: size,
+                limit: settings.max_file_bytes,
+            });
+        }
+        let mut start = Vec::new();
+        (&mut file)
+            .take(SAMPLE as u64)
+            .read_to_end(&mut start)
+            .map_err(unreadable)?;
+        let extension = path
+            .extension()
+            .map(|extension| extension.to_string_lossy().to_lowercase())
+            .unwrap_or_default();
+        if start.is_empty() {
+            return Err(FileProblem::Empty);
+        }
+        if start.starts_with(b"PK\x03\x04") || start.starts_with(b"PK\x05\x06") {
+            return Self::open_xlsx(path, checked, scratch, size);
+        }
+        if start.starts_with(&[0xD0, 0xCF, 0x11, 0xE0]) {
+            return Err(FileProblem::Unsupported(
+                "an old Excel file (.xls) or one protected by a password",
+            ));
+        }
+        match extension.as_str() {
+            "csv" | "txt" | "tsv" => Self::open_csv(file, &start, size, settings, checked),
+            "xlsx" | "xlsm" => Err(FileProblem::Damaged("the file does not start as a workbook".into())),
+            _ => Err(FileProblem::Unsupported("neither XLSX nor CSV")),
+        }
+    }
+
+    fn open_csv(
+        file: File,
+        start: &[u8],
+        size: u64,
+        settings: &FilesSettings,
+        checked: &Checked,
+    ) -> Result<Self, FileProblem> {
+        let encoding = match settings.encoding {
+            EncodingSetting::Auto => None,
+            EncodingSetting::Utf8 => Some(encoding_rs::UTF_8),
+            EncodingSetting::Windows1251 => Some(encoding_rs::WINDOWS_1251),
+        };
+        let whole = start.len() < SAMPLE;
+        let dialect = csv::sniff(start, whole, encoding, settings.delimiter.byte())?;
+        let again = file.try_clone().map_err(unreadable)?;
+        let mut rows = CsvRows::new(again, dialect.mark, 1, dialect.delimiter, dialect.encoding)?;
+        let mut first = Vec::new();
+        let mut ends = Vec::new();
+        while first.len() < HEADER_WITHIN
+            && let Some(row) = rows.next_row()?
+        {
+            first.push(row);
+            ends.push(rows.offset());
+        }
+        let layout = Layout::find(&first, checked.mapping, &checked.columns)?;
+        let offset = first
+            .iter()
+            .position(|row| row.number == layout.header_row)
+            .map_or(dialect.mark, |index| ends[index]);
+        let place = Place {
+            row: layout.header_row,
+            offset,
+        };
+        let mut rows = CsvRows::new(file, offset, layout.header_row + 1, dialect.delimiter, dialect.encoding)?;
+        rows.expect_width(layout.columns.len());
+        Ok(Self {
+            format: Format {
+                kind: "csv",
+                sheet: None,
+                encoding: Some(dialect.encoding.name()),
+                delimiter: Some(char::from(dialect.delimiter)),
+            },
+            layout,
+            rows: Rows::Csv(rows),
+            place,
+            size,
+        })
+    }
+
+    fn open_xlsx(path: &Path, checked: &Checked, scratch: &Path, size: u64) -> Result<Self, FileProblem> {
+        let book = Workbook::open(path)?;
+        let mut strings = book.strings(scratch)?;
+        let mut problem = None;
+        for sheet in book.sheet_names() {
+            let mut rows = book.rows(sheet, strings)?;
+            let mut first = Vec::new();
+            while first.len() < HEADER_WITHIN
+                && let Some(row) = rows.next_row()?
+            {
+                first.push(row);
+            }
+            strings = rows.into_strings();
+            match Layout::find(&first, checked.mapping, &checked.columns) {
+                Ok(layout) => {
+                    let mut rows = book.rows(sheet, strings)?;
+                    rows.skip_to(layout.header_row)?;
+                    return Ok(Self {
+                        format: Format {
+                            kind: "xlsx",
+                            sheet: Some(sheet.to_owned()),
+                            encoding: None,
+                            delimiter: None,
+                        },
+                        place: Place {
+                            row: layout.header_row,
+                            offset: 0,
+                        },
+                        layout,
+                        rows: Rows::Xlsx(Box::new(rows)),
+                        size,
+                    });
+                }
+                // The first sheet with something in it says most.
+                Err(found) if problem.is_none() || problem == Some(FileProblem::Empty) => problem = Some(found),
+                Err(_) => {}
+            }
+        }
+        Err(problem.unwrap_or(FileProblem::Empty))
+    }
+
+    /// Goes on from a place an earlier reader of the same bytes reached.
+    ///
+    /// # Errors
+    /// When the file can't be read up to there.
+    pub fn skip_to(&mut self, place: Place) -> Result<(), FileProblem> {
+        if place.row <= self.place.row {
+            return Ok(());
+        }
+        match &mut self.rows {
+            Rows::Csv(rows) => rows.seek(place.offset, place.row + 1)?,
+            Rows::Xlsx(rows) => rows.skip_to(place.row)?,
+        }
+        self.place = place;
+        Ok(())
+    }
+
+    /// The next row of data that is neither blank nor the header again.
+    ///
+    /// # Errors
+    /// When the file can't be read on from here.
+    pub fn next_row(&mut self) -> Result<Option<RawRow>, FileProblem> {
+        loop {
+            let Some(row) = self.rows.next_row()? else {
+                return Ok(None);
+            };
+            self.place.row = row.number;
+            if let Rows::Csv(rows) = &self.rows {
+                self.place.offset = rows.offset();
+            }
+            if !row.is_blank() && !self.layout.repeats_header(&row) {
+                return Ok(Some(row));
+            }
+        }
+    }
+
+    /// Where reading stands.
+    pub fn place(&self) -> Place {
+        self.place
+    }
+
+    /// Bytes read and bytes in all; for a workbook those of the packed sheet.
+    pub fn progress(&self) -> (u64, u64) {
+        match &self.rows {
+            Rows::Csv(rows) => (rows.offset(), self.size),
+            Rows::Xlsx(rows) => rows.progress(),
+        }
+    }
+}
+
+fn unreadable(error: std::io::Error) -> FileProblem {
+    FileProblem::Unreadable(error.kind().to_string())
+}

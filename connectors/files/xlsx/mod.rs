@@ -1,0 +1,17 @@
+//! XLSX, read as a stream of rows in constant memory.
+//!
+//! Why not calamine: it reads cells as a stream too, but keeps the whole table of shared strings in memory, and in
+//! exports most of the file *is* that table (every citizen's text is in it). Here the table goes to an unlinked
+//! temporary file once it is large ([`strings`]), so memory does not grow with the file. On whole workbooks the result is
+//! that of calamine (a test compares every cell). The container and the XML are read by the crates calamine uses itself.
+
+mod package;
+mod sheet;
+mod strings;
+mod styles;
+#[cfg(test)]
+mod tests;
+mod xml;
+
+pub use package::{Workbook, has_end};
+pub use sheet::SheetRows;

@@ -1,0 +1,298 @@
+//! The container of a workbook: its parts, its sheets, and where their bytes are.
+
+use std::{
+    collections::HashMap,
+    fs::File,
+    io::{BufReader, Read, Seek, SeekFrom, Take},
+    path::{Path, PathBuf},
+};
+
+use flate2::read::DeflateDecoder;
+use quick_xml::events::Event;
+use zip::{CompressionMethod, ZipArchive};
+
+use super::{
+    sheet::SheetRows,
+    strings::SharedStrings,
+    styles::{self, NumberKind},
+    xml::{self, attribute, damaged},
+};
+use crate::files::problem::FileProblem;
+
+/// Largest workbook list, relationship list or style table, bytes.
+const LARGEST_SMALL_PART: u64 = 32 * 1024 * 1024;
+
+/// An open workbook.
+#[derive(Debug)]
+pub struct Workbook {
+    path: PathBuf,
+    parts: HashMap<String, Part>,
+    /// Name and part of each worksheet, in the order of the book.
+    sheets: Vec<(String, String)>,
+    strings_part: Option<String>,
+    pub(super) kinds: Vec<NumberKind>,
+    pub(super) from_1904: bool,
+}
+
+/// Where the bytes of a part are.
+#[derive(Debug, Clone, Copy)]
+pub struct Part {
+    start: u64,
+    packed: u64,
+    stored: bool,
+    pub(super) crc: u32,
+}
+
+/// The bytes of a part, unpacked as they are read.
+#[derive(Debug)]
+pub enum PartReader {
+    /// Not packed.
+    Stored(Take<File>),
+    /// Packed.
+    Deflated(Box<DeflateDecoder<Take<File>>>),
+}
+
+impl PartReader {
+    /// Packed bytes not read yet: the measure of progress.
+    pub fn left(&self) -> u64 {
+        match self {
+            Self::Stored(source) => source.limit(),
+            Self::Deflated(source) => source.get_ref().limit(),
+        }
+    }
+}
+
+impl Read for PartReader {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        match self {
+            Self::Stored(source) => source.read(buffer),
+            Self::Deflated(source) => source.read(buffer),
+        }
+    }
+}
+
+impl Part {
+    /// Bytes in the container.
+    pub fn packed(&self) -> u64 {
+        self.packed
+    }
+
+    /// Opens the part.
+    pub fn open(&self, path: &Path) -> Result<PartReader, FileProblem> {
+        let mut file = File::open(path).map_err(|error| FileProblem::Unreadable(error.kind().to_string()))?;
+        file.seek(SeekFrom::Start(self.start)).map_err(damaged)?;
+        let packed = file.take(self.packed);
+        Ok(if self.stored {
+            PartReader::Stored(packed)
+        } else {
+            PartReader::Deflated(Box::new(DeflateDecoder::new(packed)))
+        })
+    }
+}
+
+impl Workbook {
+    /// Opens a workbook and reads everything but its strings and sheets.
+    ///
+    /// # Errors
+    /// When it is no workbook, is damaged or protected by a password.
+    pub fn open(path: &Path) -> Result<Self, FileProblem> {
+        let file = File::open(path).map_err(|error| FileProblem::Unreadable(error.kind().to_string()))?;
+        let mut archive = ZipArchive::new(BufReader::new(file)).map_err(damaged)?;
+        let mut parts = HashMap::with_capacity(archive.len());
+        for index in 0..archive.len() {
+            let entry = archive.by_index_raw(index).map_err(damaged)?;
+            if entry.encrypted() {
+                return Err(FileProblem::Unsupported("a workbook protected by a password"));
+            }
+            let stored = match entry.compression() {
+                CompressionMethod::Stored => true,
+                CompressionMethod::Deflated => false,
+                _ => continue,
+            };
+            let Some(start) = entry.data_start() else {
+                continue;
+            };
+            let part = Part {
+                start,
+                packed: entry.compressed_size(),
+                stored,
+                crc: entry.crc32(),
+            };
+            let name = String::from_utf8_lossy(entry.name_raw()).replace('\\', "/");
+            parts.insert(name.trim_start_matches('/').to_lowercase(), part);
+        }
+        let mut book = Self {
+            path: path.to_owned(),
+            parts,
+            sheets: Vec::new(),
+            strings_part: None,
+            kinds: Vec::new(),
+            from_1904: false,
+        };
+        book.read_book()?;
+        Ok(book)
+    }
+
+    /// Names of the worksheets.
+    pub fn sheet_names(&self) -> impl Iterator<Item = &str> {
+        self.sheets.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// The table of strings. A large one goes to a temporary file in `scratch`.
+    pub fn strings(&self, scratch: &Path) -> Result<SharedStrings, FileProblem> {
+        match self.strings_part.as_deref().and_then(|name| self.parts.get(name)) {
+            Some(part) => SharedStrings::read(BufReader::with_capacity(64 * 1024, part.open(&self.path)?), scratch),
+            None => Ok(SharedStrings::default()),
+        }
+    }
+
+    /// Rows of a sheet, from the first.
+    pub fn rows(&self, sheet: &str, strings: SharedStrings) -> Result<SheetRows, FileProblem> {
+        let part = self
+            .sheets
+            .iter()
+            .find(|(name, _)| name == sheet)
+            .and_then(|(_, part)| self.parts.get(part))
+            .ok_or_else(|| damaged("a sheet is missing"))?;
+        SheetRows::new(self, *part, part.open(&self.path)?, strings)
+    }
+
+    fn small_part(&self, name: &str) -> Result<Option<BufReader<Take<PartReader>>>, FileProblem> {
+        match self.parts.get(&name.to_lowercase()) {
+            Some(part) => Ok(Some(BufReader::new(part.open(&self.path)?.take(LARGEST_SMALL_PART)))),
+            None => Ok(None),
+        }
+    }
+
+    fn read_book(&mut self) -> Result<(), FileProblem> {
+        let root = self.relationships("_rels/.rels", "")?;
+        let book = root
+            .values()
+            .find(|(kind, _)| kind.ends_with("/officeDocument"))
+            .map_or_else(|| "xl/workbook.xml".to_owned(), |(_, target)| target.clone());
+        let Some(source) = self.small_part(&book)? else {
+            return Err(FileProblem::Unsupported("an archive without a workbook in it"));
+        };
+        let (folder, file) = book.rsplit_once('/').unwrap_or(("", book.as_str()));
+        let links = self.relationships(&format!("{folder}/_rels/{file}.rels"), folder)?;
+        let by_kind = |kind: &str| {
+            links
+                .values()
+                .find(|(k, _)| k.ends_with(kind))
+                .map(|(_, target)| target.clone())
+        };
+        self.strings_part = by_kind("/sharedStrings").map(|name| name.to_lowercase());
+        if let Some(name) = by_kind("/styles")
+            && let Some(styles) = self.small_part(&name)?
+        {
+            self.kinds = styles::read(styles)?;
+        }
+        self.read_sheets(source, &links)
+    }
+
+    fn read_sheets(
+        &mut self,
+        source: BufReader<Take<PartReader>>,
+        links: &HashMap<String, (String, String)>,
+    ) -> Result<(), FileProblem> {
+        let mut reader = xml::reader(source);
+        let mut buffer = Vec::new();
+        loop {
+            buffer.clear();
+            match reader.read_event_into(&mut buffer).map_err(damaged)? {
+                Event::Start(element) => match element.local_name().as_ref() {
+                    "workbookPr" => {
+                        self.from_1904 = matches!(attribute(&element, "date1904").as_deref(), Some("1" | "true"));
+                    }
+                    "sheet" => {
+                        let link = attribute(&element, "id").and_then(|id| links.get(&id));
+                        if let (Some(name), Some((kind, target))) = (attribute(&element, "name"), link)
+                            && kind.ends_with("/worksheet")
+                        {
+                            self.sheets.push((name, target.to_lowercase()));
+                        }
+                    }
+                    _ => {}
+                },
+                Event::Eof => break,
+                _ => {}
+            }
+        }
+        if self.sheets.is_empty() {
+            return Err(damaged("the workbook has no sheet"));
+        }
+        Ok(())
+    }
+
+    /// Kind and target by id.
+    fn relationships(&self, name: &str, folder: &str) -> Result<HashMap<String, (String, String)>, FileProblem> {
+        let mut links = HashMap::new();
+        let Some(source) = self.small_part(name.trim_start_matches('/'))? else {
+            return Ok(links);
+        };
+        let mut reader = xml::reader(source);
+        let mut buffer = Vec::new();
+        loop {
+            buffer.clear();
+            match reader.read_event_into(&mut buffer).map_err(damaged)? {
+                Event::Start(element) if element.local_name().as_ref() == "Relationship" => {
+                    if let (Some(id), Some(kind), Some(target)) = (
+                        attribute(&element, "Id"),
+                        attribute(&element, "Type"),
+                        attribute(&element, "Target"),
+                    ) {
+                        links.insert(id, (kind, resolve(folder, &target)));
+                    }
+                }
+                Event::Eof => return Ok(links),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// A target relative to a folder of the container.
+fn resolve(folder: &str, target: &str) -> String {
+    if let Some(absolute) = target.strip_prefix('/') {
+        return absolute.to_owned();
+    }
+    let mut path: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
+    for part in target.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                path.pop();
+            }
+            part => path.push(part),
+        }
+    }
+    path.join("/")
+}
+
+/// Whether a ZIP container has its end: a copy that is still going on has not.
+///
+/// # Errors
+/// When the file can't be read.
+pub fn has_end(path: &Path) -> std::io::Result<bool> {
+    const RECORD: u64 = 22;
+    const LONGEST_COMMENT: u64 = 65_535;
+    let mut file = File::open(path)?;
+    let size = file.metadata()?.len();
+    let tail = size.min(RECORD + LONGEST_COMMENT);
+    file.seek(SeekFrom::Start(size - tail))?;
+    let mut bytes = Vec::with_capacity(usize::try_from(tail).unwrap_or_default());
+    file.take(tail).read_to_end(&mut bytes)?;
+    let record = usize::try_from(RECORD).unwrap_or(22);
+    Ok(bytes.windows(record).any(|window| {
+        let number = |at: usize| {
+            u64::from(u32::from_le_bytes([
+                window[at],
+                window[at + 1],
+                window[at + 2],
+                window[at + 3],
+            ]))
+        };
+        // The central directory it names must lie inside the file (all ones: a ZIP64 record says more).
+        window.starts_with(b"PK\x05\x06") && (number(16) == u64::from(u32::MAX) || number(16) + number(12) <= size)
+    }))
+}

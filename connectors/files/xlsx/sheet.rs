@@ -1,0 +1,296 @@
+//! Rows of one worksheet.
+
+use std::io::{BufRead, BufReader, Read};
+
+use quick_xml::{Reader, events::Event};
+
+use super::{
+    package::{Part, PartReader, Workbook},
+    strings::SharedStrings,
+    styles::NumberKind,
+    xml::{self, attribute, damaged},
+};
+use crate::files::{problem::FileProblem, rows::RawRow, when};
+
+/// Columns a sheet can have.
+const MOST_COLUMNS: usize = 16_384;
+/// Days between the two epochs of spreadsheets.
+const DAYS_1904: f64 = 1462.0;
+
+/// Rows of one worksheet, read as a stream.
+pub struct SheetRows {
+    reader: Reader<BufReader<Checked>>,
+    strings: SharedStrings,
+    kinds: Vec<NumberKind>,
+    from_1904: bool,
+    buffer: Vec<u8>,
+    packed: u64,
+    /// Number of the row that is being read; 1 is the first.
+    row: u64,
+    finished: bool,
+}
+
+impl std::fmt::Debug for SheetRows {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SheetRows")
+            .field("row", &self.row)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Unpacked bytes with their running checksum: a damaged part may unpack to something that still is XML.
+struct Checked {
+    source: PartReader,
+    sum: flate2::Crc,
+    expected: u32,
+}
+
+impl Read for Checked {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.source.read(buffer)?;
+        self.sum.update(&buffer[..read]);
+        if read == 0 && !buffer.is_empty() && self.sum.sum() != self.expected {
+            return Err(std::io::Error::new(
+                std::io::ErrorKind::InvalidData,
+                "checksum mismatch",
+            ));
+        }
+        Ok(read)
+    }
+}
+
+/// What a cell says about its value.
+struct CellHead {
+    column: usize,
+    kind: Option<String>,
+    style: usize,
+}
+
+impl SheetRows {
+    pub(super) fn new(
+        book: &Workbook,
+        part: Part,
+        source: PartReader,
+        strings: SharedStrings,
+    ) -> Result<Self, FileProblem> {
+        let checked = Checked {
+            source,
+            sum: flate2::Crc::new(),
+            expected: part.crc,
+        };
+        let mut rows = Self {
+            reader: xml::reader(BufReader::with_capacity(64 * 1024, checked)),
+            strings,
+            kinds: book.kinds.clone(),
+            from_1904: book.from_1904,
+            buffer: Vec::new(),
+            packed: part.packed(),
+            row: 0,
+            finished: false,
+        };
+        loop {
+            rows.buffer.clear();
+            match rows.reader.read_event_into(&mut rows.buffer).map_err(damaged)? {
+                Event::Start(element) if element.local_name().as_ref() == "sheetData" => return Ok(rows),
+                Event::Eof => return Err(damaged("a sheet without data")),
+                _ => {}
+            }
+        }
+    }
+
+    /// Packed bytes read, and all of them.
+    pub fn progress(&self) -> (u64, u64) {
+        (self.packed - self.reader.get_ref().get_ref().source.left(), self.packed)
+    }
+
+    /// Gives the strings back, to read another sheet.
+    pub fn into_strings(self) -> SharedStrings {
+        self.strings
+    }
+
+    /// The next row that is not blank.
+    ///
+    /// # Errors
+    /// When the sheet is damaged from here on.
+    pub fn next_row(&mut self) -> Result<Option<RawRow>, FileProblem> {
+        while !self.finished {
+            self.buffer.clear();
+            match self.reader.read_event_into(&mut self.buffer).map_err(damaged)? {
+                Event::Start(element) if element.local_name().as_ref() == "row" => {
+                    let number = attribute(&element, "r").and_then(|text| text.parse().ok());
+                    self.row = number.unwrap_or(self.row + 1);
+                    let cells = self.cells()?;
+                    let row = RawRow::good(self.row, cells);
+                    if !row.is_blank() {
+                        return Ok(Some(row));
+                    }
+                }
+                Event::End(element) if element.local_name().as_ref() == "sheetData" => self.finish()?,
+                Event::Eof => return Err(damaged("the sheet ends too early")),
+                _ => {}
+            }
+        }
+        Ok(None)
+    }
+
+    /// Skips rows up to and with a number without looking at their values.
+    ///
+    /// # Errors
+    /// When the sheet is damaged on the way.
+    pub fn skip_to(&mut self, last: u64) -> Result<(), FileProblem> {
+        while !self.finished && self.row < last {
+            self.buffer.clear();
+            match self.reader.read_event_into(&mut self.buffer).map_err(damaged)? {
+                Event::Start(element) if element.local_name().as_ref() == "row" => {
+                    let number = attribute(&element, "r").and_then(|text| text.parse().ok());
+                    self.row = number.unwrap_or(self.row + 1);
+                }
+                Event::End(element) if element.local_name().as_ref() == "sheetData" => self.finish()?,
+                Event::Eof => return Err(damaged("the sheet ends too early")),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads what follows the data, so that the checksum of the whole part is known.
+    fn finish(&mut self) -> Result<(), FileProblem> {
+        self.finished = true;
+        let source = self.reader.get_mut();
+        loop {
+            let length = source.fill_buf().map_err(damaged)?.len();
+            if length == 0 {
+                return Ok(());
+            }
+            source.consume(length);
+        }
+    }
+
+    fn cells(&mut self) -> Result<Vec<String>, FileProblem> {
+        let mut cells: Vec<String> = Vec::new();
+        loop {
+            self.buffer.clear();
+            match self.reader.read_event_into(&mut self.buffer).map_err(damaged)? {
+                Event::Start(element) if element.local_name().as_ref() == "c" => {
+                    let head = CellHead {
+                        column: attribute(&element, "r")
+                            .and_then(|text| column_of(&text))
+                            .unwrap_or(cells.len()),
+                        kind: attribute(&element, "t"),
+                        style: attribute(&element, "s").and_then(|text| text.parse().ok()).unwrap_or(0),
+                    };
+                    let text = self.value(&head)?;
+                    if text.is_empty() || head.column >= MOST_COLUMNS {
+                        continue;
+                    }
+                    if cells.len() <= head.column {
+                        cells.resize(head.column + 1, String::new());
+                    }
+                    cells[head.column] = text;
+                }
+                Event::End(element) if element.local_name().as_ref() == "row" => return Ok(cells),
+                Event::Eof => return Err(damaged("the sheet ends inside a row")),
+                _ => {}
+            }
+        }
+    }
+
+    /// Text of the cell whose start was just read, up to its end.
+    fn value(&mut self, head: &CellHead) -> Result<String, FileProblem> {
+        let mut text = String::new();
+        let mut in_value = false;
+        loop {
+            self.buffer.clear();
+            match self.reader.read_event_into(&mut self.buffer).map_err(damaged)? {
+                Event::Start(element) => match element.local_name().as_ref() {
+                    "v" => in_value = true,
+                    "is" => xml::push_string(&mut self.reader, &mut self.buffer, "is", &mut text)?,
+                    _ => {}
+                },
+                Event::Text(part) if in_value => text.push_str(&part.xml10_content()),
+                Event::CData(part) if in_value => text.push_str(&part.xml10_content()),
+                Event::GeneralRef(entity) if in_value => xml::push_entity(&entity, &mut text),
+                Event::End(element) => match element.local_name().as_ref() {
+                    "v" => in_value = false,
+                    "c" => break,
+                    _ => {}
+                },
+                Event::Eof => return Err(damaged("the sheet ends inside a cell")),
+                _ => {}
+            }
+        }
+        match head.kind.as_deref() {
+            Some("s") => {
+                let index = text
+                    .trim()
+                    .parse()
+                    .map_err(|_| damaged("a string number that is no number"))?;
+                self.strings.get(index)
+            }
+            Some("str") => {
+                xml::unescape_control_characters(&mut text, 0);
+                Ok(text)
+            }
+            Some("inlineStr" | "d") => Ok(text),
+            // A formula that failed: `#Н/Д` is no value of the source.
+            Some("e") => Ok(String::new()),
+            Some("b") => Ok(if text.trim() == "1" {
+                "да".into()
+            } else {
+                "нет".into()
+            }),
+            _ => Ok(self.number(&text, head.style)),
+        }
+    }
+
+    fn number(&self, text: &str, style: usize) -> String {
+        let Ok(number) = text.trim().parse::<f64>() else {
+            return text.to_owned();
+        };
+        match self.kinds.get(style) {
+            Some(NumberKind::DateTime) => date_text(if self.from_1904 { number + DAYS_1904 } else { number }),
+            Some(NumberKind::Duration) => duration_text(number),
+            _ => None,
+        }
+        .unwrap_or_else(|| plain_number(number))
+    }
+}
+
+/// `AI17` → 34.
+fn column_of(reference: &str) -> Option<usize> {
+    let letters = reference.trim_end_matches(|c: char| c.is_ascii_digit());
+    crate::files::config::column_index(letters)
+}
+
+/// Whole numbers without a fraction, others as short as they can be.
+fn plain_number(number: f64) -> String {
+    format!("{number}")
+}
+
+/// A day when there is no time of day, ISO with seconds otherwise.
+fn date_text(serial: f64) -> Option<String> {
+    if (0.0..1.0).contains(&serial) {
+        return duration_text(serial);
+    }
+    let at = when::serial_datetime(serial)?;
+    Some(if serial.fract() == 0.0 {
+        at.date().to_string()
+    } else {
+        at.strftime("%Y-%m-%dT%H:%M:%S").to_string()
+    })
+}
+
+/// `27:05:00`
+fn duration_text(days: f64) -> Option<String> {
+    if !(0.0..100_000.0).contains(&days) {
+        return None;
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "the range was checked above")]
+    let seconds = (days * 86_400.0).round() as i64;
+    Some(format!(
+        "{}:{:02}:{:02}",
+        seconds / 3600,
+        seconds / 60 % 60,
+        seconds % 60
+    ))
+}
