@@ -376,30 +376,32 @@ fn mostly_utf8(mut sample: &[u8], whole: bool) -> bool {
     bad == 0 || good > 4 * bad
 }
 
-/// The delimiter that stands most often outside quotation marks in the first lines.
+/// The delimiter that stands most often in one of the first lines, outside quotation marks: the header has more of
+/// them than a title above it has commas.
 fn most_frequent_delimiter(sample: &[u8]) -> u8 {
     const CANDIDATES: [u8; 3] = [b';', b'\t', b','];
+    const LINES: usize = 20;
+    let mut best = (0, CANDIDATES[0]);
     let mut counts = [0usize; 3];
     let mut quoted = false;
     let mut lines = 0;
-    for &byte in sample {
-        match byte {
-            b'"' => quoted = !quoted,
-            b'\n' if !quoted => {
-                lines += 1;
-                // The header decides when it has any delimiter.
-                if counts.iter().any(|count| *count > 0) || lines == 20 {
-                    break;
+    for &byte in sample.iter().chain(b"\n") {
+        if byte == b'"' {
+            quoted = !quoted;
+        } else if byte == b'\n' && !quoted {
+            for (count, candidate) in counts.into_iter().zip(CANDIDATES) {
+                if count > best.0 {
+                    best = (count, candidate);
                 }
             }
-            _ if !quoted => {
-                if let Some(index) = CANDIDATES.iter().position(|candidate| *candidate == byte) {
-                    counts[index] += 1;
-                }
+            counts = [0; 3];
+            lines += 1;
+            if lines == LINES {
+                break;
             }
-            _ => {}
+        } else if !quoted && let Some(index) = CANDIDATES.iter().position(|candidate| *candidate == byte) {
+            counts[index] += 1;
         }
     }
-    let best = (0..3).rev().max_by_key(|&index| counts[index]).unwrap_or(0);
-    CANDIDATES[best]
+    best.1
 }

@@ -2,7 +2,13 @@
 
 use std::collections::HashSet;
 
-use super::{config::column_letters, mapping::Mapping, problem::FileProblem, rows::RawRow, when};
+use super::{
+    config::column_letters,
+    mapping::{FieldKind, FieldSpec, Mapping, Role, plain_header},
+    problem::FileProblem,
+    rows::RawRow,
+    when,
+};
 
 /// The header is looked for in this many rows: exports may start with a title and a period.
 pub const HEADER_WITHIN: usize = 20;
@@ -40,7 +46,7 @@ impl Layout {
             if known.len() < mapping.header_fields {
                 continue;
             }
-            if layout.has(mapping, super::mapping::FieldSpec::identifies) {
+            if layout.has(mapping, FieldSpec::identifies) {
                 return Ok(layout);
             }
             half_known = true;
@@ -110,7 +116,7 @@ impl Layout {
     }
 
     /// Whether some column holds a field of this sort.
-    pub fn has(&self, mapping: &Mapping, what: impl Fn(&super::mapping::FieldSpec) -> bool) -> bool {
+    pub fn has(&self, mapping: &Mapping, what: impl Fn(&FieldSpec) -> bool) -> bool {
         self.columns
             .iter()
             .filter_map(|column| column.field)
@@ -120,16 +126,13 @@ impl Layout {
     /// Whether a row is the header again (files glued together).
     pub fn repeats_header(&self, row: &RawRow) -> bool {
         self.header_row > 0
-            && row.number != self.header_row
-            && self
-                .columns
-                .iter()
-                .enumerate()
-                .filter_map(|(index, column)| Some((row.cells.get(index)?, column.alias?)))
-                .all(|(cell, alias)| super::mapping::plain_header(cell) == super::mapping::plain_header(alias))
-            && self.columns.iter().any(|column| column.alias.is_some())
-            && row.cells.len() <= self.columns.len()
-            && !row.is_blank()
+            && row.broken.is_none()
+            && self.columns.iter().enumerate().all(|(index, column)| {
+                column.alias.is_none_or(|alias| {
+                    let cell = row.cells.get(index).map(String::as_str).unwrap_or_default();
+                    plain_header(cell) == plain_header(alias)
+                })
+            })
     }
 }
 
@@ -205,19 +208,13 @@ fn guess(first: &[RawRow], mapping: &Mapping) -> Option<String> {
                 .iter()
                 .all(|value| value.contains(['.', '-', '/']) && when::parse(value, &utc).is_some())
     };
-    let first_date = mapping
-        .fields
-        .iter()
-        .find(|spec| spec.kind == super::mapping::FieldKind::Date);
+    let first_date = mapping.fields.iter().find(|spec| spec.kind == FieldKind::Date);
     if let (Some(date), Some(index)) = (first_date, (0..width).filter(|i| free(&found, *i)).find(is_date)) {
         found.push((index, date.name));
     }
     let length = |index: usize| column(index).iter().map(|value| value.chars().count()).sum::<usize>();
     let longest = (0..width).filter(|i| free(&found, *i)).max_by_key(|i| length(*i));
-    let subject = mapping
-        .fields
-        .iter()
-        .find(|spec| spec.role == super::mapping::Role::Subject);
+    let subject = mapping.fields.iter().find(|spec| spec.role == Role::Subject);
     if let (Some(subject), Some(index)) = (subject, longest)
         && length(index) > 40 * rows.len()
     {

@@ -2,7 +2,7 @@
 
 mod check;
 mod connectors;
-//mod demo;
+mod demo;
 //mod files;
 mod journal;
 mod output;
@@ -59,14 +59,14 @@ enum Command {
     /// Start the daemon and stay in the foreground
     Run(run::RunArgs),
     /// Start a simulated city and the real daemon, and show what came in, where it went and why
-    //    Demo(demo::DemoArgs),
+    Demo(demo::DemoArgs),
     /// Prove settings, rules, tokens, rights and the broker, without changing anything
     Check(check::CheckArgs),
     /// Kinds of connectors and their settings
     #[command(subcommand)]
     Connectors(connectors::ConnectorsCommand),
     /// Files of exports: look at one before it is imported
-    //    Files(files::FilesArgs),
+    //        Files(files::FilesArgs),
     /// Auto-rules (автоправила): check, test, explain
     //    Rules(rules::RulesArgs),
     /// Why a message went where it went («почему сюда?»)
@@ -114,10 +114,10 @@ fn dispatch(cli: Cli) -> anyhow::Result<u8> {
     let config = cli.config.as_deref();
     match cli.command {
         Command::Run(arguments) => run::run(arguments, &config_path(config)?),
-        //        Command::Demo(arguments) => demo::run(arguments),
+        Command::Demo(arguments) => demo::run(arguments),
         Command::Check(arguments) => check::run(arguments, &config_path(config)?),
         Command::Connectors(command) => connectors::run(command),
-        //        Command::Files(arguments) => files::run(arguments),
+        //                Command::Files(arguments) => files::run(arguments),
         //        Command::Rules(arguments) => rules::run(arguments, rules_dir(config)?.as_deref()),
         Command::Why(arguments) => why::run(arguments, &settings_of(config)?),
         Command::Quarantine(command) => quarantine::run(command, &settings_of(config)?),

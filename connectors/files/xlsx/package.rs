@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     fs::File,
-    io::{BufReader, Read, Seek, SeekFrom, Take},
+    io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Take},
     path::{Path, PathBuf},
 };
 
@@ -40,34 +40,56 @@ pub struct Part {
     start: u64,
     packed: u64,
     stored: bool,
-    pub(super) crc: u32,
+    crc: u32,
 }
 
-/// The bytes of a part, unpacked as they are read.
+/// The bytes of a part, unpacked as they are read, with their checksum: damaged bytes may unpack to something that
+/// still is XML. The checksum is compared when the end is read.
 #[derive(Debug)]
-pub enum PartReader {
-    /// Not packed.
+pub struct PartReader {
+    bytes: Bytes,
+    sum: flate2::Crc,
+    expected: u32,
+}
+
+#[derive(Debug)]
+enum Bytes {
     Stored(Take<File>),
-    /// Packed.
     Deflated(Box<DeflateDecoder<Take<File>>>),
 }
 
 impl PartReader {
     /// Packed bytes not read yet: the measure of progress.
     pub fn left(&self) -> u64 {
-        match self {
-            Self::Stored(source) => source.limit(),
-            Self::Deflated(source) => source.get_ref().limit(),
+        match &self.bytes {
+            Bytes::Stored(source) => source.limit(),
+            Bytes::Deflated(source) => source.get_ref().limit(),
         }
     }
 }
 
 impl Read for PartReader {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        match self {
-            Self::Stored(source) => source.read(buffer),
-            Self::Deflated(source) => source.read(buffer),
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = match &mut self.bytes {
+            Bytes::Stored(source) => source.read(buffer)?,
+            Bytes::Deflated(source) => source.read(buffer)?,
+        };
+        self.sum.update(&buffer[..read]);
+        if read == 0 && !buffer.is_empty() && self.sum.sum() != self.expected {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "checksum mismatch"));
         }
+        Ok(read)
+    }
+}
+
+/// Reads a part to its end, so that its checksum is compared.
+pub fn read_to_end(source: &mut impl BufRead) -> Result<(), FileProblem> {
+    loop {
+        let length = source.fill_buf().map_err(damaged)?.len();
+        if length == 0 {
+            return Ok(());
+        }
+        source.consume(length);
     }
 }
 
@@ -82,10 +104,14 @@ impl Part {
         let mut file = File::open(path).map_err(|error| FileProblem::Unreadable(error.kind().to_string()))?;
         file.seek(SeekFrom::Start(self.start)).map_err(damaged)?;
         let packed = file.take(self.packed);
-        Ok(if self.stored {
-            PartReader::Stored(packed)
-        } else {
-            PartReader::Deflated(Box::new(DeflateDecoder::new(packed)))
+        Ok(PartReader {
+            bytes: if self.stored {
+                Bytes::Stored(packed)
+            } else {
+                Bytes::Deflated(Box::new(DeflateDecoder::new(packed)))
+            },
+            sum: flate2::Crc::new(),
+            expected: self.crc,
         })
     }
 }
@@ -273,7 +299,7 @@ fn resolve(folder: &str, target: &str) -> String {
 ///
 /// # Errors
 /// When the file can't be read.
-pub fn has_end(path: &Path) -> std::io::Result<bool> {
+pub fn has_end(path: &Path) -> io::Result<bool> {
     const RECORD: u64 = 22;
     const LONGEST_COMMENT: u64 = 65_535;
     let mut file = File::open(path)?;

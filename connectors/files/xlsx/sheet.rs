@@ -1,11 +1,11 @@
 //! Rows of one worksheet.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::BufReader;
 
 use quick_xml::{Reader, events::Event};
 
 use super::{
-    package::{Part, PartReader, Workbook},
+    package::{Part, PartReader, Workbook, read_to_end},
     strings::SharedStrings,
     styles::NumberKind,
     xml::{self, attribute, damaged},
@@ -19,7 +19,7 @@ const DAYS_1904: f64 = 1462.0;
 
 /// Rows of one worksheet, read as a stream.
 pub struct SheetRows {
-    reader: Reader<BufReader<Checked>>,
+    reader: Reader<BufReader<PartReader>>,
     strings: SharedStrings,
     kinds: Vec<NumberKind>,
     from_1904: bool,
@@ -38,27 +38,6 @@ impl std::fmt::Debug for SheetRows {
     }
 }
 
-/// Unpacked bytes with their running checksum: a damaged part may unpack to something that still is XML.
-struct Checked {
-    source: PartReader,
-    sum: flate2::Crc,
-    expected: u32,
-}
-
-impl Read for Checked {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let read = self.source.read(buffer)?;
-        self.sum.update(&buffer[..read]);
-        if read == 0 && !buffer.is_empty() && self.sum.sum() != self.expected {
-            return Err(std::io::Error::new(
-                std::io::ErrorKind::InvalidData,
-                "checksum mismatch",
-            ));
-        }
-        Ok(read)
-    }
-}
-
 /// What a cell says about its value.
 struct CellHead {
     column: usize,
@@ -73,13 +52,8 @@ impl SheetRows {
         source: PartReader,
         strings: SharedStrings,
     ) -> Result<Self, FileProblem> {
-        let checked = Checked {
-            source,
-            sum: flate2::Crc::new(),
-            expected: part.crc,
-        };
         let mut rows = Self {
-            reader: xml::reader(BufReader::with_capacity(64 * 1024, checked)),
+            reader: xml::reader(BufReader::with_capacity(64 * 1024, source)),
             strings,
             kinds: book.kinds.clone(),
             from_1904: book.from_1904,
@@ -100,7 +74,7 @@ impl SheetRows {
 
     /// Packed bytes read, and all of them.
     pub fn progress(&self) -> (u64, u64) {
-        (self.packed - self.reader.get_ref().get_ref().source.left(), self.packed)
+        (self.packed - self.reader.get_ref().get_ref().left(), self.packed)
     }
 
     /// Gives the strings back, to read another sheet.
@@ -156,14 +130,7 @@ impl SheetRows {
     /// Reads what follows the data, so that the checksum of the whole part is known.
     fn finish(&mut self) -> Result<(), FileProblem> {
         self.finished = true;
-        let source = self.reader.get_mut();
-        loop {
-            let length = source.fill_buf().map_err(damaged)?.len();
-            if length == 0 {
-                return Ok(());
-            }
-            source.consume(length);
-        }
+        read_to_end(self.reader.get_mut())
     }
 
     fn cells(&mut self) -> Result<Vec<String>, FileProblem> {

@@ -8,7 +8,10 @@ use std::{
 
 use quick_xml::events::Event;
 
-use super::xml::{self, damaged};
+use super::{
+    package::read_to_end,
+    xml::{self, damaged},
+};
 use crate::files::problem::FileProblem;
 
 /// Bytes of strings kept in memory.
@@ -64,6 +67,7 @@ impl SharedStrings {
                 spill = Some(file);
             }
         }
+        read_to_end(reader.get_mut())?;
         if let Some(file) = spill {
             strings.spilled = Some(file.into_inner().map_err(|error| no_scratch(error.into_error()))?);
         }

@@ -155,6 +155,7 @@ impl LaneSender {
                 .lock()
                 .violate(format!("the webhook's answer names the method {method}"));
         }
+        self.bot.lock().handed_out += 1;
         Ok(())
     }
 

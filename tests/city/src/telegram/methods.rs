@@ -314,12 +314,13 @@ fn look_again(city: &City, bot: &SharedBot, poll: &Poll<'_>, deadline: Instant) 
     if state.queue.is_empty() && Instant::now() < deadline {
         return Wait::On;
     }
-    Wait::Done(Ok(batch(&state, poll.limit)))
+    Wait::Done(Ok(batch(&mut state, poll.limit)))
 }
 
 /// The head of the queue as a JSON list, limited in number and size.
-fn batch(state: &state::Bot, limit: usize) -> String {
+fn batch(state: &mut state::Bot, limit: usize) -> String {
     let mut text = String::from("[");
+    let mut count = 0;
     for queued in state.queue.values().take(limit) {
         if text.len() > 1 {
             if text.len() + queued.body.len() > LARGEST_BATCH {
@@ -328,7 +329,9 @@ fn batch(state: &state::Bot, limit: usize) -> String {
             text.push(',');
         }
         text.push_str(&String::from_utf8_lossy(&queued.body));
+        count += 1;
     }
+    state.handed_out += count;
     text.push(']');
     text
 }

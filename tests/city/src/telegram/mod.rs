@@ -311,6 +311,11 @@ impl Bot {
         self.state.lock().delivered
     }
 
+    /// Updates given to the client, repetitions included: in answers of getUpdates, and in deliveries answered 2xx.
+    pub fn handed_out(&self) -> u64 {
+        self.state.lock().handed_out
+    }
+
     /// Updates dropped because nobody fetched them in 24 hours.
     pub fn expired(&self) -> u64 {
         let now = self.city.unix();

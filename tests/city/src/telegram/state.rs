@@ -91,6 +91,8 @@ pub(super) struct Bot {
     pub calls: HashMap<String, usize>,
     pub violations: Vec<String>,
     pub delivered: u64,
+    /// Updates in answers of getUpdates and in deliveries that were answered 2xx, repetitions included.
+    pub handed_out: u64,
     pub expired: u64,
     pub wake: Arc<Notify>,
     pub changed: watch::Sender<u64>,
@@ -124,6 +126,7 @@ impl Bot {
             calls: HashMap::new(),
             violations: Vec::new(),
             delivered: 0,
+            handed_out: 0,
             expired: 0,
             wake: Arc::new(Notify::new()),
             changed: watch::Sender::new(0),
