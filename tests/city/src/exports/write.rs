@@ -127,10 +127,21 @@ struct CsvSheet {
 }
 
 impl CsvSheet {
+    /// Letters Windows-1251 does not have become question marks, as spreadsheets do it. (The encoder alone would write
+    /// `&#9733;`, whose semicolon splits the cell.)
     fn encode(&self, text: &str) -> Vec<u8> {
         match self.encoding {
             Encoding::Utf8 | Encoding::Utf8Mark => text.as_bytes().to_vec(),
-            Encoding::Windows1251 => encoding_rs::WINDOWS_1251.encode(text).0.into_owned(),
+            Encoding::Windows1251 => {
+                let mut bytes = Vec::with_capacity(text.len());
+                for letter in text.chars() {
+                    match encoding_rs::WINDOWS_1251.encode(letter.encode_utf8(&mut [0; 4])) {
+                        (byte, _, false) => bytes.extend_from_slice(&byte),
+                        _ => bytes.push(b'?'),
+                    }
+                }
+                bytes
+            }
         }
     }
 
