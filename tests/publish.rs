@@ -77,7 +77,8 @@ impl Bench {
                     message = Some(outgoing);
                 }
                 sent = tokio::time::timeout_at(deadline, self.publisher.send(outgoing.clone())) => {
-                    sent.unwrap_or_else(|_| panic!("message {token} is not taken"));
+                    let state = self.publisher.state();
+                    sent.unwrap_or_else(|_| panic!("message {token} is not taken; {} batches settled, {} unconfirmed; {:?}", self.settled.len(), self.metrics.unconfirmed.get(), state.borrow()));
                 }
             }
         }
@@ -206,7 +207,7 @@ async fn everything_confirmed_arrives_once_with_its_properties_and_in_order() {
 async fn unroutable_messages_are_returned_and_no_other() {
     let broker = Broker::start().await.expect("a broker");
     let mut bench = Bench::on(&broker, |settings| settings.channels = 2);
-    let unroutable = |token: u64| token % 3 == 0 || token % 7 == 0;
+    let unroutable = |token: u64| token.is_multiple_of(3) || token.is_multiple_of(7);
     bench
         .publish((0..4000).map(|token| {
             let mut message = message(token);
@@ -253,15 +254,22 @@ async fn nothing_is_lost_when_the_broker_is_absent_killed_or_stopped() {
     bench.settle(100).await;
 
     // Killed while messages are in flight.
+    broker
+        .wait_until_queue_survives_a_kill("all")
+        .await
+        .expect("a queue on disk");
     for token in 100..400 {
         bench.send(message(token)).await;
     }
     broker.kill();
-    for token in 400..600 {
-        bench.send(message(token)).await;
-    }
     let confirmed_before: Vec<_> = bench.outcomes.keys().copied().collect();
-    broker.start_again().await.expect("a start");
+    // More than the lanes hold: senders wait until the broker is back.
+    let (started, ()) = tokio::join!(broker.start_again(), async {
+        for token in 400..600 {
+            bench.send(message(token)).await;
+        }
+    });
+    started.expect("a start");
     bench.settle(600).await;
 
     // Stopped in good order while messages are in flight.
@@ -301,18 +309,29 @@ async fn a_deleted_exchange_is_declared_again_and_parks_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn missing_topology_is_named_and_nothing_is_settled_until_it_exists() {
     let broker = Broker::start().await.expect("a broker");
-    let mut bench = Bench::on(&broker, |settings| settings.topology = Topology::Verify);
-    let names_the_exchange = |state: &BrokerState| matches!(state, BrokerState::Disconnected { why, .. } if why.contains("exchange \"priem\" does not exist"));
+    let mut bench = Bench::on(&broker, |settings| {
+        settings.topology = Topology::Verify;
+        settings.queues.push(QueueSettings {
+            name: "last".into(),
+            ..QueueSettings::default()
+        });
+    });
+    let names = |missing: &'static str| move |state: &BrokerState| matches!(state, BrokerState::Disconnected { why, .. } if why.contains(missing));
     bench
-        .wait_for("the missing exchange is named", names_the_exchange)
+        .wait_for(
+            "the missing exchange is named",
+            names("exchange \"priem\" does not exist"),
+        )
         .await;
     bench.send(message(0)).await;
     broker.declare_exchange("priem").await.expect("an exchange");
-    let names_the_queue = |state: &BrokerState| matches!(state, BrokerState::Disconnected { why, .. } if why.contains("queue \"all\" does not exist"));
-    bench.wait_for("the missing queue is named", names_the_queue).await;
-    assert!(bench.outcomes.is_empty());
     broker.declare_queue("all").await.expect("a queue");
     broker.bind("all", "priem", "in.#").await.expect("a binding");
+    bench
+        .wait_for("the missing queue is named", names("queue \"last\" does not exist"))
+        .await;
+    assert!(bench.settled.is_empty(), "nothing is settled while topology is missing");
+    broker.declare_queue("last").await.expect("a queue");
     bench.settle(1).await;
     assert_eq!(counts(&broker, "all").await.len(), 1);
 }
@@ -373,9 +392,10 @@ async fn alternate_and_dead_letter_exchanges_are_declared() {
 
 /// Writes an authority and a certificate signed by it for `localhost` and for a client.
 fn certificates(folder: &Path) {
-    use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+    use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
     let key = KeyPair::generate().expect("a key");
     let mut params = CertificateParams::new(Vec::new()).expect("parameters");
+    params.distinguished_name.push(DnType::CommonName, "authority");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority = params.self_signed(&key).expect("an authority");
     let write = |name: &str, text: String| std::fs::write(folder.join(name), text).expect("a file");
@@ -383,7 +403,8 @@ fn certificates(folder: &Path) {
     let issuer = Issuer::new(params, key);
     for name in ["localhost", "client"] {
         let key = KeyPair::generate().expect("a key");
-        let params = CertificateParams::new(vec![name.to_owned()]).expect("parameters");
+        let mut params = CertificateParams::new(vec![name.to_owned()]).expect("parameters");
+        params.distinguished_name.push(DnType::CommonName, name);
         let certificate = params.signed_by(&key, &issuer).expect("a certificate");
         write(&format!("{name}.pem"), certificate.pem());
         write(&format!("{name}.key"), key.serialize_pem());

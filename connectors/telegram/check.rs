@@ -212,11 +212,7 @@ async fn look_at_chat(
 
 /// Whether an address was made by this very connector, maybe with another path secret.
 pub(super) fn is_ours(url: &str, hook: &Hook) -> bool {
-    let ours = hook.url.expose();
-    match ours.strip_suffix(hook.path.expose().as_str()) {
-        Some(base) => url.strip_prefix(base).is_some_and(|rest| !rest.contains('/')),
-        None => url == ours,
-    }
+    url.strip_prefix(&hook.base).is_some_and(|rest| !rest.contains('/'))
 }
 
 /// Host of an address: its path may be somebody's secret.

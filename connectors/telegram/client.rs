@@ -80,7 +80,7 @@ impl Client {
             arguments["offset"] = offset.into();
         }
         let request = self.request("getUpdates", &arguments).timeout(hold + POLL_MARGIN);
-        Ok(self.http.send(request).await.map_err(Trouble::Decision)?)
+        self.http.send(request).await.map_err(Trouble::Decision)
     }
 
     pub async fn get_me(&self) -> Result<Me, Trouble> {

@@ -2,8 +2,11 @@
 
 use std::collections::HashSet;
 
-use ipnet::IpNet;
-use priem_sdk::{ConfigError, Secret, SecretRef, http::HttpClientSettings};
+use priem_sdk::{
+    ConfigError, Secret, SecretRef,
+    http::HttpClientSettings,
+    webhook::{PathSecret, SharedSecret, SourceNetworks},
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -13,8 +16,8 @@ use super::normalize::Policy;
 pub(super) const PUBLIC_API: &str = "https://api.telegram.org";
 /// Ports the public server delivers webhooks to.
 const WEBHOOK_PORTS: [u16; 4] = [443, 80, 88, 8443];
-/// Shortest path secret: 128 bits in hexadecimal.
-const SHORTEST_PATH: usize = 32;
+/// Networks deliveries come from, as Telegram's webhook guide documents them.
+const TELEGRAM_NETWORKS: [&str; 2] = ["149.154.160.0/20", "91.108.4.0/22"];
 
 /// A bot that citizens write to, that sits in their groups, or that serves an official's business account.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -85,8 +88,8 @@ impl Default for PollSettings {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WebhookSettings {
-    /// Last part of the webhook's address, below `/hooks/<connector>/`: at least 32 of `A-Z a-z 0-9 _ -`, random
-    /// (`openssl rand -hex 24`). A secret by reference, or written here when `secret_token` is what you rely on.
+    /// Last part of the webhook's address, below `/hooks/<connector>/`: at least 22 of `A-Z a-z 0-9 _ -`, random
+    /// (`openssl rand -hex 32`). A secret by reference, or written here when `secret_token` is what you rely on.
     pub path: HookPath,
     /// What Telegram repeats in `X-Telegram-Bot-Api-Secret-Token`: 1 to 256 of `A-Z a-z 0-9 _ -`.
     pub secret_token: SecretRef,
@@ -96,8 +99,7 @@ pub struct WebhookSettings {
     /// Networks deliveries may come from: Telegram's documented ones unless set. An empty list turns the test off
     /// (a self-hosted server, a proxy that hides the sender).
     #[serde(default = "default_source_networks")]
-    #[schemars(with = "Vec<String>")]
-    pub source_networks: Vec<IpNet>,
+    pub source_networks: SourceNetworks,
 }
 
 /// The unguessable part of the webhook's address.
@@ -143,27 +145,58 @@ fn default_max_connections() -> u32 {
     40
 }
 
-fn default_source_networks() -> Vec<IpNet> {
-    // Documented in Telegram's webhook guide.
-    ["149.154.160.0/20", "91.108.4.0/22"]
+fn default_source_networks() -> SourceNetworks {
+    let networks = TELEGRAM_NETWORKS
         .iter()
-        .map(|network| network.parse().expect("constant networks parse"))
-        .collect()
+        .map(|text| text.parse().expect("constant networks parse"));
+    SourceNetworks::new(networks.collect())
 }
 
 /// The webhook with its secrets read.
 #[derive(Debug, Clone)]
 pub(super) struct Hook {
-    /// The unguessable part of the path.
-    pub path: Secret<String>,
-    /// The header's value.
+    /// The unguessable part of the path, to compare with.
+    pub path: PathSecret,
+    /// The header's value, to compare with.
+    pub header: SharedSecret,
+    /// The header's value, to register.
     pub secret_token: Secret<String>,
     /// Deliveries at the same time.
     pub max_connections: u32,
-    /// Networks deliveries may come from; empty: any.
-    pub source_networks: Vec<IpNet>,
+    /// Networks deliveries may come from.
+    pub source_networks: SourceNetworks,
+    /// The address Telegram calls, up to the unguessable part.
+    pub base: String,
     /// The full address Telegram calls.
     pub url: Secret<String>,
+}
+
+impl Hook {
+    /// Looks at the secrets. `base` is the address up to the unguessable part.
+    pub(super) fn new(
+        base: String,
+        path: &Secret<String>,
+        secret_token: Secret<String>,
+        settings: &WebhookSettings,
+    ) -> Result<Self, ConfigError> {
+        let matcher = PathSecret::new(path, "webhook.path")?;
+        let token = secret_token.expose();
+        if token.is_empty() || token.len() > 256 || !token.bytes().all(is_token_byte) {
+            return Err(ConfigError::new(
+                "webhook.secret_token",
+                "Telegram takes 1 to 256 of A-Z a-z 0-9 _ -: make one with `openssl rand -hex 32`",
+            ));
+        }
+        Ok(Self {
+            path: matcher,
+            header: SharedSecret::new(&secret_token),
+            secret_token,
+            max_connections: settings.max_connections,
+            source_networks: settings.source_networks.clone(),
+            url: Secret::new(format!("{base}{}", path.expose())),
+            base,
+        })
+    }
 }
 
 impl TelegramSettings {
@@ -254,39 +287,21 @@ impl TelegramSettings {
                 .read()
                 .map_err(|error| ConfigError::new("webhook.path", error.to_string()))?,
         };
-        if path.expose().len() < SHORTEST_PATH || !path.expose().bytes().all(is_token_byte) {
-            return Err(ConfigError::new(
-                "webhook.path",
-                format!("needs at least {SHORTEST_PATH} of A-Z a-z 0-9 _ -: make one with `openssl rand -hex 24`"),
-            ));
-        }
         let secret_token = webhook
             .secret_token
             .read()
             .map_err(|error| ConfigError::new("webhook.secret_token", error.to_string()))?;
-        if secret_token.expose().len() > 256 || !secret_token.expose().bytes().all(is_token_byte) {
-            return Err(ConfigError::new(
-                "webhook.secret_token",
-                "Telegram takes 1 to 256 of A-Z a-z 0-9 _ -: make one with `openssl rand -hex 32`",
-            ));
-        }
         let Some(public_url) = public_url else {
             return Err(ConfigError::new(
                 "mode",
-                "webhook needs the public address of the listener: set `http.public_url`, or use mode: poll",
+                "webhook needs the public address of the listener: set `http.webhooks.public_url`, or use mode: poll",
             ));
         };
         if self.api_url == PUBLIC_API {
             reachable_by_telegram(public_url)?;
         }
-        let url = format!("{}/hooks/{id}/{}", public_url.trim_end_matches('/'), path.expose());
-        Ok(Some(Hook {
-            path,
-            secret_token,
-            max_connections: webhook.max_connections,
-            source_networks: webhook.source_networks.clone(),
-            url: Secret::new(url),
-        }))
+        let base = format!("{}/hooks/{id}/", public_url.trim_end_matches('/'));
+        Hook::new(base, &path, secret_token, webhook).map(Some)
     }
 
     /// What normalising needs.
@@ -321,7 +336,7 @@ fn reachable_by_telegram(public_url: &str) -> Result<(), ConfigError> {
     let Some(rest) = public_url.strip_prefix("https://") else {
         return Err(ConfigError::new(
             "mode",
-            "webhook: Telegram calls https only, but `http.public_url` is not https",
+            "webhook: Telegram calls https only, but `http.webhooks.public_url` is not https",
         ));
     };
     let authority = rest.split('/').next().unwrap_or_default();
@@ -334,6 +349,6 @@ fn reachable_by_telegram(public_url: &str) -> Result<(), ConfigError> {
     }
     Err(ConfigError::new(
         "mode",
-        format!("webhook: Telegram calls ports 443, 80, 88 and 8443 only, but `http.public_url` has {port}"),
+        format!("webhook: Telegram calls ports 443, 80, 88 and 8443 only, but `http.webhooks.public_url` has {port}"),
     ))
 }

@@ -13,106 +13,19 @@
 //! say). Names of forwarded people, contact cards and signatures of administrators belong to third persons and are
 //! not passed on.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 
 use jiff::Timestamp;
 use priem_sdk::{
     EventType, MessageData, NormalizeError, RawItem,
     message::{Attachment, AttachmentKind, Author, AuthorKind, Kind, Moment, Regime},
+    webhook::parse_json_bounded,
 };
-use serde_json::value::RawValue;
 
 use super::{
     api::{BusinessMessagesDeleted, Chat, Message, MessageOrigin, Update, User},
-    attachments, split, text,
+    attachments, split, text, wordless,
 };
-
-/// Update kinds that hold no citizen's words: confirmed and left alone.
-const KNOWN_KINDS: &[&str] = &[
-    "business_connection",
-    "my_chat_member",
-    "chat_member",
-    "chat_join_request",
-    "message_reaction",
-    "message_reaction_count",
-    "callback_query",
-    "poll",
-    "poll_answer",
-    "inline_query",
-    "chosen_inline_result",
-    "shipping_query",
-    "pre_checkout_query",
-    "purchased_paid_media",
-    "chat_boost",
-    "removed_chat_boost",
-    "managed_bot",
-];
-
-/// Fields that make a message a service message.
-const SERVICE_FIELDS: &[&str] = &[
-    "new_chat_members",
-    "new_chat_member",
-    "new_chat_participant",
-    "left_chat_member",
-    "left_chat_participant",
-    "chat_owner_left",
-    "chat_owner_changed",
-    "new_chat_title",
-    "new_chat_photo",
-    "delete_chat_photo",
-    "group_chat_created",
-    "supergroup_chat_created",
-    "channel_chat_created",
-    "message_auto_delete_timer_changed",
-    "migrate_to_chat_id",
-    "migrate_from_chat_id",
-    "pinned_message",
-    "invoice",
-    "successful_payment",
-    "refunded_payment",
-    "users_shared",
-    "user_shared",
-    "chat_shared",
-    "gift",
-    "unique_gift",
-    "gift_upgrade_sent",
-    "connected_website",
-    "write_access_allowed",
-    "passport_data",
-    "proximity_alert_triggered",
-    "boost_added",
-    "chat_background_set",
-    "checklist_tasks_done",
-    "checklist_tasks_added",
-    "direct_message_price_changed",
-    "forum_topic_created",
-    "forum_topic_edited",
-    "forum_topic_closed",
-    "forum_topic_reopened",
-    "general_forum_topic_hidden",
-    "general_forum_topic_unhidden",
-    "giveaway_created",
-    "giveaway",
-    "giveaway_winners",
-    "giveaway_completed",
-    "managed_bot_created",
-    "paid_message_price_changed",
-    "poll_option_added",
-    "poll_option_deleted",
-    "suggested_post_approved",
-    "suggested_post_approval_failed",
-    "suggested_post_declined",
-    "suggested_post_paid",
-    "suggested_post_refunded",
-    "video_chat_scheduled",
-    "video_chat_started",
-    "video_chat_ended",
-    "video_chat_participants_invited",
-    "voice_chat_scheduled",
-    "voice_chat_started",
-    "voice_chat_ended",
-    "voice_chat_participants_invited",
-];
 
 /// What the settings say about messages.
 #[derive(Debug, Default)]
@@ -139,8 +52,7 @@ pub(super) fn normalize(raw: &RawItem, policy: &Policy) -> Result<Vec<priem_sdk:
             format!("expected {}, the item is {}", split::FORMAT, raw.format),
         ));
     }
-    let update: Update = serde_json::from_slice(&raw.body)
-        .map_err(|error| NormalizeError::new("bad_update", split::place_of(&error)))?;
+    let update: Update = parse_json_bounded(&raw.body)?;
     let (message, source, edit) = match update {
         Update {
             message: Some(message), ..
@@ -173,7 +85,7 @@ pub(super) fn normalize(raw: &RawItem, policy: &Policy) -> Result<Vec<priem_sdk:
             deleted_business_messages: Some(deleted),
             ..
         } => return Ok(deletions(raw, &deleted)),
-        _ => return without_words(&raw.body),
+        _ => return wordless::update(&raw.body),
     };
     if message.is_automatic_forward || message.sender_business_bot.is_some() {
         return Ok(Vec::new());
@@ -199,7 +111,7 @@ pub(super) fn normalize(raw: &RawItem, policy: &Policy) -> Result<Vec<priem_sdk:
     data.place = attachments::place_of(&message);
     let has_words_field = message.text.is_some() || message.caption.is_some() || message.rich_message.is_some();
     if !has_words_field && words.text.is_empty() && data.attachments.is_empty() {
-        return without_content(&raw.body);
+        return wordless::message(&raw.body);
     }
     data.body.text = words.text;
     data.body.mentions = words.mentions;
@@ -423,52 +335,4 @@ fn deletions(raw: &RawItem, deleted: &BusinessMessagesDeleted) -> Vec<priem_sdk:
             raw.message(EventType::Deleted, data)
         })
         .collect()
-}
-
-/// No payload we read: known to be of no interest, or unknown.
-fn without_words(body: &[u8]) -> Result<Vec<priem_sdk::Message>, NormalizeError> {
-    let mut kinds = fields(body);
-    kinds.remove("update_id");
-    if kinds.is_empty() {
-        return Err(NormalizeError::new("unknown_kind", "the update carries nothing"));
-    }
-    match kinds.keys().find(|kind| !KNOWN_KINDS.contains(&kind.as_str())) {
-        None => Ok(Vec::new()),
-        Some(kind) => Err(NormalizeError::new(
-            "unknown_kind",
-            format!("update kind {} is not known", shown(kind)),
-        )),
-    }
-}
-
-/// A message without any content we read: a service message, or content of a new kind.
-fn without_content(body: &[u8]) -> Result<Vec<priem_sdk::Message>, NormalizeError> {
-    let mut update = fields(body);
-    update.remove("update_id");
-    let message = update
-        .values()
-        .next()
-        .map(|payload| fields(payload.get().as_bytes()))
-        .unwrap_or_default();
-    if message.keys().any(|field| SERVICE_FIELDS.contains(&field.as_str())) {
-        return Ok(Vec::new());
-    }
-    let names: Vec<&str> = message.keys().map(|field| shown(field)).collect();
-    Err(NormalizeError::new(
-        "unknown_content",
-        format!(
-            "the message has no content this version knows; its fields: {}",
-            names.join(", ")
-        ),
-    ))
-}
-
-fn fields(object: &[u8]) -> BTreeMap<String, &RawValue> {
-    serde_json::from_slice(object).unwrap_or_default()
-}
-
-/// A field name as it may stand in a log: the platform's names are plain, anything else is not repeated.
-fn shown(name: &str) -> &str {
-    let plain = name.len() <= 64 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    if plain { name } else { "(odd name)" }
 }

@@ -11,9 +11,11 @@
 //! in a poll) is dropped by the journal, while A → B → A is kept. Files count by `file_unique_id`, because `file_id`
 //! changes. The points of a *live* location don't count: its start and its last point are kept, the drift is not.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use priem_sdk::{Item, NormalizeError, contract::fingerprint};
-use serde::{Deserialize, de::IgnoredAny};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
@@ -92,8 +94,8 @@ pub(super) fn split(body: Bytes) -> Split {
     let envelope: Envelope<'_> = match serde_json::from_slice(&body) {
         Ok(envelope) => envelope,
         Err(error) => {
-            let reason = if serde_json::from_slice::<IgnoredAny>(&body).is_ok() {
-                "bad_update"
+            let reason = if error.is_data() {
+                "unexpected_shape"
             } else {
                 "not_json"
             };
@@ -133,41 +135,33 @@ pub(super) fn split(body: Bytes) -> Split {
         } => (Some(*raw), true),
         _ => (None, false),
     };
-    let conversation = envelope.deleted_business_messages.and_then(deleted_conversation);
+    let itself = || format!("update:{update_id}:{}", short_hash(&body));
     let (key, problem) = match payload.map(|raw| serde_json::from_str::<Glance<'_>>(raw.get())) {
-        Some(Ok(glance)) => (message_key(update_id, &glance, guest), None),
+        Some(Ok(glance)) => (message_key(update_id, &glance, guest, itself), None),
         Some(Err(error)) => {
             let why = format!(
                 "the message of update {update_id} has no usable ids: {}",
                 place_of(&error)
             );
-            (None, Some(NormalizeError::new("bad_update", why)))
+            let problem = NormalizeError::new("unexpected_shape", why);
+            (update_key(itself(), None), Some(problem))
         }
-        None => (None, None),
+        None => {
+            let conversation = envelope.deleted_business_messages.and_then(deleted_conversation);
+            (update_key(itself(), conversation), None)
+        }
     };
-    let item = match key {
-        Some(key) => Item {
+    Split {
+        update_id: Some(update_id),
+        item: Item {
             external_id: key.external_id,
             revision: Some(key.revision),
-            fingerprint: Some(key.fingerprint),
-            conversation: Some(key.conversation),
-            format: FORMAT,
-            body,
-            problem: None,
-        },
-        None => Item {
-            external_id: format!("update:{update_id}:{}", short_hash(&body)),
-            revision: Some("0".into()),
-            fingerprint: None,
-            conversation,
+            fingerprint: key.fingerprint,
+            conversation: key.conversation,
             format: FORMAT,
             body,
             problem,
         },
-    };
-    Split {
-        update_id: Some(update_id),
-        item,
     }
 }
 
@@ -177,7 +171,7 @@ fn short_hash(body: &[u8]) -> String {
 }
 
 /// Where the parser stopped, without what it read there (a citizen's words may stand there).
-pub(super) fn place_of(error: &serde_json::Error) -> String {
+fn place_of(error: &serde_json::Error) -> String {
     let what = match error.classify() {
         serde_json::error::Category::Syntax => "not valid JSON",
         serde_json::error::Category::Eof => "the JSON ends too early",
@@ -187,28 +181,38 @@ pub(super) fn place_of(error: &serde_json::Error) -> String {
     format!("{what}, line {} column {}", error.line(), error.column())
 }
 
-struct MessageKey {
+struct Key {
     external_id: String,
     revision: String,
-    conversation: String,
-    fingerprint: [u8; 16],
+    conversation: Option<String>,
+    fingerprint: Option<[u8; 16]>,
 }
 
-/// `None` for message id 0 ("not usable yet"): it names nothing, so the update names itself.
-fn message_key(update_id: i64, glance: &Glance<'_>, guest: bool) -> Option<MessageKey> {
-    if glance.message_id == 0 {
-        return None;
+/// Key of an update that is no version of a message.
+fn update_key(itself: String, conversation: Option<String>) -> Key {
+    Key {
+        external_id: itself,
+        revision: "0".into(),
+        conversation,
+        fingerprint: None,
     }
+}
+
+/// Message id 0 ("not usable yet") names nothing: there the update names itself.
+fn message_key(update_id: i64, glance: &Glance<'_>, guest: bool, itself: impl FnOnce() -> String) -> Key {
     let conversation = conversation(glance.chat.id, glance.business_connection_id.as_deref(), guest);
-    Some(MessageKey {
+    if glance.message_id == 0 {
+        return update_key(itself(), Some(conversation));
+    }
+    Key {
         external_id: format!("{conversation}:{}", glance.message_id),
         revision: match glance.edit_date {
             Some(edited) => format!("{edited}.{update_id}"),
             None => "0".into(),
         },
-        conversation,
-        fingerprint: visible(glance),
-    })
+        conversation: Some(conversation),
+        fingerprint: Some(visible(glance)),
+    }
 }
 
 /// Name of a conversation: the chat, prefixed where chat ids live in a world of their own.
@@ -235,62 +239,58 @@ fn deleted_conversation(raw: &RawValue) -> Option<String> {
 }
 
 fn visible(glance: &Glance<'_>) -> [u8; 16] {
-    let mut parts: Vec<(&str, Vec<u8>)> = Vec::new();
-    let words = [
-        ("text", glance.text),
-        ("entities", glance.entities),
-        ("caption", glance.caption),
-        ("caption_entities", glance.caption_entities),
-        ("contact", glance.contact),
+    let words: [Part<'_>; 5] = [
+        ("text", glance.text, as_is),
+        ("entities", glance.entities, as_is),
+        ("caption", glance.caption, as_is),
+        ("caption_entities", glance.caption_entities, as_is),
+        ("contact", glance.contact, as_is),
     ];
-    let files = [
-        ("photo", glance.photo),
-        ("live_photo", glance.live_photo),
-        ("animation", glance.animation),
-        ("video", glance.video),
-        ("video_note", glance.video_note),
-        ("voice", glance.voice),
-        ("audio", glance.audio),
-        ("document", glance.document),
-        ("sticker", glance.sticker),
+    let files: [Part<'_>; 9] = [
+        ("photo", glance.photo, file_id),
+        ("live_photo", glance.live_photo, file_id),
+        ("animation", glance.animation, file_id),
+        ("video", glance.video, file_id),
+        ("video_note", glance.video_note, file_id),
+        ("voice", glance.voice, file_id),
+        ("audio", glance.audio, file_id),
+        ("document", glance.document, file_id),
+        ("sticker", glance.sticker, file_id),
     ];
-    for (name, raw) in words {
-        if let Some(raw) = raw {
-            parts.push((name, raw.get().as_bytes().to_vec()));
-        }
-    }
-    for (name, raw) in files {
-        if let Some(raw) = raw {
-            parts.push((name, file_ids(raw)));
-        }
-    }
-    let others: [(&str, Option<&RawValue>, fn(&RawValue) -> Option<String>); 6] = [
+    let others: [Part<'_>; 6] = [
         ("rich_message", glance.rich_message, visible_rich),
         ("paid_media", glance.paid_media, visible_paid),
         ("location", glance.location, visible_location),
-        ("venue", glance.venue, |_| None),
+        ("venue", glance.venue, as_is),
         ("poll", glance.poll, visible_poll),
         ("checklist", glance.checklist, visible_checklist),
     ];
-    for (name, raw, see) in others {
-        if let Some(raw) = raw {
-            let seen = see(raw).unwrap_or_else(|| raw.get().to_owned());
-            parts.push((name, seen.into_bytes()));
-        }
-    }
-    fingerprint(parts.iter().flat_map(|(name, part)| [name.as_bytes(), part.as_slice()]))
+    let seen: Vec<(&str, Cow<'_, str>)> = words
+        .into_iter()
+        .chain(files)
+        .chain(others)
+        .filter_map(|(name, raw, see)| {
+            let raw = raw?;
+            Some((name, see(raw).map_or(Cow::Borrowed(raw.get()), Cow::Owned)))
+        })
+        .collect();
+    fingerprint(seen.iter().flat_map(|(name, part)| [name.as_bytes(), part.as_bytes()]))
 }
 
-/// The unique id of a file or of the largest size; the raw bytes when there is none.
-fn file_ids(raw: &RawValue) -> Vec<u8> {
+/// A visible field: its name, its JSON, and what a reader sees of it (`None`: all of it).
+type Part<'a> = (&'static str, Option<&'a RawValue>, fn(&RawValue) -> Option<String>);
+
+fn as_is(_raw: &RawValue) -> Option<String> {
+    None
+}
+
+/// The unique id of a file, or of the largest of its sizes.
+fn file_id(raw: &RawValue) -> Option<String> {
     if let Ok(file) = serde_json::from_str::<UniqueId>(raw.get()) {
-        return file.file_unique_id.into_bytes();
+        return Some(file.file_unique_id);
     }
-    match serde_json::from_str::<Vec<UniqueId>>(raw.get()) {
-        Ok(sizes) => sizes.into_iter().last().map(|size| size.file_unique_id.into_bytes()),
-        Err(_) => None,
-    }
-    .unwrap_or_else(|| raw.get().as_bytes().to_vec())
+    let sizes: Vec<UniqueId> = serde_json::from_str(raw.get()).ok()?;
+    sizes.into_iter().last().map(|size| size.file_unique_id)
 }
 
 fn visible_location(raw: &RawValue) -> Option<String> {
@@ -427,10 +427,10 @@ mod tests {
     fn strange_updates_are_kept_with_a_reason() {
         for (body, reason, has_id) in [
             (&b"<html>"[..], "not_json", false),
-            (b"[]", "bad_update", false),
-            (b"{\"message\":{}}", "bad_update", false),
-            (b"{\"update_id\":\"7\"}", "bad_update", false),
-            (b"{\"update_id\":7,\"message\":{\"chat\":1}}", "bad_update", true),
+            (b"[]", "unexpected_shape", false),
+            (b"{\"message\":{}}", "unexpected_shape", false),
+            (b"{\"update_id\":\"7\"}", "unexpected_shape", false),
+            (b"{\"update_id\":7,\"message\":{\"chat\":1}}", "unexpected_shape", true),
         ] {
             let split = split(Bytes::from_static(body));
             assert_eq!(split.item.problem.as_ref().map(|problem| problem.reason), Some(reason));

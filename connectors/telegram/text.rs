@@ -57,8 +57,9 @@ fn marked(text: String, entities: &[Entity]) -> Words {
     for entity in entities {
         match entity.kind.as_str() {
             "mention" => {
-                if let Some(shown) = utf16_slice(&text, entity.offset, entity.length) {
-                    words.mention(shown.trim_start_matches('@'), shown);
+                let shown = utf16_slice(&text, entity.offset, entity.length);
+                if let Some((shown, name)) = shown.and_then(|shown| Some((shown, shown.strip_prefix('@')?))) {
+                    words.mention(name, shown);
                 }
             }
             "text_mention" => {

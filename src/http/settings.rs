@@ -50,6 +50,8 @@ pub struct WebhookSettings {
     pub store_timeout_s: NonZeroU32,
     /// Requests worked on at the same time. Further ones get 503 and are sent again by the platform.
     pub max_concurrent_requests: NonZeroU32,
+    /// Memory for bodies of all requests worked on, bytes. Beyond it requests get 503 and are sent again.
+    pub max_buffered_bytes: usize,
     /// Time open requests have at shutdown, seconds.
     pub shutdown_grace_s: NonZeroU32,
 }
@@ -67,6 +69,8 @@ impl Default for WebhookSettings {
             idle_timeout_s: seconds(75),
             store_timeout_s: seconds(20),
             max_concurrent_requests: NonZeroU32::new(1024).unwrap_or(NonZeroU32::MAX),
+            // Strangers' bodies are read before their proof can be looked at.
+            max_buffered_bytes: 64 * 1024 * 1024,
             shutdown_grace_s: seconds(10),
         }
     }
@@ -117,6 +121,12 @@ impl HttpSettings {
                 problems.push((
                     "webhooks.max_body_bytes",
                     format!("must lie between {LEAST_BODY_BYTES} and {MOST_BODY_BYTES} bytes"),
+                ));
+            }
+            if webhooks.max_buffered_bytes < webhooks.max_body_bytes {
+                problems.push((
+                    "webhooks.max_buffered_bytes",
+                    "must be at least webhooks.max_body_bytes".into(),
                 ));
             }
             if let Some(problem) = webhooks.public_url.as_deref().and_then(public_url_problem) {
@@ -197,9 +207,14 @@ mod tests {
     fn problems_name_their_keys() {
         assert_eq!(
             keys(serde_json::json!({"webhooks": {
-                "listen": "127.0.0.1:9464", "max_body_bytes": 10, "public_url": "https://a.ru/hooks",
+                "listen": "127.0.0.1:9464", "max_body_bytes": 10, "max_buffered_bytes": 9, "public_url": "https://a.ru/hooks",
             }})),
-            ["webhooks.max_body_bytes", "webhooks.public_url", "admin.listen"]
+            [
+                "webhooks.max_body_bytes",
+                "webhooks.max_buffered_bytes",
+                "webhooks.public_url",
+                "admin.listen"
+            ]
         );
         assert!(keys(serde_json::json!({"webhooks": {"public_url": "https://priem.example.ru:8443/"}})).is_empty());
     }

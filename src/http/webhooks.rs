@@ -33,6 +33,8 @@ use crate::telemetry::Metrics;
 
 /// When the platform should send again what could not be stored, seconds.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("30");
+/// Grain in which the memory of bodies is counted, bytes.
+const MEMORY_UNIT: usize = 1024;
 /// How much of a refused body is read and thrown away, so that the sender gets to read the answer before the
 /// connection closes. In all, and for how long.
 const DRAIN_BYTES: usize = 16 * 1024 * 1024;
@@ -116,6 +118,8 @@ struct Shared {
     settings: WebhookSettings,
     /// One permit for each request worked on.
     places: Semaphore,
+    /// One permit for each [`MEMORY_UNIT`] of a body held.
+    memory: Semaphore,
 }
 
 impl WebhookServer {
@@ -141,6 +145,7 @@ impl WebhookServer {
             intake,
             settings: settings.clone(),
             places: Semaphore::new(places),
+            memory: Semaphore::new((settings.max_buffered_bytes / MEMORY_UNIT).min(Semaphore::MAX_PERMITS)),
         };
         Ok(Self {
             listener,
@@ -179,7 +184,12 @@ impl WebhookServer {
             .acceptor(NoDelayAcceptor::new())
             .handle(handle)
             .http1_only()
-            .first_request_timeout(request_timeout);
+            .first_request_timeout(request_timeout)
+            .accept_error_handler(|sender: Option<&SocketAddr>, error| match sender {
+                // Out of file descriptors, most likely: nobody gets in.
+                None => tracing::warn!(%error, "webhook connection not accepted"),
+                Some(_) => tracing::debug!(%error, "webhook connection ended before a request"),
+            });
         server
             .http_builder()
             .http1()
@@ -288,6 +298,9 @@ async fn answer(shared: &Shared, hook: &Hook, path: String, connection: SocketAd
         return Answer::again("overloaded");
     };
     let (head, body) = request.into_parts();
+    let Ok(_memory) = shared.memory.try_acquire_many(memory_units(&body, &shared.settings)) else {
+        return Answer::again("overloaded");
+    };
     let body = match read_body(body, &shared.settings).await {
         Ok(body) => body,
         Err(answer) => return answer,
@@ -326,6 +339,13 @@ async fn answer(shared: &Shared, hook: &Hook, path: String, connection: SocketAd
     hook.source.exchanged(has_items);
     hook.last_exchange.set(Timestamp::now().as_second());
     Answer::reply(receipt.reply)
+}
+
+/// What a body may take at most: what is announced, or the limit when nothing is.
+fn memory_units(body: &Body, settings: &WebhookSettings) -> u32 {
+    let most = body.size_hint().upper().and_then(|bytes| usize::try_from(bytes).ok());
+    let bytes = most.unwrap_or(usize::MAX).min(settings.max_body_bytes);
+    u32::try_from(bytes / MEMORY_UNIT).unwrap_or(u32::MAX)
 }
 
 /// Reads a body within the limits of size and time. The usual body comes in one piece and is not copied.

@@ -1,7 +1,7 @@
 //! From the files to a compiled rule set: reads every file, resolves references across them, collects all errors.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
 
@@ -10,6 +10,7 @@ use super::index::Index;
 use super::keys;
 use super::model::{ClassifyRule, DeadlineRule, Route, Sectors, Zone};
 use super::read_condition::Terms;
+use super::read_deadlines;
 use super::read_rules::{self, Ids};
 use super::read_tests::{self, TestCase};
 use super::reader::{Lined, Reader};
@@ -110,8 +111,8 @@ pub(super) fn compile(files: &[(PathBuf, String)]) -> Result<Compiled, RuleError
     }
 }
 
-fn parse_file<'a>(path: &PathBuf, text: &'a str) -> (Reader<'a>, Option<Node>) {
-    let mut reader = Reader::new(path.clone(), text);
+fn parse_file<'a>(path: &Path, text: &'a str) -> (Reader<'a>, Option<Node>) {
+    let mut reader = Reader::new(path.to_path_buf(), text);
     match yaml::parse(text) {
         Ok(node) => (reader, Some(node)),
         Err(error) => {
@@ -237,7 +238,7 @@ fn read_section(
         }
         "deadlines" => {
             for node in reader.list(&entry.node, "deadlines") {
-                deadlines.extend(read_rules::deadline(reader, &mut terms, ids, node));
+                deadlines.extend(read_deadlines::deadline(reader, &mut terms, ids, node));
             }
         }
         "route" => {
@@ -285,5 +286,6 @@ fn no_route(files: &[(PathBuf, String)]) -> RuleError {
         quote: String::new(),
         problem: "ни в одном файле нет дерева маршрутов route".into(),
         cure: "добавьте раздел route с получателем по умолчанию: иначе сообщениям некуда идти".into(),
+        environment: false,
     }
 }

@@ -18,6 +18,8 @@ pub struct RuleError {
     pub problem: String,
     /// What to do.
     pub cure: String,
+    /// The file could not be read at all: not the author's mistake but the machine's.
+    pub environment: bool,
 }
 
 impl fmt::Display for RuleError {

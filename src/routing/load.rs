@@ -56,6 +56,7 @@ pub(super) fn folder(dir: &Path) -> Result<Vec<(PathBuf, String)>, RuleErrors> {
                 quote: String::new(),
                 problem,
                 cure: "сохраните файл в кодировке UTF-8 и проверьте права".into(),
+                environment: true,
             }),
         }
     }
@@ -85,5 +86,6 @@ fn one(dir: &Path, problem: String, cure: &str) -> RuleErrors {
         quote: String::new(),
         problem,
         cure: cure.to_owned(),
+        environment: true,
     }])
 }

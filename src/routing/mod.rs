@@ -7,11 +7,11 @@
 //! 2. `route`: a tree; the first sibling that holds wins, children inherit, the root takes the rest;
 //! 3. `deadlines`: per stage the first entry that holds; a deadline of the source stays.
 //!
-//! How it is fast: everything any rule asks about is a numbered *fact* ([`vocabulary`]). A message becomes the list of
-//! its facts once: one pass over the words, each stemmed at most once. An inverted index ([`index`]) names the few
+//! How it is fast: everything any rule asks about is a numbered *fact* (`vocabulary`). A message becomes the list of
+//! its facts once: one pass over the words, each stemmed at most once. An inverted index (`index`) names the few
 //! rules that those facts could fulfil. So the cost follows the length of the message, not the number of rules.
 //!
-//! How it is explained: decision and explanation are made from the same [`verdict`].
+//! How it is explained: decision and explanation are made from the same `verdict`.
 
 mod cases;
 mod clock;
@@ -28,6 +28,7 @@ mod load;
 mod model;
 mod normal;
 mod read_condition;
+mod read_deadlines;
 mod read_rules;
 mod read_tests;
 mod reader;
@@ -38,9 +39,13 @@ mod vocabulary;
 mod yaml;
 
 #[cfg(test)]
+mod mistakes;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod semantics;
+#[cfg(test)]
+mod speed;
 
 use std::path::{Path, PathBuf};
 

@@ -11,7 +11,8 @@ use serde_json::Value as Json;
 use super::fields::{Field, Form};
 use super::keys;
 use super::model::{Origin, Zone};
-use super::read_rules::{plain_texts, read_topic, stage_of};
+use super::read_deadlines::stage_of;
+use super::read_rules::{plain_texts, read_topic};
 use super::reader::Reader;
 use super::yaml::{Entry, Node};
 

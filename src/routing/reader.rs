@@ -41,6 +41,7 @@ impl<'a> Reader<'a> {
             quote,
             problem: problem.into(),
             cure: cure.into(),
+            environment: false,
         });
     }
 

@@ -1,1 +1,331 @@
+//! What rules mean, one test per promise of the language.
 
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use priem_sdk::message::{
+    Deadline, DeadlineBasis, DeadlineStage, DeadlineUnit, EventType, Kind, Message, MessageData, Regime,
+};
+
+use super::{Decision, RuleSet};
+
+pub(super) const ROUTE: &str =
+    "route: { id: root, name: Координатор, to: { organisation: МЦУ, role: координатор }, queue: q.root }\n";
+
+pub(super) fn files(texts: &[&str]) -> Vec<(PathBuf, String)> {
+    let named = texts.iter().enumerate();
+    named
+        .map(|(at, text)| (PathBuf::from(format!("{at}.yaml")), format!("version: 1\n{text}")))
+        .collect()
+}
+
+pub(super) fn rules(text: &str) -> RuleSet {
+    let route = if text.contains("\nroute:") || text.starts_with("route:") {
+        ""
+    } else {
+        ROUTE
+    };
+    RuleSet::parse(&files(&[&format!("{text}{route}")])).expect("valid rules")
+}
+
+fn message(text: &str) -> Message {
+    let mut data = MessageData::new("telegram", Kind::Direct, Regime::OpenSourceMessage);
+    data.body.text = text.into();
+    data.times.received = now();
+    Message::new(EventType::Received, data)
+}
+
+fn now() -> Timestamp {
+    "2026-01-15T05:00:00Z".parse().expect("instant")
+}
+
+fn decide(rules: &RuleSet, text: &str) -> Decision {
+    rules.decide(&mut message(text), now())
+}
+
+#[test]
+fn all_entries_contribute_and_the_first_to_set_a_field_wins() {
+    let rules = rules(
+        "classify:
+  - { id: snow, name: Снег, when: { text: [снег] }, set: { sector: roads, tags: [winter] } }
+  - { id: yard, name: Двор, when: { text: [двор] }, set: { sector: housing, priority: 6, tags: [yard, winter] } }
+",
+    );
+    let decision = decide(&rules, "Снег во дворе");
+    let main = decision.main();
+    assert_eq!(main.sector.as_deref(), Some("roads"));
+    assert_eq!(
+        (main.priority, &main.tags),
+        (6, &vec!["winter".to_owned(), "yard".to_owned()])
+    );
+    assert_eq!(main.matched, ["snow", "yard", "root"]);
+    let told = main.explanation.join("\n");
+    assert!(
+        told.contains("Правило «Снег» (snow): в тексте есть «Снег» → отрасль «roads»"),
+        "{told}"
+    );
+    assert!(
+        told.contains("отрасль «roads»") && told.contains("не применена: раньше сработало правило «Снег» (snow)"),
+        "{told}"
+    );
+}
+
+#[test]
+fn the_first_fitting_sibling_wins_and_children_inherit() {
+    let rules = rules(
+        "classify:
+  - { id: pit, name: Ямы, when: { text: [яма] }, set: { sector: roads } }
+route:
+  id: root
+  name: Координатор
+  to: { organisation: МЦУ, role: координатор }
+  queue: q.root
+  tags: [city]
+  routes:
+    - id: roads
+      name: Дороги
+      when: { sector: roads }
+      to: { organisation: Дорожники }
+      queue: q.roads
+      priority: 5
+      also: [{ to: { organisation: Штаб }, queue: q.staff }]
+      routes:
+        - { id: bridge, name: Мосты, when: { text: [мост] }, queue: q.bridge, tags: [bridge] }
+    - { id: late, name: Позже, when: { text: [яма] }, queue: q.late }
+",
+    );
+    let decision = decide(&rules, "Яма на мосту");
+    let main = decision.main();
+    assert_eq!(
+        (main.queue.as_str(), main.recipient.organisation.as_str(), main.priority),
+        ("q.bridge", "Дорожники", 5)
+    );
+    assert_eq!(main.tags, ["city", "bridge"]);
+    assert_eq!(main.matched, ["pit", "root", "roads", "bridge"]);
+    assert!(!decision.default_route && !main.copy);
+    let copy = &decision.routes[1];
+    assert_eq!(
+        (copy.queue.as_str(), copy.copy, copy.sector.as_deref()),
+        ("q.staff", true, Some("roads"))
+    );
+    assert_eq!(decide(&rules, "Яма").main().queue, "q.roads");
+}
+
+#[test]
+fn nothing_is_unroutable() {
+    let decision = decide(&rules(""), "");
+    assert!(decision.default_route);
+    assert_eq!(decision.main().queue, "q.root");
+    assert!(
+        decision
+            .main()
+            .explanation
+            .join(" ")
+            .contains("маршрут по умолчанию «Координатор» (root)")
+    );
+}
+
+#[test]
+fn deadlines_first_per_stage_and_never_over_the_source() {
+    let rules = rules(
+        "zone: Asia/Yekaterinburg
+deadlines:
+  - { id: fast, name: Быстро, when: { text: [авария] }, stage: answer, calendar_hours: 4 }
+  - { id: day, name: Сутки, stage: answer, calendar_hours: 24, basis: default }
+  - { id: reg, name: Регистрация, stage: register, calendar_days: 3, basis: law }
+",
+    );
+    let mut urgent = message("Авария!");
+    let decision = rules.decide(&mut urgent, now());
+    assert_eq!(decision.deadlines[0].due_at.to_string(), "2026-01-15T09:00:00Z");
+    assert_eq!(decision.deadlines[1].due_at.to_string(), "2026-01-18T18:59:59Z");
+    assert_eq!(urgent.data.deadlines, decision.deadlines);
+    assert!(
+        decision
+            .main()
+            .explanation
+            .iter()
+            .any(|line| line.contains("до 15.01.2026 14:00 по правилу «Быстро» (fast)"))
+    );
+
+    let mut given = message("Авария!");
+    let source = Deadline {
+        stage: DeadlineStage::Answer,
+        due_at: now(),
+        zone: "UTC".into(),
+        basis: DeadlineBasis::Source,
+        rule: None,
+        unit: DeadlineUnit::CalendarDays,
+        internal_due_at: None,
+    };
+    given.data.deadlines.push(source.clone());
+    let decision = rules.decide(&mut given, now());
+    assert_eq!(decision.deadlines.len(), 1);
+    assert_eq!(given.data.deadlines[0], source);
+}
+
+#[test]
+fn deciding_twice_changes_nothing() {
+    let rules = rules(
+        "zone: Asia/Yekaterinburg
+classify:
+  - { id: pit, name: Ямы, when: { text: [яма] }, set: { sector: roads, topic: Дороги / Ямы, flags: [pit, collective], hint: looks_like_fz59 } }
+  - { id: trap, name: Ловушка, when: { topic: Ямы }, set: { tags: [wrong] } }
+deadlines:
+  - { id: day, name: Сутки, stage: answer, calendar_hours: 24 }
+",
+    );
+    let mut once = message("Яма");
+    let first = rules.decide(&mut once, now());
+    let mut twice = once.clone();
+    assert_eq!(rules.decide(&mut twice, now()), first);
+    assert_eq!(once, twice);
+    let topic = once.data.topic.expect("a topic");
+    assert_eq!((topic.classifier.as_str(), topic.path.len()), ("rules", 2));
+    assert_eq!(once.data.legal.hint.as_deref(), Some("looks_like_fz59"));
+    assert!(once.data.flags.collective && once.data.flags.other == ["pit"]);
+    assert!(first.main().tags.is_empty(), "conditions see topics of the source only");
+}
+
+#[test]
+fn conditions_nest() {
+    let rules = rules(
+        "words: { winter: [снег, наледь] }
+classify:
+  - id: x
+    name: Проверка
+    when:
+      channel: [vk, telegram]
+      any:
+        - text: { any: [$winter, гололед], none: [турнир] }
+        - all: [{ kind: post }, { not: { author: staff } }]
+      place: { known: false }
+    set: { sector: hit }
+",
+    );
+    let hit = |edit: &dyn Fn(&mut MessageData)| {
+        let mut message = message("Снег");
+        edit(&mut message.data);
+        rules.decide(&mut message, now()).main().sector.is_some()
+    };
+    assert!(hit(&|_| {}));
+    assert!(hit(&|data| data.body.text = "ГОЛОЛЁД".into()));
+    assert!(!hit(&|data| data.body.text = "Снег и турнир".into()));
+    assert!(!hit(&|data| data.channel = "ok".into()));
+    assert!(!hit(&|data| data.place.municipality = Some("Пермь".into())));
+    assert!(!hit(&|data| data.body.text = String::new()));
+    assert!(hit(&|data| {
+        data.body.text = String::new();
+        data.kind = Kind::Post;
+    }));
+    assert!(!hit(&|data| {
+        data.body.text = String::new();
+        data.kind = Kind::Post;
+        data.author.kind = priem_sdk::message::AuthorKind::Staff;
+    }));
+}
+
+#[test]
+fn oktmo_matches_by_its_beginning() {
+    let rules =
+        rules("classify: [{ id: p, name: Пермь, when: { place: { oktmo: \"57701\" } }, set: { territory: Пермь } }]\n");
+    let mut perm = message("");
+    perm.data.place.oktmo = Some("57701000001".into());
+    assert_eq!(
+        rules.decide(&mut perm, now()).main().territory.as_deref(),
+        Some("Пермь")
+    );
+    let mut other = message("");
+    other.data.place.oktmo = Some("57702000".into());
+    assert_eq!(rules.decide(&mut other, now()).main().territory, None);
+}
+
+#[test]
+fn the_version_follows_the_texts() {
+    let version = |text: &str| RuleSet::parse(&files(&[text])).expect("valid").version().to_owned();
+    assert_eq!(version(ROUTE), version(ROUTE));
+    assert_ne!(version(ROUTE), version(&format!("{ROUTE}# comment\n")));
+    assert_eq!(version(ROUTE).len(), 12);
+}
+
+#[test]
+fn the_explanation_says_what_was_seen_and_wanted() {
+    let rules = rules(
+        "classify:
+  - { id: pit, name: Ямы, when: { text: [яма], channel: incident }, set: { sector: roads } }
+  - { id: snow, name: Снег, when: { text: { any: [снег], none: [праздник] } }, set: { sector: winter } }
+",
+    );
+    let message = message("Ямы и снег у гражданки Ивановой");
+    let told = rules.explain(&message, now()).render_ru();
+    assert!(told.contains("✗ Правило «Ямы» (pit) не сработало"), "{told}");
+    assert!(told.contains("канал: telegram, а нужно incident"), "{told}");
+    assert!(
+        told.contains("✓ Правило «Снег» (snow) сработало") && told.contains("в тексте есть «снег»"),
+        "{told}"
+    );
+    assert!(told.contains("Отрасль: winter") && !told.contains("Ивановой"), "{told}");
+    let why = rules.why(&message, now(), "pit").expect("known").render_ru();
+    assert!(why.contains("не выполнена"), "{why}");
+    assert!(rules.why(&message, now(), "nobody").is_none());
+}
+
+#[test]
+fn why_not_this_route() {
+    let rules = rules(
+        "route:
+  id: root
+  name: Координатор
+  to: { organisation: МЦУ }
+  queue: q
+  routes:
+    - { id: a, name: А, when: { text: [снег] }, queue: q.a }
+    - { id: b, name: Б, when: { text: [двор] }, queue: q.b }
+",
+    );
+    let why = rules.why(&message("Снег во дворе"), now(), "b").expect("known");
+    assert!(
+        why.holds && why.effects[0].contains("первым подошёл маршрут «А» (a)"),
+        "{why:?}"
+    );
+}
+
+#[test]
+fn the_starter_set_passes_its_own_tests() {
+    let rules = RuleSet::starter();
+    let report = rules.run_tests();
+    assert!(report.passed() && report.total >= 40, "{}", report.render_ru());
+    assert!(report.untested.is_empty(), "{}", report.render_ru());
+    let folder = RuleSet::load(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("config/rules")).expect("loads");
+    assert_eq!(
+        folder.version(),
+        rules.version(),
+        "STARTER lists every file of config/rules"
+    );
+}
+
+#[test]
+fn the_guide_tells_the_truth() {
+    let guide = include_str!("../../docs/rules.md");
+    let example = guide
+        .split("```yaml\n")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next())
+        .expect("an example");
+    let rules = RuleSet::parse(&[(PathBuf::from("rules.md"), example.to_owned())]).expect("the example is valid");
+    let report = rules.run_tests();
+    assert!(report.passed() && report.total == 1, "{}", report.render_ru());
+    for field in super::fields::Field::ALL {
+        assert!(
+            guide.contains(&format!("`{}`", field.key())),
+            "the guide does not name {}",
+            field.key()
+        );
+    }
+}
+
+#[test]
+fn a_rule_set_is_shared_between_threads() {
+    fn shared<T: Send + Sync>() {}
+    shared::<RuleSet>();
+}

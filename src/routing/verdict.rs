@@ -35,7 +35,7 @@ pub(super) struct Verdict<'r> {
     pub(super) path: Vec<&'r Route>,
     /// Clocks of the rules, one per stage.
     pub(super) clocks: Vec<Clock<'r>>,
-    /// Values of the fields that `classify` decides, for explanations.
+    /// Values of the fields that `classify` decides, as explanations show them.
     pub(super) decided: Vec<(Field, String)>,
 }
 
@@ -88,7 +88,15 @@ impl<'r> Verdict<'r> {
             if let Some(fact) = compiled.vocabulary.value(field, value) {
                 facts.push_value(fact);
             }
-            self.decided.push((field, value.to_owned()));
+            let shown = match compiled
+                .sectors
+                .iter()
+                .find(|(id, _)| field == Field::Sector && id == value)
+            {
+                Some((id, name)) => format!("{name} ({id})"),
+                None => value.to_owned(),
+            };
+            self.decided.push((field, shown));
         }
         for flag in &self.flags {
             if let Some(fact) = compiled.vocabulary.value(Field::Flags, flag) {

@@ -257,7 +257,8 @@ mod tests {
         let mut vocabulary = Vocabulary::default();
         let exact = vocabulary.intern_word(WordForm::Exact("дома".into()));
         let prefix = vocabulary.intern_word(WordForm::Prefix("авари".into()));
-        let facts = vocabulary.facts(&message("дом в аварийном состоянии"));
+        let house = message("дом в аварийном состоянии");
+        let facts = vocabulary.facts(&house);
         assert!(!facts.has(exact) && facts.has(prefix));
         assert!(vocabulary.facts(&message("у дома")).has(exact));
     }
@@ -299,7 +300,8 @@ mod tests {
         let mut vocabulary = Vocabulary::default();
         let pit = vocabulary.intern_word(WordForm::Stem("ям".into()));
         let long = "я".repeat(100_000);
-        let facts = vocabulary.facts(&message(&format!("{long} {long}ы яма {long}")));
+        let noise = message(&format!("{long} {long}ы яма {long}"));
+        let facts = vocabulary.facts(&noise);
         assert!(facts.has(pit));
         MEMO.with_borrow(|memo| assert!(memo.words.keys().all(|word| word.len() <= Memo::LONGEST)));
     }

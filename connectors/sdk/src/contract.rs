@@ -212,7 +212,7 @@ pub struct Progress {
 pub struct HookRequest {
     /// HTTP method, upper case.
     pub method: String,
-    /// Path below `/hooks/<connector>/`, without a leading slash.
+    /// Path below `/hooks/<connector>/`, without a leading slash, as it came (percent signs are not decoded).
     pub path: String,
     /// Query string without `?`.
     pub query: String,

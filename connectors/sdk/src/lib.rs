@@ -1,7 +1,8 @@
 //! Everything a channel connector needs, and nothing about the daemon that hosts it.
 //!
 //! - [`message`]: the message schema, version 1 (CloudEvents 1.0).
-//! - [`contract`]: the four verbs of a [`Connector`](contract::Connector) and the data they exchange.
+//! - [`conformance`]: proof that a connector keeps the contract.
+//! - [`contract`]: the four verbs of a [`Connector`] and the data they exchange.
 //! - [`error`]: errors that say what the host must do.
 //! - [`http`]: the HTTP client.
 //! - [`registry`]: how a connector introduces itself.
@@ -10,6 +11,7 @@
 //!
 //! A connector sees its protocol only: not the journal, not the broker, not metrics.
 
+pub mod conformance;
 pub mod contract;
 pub mod error;
 pub mod http;

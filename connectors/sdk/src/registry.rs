@@ -3,6 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use crate::{
+    conformance::Subject,
     contract::{Connector, ConnectorId},
     error::ConfigError,
 };
@@ -21,6 +22,8 @@ pub struct ConnectorType {
     pub example: &'static str,
     /// Builds a connector from its settings. Must not do network I/O.
     pub build: Build,
+    /// What the conformance kit examines: a connector with planted secrets and samples of what its source sends.
+    pub conformance: fn() -> Subject,
 }
 
 /// Builds a connector from its settings.

@@ -4,7 +4,10 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{super::{normalize, split}, *};
+use super::{
+    super::{normalize, split},
+    *,
+};
 
 fn fixtures() -> Vec<(String, Vec<u8>)> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/telegram/fixtures");
@@ -68,7 +71,10 @@ fn only_listed_groups_are_heard_but_private_messages_always() {
         ..normalize::Policy::default()
     };
     let count = |name: &str| {
-        let (_, body) = fixtures().into_iter().find(|(known, _)| known == name).expect("fixture");
+        let (_, body) = fixtures()
+            .into_iter()
+            .find(|(known, _)| known == name)
+            .expect("fixture");
         outcome(body, &policy)["messages"].as_array().expect("messages").len()
     };
     assert_eq!(count("group_closed_reply"), 1);
@@ -81,7 +87,14 @@ fn only_listed_groups_are_heard_but_private_messages_always() {
 fn third_persons_and_secrets_stay_out_of_the_queue() {
     for (name, body) in fixtures() {
         let seen = outcome(body, &normalize::Policy::default()).to_string();
-        for hidden in ["79990000000", "Третьелицев", "BEGIN:VCARD", "Кто-то", "Пётр Смирнов", "api.telegram.org"] {
+        for hidden in [
+            "79990000000",
+            "Третьелицев",
+            "BEGIN:VCARD",
+            "Кто-то",
+            "Пётр Смирнов",
+            "api.telegram.org",
+        ] {
             assert!(!seen.contains(hidden), "{name} shows {hidden}");
         }
     }
@@ -95,7 +108,10 @@ fn an_edit_is_an_update_only_of_what_was_stored() {
     let edited = include_bytes!("../fixtures/private_edited.json").to_vec();
     let item = split::split(Bytes::from(edited)).item;
     let event = |ordinal| {
-        let item = RawItem { ordinal, ..raw(item.clone()) };
+        let item = RawItem {
+            ordinal,
+            ..raw(item.clone())
+        };
         normalize::normalize(&item, &normalize::Policy::default()).expect("a message")[0].event
     };
     assert_eq!(event(0), priem_sdk::EventType::Received);
@@ -124,8 +140,13 @@ fn json_value() -> impl Strategy<Value = Value> {
 fn pointers(value: &Value, at: &str, found: &mut Vec<String>) {
     found.push(at.to_owned());
     match value {
-        Value::Object(fields) => fields.iter().for_each(|(key, field)| pointers(field, &format!("{at}/{key}"), found)),
-        Value::Array(list) => list.iter().enumerate().for_each(|(index, entry)| pointers(entry, &format!("{at}/{index}"), found)),
+        Value::Object(fields) => fields
+            .iter()
+            .for_each(|(key, field)| pointers(field, &format!("{at}/{key}"), found)),
+        Value::Array(list) => list
+            .iter()
+            .enumerate()
+            .for_each(|(index, entry)| pointers(entry, &format!("{at}/{index}"), found)),
         _ => {}
     }
 }
@@ -172,7 +193,11 @@ proptest! {
 
 #[test]
 fn deep_and_huge_bodies_are_kept() {
-    let deep = format!("{{\"update_id\":1,\"message\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
+    let deep = format!(
+        "{{\"update_id\":1,\"message\":{}{}}}",
+        "[".repeat(100_000),
+        "]".repeat(100_000)
+    );
     never_panics_never_drops(deep.into_bytes());
     let nested = format!(
         "{{\"update_id\":1,\"message\":{{\"message_id\":1,\"chat\":{{\"id\":1}},\"rich_message\":{{\"blocks\":[{}\"x\"{}]}}}}}}",

@@ -126,11 +126,9 @@ impl Journal {
             return;
         }
         let ordinal = seen.map_or(0, |(count, _)| count);
-        self.newest.insert(item.external_id.clone(), (ordinal + 1, item.fingerprint));
-        self.stored.push(RawItem {
-            ordinal,
-            ..raw(item)
-        });
+        self.newest
+            .insert(item.external_id.clone(), (ordinal + 1, item.fingerprint));
+        self.stored.push(RawItem { ordinal, ..raw(item) });
     }
 }
 

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use priem_city::telegram::{Fault, Person};
+use priem_city::{
+    telegram::{Act, Expected, Fault, Life, Person},
+    voices::Crowd,
+};
 use priem_sdk::{ConnectorError, Cursor, EventType, Wait};
 
 use super::*;
@@ -56,6 +59,35 @@ async fn nothing_is_lost_and_nothing_doubled() {
 }
 
 #[tokio::test]
+async fn a_lively_town_is_heard_as_it_speaks() {
+    let setup = Setup::new();
+    let (city, bot) = city().await;
+    let connector = setup.against(&city, json!({}));
+    let mut life = Life::new(bot.clone(), Crowd::new(3, 40));
+    let acts: Vec<Act> = (0..1500).map(|_| life.act()).collect();
+    let mut journal = Journal::default();
+    drain(&connector, &bot, &mut journal, Cursor::start()).await;
+    let expected = |wanted| -> usize {
+        let these = acts.iter().filter(|act| act.expected == wanted);
+        these.map(|act| act.updates).sum()
+    };
+    let (mut published, mut quarantined) = (0, 0);
+    for raw in &journal.stored {
+        match connector.normalize(raw) {
+            Ok(messages) => published += messages.len(),
+            Err(error) => {
+                assert_eq!(error.reason, "unknown_content");
+                quarantined += 1;
+            }
+        }
+    }
+    assert_eq!(published, expected(Expected::Published));
+    assert_eq!(quarantined, expected(Expected::Quarantined));
+    let all: usize = acts.iter().map(|act| act.updates).sum();
+    assert_eq!(all - published - quarantined, expected(Expected::Unchanged));
+}
+
+#[tokio::test]
 async fn a_crash_before_the_commit_brings_the_same_items_again() {
     let setup = Setup::new();
     let (city, bot) = city().await;
@@ -63,7 +95,10 @@ async fn a_crash_before_the_commit_brings_the_same_items_again() {
     for number in 0..10 {
         bot.send_private(&citizen(1), &format!("{number}"));
     }
-    let first = connector.poll(&cx(), "updates", &Cursor::start()).await.expect("a page");
+    let first = connector
+        .poll(&cx(), "updates", &Cursor::start())
+        .await
+        .expect("a page");
     // Nothing was committed: the same cursor is used by a new instance.
     let second = setup.against(&city, json!({}));
     let again = second.poll(&cx(), "updates", &Cursor::start()).await.expect("a page");
@@ -127,7 +162,10 @@ async fn a_strange_update_spoils_nothing_around_it() {
     let mut journal = Journal::default();
     drain(&connector, &bot, &mut journal, Cursor::start()).await;
     assert_eq!(journal.quarantined.len(), 3);
-    assert_eq!(texts(&connector, &journal), [(EventType::Received, "обычное".to_owned())]);
+    assert_eq!(
+        texts(&connector, &journal),
+        [(EventType::Received, "обычное".to_owned())]
+    );
 }
 
 #[tokio::test]
@@ -136,7 +174,10 @@ async fn a_batch_without_a_single_id_is_no_busy_loop() {
     let (city, bot) = city().await;
     let connector = setup.against(&city, json!({}));
     bot.push_raw("{\"no_id\":true}");
-    let page = connector.poll(&cx(), "updates", &Cursor("5".into())).await.expect("a page");
+    let page = connector
+        .poll(&cx(), "updates", &Cursor("5".into()))
+        .await
+        .expect("a page");
     assert_eq!(page.next.0, "5");
     assert!(matches!(page.wait, Wait::For(_)));
 }
@@ -146,7 +187,10 @@ async fn an_empty_answer_keeps_the_cursor() {
     let setup = Setup::new();
     let (city, _bot) = city().await;
     let connector = setup.against(&city, json!({}));
-    let page = connector.poll(&cx(), "updates", &Cursor("77".into())).await.expect("a page");
+    let page = connector
+        .poll(&cx(), "updates", &Cursor("77".into()))
+        .await
+        .expect("a page");
     assert!(page.items.is_empty());
     assert_eq!(page.next.0, "77");
     assert_eq!(page.wait, Wait::Now);
@@ -171,10 +215,19 @@ async fn trouble(fault: Fault) -> ConnectorError {
     bot.send_private(&citizen(1), "x");
     city.fault(fault);
     let connector = setup.against(&city, json!({}));
-    let error = connector.poll(&cx(), "updates", &Cursor::start()).await.expect_err("trouble");
-    assert!(!error.to_string().contains(TOKEN) && !format!("{error:?}").contains("AAtest"), "{error:?}");
+    let error = connector
+        .poll(&cx(), "updates", &Cursor::start())
+        .await
+        .expect_err("trouble");
+    assert!(
+        !error.to_string().contains(TOKEN) && !format!("{error:?}").contains("AAtest"),
+        "{error:?}"
+    );
     assert_eq!(bot.pending(), 1, "nothing is confirmed by trouble");
-    let page = connector.poll(&cx(), "updates", &Cursor::start()).await.expect("the trouble is over");
+    let page = connector
+        .poll(&cx(), "updates", &Cursor::start())
+        .await
+        .expect("the trouble is over");
     assert_eq!(page.items.len(), 1);
     error
 }
@@ -191,8 +244,14 @@ async fn trouble_becomes_the_right_decision() {
         assert_eq!(error.kind(), "transient", "{fault:?}: {error}");
     }
     for fault in [
-        Fault::RateLimit { times: 1, retry_after: 17 },
-        Fault::RateLimitHeader { times: 1, retry_after: 17 },
+        Fault::RateLimit {
+            times: 1,
+            retry_after: 17,
+        },
+        Fault::RateLimitHeader {
+            times: 1,
+            retry_after: 17,
+        },
     ] {
         match trouble(fault).await {
             ConnectorError::RateLimited { retry_after } => assert_eq!(retry_after, Duration::from_secs(17)),
@@ -207,11 +266,21 @@ async fn a_revoked_or_unknown_token_stops_the_connector() {
     let (city, bot) = city().await;
     let connector = setup.against(&city, json!({}));
     bot.revoke(true);
-    let error = connector.poll(&cx(), "updates", &Cursor::start()).await.expect_err("revoked");
+    let error = connector
+        .poll(&cx(), "updates", &Cursor::start())
+        .await
+        .expect_err("revoked");
     assert_eq!(error.kind(), "auth_rejected", "{error}");
-    std::fs::write(setup.folder.path().join("token"), "999:BBotherotherotherotherotherotherother").expect("write");
+    std::fs::write(
+        setup.folder.path().join("token"),
+        "999:BBotherotherotherotherotherotherother",
+    )
+    .expect("write");
     let connector = setup.against(&city, json!({}));
-    let error = connector.poll(&cx(), "updates", &Cursor::start()).await.expect_err("unknown");
+    let error = connector
+        .poll(&cx(), "updates", &Cursor::start())
+        .await
+        .expect_err("unknown");
     assert_eq!(error.kind(), "auth_rejected", "{error}");
 }
 
@@ -223,12 +292,18 @@ async fn conflicts_are_told_apart() {
     let other = setup.against(&city, json!({}));
     let first = tokio::spawn(async move { connector.poll(&cx(), "updates", &Cursor::start()).await });
     bot.wait_until(Bot::is_polled).await;
-    other.poll(&cx(), "updates", &Cursor::start()).await.expect("the second poller wins");
+    other
+        .poll(&cx(), "updates", &Cursor::start())
+        .await
+        .expect("the second poller wins");
     let error = first.await.expect("no panic").expect_err("ended by the other");
     assert_eq!(error.kind(), "transient", "{error}");
     assert!(error.to_string().contains("second instance"), "{error}");
     bot.set_foreign_webhook("https://somebody.example.ru/secret-path");
-    let error = other.poll(&cx(), "updates", &Cursor::start()).await.expect_err("a webhook is set");
+    let error = other
+        .poll(&cx(), "updates", &Cursor::start())
+        .await
+        .expect_err("a webhook is set");
     assert_eq!(error.kind(), "misconfigured", "{error}");
     assert!(error.to_string().contains("--take-over"), "{error}");
 }
@@ -239,7 +314,10 @@ async fn a_cursor_that_is_no_offset_is_reported() {
     let (city, _bot) = city().await;
     let connector = setup.against(&city, json!({}));
     for text in ["abc", "-5"] {
-        let error = connector.poll(&cx(), "updates", &Cursor(text.into())).await.expect_err("no offset");
+        let error = connector
+            .poll(&cx(), "updates", &Cursor(text.into()))
+            .await
+            .expect_err("no offset");
         assert_eq!(error.kind(), "misconfigured", "{error}");
     }
     assert_eq!(city.violations(), Vec::<String>::new());

@@ -25,7 +25,8 @@ fn request(body: &'static str) -> HookRequest {
     request
 }
 
-const UPDATE: &str = r#"{"update_id":1,"message":{"message_id":2,"date":1,"chat":{"id":3,"type":"private"},"text":"яма"}}"#;
+const UPDATE: &str =
+    r#"{"update_id":1,"message":{"message_id":2,"date":1,"chat":{"id":3,"type":"private"},"text":"яма"}}"#;
 
 #[test]
 fn a_proven_update_is_taken_and_the_answer_says_nothing() {
@@ -33,12 +34,21 @@ fn a_proven_update_is_taken_and_the_answer_says_nothing() {
     assert_eq!(receipt.items.len(), 1);
     assert_eq!(receipt.items[0].external_id, "3:2");
     assert_eq!(receipt.reply.status, 200);
-    assert!(receipt.reply.body.is_empty(), "Telegram would execute what an answer names");
+    assert!(
+        receipt.reply.body.is_empty(),
+        "Telegram would execute what an answer names"
+    );
 }
 
 #[test]
 fn what_is_proven_but_not_understood_is_kept_and_accepted() {
-    for body in ["<html>", "[]", "", "{\"update_id\":1}", "{\"update_id\":1,\"neural_whisper\":{}}"] {
+    for body in [
+        "<html>",
+        "[]",
+        "",
+        "{\"update_id\":1}",
+        "{\"update_id\":1,\"neural_whisper\":{}}",
+    ] {
         let receipt = connector(&Setup::new()).receive(&request(body)).expect("proven");
         assert_eq!(receipt.reply.status, 200);
         assert_eq!(receipt.items[0].body, body);
@@ -55,9 +65,15 @@ fn nobody_else_is_believed() {
         connector.receive(&request).err()
     };
     assert_eq!(refused(|_| {}), None);
-    assert_eq!(refused(|request| request.path = "wrong".into()), Some(Refusal::Forbidden));
+    assert_eq!(
+        refused(|request| request.path = "wrong".into()),
+        Some(Refusal::Forbidden)
+    );
     assert_eq!(refused(|request| request.path.push('x')), Some(Refusal::Forbidden));
-    assert_eq!(refused(|request| request.headers.clear()), Some(Refusal::Unauthenticated));
+    assert_eq!(
+        refused(|request| request.headers.clear()),
+        Some(Refusal::Unauthenticated)
+    );
     assert_eq!(
         refused(|request| {
             request.headers.insert(HEADER, HeaderValue::from_static("wrong"));
@@ -68,7 +84,10 @@ fn nobody_else_is_believed() {
         refused(|request| request.peer = "192.0.2.7".parse().expect("address")),
         Some(Refusal::Forbidden)
     );
-    assert_eq!(refused(|request| request.method = "GET".into()), Some(Refusal::MethodNotAllowed));
+    assert_eq!(
+        refused(|request| request.method = "GET".into()),
+        Some(Refusal::MethodNotAllowed)
+    );
 }
 
 #[test]
@@ -76,7 +95,9 @@ fn the_test_of_networks_can_be_switched_off() {
     let setup = Setup::new();
     let mut webhook = setup.webhook();
     webhook["source_networks"] = json!([]);
-    let connector = setup.build(json!({"mode": "webhook", "webhook": webhook})).expect("settings fit");
+    let connector = setup
+        .build(json!({"mode": "webhook", "webhook": webhook}))
+        .expect("settings fit");
     let mut request = request(UPDATE);
     request.peer = "192.0.2.7".parse().expect("address");
     assert!(connector.receive(&request).is_ok());

@@ -189,7 +189,22 @@ impl City {
             show.look()?;
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        eprintln!("DBG polled {} hooked {} rows {}\n{}", self.polled.handed_out(), self.hooked.handed_out(), self.rows, daemon.metrics.render().lines().filter(|l| l.starts_with("priem_received")||l.starts_with("priem_dupl")||l.starts_with("priem_polls")||l.starts_with("priem_webhook")).collect::<Vec<_>>().join("\n"));
+        eprintln!(
+            "DBG polled {} hooked {} rows {}\n{}",
+            self.polled.handed_out(),
+            self.hooked.handed_out(),
+            self.rows,
+            daemon
+                .metrics
+                .render()
+                .lines()
+                .filter(|l| l.starts_with("priem_received")
+                    || l.starts_with("priem_dupl")
+                    || l.starts_with("priem_polls")
+                    || l.starts_with("priem_webhook"))
+                .collect::<Vec<_>>()
+                .join("\n")
+        );
         Ok(false)
     }
 }

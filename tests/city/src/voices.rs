@@ -109,10 +109,10 @@ pub fn person(number: u64) -> Person {
     let first = FIRST_NAMES[index(FIRST_NAMES.len(), 1)];
     let id = 510_000_000 + i64::try_from(number % 1_000_000_000).unwrap_or(0);
     let mut person = Person::new(id, first);
-    if number % 3 != 0 {
+    if !number.is_multiple_of(3) {
         person.last_name = Some(LAST_NAMES[index(LAST_NAMES.len(), 16)].to_owned());
     }
-    if number % 2 == 0 {
+    if number.is_multiple_of(2) {
         person.username = Some(format!("{}_{number}", NICKNAMES[index(NICKNAMES.len(), 2)]));
     }
     person

@@ -1,6 +1,6 @@
 //! Sending: the rate limit, the quick retries, the bounded body, and errors without addresses.
 
-use std::{error::Error, sync::Arc, time::Duration};
+use std::{error::Error, fmt, sync::Arc, time::Duration};
 
 use backon::{ExponentialBuilder, Retryable};
 use bytes::{Bytes, BytesMut};
@@ -20,13 +20,22 @@ const MOST_LIMIT_KEYS: usize = 1024;
 
 type Limiter = RateLimiter<(String, u64), HashMapStateStore<(String, u64)>, DefaultClock>;
 
-/// The HTTP client. Cheap to clone; clones share connections and the rate limit.
-#[derive(Debug, Clone)]
+/// The HTTP client. Cheap to clone; clones share connections and the rate limit. `Debug` shows its limits only.
+#[derive(Clone)]
 pub struct HttpClient {
     inner: reqwest::Client,
     limiter: Option<Arc<Limiter>>,
     timeout: Duration,
     max_response_bytes: usize,
+}
+
+impl fmt::Debug for HttpClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpClient")
+            .field("timeout", &self.timeout)
+            .field("max_response_bytes", &self.max_response_bytes)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Why an attempt did not end well, and whether a quick second one makes sense.

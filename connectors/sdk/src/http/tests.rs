@@ -317,7 +317,9 @@ fn settings_name_the_key_and_the_cure() {
         let settings: HttpClientSettings = crate::registry::settings(json)?;
         let options = settings.apply(HttpOptions::default(), directory.path())?;
         assert!(!format!("{options:?}").contains("pa"), "{options:?}");
-        HttpClient::new(options)
+        let client = HttpClient::new(options)?;
+        assert!(!format!("{client:?}").contains("10.0.0.1"), "{client:?}");
+        Ok::<_, crate::error::ConfigError>(client)
     };
     let secret = directory.path().join("proxy");
     apply(serde_json::json!({"proxy": "http://10.0.0.1:3128", "proxy_credentials": {"file": secret}})).expect("fits");

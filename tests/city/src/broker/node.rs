@@ -181,6 +181,20 @@ impl Node {
         let _ = fs::remove_file(self.path("pid"));
     }
 
+    /// Whether the node's register of quorum queues, as it is on disk, holds a queue of the default virtual host.
+    pub(super) fn registered_on_disk(&self, queue: &str) -> bool {
+        let node = format!("{}@localhost", self.name);
+        let register = self
+            .path("mnesia")
+            .join(&node)
+            .join("quorum")
+            .join(&node)
+            .join("names.dets");
+        let name = format!("%2F_{queue}");
+        let register = fs::read(register).unwrap_or_default();
+        register.windows(name.len()).any(|window| window == name.as_bytes())
+    }
+
     /// The last lines the node wrote, for error messages.
     pub(super) fn log_tail(&self) -> String {
         let log = self.path("log").join(format!("{}@localhost.log", self.name));

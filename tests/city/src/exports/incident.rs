@@ -3,6 +3,7 @@
 use fastrand::Rng;
 
 use super::Layout;
+use crate::voices;
 
 /// A citizen's words and the classifier's answer to them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,55 +16,25 @@ pub struct Voice {
     pub topic: String,
 }
 
-/// Group, topic and words for cities without voices of their own.
-const SAMPLES: &[(&str, &str, &str)] = &[
-    (
-        "Дороги",
-        "Ямы на дороге",
-        "Третью неделю объезжаем яму у магазина, уже два колеса пробили",
-    ),
-    ("Дороги", "Уборка снега", "Двор не чистили с ноября, скорая не проедет"),
-    (
-        "ЖКХ",
-        "Отопление",
-        "Батареи еле тёплые, дома плюс четырнадцать, дети болеют",
-    ),
-    (
-        "ЖКХ",
-        "Протечка крыши",
-        "С потолка капает прямо на лестницу, управляющая компания молчит",
-    ),
-    (
-        "Благоустройство",
-        "Освещение",
-        "Фонари вдоль тропинки не горят, вечером идти страшно",
-    ),
-    (
-        "Общественный транспорт",
-        "Расписание",
-        "Автобус опять не пришёл, стояли сорок минут на морозе",
-    ),
-    (
-        "Здравоохранение",
-        "Запись к врачу",
-        "К терапевту записи нет на две недели вперёд",
-    ),
-    (
-        "Образование",
-        "Питание",
-        "В столовой дают холодную кашу, ребёнок приходит голодный",
-    ),
-    (
-        "Обращение с отходами",
-        "Вывоз мусора",
-        "Баки переполнены с пятницы, мусор разносит ветром",
-    ),
-    (
-        "Энергетика",
-        "Отключение света",
-        "Свет моргает каждый вечер, боимся за холодильник",
-    ),
+/// What the export's classifier says to a sector of [`voices`]: group and topic, in words of exports.
+const TOPICS: &[(&str, &str, &str)] = &[
+    ("roads", "Дороги", "Ямы на дорогах"),
+    ("heating", "ЖКХ", "Нет отопления"),
+    ("snow", "Благоустройство", "Уборка снега"),
+    ("lamps", "Благоустройство", "Освещение улиц"),
+    ("buses", "Общественный транспорт", "Расписание"),
+    ("clinics", "Здравоохранение", "Запись к врачу"),
+    ("schools", "Образование", "Школы"),
+    ("waste", "Обращение с отходами", "Вывоз мусора"),
+    ("water", "ЖКХ", "Водоснабжение"),
+    ("yards", "Благоустройство", "Дворы"),
+    ("dogs", "Экология", "Безнадзорные животные"),
+    ("playgrounds", "Благоустройство", "Детские площадки"),
+    ("trees", "Благоустройство", "Деревья"),
+    ("noise", "Безопасность и правопорядок", "Шум"),
 ];
+/// For voices of no sector.
+const OTHER_TOPIC: (&str, &str) = ("ЦУР", "Прочее");
 
 const EXECUTORS: &[&str] = &[
     "Управление дорог",
@@ -84,12 +55,16 @@ const NAMES: &[&str] = &["Анна", "Пётр", "Оля", "Рустам", "Ве
 const STEPS: &[&str] = &["В работе", "Согласование ответа", "Новый"];
 const TAGS: &[&str] = &["", "двор", "повторное, двор", "зима"];
 
-/// Words from the built-in list, by number.
+/// One of the city's voices by number, with its number in the text, so that no two are equal.
 pub fn sample_voice(number: u64) -> Voice {
-    let index = usize::try_from(number % SAMPLES.len() as u64).unwrap_or(0);
-    let (group, topic, text) = SAMPLES[index];
+    let all = voices::all();
+    let spoken = all[usize::try_from(number % all.len() as u64).unwrap_or(0)];
+    let (group, topic) = TOPICS
+        .iter()
+        .find(|(sector, _, _)| *sector == spoken.sector)
+        .map_or(OTHER_TOPIC, |(_, group, topic)| (*group, *topic));
     Voice {
-        text: format!("{text} (обращаюсь в {number}-й раз)"),
+        text: format!("{} (заявка {number})", spoken.text),
         group: group.into(),
         topic: topic.into(),
     }

@@ -127,20 +127,19 @@ struct CsvSheet {
 }
 
 impl CsvSheet {
-    /// Letters Windows-1251 does not have become question marks, as spreadsheets do it. (The encoder alone would write
-    /// `&#9733;`, whose semicolon splits the cell.)
     fn encode(&self, text: &str) -> Vec<u8> {
         match self.encoding {
             Encoding::Utf8 | Encoding::Utf8Mark => text.as_bytes().to_vec(),
+            // What the encoding has no letter for becomes a question mark, as exporters do.
             Encoding::Windows1251 => {
-                let mut bytes = Vec::with_capacity(text.len());
-                for letter in text.chars() {
-                    match encoding_rs::WINDOWS_1251.encode(letter.encode_utf8(&mut [0; 4])) {
-                        (byte, _, false) => bytes.extend_from_slice(&byte),
-                        _ => bytes.push(b'?'),
+                let mut out = Vec::with_capacity(text.len());
+                for character in text.chars() {
+                    match encoding_rs::WINDOWS_1251.encode(character.encode_utf8(&mut [0; 4])) {
+                        (bytes, _, false) => out.extend_from_slice(&bytes),
+                        (_, _, true) => out.push(b'?'),
                     }
                 }
-                bytes
+                out
             }
         }
     }

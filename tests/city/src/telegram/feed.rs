@@ -29,7 +29,7 @@ impl Person {
         }
     }
 
-    fn user(&self) -> Value {
+    pub(super) fn user(&self) -> Value {
         let mut user = json!({"id": self.id, "is_bot": false, "first_name": self.first_name, "language_code": "ru"});
         if let Some(last_name) = &self.last_name {
             user["last_name"] = last_name.as_str().into();

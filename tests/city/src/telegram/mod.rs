@@ -9,8 +9,12 @@
 
 mod feed;
 mod hooks;
+mod life;
 mod methods;
+mod polling;
 mod state;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -20,6 +24,7 @@ use std::{
 };
 
 pub use feed::{Person, Sent};
+pub use life::{Act, Expected, Life};
 use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::{runtime::Handle, task::JoinHandle};
@@ -233,11 +238,19 @@ impl Drop for TelegramCity {
     }
 }
 
-/// A bot of the city, as its citizens and its owner see it. More ways to feed it are in [`feed`].
+/// A bot of the city, as its citizens and its owner see it. The `send_…` methods feed it.
 #[derive(Clone)]
 pub struct Bot {
     city: Arc<City>,
     state: Arc<Mutex<state::Bot>>,
+}
+
+impl std::fmt::Debug for Bot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Bot")
+            .field("pending", &self.pending())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Bot {

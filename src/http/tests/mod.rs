@@ -1,8 +1,10 @@
 //! Both listeners over real sockets.
 
+mod limits;
+mod tls;
+
 use std::{
     collections::HashMap,
-    io::ErrorKind,
     net::SocketAddr,
     num::NonZeroU32,
     path::Path,
@@ -10,10 +12,8 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
 };
 
-use axum::http::HeaderValue;
 use parking_lot::Mutex;
 use priem_sdk::{
     CheckReport, Connector, ConnectorError, Cx, HookRequest, Message, NormalizeError, RawItem, Receipt, Refusal, Reply,
@@ -21,13 +21,8 @@ use priem_sdk::{
     contract::{ConnectorId, Item},
     webhook::{SharedSecret, require_header_secret},
 };
-use reqwest::{Certificate, Client, StatusCode};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-    sync::Notify,
-    task::JoinHandle,
-};
+use reqwest::Client;
+use tokio::{sync::Notify, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use super::*;
@@ -247,89 +242,6 @@ async fn a_panic_in_a_connector_is_a_500_and_the_server_goes_on() {
 }
 
 #[tokio::test]
-async fn ten_megabytes_get_413_and_the_sender_can_read_it() {
-    let house = plain_house();
-    let large = vec![b'x'; 10 * 1024 * 1024];
-    assert_eq!(house.ring(large.clone()).await.status(), StatusCode::PAYLOAD_TOO_LARGE);
-
-    // Without an announced length.
-    let mut stream = TcpStream::connect(house.address).await.expect("connects");
-    let head =
-        format!("POST /hooks/bell HTTP/1.1\r\nhost: x\r\nx-secret: {SECRET}\r\ntransfer-encoding: chunked\r\n\r\n");
-    stream.write_all(head.as_bytes()).await.expect("writes");
-    for _ in 0..20 {
-        let chunk = [format!("{:x}\r\n", 100_000).as_bytes(), &large[..100_000], b"\r\n"].concat();
-        stream.write_all(&chunk).await.expect("writes");
-    }
-    assert_eq!(status_line(&mut stream).await, "HTTP/1.1 413 Payload Too Large");
-
-    // The answer comes before the body is sent.
-    let mut stream = TcpStream::connect(house.address).await.expect("connects");
-    let head =
-        format!("POST /hooks/bell HTTP/1.1\r\nhost: x\r\nx-secret: {SECRET}\r\ncontent-length: 10485760\r\n\r\n");
-    stream.write_all(head.as_bytes()).await.expect("writes");
-    assert_eq!(status_line(&mut stream).await, "HTTP/1.1 413 Payload Too Large");
-    assert!(house.shelf.stored.lock().is_empty());
-
-    let fits = vec![b'x'; WebhookSettings::default().max_body_bytes];
-    assert_eq!(house.ring(fits.clone()).await.status(), 200);
-    assert_eq!(
-        house.shelf.stored.lock()[0],
-        fits,
-        "a body in many pieces arrives whole"
-    );
-}
-
-async fn status_line(stream: &mut TcpStream) -> String {
-    let mut bytes = Vec::new();
-    while !bytes.contains(&b'\r') {
-        let read = stream.read_buf(&mut bytes).await.expect("reads");
-        assert_ne!(read, 0, "closed without an answer");
-    }
-    let text = String::from_utf8_lossy(&bytes);
-    text.lines().next().unwrap_or_default().to_owned()
-}
-
-#[tokio::test]
-async fn a_slow_sender_is_cut_off() {
-    let house = open_house(Path::new("."), |settings| settings.request_timeout_s = NonZeroU32::MIN);
-    let mut slow_head = TcpStream::connect(house.address).await.expect("connects");
-    slow_head
-        .write_all(b"POST /hooks/bell HTTP/1.1\r\nx-slow:")
-        .await
-        .expect("writes");
-    let mut slow_body = TcpStream::connect(house.address).await.expect("connects");
-    let head = format!("POST /hooks/bell HTTP/1.1\r\nhost: x\r\nx-secret: {SECRET}\r\ncontent-length: 10\r\n\r\nx");
-    slow_body.write_all(head.as_bytes()).await.expect("writes");
-    assert_eq!(status_line(&mut slow_body).await, "HTTP/1.1 408 Request Timeout");
-    let mut rest = Vec::new();
-    match slow_head.read_to_end(&mut rest).await {
-        Ok(_) => assert!(rest.is_empty(), "{rest:?}"),
-        Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset),
-    }
-}
-
-#[tokio::test]
-async fn too_many_requests_at_once_are_sent_again_later() {
-    let house = open_house(Path::new("."), |settings| {
-        settings.max_concurrent_requests = NonZeroU32::MIN
-    });
-    house.shelf.hang.store(true, Ordering::SeqCst);
-    let mut first = Box::pin(house.ring("one"));
-    tokio::select! {
-        _ = &mut first => panic!("answered before the commit"),
-        () = house.shelf.entered.notified() => {}
-    }
-    let second = house.ring("two").await;
-    assert_eq!(
-        (second.status().as_u16(), &second.headers()["retry-after"]),
-        (503, &HeaderValue::from_static("30"))
-    );
-    house.shelf.go_on.notify_one();
-    assert_eq!(first.await.status(), 200);
-}
-
-#[tokio::test]
 async fn only_trusted_proxies_name_the_sender() {
     let ring = |house: &House| {
         let request = client().post(house.url("/hooks/bell")).header("x-secret", SECRET);
@@ -359,104 +271,6 @@ async fn shutdown_lets_open_requests_end() {
     assert_eq!(answer.await.status(), 200);
     house.server.await.expect("no panic").expect("ends well");
     assert_eq!(house.shelf.stored.lock().len(), 1);
-}
-
-/// Writes a fresh certificate for 127.0.0.1 and returns it as something to trust.
-fn write_certificate(directory: &Path) -> Certificate {
-    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate");
-    std::fs::write(directory.join("key.pem"), made.signing_key.serialize_pem()).expect("writes");
-    std::fs::write(directory.join("cert.pem"), made.cert.pem()).expect("writes");
-    Certificate::from_pem(made.cert.pem().as_bytes()).expect("PEM")
-}
-
-#[tokio::test]
-async fn a_changed_certificate_is_used_and_a_broken_one_is_not() {
-    let directory = tempfile::tempdir().expect("temporary directory");
-    let old = write_certificate(directory.path());
-    let house = open_house(directory.path(), |settings| {
-        settings.tls = Some(TlsSettings {
-            certificate: "cert.pem".into(),
-            key: "key.pem".into(),
-            // The periodic check is at work too: the new certificate may come from it or from the call below.
-            check_every_s: NonZeroU32::MIN,
-        });
-    });
-    let certificates = house.certificates.clone().expect("TLS");
-    let url = format!("https://{}/hooks/bell", house.address);
-    // A new client each time, so that no connection is used twice.
-    let ring = |trusted: &Certificate| {
-        let client = Client::builder()
-            .no_proxy()
-            .tls_certs_only([trusted.clone()])
-            .build()
-            .expect("a client");
-        client.post(&url).header("x-secret", SECRET).body("Яма").send()
-    };
-    assert_eq!(ring(&old).await.expect("trusted").status(), 200);
-
-    std::fs::write(directory.path().join("cert.pem"), "half a certif").expect("writes");
-    let error = certificates.reload().expect_err("broken").to_string();
-    assert!(
-        error.contains("cert.pem") && error.contains("PEM files of one certificate"),
-        "{error}"
-    );
-    assert_eq!(ring(&old).await.expect("the old one goes on").status(), 200);
-
-    let new = write_certificate(directory.path());
-    certificates.reload_if_changed().expect("a good certificate");
-    assert_eq!(ring(&new).await.expect("the new one").status(), 200);
-    assert!(ring(&old).await.is_err(), "the old one is gone");
-}
-
-#[tokio::test]
-async fn the_periodic_check_finds_a_changed_certificate() {
-    let directory = tempfile::tempdir().expect("temporary directory");
-    write_certificate(directory.path());
-    let house = open_house(directory.path(), |settings| {
-        settings.tls = Some(TlsSettings {
-            certificate: "cert.pem".into(),
-            key: "key.pem".into(),
-            check_every_s: NonZeroU32::MIN,
-        });
-    });
-    let url = format!("https://{}/hooks/bell", house.address);
-    let new = write_certificate(directory.path());
-    let until_trusted = async {
-        loop {
-            let client = Client::builder()
-                .no_proxy()
-                .tls_certs_only([new.clone()])
-                .build()
-                .expect("a client");
-            if client.post(&url).header("x-secret", SECRET).send().await.is_ok() {
-                break;
-            }
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(60), until_trusted)
-        .await
-        .expect("the new certificate is used");
-}
-
-#[test]
-fn an_unusable_certificate_stops_the_start_with_its_name() {
-    let directory = tempfile::tempdir().expect("temporary directory");
-    let load = || {
-        let settings = TlsSettings {
-            certificate: "cert.pem".into(),
-            key: "key.pem".into(),
-            check_every_s: NonZeroU32::MIN,
-        };
-        Certificates::load(&settings, directory.path()).map(|_| ())
-    };
-    assert_eq!(load().expect_err("absent").key, "webhooks.tls.certificate");
-    write_certificate(directory.path());
-    let key = std::fs::read(directory.path().join("key.pem")).expect("reads");
-    write_certificate(directory.path());
-    load().expect("a pair");
-    std::fs::write(directory.path().join("key.pem"), key).expect("writes");
-    assert_eq!(load().expect_err("a key of another certificate").key, "webhooks.tls");
 }
 
 #[tokio::test]

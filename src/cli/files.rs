@@ -1,0 +1,169 @@
+//! `priem files`: looks at export files without importing them.
+
+use std::{
+    io::IsTerminal,
+    path::{Path, PathBuf},
+};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use priem_connectors::files::{
+    FilesSettings,
+    config::{DelimiterSetting, EncodingSetting},
+    probe::{self, ProbeReport},
+};
+
+use super::{DONE, ENVIRONMENT, FINDING, USAGE, output};
+
+/// Look at export files.
+#[derive(Debug, clap::Args)]
+pub struct FilesArgs {
+    #[command(subcommand)]
+    command: FilesCommand,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum FilesCommand {
+    /// Show what a file is, what its columns mean and what would become of its rows. Imports nothing.
+    ///
+    /// Exit code 0: all rows are good. 1: the file was not understood or has bad rows. 3: there is no such file.
+    Probe(ProbeArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct ProbeArgs {
+    /// XLSX or CSV file.
+    file: PathBuf,
+    /// Print the report as JSON, the first messages in full.
+    #[arg(long)]
+    json: bool,
+    /// How many of the first rows to show as messages.
+    #[arg(long, default_value_t = 3, value_name = "N")]
+    rows: usize,
+    /// What the file is.
+    #[arg(long, default_value = "incident", value_name = "NAME")]
+    mapping: String,
+    /// Time zone of the dates in the file.
+    #[arg(long, default_value = "Asia/Yekaterinburg", value_name = "ZONE")]
+    zone: String,
+    /// Encoding of a CSV: auto, utf-8, windows-1251.
+    #[arg(long, default_value = "auto", value_parser = encoding)]
+    encoding: EncodingSetting,
+    /// Delimiter of a CSV: auto, `;`, `,`, tab.
+    #[arg(long, default_value = "auto", value_parser = delimiter)]
+    delimiter: DelimiterSetting,
+    /// For files without a header row, once per column: `--column A=number --column AI=text`.
+    #[arg(long = "column", value_name = "LETTER=FIELD", value_parser = column)]
+    columns: Vec<(String, String)>,
+}
+
+fn encoding(text: &str) -> Result<EncodingSetting, String> {
+    serde_json::from_value(text.into()).map_err(|_| "one of auto, utf-8, windows-1251".into())
+}
+
+fn delimiter(text: &str) -> Result<DelimiterSetting, String> {
+    serde_json::from_value(text.into()).map_err(|_| "one of auto, ;, ,, tab".into())
+}
+
+fn column(text: &str) -> Result<(String, String), String> {
+    text.split_once('=')
+        .map(|(letter, field)| (letter.trim().to_owned(), field.trim().to_owned()))
+        .ok_or_else(|| "write it like AI=text".into())
+}
+
+/// Runs the command; the exit code on success.
+///
+/// # Errors
+/// When the report can't be printed.
+pub fn run(args: FilesArgs) -> anyhow::Result<u8> {
+    let FilesCommand::Probe(args) = args.command;
+    if let Err(error) = std::fs::File::open(&args.file) {
+        eprintln!("{}: {error}", args.file.display());
+        return Ok(ENVIRONMENT);
+    }
+    if !args.file.is_file() {
+        eprintln!("{}: not a file", args.file.display());
+        return Ok(ENVIRONMENT);
+    }
+    let mut settings = FilesSettings::new(".");
+    settings.mapping = args.mapping;
+    settings.zone = args.zone;
+    settings.encoding = args.encoding;
+    settings.delimiter = args.delimiter;
+    settings.columns = args.columns.into_iter().collect();
+    let report = match look(&args.file, &settings, args.rows) {
+        Ok(report) => report,
+        Err(error) => {
+            eprintln!("{error}");
+            return Ok(USAGE);
+        }
+    };
+    if args.json {
+        output::json(&report)?;
+    } else {
+        output::lines(&report.render())?;
+    }
+    Ok(if report.is_clean() { DONE } else { FINDING })
+}
+
+/// Reads the file, with a progress bar when somebody watches.
+fn look(file: &Path, settings: &FilesSettings, rows: usize) -> Result<ProbeReport, priem_sdk::ConfigError> {
+    let target = if std::io::stderr().is_terminal() {
+        ProgressDrawTarget::stderr()
+    } else {
+        ProgressDrawTarget::hidden()
+    };
+    let bar = ProgressBar::with_draw_target(None, target).with_style(
+        ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {eta}")
+            .unwrap_or_else(|_| ProgressStyle::default_bar()),
+    );
+    let report = probe::probe(file, settings, rows, &mut |done, total| {
+        bar.set_length(total);
+        bar.set_position(done);
+    });
+    bar.finish_and_clear();
+    report
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, clap::Parser)]
+    struct Cli {
+        #[command(flatten)]
+        files: FilesArgs,
+    }
+
+    fn exit_code(arguments: &[&str]) -> u8 {
+        let cli = Cli::try_parse_from([&["priem", "probe"], arguments].concat()).expect("arguments");
+        run(cli.files).expect("runs")
+    }
+
+    #[test]
+    fn exit_codes_tell_what_was_found() {
+        let folder = tempfile::tempdir().expect("folder");
+        let write = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).expect("write");
+            path.to_str().expect("a path").to_owned()
+        };
+        let good = write("good.csv", "Номер инцидента;Тема;Текст инцидента\n770001;Ямы;Яма\n");
+        let bad_row = write("bad.csv", "Номер инцидента;Тема;Текст инцидента\n;Ямы;Яма\n");
+        let headerless = write("none.csv", "770001;Ямы;Яма\n");
+        assert_eq!(exit_code(&[&good]), DONE);
+        assert_eq!(exit_code(&[&good, "--json", "--rows", "1"]), DONE);
+        assert_eq!(exit_code(&[&bad_row]), FINDING);
+        assert_eq!(exit_code(&[&headerless]), FINDING);
+        assert_eq!(
+            exit_code(&[&headerless, "--column", "A=number", "--column", "C=text"]),
+            DONE
+        );
+        assert_eq!(exit_code(&[&good, "--zone", "Perm"]), USAGE);
+        assert_eq!(
+            exit_code(&[folder.path().join("no.csv").to_str().expect("a path")]),
+            ENVIRONMENT
+        );
+    }
+}

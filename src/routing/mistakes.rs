@@ -1,0 +1,129 @@
+//! What an author sees when something is wrong: file, line, the line itself, the cure.
+
+use std::path::PathBuf;
+
+use super::semantics::{ROUTE, files, rules};
+use super::{RuleErrors, RuleSet};
+
+fn refused(texts: &[&str]) -> RuleErrors {
+    RuleSet::parse(&files(texts)).expect_err("refused")
+}
+
+#[test]
+fn an_error_quotes_the_line_and_says_the_cure() {
+    let errors = refused(&[&format!(
+        "classify:\n  - id: snow\n    name: Снег\n    when: {{ chanel: telegram }}\n    set: {{ sector: roads }}\n{ROUTE}"
+    )]);
+    let told = errors.to_string();
+    assert!(told.contains("0.yaml:5: условие: неизвестный ключ «chanel»"), "{told}");
+    assert!(told.contains("   5 |     when: { chanel: telegram }"), "{told}");
+    assert!(told.contains("возможно, вы имели в виду «channel»"), "{told}");
+}
+
+#[test]
+fn every_kind_of_mistake_has_its_message() {
+    let rule = |when: &str, set: &str| {
+        format!(
+            "words: {{ winter: [снег] }}\nsectors: {{ roads: Дороги }}\nclassify:\n  - {{ id: a, name: А, when: {when}, set: {set} }}\n{ROUTE}"
+        )
+    };
+    let deadline =
+        |body: &str| format!("zone: Asia/Yekaterinburg\ndeadlines:\n  - {{ id: d, name: Д, {body} }}\n{ROUTE}");
+    let cases: Vec<(String, &str)> = vec![
+        (rule("{ text: [$wintr] }", "{ sector: roads }"), "«$winter»"),
+        (rule("{ text: [во*] }", "{ sector: roads }"), "короче трёх букв"),
+        (rule("{ text: [снег] }", "{ sector: rods }"), "«roads»"),
+        (rule("{ text: [снег] }", "{ }"), "ничего не задаёт"),
+        (rule("{ }", "{ sector: roads }"), "пустое условие"),
+        (rule("{ kind: dirct }", "{ sector: roads }"), "«direct»"),
+        (rule("{ sector: roads }", "{ sector: roads }"), "ещё не известно"),
+        (rule("{ municipality: Пермь }", "{ sector: roads }"), "внутри place"),
+        (rule("{ place: { oktmo: 57701 } }", "{ sector: roads }"), "в кавычки"),
+        (rule("{ text: [снег] }", "{ sector: roads, priority: 12 }"), "от 0 до 9"),
+        (rule("{ any: [] }", "{ sector: roads }"), "пустой список"),
+        (
+            deadline("stage: answer, working_days: 3"),
+            "в рабочем времени пока не поддерживаются",
+        ),
+        (deadline("stage: answr, calendar_days: 3"), "«answer»"),
+        (deadline("stage: answer"), "нет длительности"),
+        (
+            deadline("stage: answer, calendar_days: 3").replace("zone: Asia/Yekaterinburg\n", ""),
+            "часовой пояс",
+        ),
+        (
+            deadline("stage: answer, calendar_days: 3").replace("Yekaterinburg", "Permm"),
+            "неизвестный часовой пояс",
+        ),
+        ("classify: []\n".into(), "нет дерева маршрутов"),
+        (ROUTE.replace("queue: q.root", "queue: \"q *\""), "не годится"),
+        (ROUTE.replace(", queue: q.root", ""), "нет ключа queue"),
+        (
+            ROUTE.replace("id: root,", "id: root, when: { channel: vk },"),
+            "не бывает условия",
+        ),
+        (
+            ROUTE.replace("q.root }", "q.root, routes: [{ id: x, name: Х }] }"),
+            "закрыл бы все маршруты",
+        ),
+        (
+            ROUTE.replace(
+                "q.root }",
+                "q.root, routes: [{ id: root, name: Х, when: { channel: vk } }] }",
+            ),
+            "уже занят: 0.yaml:2",
+        ),
+        (ROUTE.replace("id: root", "id: Корень"), "латинские"),
+        ("route: [\n".into(), "не читается как YAML"),
+        (
+            format!("{ROUTE}tests: [{{ name: т, given: {{ at: вчера }}, expect: {{ queue: q }} }}]\n"),
+            "не дата и время",
+        ),
+        (
+            format!("{ROUTE}tests: [{{ name: т, given: {{}}, expect: {{ quue: q }} }}]\n"),
+            "«queue»",
+        ),
+    ];
+    for (text, wanted) in cases {
+        let told = refused(&[&text]).to_string();
+        assert!(told.contains(wanted), "{wanted}:\n{told}\n{text}");
+    }
+}
+
+#[test]
+fn several_files_are_one_set_with_one_tree() {
+    let told = refused(&[ROUTE, &ROUTE.replace("id: root", "id: second")]).to_string();
+    assert!(
+        told.contains("1.yaml:2") && told.contains("уже есть: 0.yaml:2"),
+        "{told}"
+    );
+    let one = "classify: [{ id: a, name: А, when: { text: [$w] }, set: { sector: s } }]\n";
+    let rules = RuleSet::parse(&files(&[one, ROUTE, "words: { w: [снег] }\n"])).expect("valid");
+    assert_eq!(rules.rule_ids().collect::<Vec<_>>(), ["a", "root"]);
+    let missing = RuleSet::parse(&[(PathBuf::from("a.yaml"), ROUTE.to_owned())]).expect_err("no version");
+    assert!(missing.to_string().contains("version: 1"));
+}
+
+#[test]
+fn a_failing_test_says_what_was_expected_and_what_came() {
+    let rules = rules(
+        "zone: Asia/Yekaterinburg
+classify:
+  - { id: pit, name: Ямы, when: { text: [яма] }, set: { sector: roads } }
+deadlines:
+  - { id: day, name: Сутки, stage: answer, calendar_hours: 24 }
+tests:
+  - { name: верный, given: { text: Ямы!, at: 2026-01-15 10:00 }, expect: { sector: roads, territory: none, rules: [pit], route: root,
+      deadlines: { answer: day, register: none }, due: { answer: 2026-01-16 10:00 } } }
+  - { name: неверный, given: { text: Лужи }, expect: { sector: roads, due: { answer: 2026-01-16 11:00 } } }
+",
+    );
+    let report = rules.run_tests();
+    assert_eq!((report.total, report.failures.len()), (2, 1), "{}", report.render_ru());
+    let told = report.render_ru();
+    assert!(
+        told.contains("тест «неверный»") && told.contains("sector: ожидали «roads», получили ничего"),
+        "{told}"
+    );
+    assert!(told.contains("получили «2026-01-16 10:00:00»"), "{told}");
+}
