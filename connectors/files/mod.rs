@@ -7,6 +7,7 @@
 //! An open file is kept between polls as an optimisation only: the cursor alone is enough to go on.
 
 pub mod config;
+mod conformance;
 mod csv;
 mod cursor;
 mod inbox;
@@ -49,6 +50,7 @@ pub const TYPE: ConnectorType = ConnectorType {
     schema: || schemars::schema_for!(FilesSettings),
     example: EXAMPLE,
     build,
+    conformance: conformance::subject,
 };
 
 const EXAMPLE: &str = "\

@@ -301,14 +301,15 @@ fn report_text(standing: &FileCursor, problem: &FileProblem) -> String {
 
 fn unusable((folder, error): (PathBuf, io::Error)) -> ConnectorError {
     match error.kind() {
-        io::ErrorKind::PermissionDenied | io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
-            ConnectorError::Misconfigured {
-                hint: format!(
-                    "{}: {error}; create the folder and give it to the user the service runs as (chown priem)",
-                    folder.display()
-                ),
-            }
-        }
+        io::ErrorKind::PermissionDenied
+        | io::ErrorKind::NotFound
+        | io::ErrorKind::NotADirectory
+        | io::ErrorKind::AlreadyExists => ConnectorError::Misconfigured {
+            hint: format!(
+                "{}: {error}; create the folder and give it to the user the service runs as (chown priem)",
+                folder.display()
+            ),
+        },
         io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::CrossesDevices => ConnectorError::Misconfigured {
             hint: format!(
                 "{}: {error}; inbox, done and failed must be writable folders of one file system",
