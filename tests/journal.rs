@@ -1,5 +1,7 @@
 //! The journal against a model, and at its limits. Everything through its public interface and a real file.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,

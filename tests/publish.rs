@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use priem::{
     publish::{
-        BrokerState, CHANNEL_HEADER, Outcome, Outgoing, Publisher, Settled,
+        self, BrokerState, CHANNEL_HEADER, Outcome, Outgoing, Publisher, Settled,
         settings::{
             AmqpSettings, AmqpTlsSettings, BrokerUrl, NdjsonSettings, PublishSettings, QueueSettings, Topology,
         },
@@ -388,6 +388,90 @@ async fn alternate_and_dead_letter_exchanges_are_declared() {
     assert_eq!(bench.outcomes[&0], Outcome::Confirmed, "the alternate exchange took it");
     assert_eq!(counts(&broker, "priem.unrouted").await.len(), 1);
     assert_eq!(counts(&broker, "priem.dead").await.len(), 0);
+
+    let mut amqp = settings(broker.amqp_url(), |settings| settings.topology = Topology::Verify);
+    let report = publish::check(&PublishSettings {
+        amqp: Some(amqp.clone()),
+        ..Default::default()
+    })
+    .await;
+    assert!(!report.failed(), "{report:?}");
+    amqp.exchange = "other".into();
+    let report = publish::check(&PublishSettings {
+        amqp: Some(amqp),
+        ..Default::default()
+    })
+    .await;
+    assert!(report.failed() && format!("{report:?}").contains("other"), "{report:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refused_messages_are_sent_again_until_the_queue_takes_them() {
+    use lapin::{
+        options::{QueueBindOptions, QueueDeclareOptions},
+        types::{AMQPValue, FieldTable},
+    };
+    let broker = Broker::start().await.expect("a broker");
+    broker.declare_exchange("priem").await.expect("an exchange");
+    let connection = broker.connect().await.expect("a connection");
+    let channel = connection.create_channel().await.expect("a channel");
+    let mut arguments = FieldTable::default();
+    arguments.insert("x-max-length".into(), AMQPValue::LongInt(10));
+    arguments.insert("x-overflow".into(), AMQPValue::LongString("reject-publish".into()));
+    let options = QueueDeclareOptions {
+        durable: true,
+        ..Default::default()
+    };
+    channel
+        .queue_declare("small".into(), options, arguments)
+        .await
+        .expect("a queue");
+    let (options, arguments) = (QueueBindOptions::default(), FieldTable::default());
+    channel
+        .queue_bind("small".into(), "priem".into(), "in.#".into(), options, arguments)
+        .await
+        .expect("a binding");
+
+    let mut bench = Bench::on(&broker, |settings| settings.topology = Topology::None);
+    for token in 0..50 {
+        bench.send(message(token)).await;
+    }
+    let mut arrived = BTreeSet::new();
+    while bench.outcomes.len() < 50 {
+        let settled = bench.outcomes.len();
+        bench.settle(settled + 1).await;
+        arrived.extend(counts(&broker, "small").await.into_keys());
+    }
+    arrived.extend(counts(&broker, "small").await.into_keys());
+    assert_eq!(arrived, (0..50).map(id).collect());
+    assert!(bench.outcomes.values().all(|outcome| *outcome == Outcome::Confirmed));
+    assert!(bench.metrics.nacked.get() > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_in_alarm_is_reported_as_blocked_and_takes_nothing() {
+    let options = BrokerOptions {
+        config: "vm_memory_high_watermark.absolute = 1MB".into(),
+        ..Default::default()
+    };
+    let broker = Broker::start_with(options).await.expect("a broker");
+    let bench = Bench::on(&broker, |_| {});
+    bench
+        .wait_for("a connection", |state| *state == BrokerState::Connected)
+        .await;
+    bench.publisher.send(message(0)).await;
+    bench
+        .wait_for(
+            "the alarm",
+            |state| matches!(state, BrokerState::Blocked { why, .. } if why.contains("memory")),
+        )
+        .await;
+    assert_eq!(bench.metrics.broker_blocked.get(), 1);
+    assert!(bench.settled.is_empty());
+    // A blocked broker must not keep the daemon from stopping.
+    tokio::time::timeout(PATIENCE, bench.publisher.stopped())
+        .await
+        .expect("a stop");
 }
 
 /// Writes an authority and a certificate signed by it for `localhost` and for a client.

@@ -34,10 +34,9 @@ const GOOD: &[&str] = &[
     "Омск г.о.",
     "x",
 ];
-/// Rows of the first file to poll: good, repeated, changed, without a number, with too few cells.
+/// Rows of the first file to poll: good, changed, without a number, with too few cells.
 const FILE: &str = "\
 Номер инцидента;Тема;Текст инцидента
-770001;Ямы;яма
 770001;Ямы;яма
 770001;Ямы;яма засыпана
 ;Ямы;без номера
@@ -59,6 +58,7 @@ pub fn subject() -> Subject {
         poller: || poller(true),
         kind: "misconfigured",
     }];
+    subject.waivers = vec![("secrets.never_said", "the settings hold no secret")];
     subject
 }
 
@@ -89,7 +89,7 @@ fn samples() -> Vec<ItemSample> {
         sample("a good row", item(&RawRow::good(2, texts(GOOD))), Expected::Messages(1)),
         sample(
             "a row with a number only",
-            item(&RawRow::good(3, texts(&GOOD[..1]))),
+            item(&RawRow::good(3, texts(&["770002"]))),
             Expected::Messages(1),
         ),
         sample(

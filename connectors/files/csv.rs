@@ -233,9 +233,10 @@ fn unreadable(error: std::io::Error) -> FileProblem {
     FileProblem::Unreadable(error.kind().to_string())
 }
 
-/// Extra empty cells at the end are a habit of some exporters and do no harm.
+/// Exactly the header's cells. An extra empty one at the end looks harmless, but it is also what a stray delimiter inside
+/// a text leaves when the last column is empty: such a row would be read with shifted columns.
 fn fits(cells: &[Vec<u8>], width: usize) -> bool {
-    cells.len() >= width && cells[width..].iter().all(Vec::is_empty)
+    cells.len() == width
 }
 
 /// Bytes up to and with the first line end.

@@ -66,9 +66,9 @@ enum Command {
     #[command(subcommand)]
     Connectors(connectors::ConnectorsCommand),
     /// Files of exports: look at one before it is imported
-            Files(files::FilesArgs),
+    Files(files::FilesArgs),
     /// Auto-rules (автоправила): check, test, explain
-        Rules(rules::RulesArgs),
+    Rules(rules::RulesArgs),
     /// Why a message went where it went («почему сюда?»)
     Why(why::WhyArgs),
     /// Items that could not be understood, or that no queue took
@@ -117,8 +117,8 @@ fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         Command::Demo(arguments) => demo::run(arguments),
         Command::Check(arguments) => check::run(arguments, &config_path(config)?),
         Command::Connectors(command) => connectors::run(command),
-                        Command::Files(arguments) => files::run(arguments),
-                Command::Rules(arguments) => rules::run(arguments, rules_dir(config)?.as_deref()),
+        Command::Files(arguments) => files::run(arguments),
+        Command::Rules(arguments) => rules::run(arguments, rules_dir(config)?.as_deref()),
         Command::Why(arguments) => why::run(arguments, &settings_of(config)?),
         Command::Quarantine(command) => quarantine::run(command, &settings_of(config)?),
         Command::Journal(command) => journal::run(command, &settings_of(config)?),

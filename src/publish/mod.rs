@@ -8,6 +8,8 @@ mod amqp;
 mod ndjson;
 pub mod settings;
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use jiff::Timestamp;
 use priem_sdk::CheckReport;
@@ -24,8 +26,12 @@ use settings::PublishSettings;
 /// Header that names the channel; also the label of `priem_published_messages_total`.
 pub const CHANNEL_HEADER: &str = "channel";
 
-/// Log directive that every subscriber must end with: lapin logs returned messages with their bodies.
-pub const LOG_DIRECTIVE: &str = "lapin=off";
+/// Log directives that every subscriber must add last, after the operator's own: lapin logs returned messages with
+/// their bodies, and each failed attempt to connect, which the supervisor reports once.
+pub const LOG_DIRECTIVES: [&str; 2] = ["lapin=off", "lapin::returned_messages=off"];
+
+/// Limit of [`Publisher::stopped`]: lanes finish within five seconds, closing the connection takes two at most.
+const STOP_LIMIT: Duration = Duration::from_secs(10);
 
 /// One encoded event on its way out.
 #[derive(Debug, Clone)]
@@ -217,11 +223,12 @@ impl Publisher {
     /// When publishing itself panicked.
     pub async fn stopped(mut self) {
         self.shutdown.cancel();
-        let Some(running) = self.running.take() else { return };
-        if let Err(error) = running.await
-            && error.is_panic()
-        {
-            std::panic::resume_unwind(error.into_panic());
+        let Some(mut running) = self.running.take() else { return };
+        match tokio::time::timeout(STOP_LIMIT, &mut running).await {
+            Ok(Err(error)) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Ok(_) => {}
+            // Somebody does not read `settled`; the journal has what is not settled.
+            Err(_) => running.abort(),
         }
     }
 }

@@ -2,6 +2,7 @@
 //! nearest known one; every error names the file, the line and the key.
 
 mod load;
+pub mod reference;
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -36,7 +37,15 @@ pub struct Settings {
     /// Logs.
     pub log: LogSettings,
     /// Sources, by names of your choice (`[a-z0-9-]`). The names take part in message ids: never rename one.
+    #[serde(deserialize_with = "none_is_empty")]
     pub connectors: BTreeMap<String, ConnectorSettings>,
+}
+
+/// `connectors:` with every entry commented out is YAML's null.
+fn none_is_empty<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<String, ConnectorSettings>, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
 /// Version of the file's shape.

@@ -4,14 +4,17 @@ use std::io::IsTerminal;
 
 use tracing_subscriber::{EnvFilter, fmt};
 
-use crate::settings::{LogFormat, LogSettings};
+use crate::{
+    publish::LOG_DIRECTIVES,
+    settings::{LogFormat, LogSettings},
+};
 
 /// Starts logging for the whole process.
 ///
 /// # Errors
 /// When the level is not a filter, or logging was started before.
 pub fn logs(settings: &LogSettings) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(format!("{},{}", settings.level, crate::publish::LOG_DIRECTIVE))
+    let filter = EnvFilter::try_new(format!("{},{}", settings.level, LOG_DIRECTIVES.join(",")))
         .map_err(|error| anyhow::anyhow!("log.level: `{}` is not a filter: {error}", settings.level))?;
     let json = match settings.format {
         LogFormat::Json => true,
@@ -27,5 +30,16 @@ pub fn logs(settings: &LogSettings) -> anyhow::Result<()> {
             .with_ansi(std::io::stderr().is_terminal())
             .try_init()
     };
+    quiet_panics();
     started.map_err(|error| anyhow::anyhow!("logging can't be started: {error}"))
+}
+
+/// A panic's own text could quote what a citizen wrote: only its place is logged.
+fn quiet_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic
+            .location()
+            .map_or_else(|| "unknown place".into(), ToString::to_string);
+        tracing::error!(place, "panic; please report it as a bug");
+    }));
 }

@@ -1,0 +1,89 @@
+//! Files that are made from the code must say what the code says. `PRIEM_UPDATE=1` rewrites them.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::{fmt::Write, path::Path};
+
+use priem::{routing, runtime::registry, settings, telemetry::Metrics};
+
+fn agrees(path: &str, made: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    if std::env::var_os("PRIEM_UPDATE").is_some() {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, made).unwrap();
+    }
+    let kept = std::fs::read_to_string(&path).unwrap_or_default();
+    let cure = "rewrite it with PRIEM_UPDATE=1 cargo test -p priem --test generated";
+    assert!(
+        kept == made,
+        "{} does not say what the code says; {cure}",
+        path.display()
+    );
+}
+
+fn pretty(value: &serde_json::Value) -> String {
+    format!("{}\n", serde_json::to_string_pretty(value).unwrap())
+}
+
+#[test]
+fn message_schema() {
+    agrees(
+        "config/schemas/message.schema.json",
+        &pretty(&priem_sdk::message::json_schema()),
+    );
+}
+
+#[test]
+fn config_schema() {
+    agrees(
+        "config/schemas/config.schema.json",
+        &pretty(&settings::json_schema(registry())),
+    );
+}
+
+#[test]
+fn rules_schema() {
+    agrees("config/schemas/rules.schema.json", &pretty(&routing::json_schema()));
+}
+
+#[test]
+fn config_reference() {
+    agrees("config/reference.md", &settings::reference::markdown(registry()));
+}
+
+#[test]
+fn metrics_reference() {
+    let mut text = String::from(
+        "# Metrics\n\n<!-- Generated: PRIEM_UPDATE=1 cargo test -p priem --test generated -->\n\n\
+         | name | kind | labels | meaning |\n| --- | --- | --- | --- |\n",
+    );
+    for (name, kind, labels, help) in Metrics::names() {
+        let kind = match kind {
+            "counter" | "counters" => "counter",
+            "gauge" | "gauges" => "gauge",
+            _ => "histogram",
+        };
+        writeln!(text, "| `{name}` | {kind} | {} | {help} |", labels.join(", ")).unwrap();
+    }
+    agrees("docs/metrics.md", &text);
+}
+
+/// The commented default is a valid start: as it is, and with every commented line taken in.
+#[test]
+fn the_default_settings_are_valid() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/priem.yaml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    settings::parse(&text, &path, []).unwrap();
+    let taken_in: String = text
+        .lines()
+        .map(|line| match line.trim_start().strip_prefix('#') {
+            Some(code) if code.starts_with(|first: char| !first.is_whitespace()) || code.starts_with("  ") => {
+                format!("{}{code}\n", &line[..line.len() - line.trim_start().len()])
+            }
+            _ => format!("{line}\n"),
+        })
+        .collect();
+    let settings = settings::parse(&taken_in, &path, []).unwrap_or_else(|error| panic!("{error}\n{taken_in}"));
+    assert_eq!(settings.connectors.len(), 2);
+    assert!(settings.amqp.is_some() && settings.http.webhooks.is_some());
+}
