@@ -145,6 +145,7 @@ async fn faults_of_the_server_lose_and_double_nothing() {
     let mut by_hook = Writers::new(hook.clone(), "hook", 4);
     let mut by_poll = Writers::new(poll.clone(), "poll", 5);
     daemon.start().await;
+    hook.wait_until(|bot| bot.webhook_url().is_some()).await;
     poll.wait_until(Bot::is_polled).await;
 
     let faults = [
