@@ -20,9 +20,9 @@ pub struct CheckArgs {
     /// JSON instead of text
     #[arg(long)]
     json: bool,
-    /// Do not ask the broker
+    /// Ask nobody: only settings, secrets and rules
     #[arg(long)]
-    no_broker: bool,
+    offline: bool,
 }
 
 #[derive(Serialize)]
@@ -58,7 +58,7 @@ async fn sections(arguments: &CheckArgs, built: &Built) -> Vec<Section> {
             name: "rules".into(),
             report: rules(built),
         });
-        if !arguments.no_broker {
+        if !arguments.offline {
             let settings = PublishSettings {
                 amqp: built.settings.amqp.clone(),
                 ndjson: built.settings.ndjson.clone(),
@@ -73,6 +73,15 @@ async fn sections(arguments: &CheckArgs, built: &Built) -> Vec<Section> {
     connectors.sort_by_key(|(id, _)| id.as_str());
     for (id, connector) in connectors {
         if arguments.connector.as_deref().is_some_and(|name| name != id.as_str()) {
+            continue;
+        }
+        if arguments.offline {
+            let mut report = CheckReport::default();
+            report.ok("settings", "complete, secrets can be read");
+            sections.push(Section {
+                name: id.to_string(),
+                report,
+            });
             continue;
         }
         let cx = Cx {
