@@ -84,6 +84,18 @@ fn every_command_explains_itself() {
 }
 
 #[test]
+fn commands_that_find_something_name_their_exit_codes_and_an_example() {
+    for command in ["check", "why", "quarantine", "journal", "rules"] {
+        let help = text(&priem(&[command, "--help"])).to_lowercase();
+        assert!(
+            help.contains("examples:") && help.contains("exit codes: 0"),
+            "{command}: {help}"
+        );
+    }
+    assert!(text(&priem(&["files", "probe", "--help"])).contains("Exit code 0"));
+}
+
+#[test]
 fn exit_codes_tell_the_kinds_of_failure_apart() {
     assert_eq!(code(&priem(&["--version"])), 0);
     for usage in [
@@ -217,6 +229,14 @@ async fn why_quarantine_and_journal_tell_what_happened() {
         explained.contains("отправлено") && explained.contains("Кому:") && explained.contains("Правило"),
         "{explained}"
     );
+    let dashed = priem(&[
+        "why",
+        "--config",
+        &daemon.config().display().to_string(),
+        "--",
+        "-1001234567890:42",
+    ]);
+    assert_eq!(code(&dashed), 1, "ids of groups begin with a dash: {}", said(&dashed));
     let unknown = daemon.priem(&["why", "nobody:1"]);
     assert_eq!(code(&unknown), 1);
     assert!(said(&unknown).contains("nothing is known of `nobody:1`"));
