@@ -12,8 +12,17 @@ use crate::{
     runtime::{build::Built, registry},
 };
 
+const AFTER_HELP: &str = "\
+Examples:
+  priem check -c priem.yaml        settings, rules, broker and every connector
+  priem check telegram-bot         one connector
+  priem check --offline --json     in a pipeline, without network
+
+Exit codes: 0 all is well (warnings too), 1 something failed, 2 the settings are wrong, 3 a file can't be read.";
+
 /// Arguments of `priem check`.
 #[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
 pub struct CheckArgs {
     /// Only this connector, by its name in the settings
     connector: Option<String>,
