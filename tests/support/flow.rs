@@ -360,7 +360,7 @@ impl Importer {
             1 => {}
             _ => spec = spec.later(1, 5),
         }
-        let ending = if self.dropped % 2 == 0 { "csv" } else { "xlsx" };
+        let ending = if self.dropped.is_multiple_of(2) { "csv" } else { "xlsx" };
         let name = format!("export-{:04}.{ending}", self.dropped);
         let manifest = self.write(&spec, &name);
         self.note(&spec, &manifest, ledger);
