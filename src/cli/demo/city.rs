@@ -132,7 +132,7 @@ impl City {
         let spec = |number: u64| {
             let mut spec = ExportSpec::new(self.seed, each).with_trouble();
             spec.first = number * 1_000_000 + 1;
-            (spec.bad_every, spec.duplicate_every) = (9, 6);
+            (spec.bad_every, spec.duplicate_every) = (5, 4);
             if first { spec } else { spec.later(1, 4) }
         };
         let csv = Format::Csv {
