@@ -67,7 +67,7 @@ async fn with_a_broker_the_queue_holds_what_the_demo_says() {
     let folder = home.path().join("city");
     let url = broker.amqp_url();
     let keep = folder.display().to_string();
-    let arguments = vec!["--amqp".to_owned(), url, "--keep".to_owned(), keep];
+    let arguments = ["--amqp".to_owned(), url, "--keep".to_owned(), keep];
     let (summary, _) =
         tokio::task::spawn_blocking(move || demo(&arguments.iter().map(String::as_str).collect::<Vec<_>>()))
             .await

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Pause before a connector that needs a human is tried again: recovery needs no restart.
-const HUMAN_PAUSE: Duration = Duration::from_secs(300);
+const HUMAN_PAUSE: Duration = Duration::from_secs(60);
 
 /// How often the registration of a webhook is looked after.
 const REGISTRATION_PAUSE: Duration = Duration::from_secs(600);
