@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 
 use super::{DONE, FINDING, USAGE, output};
 use crate::{
-    journal::store::{Held, Store},
+    journal::{held::Held, store::Store},
     settings::Settings,
 };
 

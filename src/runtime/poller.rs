@@ -122,7 +122,17 @@ impl Poller {
             .last_exchange
             .with_label_values(&[id, self.stream])
             .set(unix_now());
-        self.metrics.polls.with_label_values(&[id, self.stream, "ok"]).inc();
+        self.count_poll("ok");
+    }
+
+    /// Looking after a webhook's registration is no poll.
+    fn count_poll(&self, result: &str) {
+        if self.kind == StreamKind::Poll {
+            self.metrics
+                .polls
+                .with_label_values(&[self.cx.id.as_str(), self.stream, result])
+                .inc();
+        }
     }
 
     fn report(&self, progress: Option<&Progress>) {
@@ -148,10 +158,7 @@ impl Poller {
     /// How long to wait after trouble, and who must hear of it.
     fn pause_after(&self, trouble: &Trouble, pauses: &mut impl Iterator<Item = Duration>) -> Duration {
         let (connector, stream) = (self.cx.id.as_str(), self.stream);
-        self.metrics
-            .polls
-            .with_label_values(&[connector, stream, trouble.kind()])
-            .inc();
+        self.count_poll(trouble.kind());
         self.source.set_trouble(Some(trouble.to_string()));
         let growing = pauses.next().unwrap_or(self.pauses.1);
         match trouble {
