@@ -1,9 +1,13 @@
 //! The loop around one polled stream: when to ask, what to do with each decision a connector takes, and the one order
 //! that matters: store, then move on, then acknowledge.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
+use parking_lot::Mutex;
 use priem_sdk::{Connector, ConnectorError, Cx, Page, StreamKind, Wait, contract::Progress};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -20,6 +24,9 @@ const HUMAN_PAUSE: Duration = Duration::from_secs(60);
 
 /// How often the registration of a webhook is looked after.
 const REGISTRATION_PAUSE: Duration = Duration::from_secs(600);
+
+/// Progress of a long import is logged this often.
+const REPORT_EVERY: Duration = Duration::from_secs(5);
 
 /// One stream of one connector.
 pub struct Poller {
@@ -41,6 +48,8 @@ pub struct Poller {
     pub source: Arc<Source>,
     /// Pauses after trouble, the shortest and the longest.
     pub pauses: (Duration, Duration),
+    /// When progress of an import was last reported.
+    pub reported: Mutex<Option<Instant>>,
 }
 
 impl Poller {
@@ -145,6 +154,11 @@ impl Poller {
         else {
             return;
         };
+        let mut reported = self.reported.lock();
+        if *total != Some(*done) && reported.is_some_and(|at| at.elapsed() < REPORT_EVERY) {
+            return;
+        }
+        *reported = Some(Instant::now());
         info!(
             connector = self.cx.id.as_str(),
             file = what,
