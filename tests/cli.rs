@@ -252,6 +252,15 @@ async fn why_quarantine_and_journal_tell_what_happened() {
     assert!(text(&daemon.priem(&["quarantine", "show", "--raw", &held_number])).contains("strange"));
     assert!(json(&daemon.priem(&["quarantine", "show", "--json", &held_number]))["format"].is_string());
     assert_eq!(code(&daemon.priem(&["quarantine", "show", "999999"])), 1);
+    let sweeping = daemon.priem(&["quarantine", "drop", "--all"]);
+    assert_eq!(code(&sweeping), 2, "nothing is removed by a slip of the hand");
+    assert!(said(&sweeping).contains("--yes"), "{}", said(&sweeping));
+    let unknown = daemon.priem(&["quarantine", "retry", "--reason", "nope"]);
+    assert!(
+        code(&unknown) == 1 && said(&unknown).contains("reasons now: "),
+        "{}",
+        said(&unknown)
+    );
     assert_eq!(code(&daemon.priem(&["quarantine", "drop", "999999"])), 1);
     let dropped = json(&daemon.priem(&["quarantine", "drop", "--json", &held_number]));
     assert_eq!(dropped["done"][0].to_string(), held_number);
@@ -261,7 +270,7 @@ async fn why_quarantine_and_journal_tell_what_happened() {
     );
     assert!(text(&daemon.priem(&["quarantine", "list"])).contains("nothing is on hold"));
     assert!(
-        text(&daemon.priem(&["why", &held_number])).contains("снято с карантина"),
+        text(&daemon.priem(&["why", &held_number])).contains("снята с карантина"),
         "the fact stays"
     );
 

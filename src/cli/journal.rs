@@ -9,7 +9,10 @@ use clap::Subcommand;
 
 use super::{DONE, FINDING, output};
 use crate::{
-    journal::store::{Stats, Store},
+    journal::{
+        JournalSettings,
+        store::{Stats, Store},
+    },
     settings::Settings,
 };
 
@@ -47,10 +50,16 @@ pub enum JournalCommand {
 
 /// Looks and prints.
 pub fn run(command: JournalCommand, settings: &Settings) -> anyhow::Result<u8> {
-    let store = Store::open(&settings.journal.dir)?;
+    let limits = &settings.journal;
+    let store = Store::open(&limits.dir)?;
     match command {
-        JournalCommand::Stats { json: true } => output::json(&store.stats()?)?,
-        JournalCommand::Stats { json: false } => output::lines(&render(&store.stats()?))?,
+        JournalCommand::Stats { json: true } => {
+            let mut stats = serde_json::to_value(store.stats()?)?;
+            stats["max_bytes"] = limits.max_bytes.into();
+            stats["min_free_bytes"] = limits.min_free_bytes.into();
+            output::json(&stats)?;
+        }
+        JournalCommand::Stats { json: false } => output::lines(&render(&store.stats()?, limits))?,
         JournalCommand::Verify { json } => {
             let problems = store.verify()?;
             if json {
@@ -83,9 +92,13 @@ pub fn run(command: JournalCommand, settings: &Settings) -> anyhow::Result<u8> {
     Ok(DONE)
 }
 
-fn render(stats: &Stats) -> String {
+fn mebibytes(bytes: u64) -> String {
+    format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
+}
+
+fn render(stats: &Stats, limits: &JournalSettings) -> String {
     let mut text = format!(
-        "stored items     {}{}\nknown objects    {}\npending          {}{}\nparked           {}\nsize             {:.1} MiB\n",
+        "stored items     {}{}\nknown objects    {}\npending          {}{}\nparked           {}\nsize             {} of {} ({} %)\ndisk             {} free, {} must stay\n",
         stats.raw_items,
         stats
             .oldest_raw_at
@@ -100,9 +113,13 @@ fn render(stats: &Stats) -> String {
             String::new()
         },
         stats.now.parked,
-        stats.bytes as f64 / f64::from(1 << 20),
+        mebibytes(stats.bytes),
+        mebibytes(limits.max_bytes),
+        stats.bytes.saturating_mul(100) / limits.max_bytes.max(1),
+        mebibytes(stats.free_bytes),
+        mebibytes(limits.min_free_bytes),
     );
-    let quarantined: i64 = stats.now.quarantined.iter().map(|(_, count)| count).sum();
+    let quarantined: i64 = stats.now.quarantined.values().sum();
     text.push_str(&format!("quarantined      {quarantined}\n"));
     for (reason, count) in &stats.now.quarantined {
         text.push_str(&format!("    {reason}: {count}\n"));

@@ -43,18 +43,23 @@ pub enum QuarantineCommand {
     },
     /// Normalise and route again, under the same ids; a running daemon takes it up within a second
     Retry(Choice),
-    /// Give up: the content is removed, the fact stays
-    Drop(Choice),
+    /// Give up: the content is removed for ever, the fact stays
+    Drop {
+        #[command(flatten)]
+        choice: Choice,
+        #[command(flatten)]
+        confirmed: Confirmed,
+    },
 }
 
 /// Which items.
 #[derive(Debug, Args)]
 pub struct Choice {
     /// Numbers from the list
-    #[arg(required_unless_present_any = ["all", "reason"])]
+    #[arg(required_unless_present_any = ["all", "reason"], conflicts_with_all = ["all", "reason"])]
     numbers: Vec<i64>,
     /// Every item on hold
-    #[arg(long)]
+    #[arg(long, conflicts_with = "reason")]
     all: bool,
     /// Every item with this reason
     #[arg(long)]
@@ -62,6 +67,17 @@ pub struct Choice {
     /// JSON instead of text
     #[arg(long)]
     json: bool,
+}
+
+/// What --all and --reason need before anything is removed.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Confirmed {
+    /// Really remove everything that --all or --reason names
+    #[arg(long)]
+    yes: bool,
+    /// Also parked messages, which only lack a queue
+    #[arg(long)]
+    parked: bool,
 }
 
 /// Looks or acts, and prints.
@@ -84,8 +100,13 @@ pub fn run(command: QuarantineCommand, settings: &Settings) -> anyhow::Result<u8
             Ok(DONE)
         }
         QuarantineCommand::Show { number, raw, json } => show(&store, number, raw, json),
-        QuarantineCommand::Retry(choice) => act(&mut store, &choice, "made pending again", Store::retry),
-        QuarantineCommand::Drop(choice) => act(&mut store, &choice, "dropped", Store::discard),
+        QuarantineCommand::Retry(choice) => {
+            let done = "will be tried again; look in a few seconds: priem quarantine list";
+            act(&mut store, &choice, done, None, Store::retry)
+        }
+        QuarantineCommand::Drop { choice, confirmed } => {
+            act(&mut store, &choice, "dropped", Some(confirmed), Store::discard)
+        }
     }
 }
 
@@ -144,30 +165,56 @@ fn show(store: &Store, number: i64, raw: bool, json: bool) -> anyhow::Result<u8>
     Ok(DONE)
 }
 
+/// The items a choice names.
+fn chosen(store: &Store, choice: &Choice) -> anyhow::Result<Vec<Held>> {
+    let held = store.held()?.into_iter();
+    Ok(held
+        .filter(|item| match &choice.reason {
+            Some(reason) => item.reason == *reason,
+            None => choice.all || choice.numbers.contains(&item.seq),
+        })
+        .collect())
+}
+
+/// Why a sweeping removal is not done as it was asked for.
+fn objection(chosen: &[Held], choice: &Choice, confirmed: Confirmed) -> Option<String> {
+    let parked = chosen.iter().filter(|item| item.kind == "parked").count();
+    let quarantined = chosen.len() - parked;
+    let is_sweeping = choice.all || choice.reason.is_some();
+    if !is_sweeping || chosen.is_empty() || (confirmed.yes && (confirmed.parked || parked == 0)) {
+        return None;
+    }
+    let mut text = format!("this would remove {quarantined} quarantined and {parked} parked messages for ever");
+    if parked > 0 {
+        text.push_str("; parked ones are understood and only lack a queue: bind it and `retry` them");
+    }
+    text.push_str(". To do it all the same, add --yes");
+    if parked > 0 {
+        text.push_str(" --parked");
+    }
+    Some(text)
+}
+
 fn act(
     store: &mut Store,
     choice: &Choice,
     done: &str,
+    confirmed: Option<Confirmed>,
     action: impl Fn(&mut Store, i64) -> Result<bool, crate::journal::JournalError>,
 ) -> anyhow::Result<u8> {
-    if choice.all && choice.reason.is_some() {
-        eprintln!("error: --all and --reason exclude each other");
+    let chosen = chosen(store, choice)?;
+    if let Some(text) = confirmed.and_then(|confirmed| objection(&chosen, choice, confirmed)) {
+        eprintln!("error: {text}");
         return Ok(USAGE);
     }
-    let numbers: Vec<i64> = if choice.numbers.is_empty() {
-        let held = store.held()?.into_iter();
-        held.filter(|item| choice.reason.as_ref().is_none_or(|reason| item.reason == *reason))
-            .map(|i| i.seq)
-            .collect()
-    } else {
-        choice.numbers.clone()
-    };
-    let (mut acted, mut missing) = (Vec::new(), Vec::new());
-    for number in numbers {
-        if action(store, number)? {
-            acted.push(number)
+    let mut missing: Vec<i64> = choice.numbers.clone();
+    missing.retain(|number| chosen.iter().all(|item| item.seq != *number));
+    let mut acted = Vec::new();
+    for item in &chosen {
+        if action(store, item.seq)? {
+            acted.push(item.seq)
         } else {
-            missing.push(number)
+            missing.push(item.seq)
         }
     }
     if choice.json {
@@ -178,5 +225,80 @@ fn act(
             eprintln!("item {number} is not on hold");
         }
     }
+    if let Some(reason) = choice.reason.as_ref().filter(|_| chosen.is_empty()) {
+        let mut known: Vec<String> = store.held()?.into_iter().map(|item| item.reason).collect();
+        known.sort();
+        known.dedup();
+        eprintln!(
+            "error: nothing is on hold for the reason `{reason}`; reasons now: {}",
+            known.join(", ")
+        );
+        return Ok(FINDING);
+    }
     Ok(if missing.is_empty() { DONE } else { FINDING })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn held(seq: i64, kind: &str) -> Held {
+        Held {
+            seq,
+            kind: kind.into(),
+            reason: "r".into(),
+            why: String::new(),
+            since: String::new(),
+            connector: "a".into(),
+            bytes: 0,
+        }
+    }
+
+    #[test]
+    fn a_sweeping_removal_must_be_confirmed_and_parked_messages_twice() {
+        let all = Choice {
+            numbers: Vec::new(),
+            all: true,
+            reason: None,
+            json: false,
+        };
+        let one = Choice {
+            numbers: vec![1],
+            all: false,
+            reason: None,
+            json: false,
+        };
+        let mixed = [held(1, "quarantined"), held(2, "parked")];
+        let asked = |yes, parked| objection(&mixed, &all, Confirmed { yes, parked });
+        let text = asked(false, false).expect("an objection");
+        assert!(
+            text.contains("1 quarantined and 1 parked") && text.ends_with("--yes --parked"),
+            "{text}"
+        );
+        assert!(asked(true, false).is_some(), "parked messages are understood");
+        assert_eq!(asked(true, true), None);
+        assert_eq!(
+            objection(
+                &mixed[..1],
+                &all,
+                Confirmed {
+                    yes: true,
+                    parked: false
+                }
+            ),
+            None
+        );
+        assert_eq!(
+            objection(
+                &mixed,
+                &one,
+                Confirmed {
+                    yes: false,
+                    parked: false
+                }
+            ),
+            None,
+            "named one by one"
+        );
+    }
 }

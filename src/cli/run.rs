@@ -37,7 +37,10 @@ pub fn run(arguments: RunArgs, config: &Path) -> anyhow::Result<u8> {
         };
         let daemon = Daemon::start(built, options, Metrics::new()).await?;
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
-        info!(admin = %daemon.admin_address(), webhooks = ?daemon.webhook_address(), "listening");
+        let webhooks = daemon
+            .webhook_address()
+            .map_or_else(|| "off".to_owned(), |address| address.to_string());
+        info!(admin = %daemon.admin_address(), webhooks, "listening");
         let signal = stop_signal().await?;
         info!(signal, "stopping");
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);

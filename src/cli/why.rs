@@ -44,7 +44,7 @@ pub fn run(arguments: WhyArgs, settings: &Settings) -> anyhow::Result<u8> {
             output::lines(&render(decision))?;
         }
         for (seq, state) in &waiting {
-            output::lines(&format!("Запись {seq}: ещё не отправлена ({state})"))?;
+            output::lines(&format!("Запись {seq} ждёт: {state}"))?;
         }
     }
     if decided.is_empty() && waiting.is_empty() {
@@ -59,13 +59,6 @@ pub fn run(arguments: WhyArgs, settings: &Settings) -> anyhow::Result<u8> {
 }
 
 fn render(decision: &Decided) -> String {
-    let outcome = match decision.outcome.as_str() {
-        "published" => "отправлено",
-        "parked" => "не отправлено: у брокера нет очереди для этого ключа",
-        "ignored" => "принято, но не отправляется: слов гражданина в нём нет",
-        "dropped" => "снято с карантина человеком без отправки",
-        other => other,
-    };
     let text = |key: &str| {
         decision
             .routing
@@ -73,22 +66,39 @@ fn render(decision: &Decided) -> String {
             .and_then(serde_json::Value::as_str)
             .unwrap_or("—")
     };
-    let mut out = format!(
-        "Запись {}, событие {}\n  {}\n  {}, канал {}: {outcome}\n",
-        decision.seq, decision.event_id, decision.event, decision.at, decision.channel
-    );
-    if decision.routing.get("queue").is_some() {
-        out.push_str(&format!(
-            "  Кому: {} ({}); ключ {}; отрасль: {}\n",
-            text("/recipient/organisation"),
-            text("/recipient/role"),
-            text("/queue"),
-            text("/sector"),
-        ));
-        for line in decision.routing["explanation"].as_array().into_iter().flatten() {
-            out.push_str(&format!("  • {}\n", line.as_str().unwrap_or_default()));
+    let Decided { seq, at, channel, .. } = decision;
+    match decision.outcome.as_str() {
+        "ignored" => return format!("Запись {seq} ({channel}), {at}: принята, но слов гражданина в ней нет\n"),
+        "dropped" => {
+            let reason = text("/reason");
+            return format!("Запись {seq}: снята с карантина человеком {at}, причина {reason}; содержимое удалено\n");
         }
-        out.push_str(&format!("  Версия правил {}\n", text("/rules_version")));
+        _ => {}
     }
+    let outcome = match decision.outcome.as_str() {
+        "published" => "отправлено",
+        "parked" => "не отправлено: у брокера нет очереди для этого ключа",
+        other => other,
+    };
+    let mut out = format!(
+        "Запись {seq}, событие {}\n  {}\n  {at}, канал {channel}: {outcome}\n",
+        decision.event_id, decision.event
+    );
+    let copy = if decision.routing.get("copy").is_some() {
+        "Копия"
+    } else {
+        "Кому"
+    };
+    out.push_str(&format!(
+        "  {copy}: {} ({}); ключ {}; отрасль: {}\n",
+        text("/recipient/organisation"),
+        text("/recipient/role"),
+        text("/queue"),
+        text("/sector"),
+    ));
+    for line in decision.routing["explanation"].as_array().into_iter().flatten() {
+        out.push_str(&format!("  • {}\n", line.as_str().unwrap_or_default()));
+    }
+    out.push_str(&format!("  Версия правил {}; время — UTC\n", text("/rules_version")));
     out
 }

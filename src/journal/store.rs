@@ -2,7 +2,12 @@
 //!
 //! Works on a journal in use (SQLite lets a second process read and write) and on one at rest.
 
-use std::{io::Write, path::Path, time::Duration};
+use std::{
+    collections::BTreeMap,
+    io::Write,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
@@ -21,6 +26,7 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, JournalError> {
 /// A journal opened by a command.
 pub struct Store {
     pub(super) connection: Connection,
+    folder: PathBuf,
 }
 
 /// Counts of the moment.
@@ -33,7 +39,7 @@ pub struct Snapshot {
     /// Items no queue took.
     pub parked: i64,
     /// Items in quarantine, by reason.
-    pub quarantined: Vec<(String, i64)>,
+    pub quarantined: BTreeMap<String, i64>,
 }
 
 /// What `journal stats` prints.
@@ -54,6 +60,8 @@ pub struct Stats {
     pub streams: Vec<StreamState>,
     /// Bytes in use.
     pub bytes: u64,
+    /// Bytes free on the disk.
+    pub free_bytes: u64,
 }
 
 /// One line of [`Stats::decisions`].
@@ -124,7 +132,10 @@ impl Store {
                 known: schema::VERSION,
             });
         }
-        Ok(Self { connection })
+        Ok(Self {
+            connection,
+            folder: folder.to_owned(),
+        })
     }
 
     /// Counts and states.
@@ -168,6 +179,7 @@ impl Store {
                 },
             )?,
             bytes: super::limits::used_bytes(&self.connection)?,
+            free_bytes: super::limits::free_bytes(&self.folder),
         })
     }
 
@@ -291,8 +303,8 @@ impl Store {
     /// When the journal can't be read.
     pub fn unsettled(&self, wanted: &str) -> Result<Vec<(i64, String)>, JournalError> {
         let mut select = self.connection.prepare(
-            "SELECT r.seq, coalesce((SELECT kind || ': ' || reason || ': ' || why FROM held h WHERE h.seq = r.seq), \
-             'pending') FROM raw r WHERE (r.external_id = ?1 OR r.seq = ?2) AND (r.seq IN (SELECT seq FROM held) \
+            "SELECT r.seq, coalesce((SELECT CASE kind WHEN 'parked' THEN 'у брокера нет очереди: ' \
+             ELSE 'карантин, ' || reason || ': ' END || why FROM held h WHERE h.seq = r.seq), 'очередь на отправку') FROM raw r WHERE (r.external_id = ?1 OR r.seq = ?2) AND (r.seq IN (SELECT seq FROM held) \
              OR r.seq IN (SELECT seq FROM pending))",
         )?;
         let number = wanted.parse::<i64>().unwrap_or(-1);

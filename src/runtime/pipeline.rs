@@ -190,8 +190,8 @@ async fn settler(journal: Journal, mut settled: mpsc::Receiver<Vec<Settled>>, in
                             );
                             warned = Some(Instant::now());
                         }
+                        flight.parked = Some(format!("routing key {} ({reason})", decision.queue));
                     }
-                    flight.parked = Some(reason);
                 }
                 flight.left -= 1;
                 if flight.left == 0

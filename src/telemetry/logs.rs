@@ -1,8 +1,12 @@
 //! Logs on standard error: for people on a terminal, JSON otherwise.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Stderr, Write};
 
-use tracing_subscriber::{EnvFilter, fmt};
+use tracing::{Level, Metadata};
+use tracing_subscriber::{
+    EnvFilter,
+    fmt::{self, MakeWriter, writer::BoxMakeWriter},
+};
 
 use crate::{
     publish::LOG_DIRECTIVES,
@@ -21,7 +25,12 @@ pub fn logs(settings: &LogSettings) -> anyhow::Result<()> {
         LogFormat::Text => false,
         LogFormat::Auto => !std::io::stderr().is_terminal(),
     };
-    let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // systemd sets it for a service whose output goes to the journal.
+    let writer = match std::env::var_os("JOURNAL_STREAM") {
+        Some(_) => BoxMakeWriter::new(WithPriority),
+        None => BoxMakeWriter::new(std::io::stderr),
+    };
+    let builder = fmt::fmt().with_env_filter(filter).with_writer(writer);
     let started = if json {
         builder.json().flatten_event(true).try_init()
     } else {
@@ -34,6 +43,50 @@ pub fn logs(settings: &LogSettings) -> anyhow::Result<()> {
     started.map_err(|error| anyhow::anyhow!("logging can't be started: {error}"))
 }
 
+/// Begins each line with its priority as sd-daemon(3) reads it, so that `journalctl -p warning` works.
+struct WithPriority;
+
+impl<'a> MakeWriter<'a> for WithPriority {
+    type Writer = Line;
+
+    fn make_writer(&'a self) -> Line {
+        Line { priority: "<6>" }
+    }
+
+    fn make_writer_for(&'a self, metadata: &Metadata<'_>) -> Line {
+        Line {
+            priority: priority(*metadata.level()),
+        }
+    }
+}
+
+/// One line on its way to standard error.
+struct Line {
+    priority: &'static str,
+}
+
+impl Write for Line {
+    /// Called once for each event, with the whole line.
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        let mut out: Stderr = std::io::stderr();
+        out.write_all(&[self.priority.as_bytes(), line].concat())?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        std::io::stderr().flush()
+    }
+}
+
+fn priority(level: Level) -> &'static str {
+    match level {
+        Level::ERROR => "<3>",
+        Level::WARN => "<4>",
+        Level::INFO => "<6>",
+        Level::DEBUG | Level::TRACE => "<7>",
+    }
+}
+
 /// A panic's own text could quote what a citizen wrote: only its place is logged.
 fn quiet_panics() {
     std::panic::set_hook(Box::new(|panic| {
@@ -42,4 +95,15 @@ fn quiet_panics() {
             .map_or_else(|| "unknown place".into(), ToString::to_string);
         tracing::error!(place, "panic; please report it as a bug");
     }));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn journald_learns_the_priority_of_each_line() {
+        let order = [Level::ERROR, Level::WARN, Level::INFO, Level::DEBUG].map(priority);
+        assert_eq!(order, ["<3>", "<4>", "<6>", "<7>"]);
+    }
 }

@@ -120,10 +120,10 @@ async fn demo(arguments: DemoArgs) -> anyhow::Result<u8> {
     } else {
         output::lines(&summary.render())?;
         if let Some(kept) = &arguments.keep {
+            let kept = kept.display();
             output::lines(&format!(
-                "Kept in {}: priem journal stats -c {}/priem.yaml",
-                kept.display(),
-                kept.display()
+                "Kept in {kept}: journal, quarantine, why and files probe work there (priem why ID -c {kept}/priem.yaml). \
+                 The city itself is gone: check and run will not reach it."
             ))?;
         }
     }

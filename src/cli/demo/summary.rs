@@ -37,7 +37,7 @@ impl Summary {
             stored: u64::try_from(stats.raw_items)?,
             duplicates: sum(metrics, "priem_duplicate_items_total"),
             parked: u64::try_from(stats.now.parked)?,
-            quarantined: u64::try_from(stats.now.quarantined.iter().map(|(_, count)| count).sum::<i64>())?,
+            quarantined: u64::try_from(stats.now.quarantined.values().sum::<i64>())?,
             ..Self::default()
         };
         let mut counted = std::collections::HashSet::new();
