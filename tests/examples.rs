@@ -1,15 +1,141 @@
-//! Every example configuration is accepted as it stands, with secrets where systemd would put them.
+//! Every example configuration is accepted as it stands, with secrets where systemd would put them, and so is every
+//! piece of settings or rules that a guide shows.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::{path::Path, process::Command};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
+use priem::{routing::RuleSet, settings};
+
+/// The names of credentials, one set everywhere: what an operator copies from one place fits the other.
 const SECRETS: &[(&str, &str)] = &[
-    ("rabbitmq-password", "planted"),
+    ("amqp-password", "planted"),
     ("telegram-token", "7000001:AAplantedPlantedPlantedPlantedPlante"),
-    ("telegram-path", "0123456789abcdef0123456789abcdef0123456789abcdef"),
-    ("telegram-secret", "abcdef0123456789abcdef0123456789abcdef0123456789"),
+    ("telegram-hook-path", "0123456789abcdef0123456789abcdef0123456789abcdef"),
+    (
+        "telegram-hook-secret",
+        "abcdef0123456789abcdef0123456789abcdef0123456789",
+    ),
 ];
+
+fn path(relative: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(relative)
+}
+
+fn read(relative: &Path) -> String {
+    std::fs::read_to_string(relative).unwrap_or_else(|error| panic!("{}: {error}", relative.display()))
+}
+
+/// Paths of files with an ending in a folder and, when asked, in its folders.
+fn files_in(folder: &str, ending: &str, deep: bool) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(path(folder)).unwrap() {
+        let entry = entry.unwrap().path();
+        if entry.is_dir() && deep {
+            found.extend(files_in(entry.to_str().unwrap(), ending, false));
+        } else if entry.to_str().unwrap().ends_with(ending) {
+            found.push(entry);
+        }
+    }
+    found.sort();
+    found
+}
+
+/// The guides in which settings are shown.
+fn guides() -> Vec<PathBuf> {
+    let mut guides = vec![path("README.md")];
+    guides.extend(files_in("docs", ".md", false));
+    guides.extend(files_in("connectors", "README.md", true));
+    assert!(guides.len() >= 7, "{guides:?}");
+    guides
+}
+
+/// The ```yaml blocks of a guide with their lines, without the indentation of a list they stand in.
+fn yaml_blocks(text: &str) -> Vec<(usize, String)> {
+    let mut blocks = Vec::new();
+    let mut lines = text.lines().enumerate();
+    while let Some((number, line)) = lines.next() {
+        if line.trim() != "```yaml" {
+            continue;
+        }
+        let indent = line.len() - line.trim_start().len();
+        let block: String = lines
+            .by_ref()
+            .map(|(_, line)| line)
+            .take_while(|line| line.trim() != "```")
+            .map(|line| format!("{}\n", line.get(indent..).unwrap_or_default()))
+            .collect();
+        blocks.push((number + 1, block));
+    }
+    blocks
+}
+
+#[test]
+fn settings_and_rules_in_guides_are_accepted() {
+    let keys = [
+        "version:",
+        "connectors:",
+        "journal:",
+        "http:",
+        "amqp:",
+        "ndjson:",
+        "rules:",
+        "log:",
+    ];
+    let (mut shown, mut ruled) = (0, 0);
+    for guide in guides() {
+        for (line, block) in yaml_blocks(&read(&guide)) {
+            let place = format!("{}:{line}", guide.display());
+            if block.lines().any(|line| line == "classify:") {
+                let folder = tempfile::tempdir().unwrap();
+                std::fs::write(folder.path().join("shown.yaml"), &block).unwrap();
+                let rules = RuleSet::load(folder.path()).unwrap_or_else(|error| panic!("{place}: {error}"));
+                assert!(rules.run_tests().passed(), "{place}: its tests fail");
+                ruled += 1;
+            } else if keys.iter().any(|key| block.starts_with(key)) {
+                settings::parse(&block, &guide, []).unwrap_or_else(|error| panic!("block at {place}: {error}"));
+                shown += 1;
+            }
+        }
+    }
+    assert!(shown >= 7 && ruled >= 1, "{shown} blocks of settings, {ruled} of rules");
+}
+
+#[test]
+fn credentials_are_called_the_same_everywhere() {
+    let known: BTreeSet<&str> = SECRETS.iter().map(|(name, _)| *name).collect();
+    let mut sources = guides();
+    sources.push(path("config/priem.yaml"));
+    sources.extend(files_in("config/examples", ".yaml", false));
+    sources.extend(files_in("connectors", "example.yaml", true));
+    for source in sources {
+        let text = read(&source);
+        for rest in text.split("{ credential: ").skip(1) {
+            let name = rest.split(" }").next().unwrap();
+            let placeholder = !name.is_ascii() || name == "…";
+            assert!(
+                placeholder || known.contains(name),
+                "{}: credential `{name}`",
+                source.display()
+            );
+        }
+    }
+    let drop_in = read(&path("systemd/priem.service.d/secrets.conf.example"));
+    let offered: BTreeSet<&str> = drop_in
+        .lines()
+        .filter_map(|line| line.trim_start_matches('#').strip_prefix("LoadCredential="))
+        .map(|line| {
+            let (name, file) = line.split_once(':').unwrap();
+            assert_eq!(file, format!("/etc/priem/secrets/{name}"));
+            name
+        })
+        .collect();
+    assert_eq!(offered, known);
+}
 
 #[test]
 fn every_example_is_accepted() {

@@ -126,6 +126,7 @@ fn folders_belong_to_whom_they_should() {
         ("etc/priem/secrets", 0, 0o700),
         ("var/lib/priem", priem, 0o750),
         ("var/lib/priem/journal", priem, 0o700),
+        ("var/lib/priem/messages.ndjson", priem, 0o600),
         ("var/lib/priem/files", priem, 0o2770),
         ("var/lib/priem/files/incident/inbox", priem, 0o2770),
     ];
@@ -134,4 +135,43 @@ fn folders_belong_to_whom_they_should() {
         let seen = (metadata.uid(), metadata.permissions().mode() & 0o7777);
         assert_eq!(seen, (owner, mode), "{path}: owner {}, mode {:o}", seen.0, seen.1);
     }
+}
+
+/// Settings with which the service starts must name folders that are made for it, with the rights they need.
+#[test]
+fn settings_and_tmpfiles_name_the_same_places() {
+    let tmpfiles = fs::read_to_string(systemd_file("priem.tmpfiles.conf")).unwrap();
+    let made: Vec<&str> = tmpfiles
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| line.split_whitespace().nth(1))
+        .collect();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut named = 0;
+    for file in [
+        "config/priem.yaml",
+        "config/examples/telegram-polling.yaml",
+        "config/examples/telegram-webhook-behind-nginx.yaml",
+        "connectors/files/example.yaml",
+        "connectors/files/README.md",
+        "docs/operations.md",
+    ] {
+        let text = fs::read_to_string(root.join(file)).unwrap();
+        for line in text.lines() {
+            let line = line.trim_start_matches(['#', ' ']);
+            let places = ["dir: /var/", "folder: /var/", "path: /var/", "journal: { dir: /var/"];
+            if !places.iter().any(|start| line.starts_with(start)) {
+                continue;
+            }
+            let place = &line[line.find('/').unwrap()..];
+            let place = place.split([' ', '}']).next().unwrap();
+            assert!(made.contains(&place), "{file}: {place} is not in priem.tmpfiles.conf");
+            named += 1;
+        }
+    }
+    assert!(named >= 7, "{named} places");
+    let settings = root.join("config/priem.yaml");
+    let settings = priem::settings::parse(&fs::read_to_string(&settings).unwrap(), &settings, []).unwrap();
+    assert_eq!(settings.journal.dir, Path::new("/var/lib/priem/journal"));
+    assert_eq!(settings.ndjson.path, Path::new("/var/lib/priem/messages.ndjson"));
 }

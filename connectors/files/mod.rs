@@ -48,22 +48,10 @@ pub const TYPE: ConnectorType = ConnectorType {
     title: "Папка выгрузок (XLSX, CSV)",
     summary: "Reads exports of «Инцидент менеджмент» from a drop folder, row by row",
     schema: || schemars::schema_for!(FilesSettings),
-    example: EXAMPLE,
+    example: include_str!("example.yaml"),
     build,
     conformance: conformance::subject,
 };
-
-const EXAMPLE: &str = "\
-incidents:
-  type: files
-  # Inside it: inbox/ (put files here), done/ and failed/ (Priem puts them there).
-  folder: /var/lib/priem/files/incidents
-  mapping: incident
-  # Zone of the dates in the files.
-  zone: Asia/Yekaterinburg
-  # A file is taken when it was not changed for this long.
-  settle: 5s
-";
 
 fn build(settings: serde_json::Value, context: &BuildContext) -> Result<Arc<dyn Connector>, ConfigError> {
     let mut settings: FilesSettings = registry::settings(settings)?;

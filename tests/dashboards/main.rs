@@ -285,6 +285,52 @@ fn guides_name_only_metrics_that_exist() {
     }
 }
 
+/// Code lines of all Rust files below a folder that hold a string literal, comments left out.
+fn lines_with_literals(folder: &Path) -> String {
+    let mut lines = String::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let entry = entry.unwrap().path();
+        if entry.is_dir() {
+            lines.push_str(&lines_with_literals(&entry));
+        } else if entry.extension().is_some_and(|ending| ending == "rs") {
+            let text = fs::read_to_string(&entry).unwrap();
+            for line in text.lines().filter(|line| !line.trim_start().starts_with("//")) {
+                if line.contains('"') {
+                    lines.push_str(line);
+                    lines.push('\n');
+                }
+            }
+        }
+    }
+    lines
+}
+
+/// Words the runbook greps logs for: what follows `grep`, quoted or one word.
+fn grepped(guide: &str) -> BTreeSet<String> {
+    let flat = guide.split_whitespace().collect::<Vec<_>>().join(" ");
+    flat.split("| grep ")
+        .skip(1)
+        .map(|rest| match rest.strip_prefix('\'') {
+            Some(quoted) => quoted.split('\'').next().unwrap().to_owned(),
+            None => rest.split([' ', '`']).next().unwrap().to_owned(),
+        })
+        .collect()
+}
+
+#[test]
+fn the_runbook_greps_only_for_words_that_are_logged() {
+    let logged = lines_with_literals(&path("src")) + &lines_with_literals(&path("connectors"));
+    let words = grepped(&read("docs/runbook.md"));
+    assert!(words.len() >= 4, "{words:?}");
+    let unknown: Vec<&String> = words.iter().filter(|word| !logged.contains(*word)).collect();
+    assert!(
+        unknown.is_empty(),
+        "no log line of src/ or connectors/ holds {unknown:?}"
+    );
+    // What the runbook says about an error inside `poll failed`.
+    assert!(logged.contains("temporary trouble"));
+}
+
 #[test]
 fn promtool_accepts_the_rules_and_their_tests() {
     let rules = path("dashboards/alerts.yaml");
