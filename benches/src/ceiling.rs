@@ -68,13 +68,16 @@ pub async fn plain(
         let body = body.clone();
         publishing.push(tokio::spawn(async move {
             match handing {
-                Handing::OneByOne => one_by_one(&channel, window, &body, count / CHANNELS).await,
-                Handing::Pipelined => pipelined(&channel, window, &body, count / CHANNELS).await,
+                Handing::OneByOne => one_by_one(&channel, window, &body, count / CHANNELS).await?,
+                Handing::Pipelined => pipelined(&channel, window, &body, count / CHANNELS).await?,
             }
+            // Dropping a channel closes it, which may cross the closing of the connection.
+            Ok::<_, lapin::Error>(channel)
         }));
     }
+    let mut channels = Vec::new();
     for lane in publishing {
-        lane.await??;
+        channels.push(lane.await??);
     }
     let rate = rate(count, since.elapsed());
     connection.close(200, "OK".into()).await?;
