@@ -1,14 +1,17 @@
 //! The ceiling every figure is divided by: the fastest plain lapin publisher we know, on the broker of the run.
 //!
-//! One connection, four channels, persistent, mandatory, publisher confirms, a quorum queue, no headers, straight to the
-//! queue. It knows no order of retries, no returns and no reconnects; what it reaches is what the broker and lapin give.
+//! One connection, four channels, persistent, mandatory, publisher confirms, a quorum queue. It knows no order of retries, no returns and no reconnects; what it reaches is what the broker and lapin give.
 
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use bytes::Bytes;
 use futures::{StreamExt, stream::FuturesUnordered};
-use lapin::{BasicProperties, Channel, options::BasicPublishOptions};
+use lapin::{
+    BasicProperties, Channel,
+    options::BasicPublishOptions,
+    types::{AMQPValue, FieldTable},
+};
 use priem::{
     publish::{
         CHANNEL_HEADER, Outgoing, Publisher,
@@ -24,36 +27,51 @@ use uuid::Uuid;
 /// Quorum queue of the benchmarks; declared by [`prepare`].
 pub const QUEUE: &str = "bench";
 const CHANNELS: usize = 4;
+const EXCHANGE: &str = "bench";
+const ROUTING_KEY: &str = "bench.roads";
+const EVENT_TYPE: &str = "ru.priem.message.received.v1";
+const TIMESTAMP: u64 = 1_760_000_000;
+const HEADERS: [(&str, &str); 4] = [
+    (CHANNEL_HEADER, "telegram"),
+    ("sector", "дороги"),
+    ("territory", "Центральный район"),
+    ("rule", "roads-center"),
+];
 
-/// How the plain publisher hands frames to lapin.
+/// What the plain publisher sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Handing {
-    /// Waits until each message is written to the socket before the next one of its channel.
-    OneByOne,
-    /// Hands over the whole window at once.
-    Pipelined,
+pub enum Shape {
+    /// The body alone, straight to the queue: the ceiling of lapin and the broker.
+    Bare,
+    /// Through the topic exchange with the properties and headers Priem promises: the ceiling of Priem's contract.
+    Full,
 }
 
-/// Declares the queue of the benchmarks.
+/// Declares exchange and queue of the benchmarks.
 ///
 /// # Errors
 /// When the broker refuses.
 pub async fn prepare(broker: &Broker) -> anyhow::Result<()> {
-    broker.declare_queue(QUEUE).await.context("the queue of the benchmarks")
+    broker
+        .declare_exchange(EXCHANGE)
+        .await
+        .context("the exchange of the benchmarks")?;
+    broker
+        .declare_queue(QUEUE)
+        .await
+        .context("the queue of the benchmarks")?;
+    broker
+        .bind(QUEUE, EXCHANGE, "bench.#")
+        .await
+        .context("the binding of the benchmarks")
 }
 
-/// Messages per second that a plain publisher gets confirmed, `window` unconfirmed per channel. Empties the queue
-/// before and after.
+/// Messages per second that a plain publisher gets confirmed, `window` unconfirmed per channel, the whole window handed
+/// to lapin at once (that is faster than waiting for each message to be written). Empties the queue before and after.
 ///
 /// # Errors
 /// When the broker refuses or goes away.
-pub async fn plain(
-    broker: &Broker,
-    handing: Handing,
-    window: usize,
-    body: &Bytes,
-    count: usize,
-) -> anyhow::Result<f64> {
+pub async fn plain(broker: &Broker, shape: Shape, window: usize, body: &Bytes, count: usize) -> anyhow::Result<f64> {
     broker.purge(QUEUE).await?;
     let connection = broker.connect().await?;
     let mut channels = Vec::new();
@@ -67,10 +85,7 @@ pub async fn plain(
     for channel in channels {
         let body = body.clone();
         publishing.push(tokio::spawn(async move {
-            match handing {
-                Handing::OneByOne => one_by_one(&channel, window, &body, count / CHANNELS).await?,
-                Handing::Pipelined => pipelined(&channel, window, &body, count / CHANNELS).await?,
-            }
+            publish(&channel, shape, window, &body, count / CHANNELS).await?;
             // Dropping a channel closes it, which may cross the closing of the connection.
             Ok::<_, lapin::Error>(channel)
         }));
@@ -85,30 +100,30 @@ pub async fn plain(
     Ok(rate)
 }
 
-async fn one_by_one(channel: &Channel, window: usize, body: &[u8], count: usize) -> Result<(), lapin::Error> {
+async fn publish(
+    channel: &Channel,
+    shape: Shape,
+    window: usize,
+    body: &[u8],
+    count: usize,
+) -> Result<(), lapin::Error> {
+    let (exchange, routing_key, properties) = match shape {
+        Shape::Bare => ("", QUEUE, BasicProperties::default().with_delivery_mode(2)),
+        Shape::Full => (EXCHANGE, ROUTING_KEY, full_properties()),
+    };
+    let options = BasicPublishOptions {
+        mandatory: true,
+        ..BasicPublishOptions::default()
+    };
     let mut confirms = FuturesUnordered::new();
     for _ in 0..count {
         if confirms.len() >= window {
             confirms.next().await.transpose()?;
         }
-        let confirm = channel
-            .basic_publish("".into(), QUEUE.into(), mandatory(), body, persistent())
-            .await?;
-        confirms.push(confirm);
-    }
-    while confirms.next().await.transpose()?.is_some() {}
-    Ok(())
-}
-
-async fn pipelined(channel: &Channel, window: usize, body: &[u8], count: usize) -> Result<(), lapin::Error> {
-    let mut confirms = FuturesUnordered::new();
-    for _ in 0..count {
-        if confirms.len() >= window {
-            confirms.next().await.transpose()?;
-        }
-        confirms.push(async {
+        let properties = properties.clone();
+        confirms.push(async move {
             channel
-                .basic_publish("".into(), QUEUE.into(), mandatory(), body, persistent())
+                .basic_publish(exchange.into(), routing_key.into(), options, body, properties)
                 .await?
                 .await
         });
@@ -117,15 +132,20 @@ async fn pipelined(channel: &Channel, window: usize, body: &[u8], count: usize) 
     Ok(())
 }
 
-fn mandatory() -> BasicPublishOptions {
-    BasicPublishOptions {
-        mandatory: true,
-        ..BasicPublishOptions::default()
+fn full_properties() -> BasicProperties {
+    let mut headers = FieldTable::default();
+    for (name, value) in HEADERS {
+        headers.insert(name.into(), AMQPValue::LongString(value.into()));
     }
-}
-
-fn persistent() -> BasicProperties {
-    BasicProperties::default().with_delivery_mode(2)
+    BasicProperties::default()
+        .with_delivery_mode(2)
+        .with_content_type("application/cloudevents+json".into())
+        .with_app_id("priem".into())
+        .with_message_id(Uuid::nil().to_string().into())
+        .with_type(EVENT_TYPE.into())
+        .with_timestamp(TIMESTAMP)
+        .with_priority(5)
+        .with_headers(headers)
 }
 
 /// Messages per second that Priem's own publisher gets confirmed, headers and topic exchange included.
@@ -136,7 +156,7 @@ pub async fn publisher(broker: &Broker, channels: u16, window: u16, body: &Bytes
     broker.purge(QUEUE).await?;
     let amqp = AmqpSettings {
         url: Some(BrokerUrl::new(broker.amqp_url())),
-        exchange: "bench".into(),
+        exchange: EXCHANGE.into(),
         queues: vec![QueueSettings {
             name: QUEUE.into(),
             bindings: vec!["bench.#".into()],
@@ -178,17 +198,15 @@ fn message(token: u64, body: &Bytes) -> Outgoing {
     Outgoing {
         token,
         event_id: Uuid::from_u128(u128::from(token)),
-        event_type: "ru.priem.message.received.v1",
+        event_type: EVENT_TYPE,
         order_key: token % 1000,
-        routing_key: "bench.roads".into(),
+        routing_key: ROUTING_KEY.into(),
         priority: 5,
-        timestamp: 1_760_000_000,
-        headers: vec![
-            (CHANNEL_HEADER, "telegram".into()),
-            ("sector", "дороги".into()),
-            ("territory", "Центральный район".into()),
-            ("rule", "roads-center".into()),
-        ],
+        timestamp: TIMESTAMP,
+        headers: HEADERS
+            .iter()
+            .map(|(name, value)| (*name, (*value).to_owned()))
+            .collect(),
         body: body.clone(),
     }
 }

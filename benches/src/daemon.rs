@@ -21,6 +21,8 @@ use priem::{
 use priem_sdk::{Connector, contract::ConnectorId};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use crate::cpu;
+
 /// Name under which this program is the daemon.
 pub const NAME: &str = "priem";
 /// Connector that takes Telegram webhooks.
@@ -33,6 +35,8 @@ pub const HOOK_SECRET: &str = "bench-secret-0123456789abcdef";
 pub const QUEUE: &str = "priem.messages";
 /// Items stored at once when a journal is filled.
 const FILL: u64 = 2_000;
+/// Pause between two looks at a metric: short against what is measured, long against what a look costs.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Where messages go.
@@ -263,7 +267,7 @@ impl Daemon<'_> {
             if started.elapsed() > PATIENCE {
                 bail!("{name} stays at {value}\n{}", self.log());
             }
-            tokio::time::sleep(Duration::from_millis(25)).await;
+            tokio::time::sleep(LOOK_EVERY).await;
         }
     }
 
@@ -282,15 +286,8 @@ impl Daemon<'_> {
     }
 
     /// Processor time used so far.
-    ///
-    /// # Errors
-    /// When the process is gone.
-    pub fn cpu(&self) -> anyhow::Result<Duration> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        let fields = stat.rsplit_once(')').context("no name")?.1;
-        // utime and stime, in ticks of 10 ms.
-        let ticks: u64 = fields.split_whitespace().skip(11).take(2).flat_map(str::parse::<u64>).sum();
-        Ok(Duration::from_millis(ticks * 10))
+    pub fn cpu(&self) -> Duration {
+        cpu::of_process(self.child.id())
     }
 
     /// End of the daemon's log.

@@ -54,7 +54,9 @@ pub async fn measure(installation: &Installation, format: Format, rows: u64) -> 
     std::fs::rename(&hidden, inbox.join(format!("export.{extension}")))?;
     let dropped = Instant::now();
     let seen = daemon
-        .watch("priem_received_items_total", |received, _| received >= written.good_rows)
+        .watch("priem_received_items_total", |received, _| {
+            received >= written.good_rows
+        })
         .await?;
     let stored = seen[seen.len() - 1].0 - dropped;
     daemon
@@ -64,7 +66,10 @@ pub async fn measure(installation: &Installation, format: Format, rows: u64) -> 
         .await?;
     let published = dropped.elapsed();
     let quarantined = daemon.metric("priem_quarantined_items_total").await?;
-    ensure!(quarantined == 0, "{quarantined} rows of a clean export went to quarantine");
+    ensure!(
+        quarantined == 0,
+        "{quarantined} rows of a clean export went to quarantine"
+    );
     Ok(Import {
         rows_per_s: written.good_rows as f64 / stored.as_secs_f64(),
         published_per_s: written.good_rows as f64 / published.as_secs_f64(),

@@ -1,6 +1,7 @@
 //! Speed and memory, as ratios against ceilings measured in the same run.
 
 mod ceiling;
+mod cpu;
 mod daemon;
 mod drain;
 mod import;
@@ -18,7 +19,10 @@ use bytes::Bytes;
 use clap::{Parser, Subcommand};
 use priem_city::broker::Broker;
 
-use ceiling::Handing;
+use ceiling::Shape;
+
+/// Unconfirmed messages per channel, as in the daemon's defaults.
+const WINDOW: u16 = 64;
 
 #[derive(Debug, Parser)]
 struct Arguments {
@@ -71,40 +75,22 @@ async fn publish(count: usize, body: usize, rounds: usize) -> anyhow::Result<()>
     let broker = Broker::start().await?;
     ceiling::prepare(&broker).await?;
     let body = Bytes::from(vec![b'x'; body]);
-    let plain = [
-        (Handing::OneByOne, 64),
-        (Handing::OneByOne, 256),
-        (Handing::Pipelined, 64),
-        (Handing::Pipelined, 256),
-    ];
-    let ours = [(4, 64), (4, 128), (4, 256)];
-    let mut plain_rates = vec![Vec::new(); plain.len()];
-    let mut our_rates = vec![Vec::new(); ours.len()];
     // The first run warms the broker up and is not counted.
-    ceiling::plain(&broker, Handing::OneByOne, 64, &body, count / 4).await?;
+    ceiling::plain(&broker, Shape::Bare, WINDOW.into(), &body, count / 4).await?;
+    let (mut bare, mut full, mut ours) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..rounds {
-        for index in 0..plain.len().max(ours.len()) {
-            if let Some((handing, window)) = plain.get(index) {
-                plain_rates[index].push(ceiling::plain(&broker, *handing, *window, &body, count).await?);
-            }
-            if let Some((channels, window)) = ours.get(index) {
-                our_rates[index].push(ceiling::publisher(&broker, *channels, *window, &body, count).await?);
-            }
-        }
+        bare.push(ceiling::plain(&broker, Shape::Bare, WINDOW.into(), &body, count).await?);
+        full.push(ceiling::plain(&broker, Shape::Full, WINDOW.into(), &body, count).await?);
+        ours.push(ceiling::publisher(&broker, 4, WINDOW, &body, count).await?);
     }
-    let mut best = f64::MIN;
-    for ((handing, window), rates) in plain.iter().zip(&mut plain_rates) {
-        let rate = median(rates);
-        best = best.max(rate);
-        println!("plain {handing:?}, 4 × {window}: {rate:.0} msg/s");
-    }
-    for ((channels, window), rates) in ours.iter().zip(&mut our_rates) {
-        let rate = median(rates);
-        println!(
-            "publisher, {channels} × {window}: {rate:.0} msg/s, {:.2} of the ceiling",
-            rate / best
-        );
-    }
+    let (bare, full, ours) = (median(&mut bare), median(&mut full), median(&mut ours));
+    println!("plain, bare messages:  {bare:.0} msg/s");
+    println!("plain, full messages:  {full:.0} msg/s, {:.2} of bare", full / bare);
+    println!(
+        "publisher:             {ours:.0} msg/s, {:.2} of bare, {:.2} of full",
+        ours / bare,
+        ours / full
+    );
     Ok(())
 }
 

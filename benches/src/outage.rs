@@ -12,10 +12,7 @@ use axum::{Json, Router, http::StatusCode, routing::post};
 use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::{
-    daemon::Installation,
-    sender::Sender,
-};
+use crate::{daemon::Installation, sender::Sender};
 
 /// Name under which this program is the bare server.
 pub const BARE: &str = "bare-axum";
@@ -63,7 +60,10 @@ impl Bare {
         let bare = Self { child, port };
         let since = Instant::now();
         while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.is_err() {
-            anyhow::ensure!(since.elapsed() < Duration::from_secs(30), "the bare server does not listen");
+            anyhow::ensure!(
+                since.elapsed() < Duration::from_secs(30),
+                "the bare server does not listen"
+            );
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         Ok(bare)

@@ -82,26 +82,88 @@ impl Figures {
     /// The table for people: figure, target, verdict, what bounds it.
     pub fn print(&self) {
         let rows = [
-            ("ceiling, messages/s", self.ceiling_msgs_per_s, Target::None, "broker and lapin"),
-            ("drain / ceiling", self.drain_ratio, Target::AtLeast(0.75), "cores shared with the broker"),
-            ("webhook / ceiling", self.webhook_ratio, Target::AtLeast(0.55), "cores shared with broker and sender"),
-            ("webhook p99 / commit p99", self.webhook_p99_ratio, Target::AtMost(3.0), "cores shared with the broker"),
-            ("outage / bare axum", self.outage_accept_ratio, Target::AtLeast(0.35), "SQLite's writer thread"),
-            ("import XLSX, rows/s", self.import_xlsx_rows_per_s, Target::None, "unpacking and reading XML"),
-            ("import CSV, rows/s", self.import_csv_rows_per_s, Target::None, "SQLite's writer thread"),
-            ("import peak, MB", self.import_peak_mb, Target::AtMost(150.0), "rows on their way, page caches"),
-            ("idle, MB", self.idle_mb, Target::AtMost(40.0), "code, rules, page caches"),
-            ("start, ms", self.start_ms, Target::AtMost(500.0), "rules, TLS roots, a new journal"),
-            ("start with a million, ms", self.start_million_ms, Target::AtMost(2000.0), "counting pending items"),
+            (
+                "ceiling, messages/s",
+                self.ceiling_msgs_per_s,
+                Target::None,
+                "broker and lapin",
+            ),
+            (
+                "drain / ceiling",
+                self.drain_ratio,
+                Target::AtLeast(0.75),
+                "cores shared with the broker",
+            ),
+            (
+                "webhook / ceiling",
+                self.webhook_ratio,
+                Target::AtLeast(0.55),
+                "cores shared with broker and sender",
+            ),
+            (
+                "webhook p99 / commit p99",
+                self.webhook_p99_ratio,
+                Target::AtMost(3.0),
+                "cores shared with the broker",
+            ),
+            (
+                "outage / bare axum",
+                self.outage_accept_ratio,
+                Target::AtLeast(0.35),
+                "SQLite's writer thread",
+            ),
+            (
+                "import XLSX, rows/s",
+                self.import_xlsx_rows_per_s,
+                Target::None,
+                "unpacking and reading XML",
+            ),
+            (
+                "import CSV, rows/s",
+                self.import_csv_rows_per_s,
+                Target::None,
+                "SQLite's writer thread",
+            ),
+            (
+                "import peak, MB",
+                self.import_peak_mb,
+                Target::AtMost(150.0),
+                "rows on their way, page caches",
+            ),
+            (
+                "idle, MB",
+                self.idle_mb,
+                Target::AtMost(40.0),
+                "code, rules, page caches",
+            ),
+            (
+                "start, ms",
+                self.start_ms,
+                Target::AtMost(500.0),
+                "rules, TLS roots, a new journal",
+            ),
+            (
+                "start with a million, ms",
+                self.start_million_ms,
+                Target::AtMost(2000.0),
+                "counting pending items",
+            ),
         ];
-        println!("{:<26} {:>10} {:>8}  {:<13} bound by", "figure", "measured", "target", "");
+        println!(
+            "{:<26} {:>10} {:>8}  {:<13} bound by",
+            "figure", "measured", "target", ""
+        );
         for (name, value, target, bound) in rows {
             let measured = value.map_or("–".into(), |value| match value {
                 large if large >= 1000.0 => format!("{large:.0}"),
                 medium if medium >= 10.0 => format!("{medium:.1}"),
                 small => format!("{small:.2}"),
             });
-            println!("{name:<26} {measured:>10} {:>8}  {:<13} {bound}", target.text(), target.verdict(value));
+            println!(
+                "{name:<26} {measured:>10} {:>8}  {:<13} {bound}",
+                target.text(),
+                target.verdict(value)
+            );
         }
     }
 }

@@ -15,7 +15,8 @@ use priem_city::{broker::Broker, telegram::TelegramCity};
 use priem_sdk::{RawItem, contract::ConnectorId};
 
 use crate::{
-    ceiling::{self, Handing},
+    ceiling::{self, Shape},
+    cpu,
     daemon::{self, CONNECTOR, Installation, Target},
     drain, import, outage,
     report::{Figures, median},
@@ -199,7 +200,11 @@ impl Bench {
                 "outage: {:.0} req/s accepted, {} refused, bare axum {:.0} req/s, ratio {ratio:.2}",
                 round.accepted_per_s, round.refused, round.bare_per_s
             );
-            anyhow::ensure!(round.refused == 0, "{} requests were refused without a broker", round.refused);
+            anyhow::ensure!(
+                round.refused == 0,
+                "{} requests were refused without a broker",
+                round.refused
+            );
             ratios.push(ratio);
         }
         figures.outage_accept_ratio = Some(median(&ratios));
@@ -260,8 +265,8 @@ impl Bench {
                 broker.purge(daemon::QUEUE).await?;
                 let ratio = plain.share(drain.messages_per_s, &mut ceilings).await?;
                 eprintln!(
-                    "drain: {:.0} msg/s, {:.0} µs of the daemon a message, ratio {ratio:.2}",
-                    drain.messages_per_s, drain.cpu_us
+                    "drain: {:.0} msg/s, ratio {ratio:.2}; µs a message: daemon {:.0}, broker {:.0}",
+                    drain.messages_per_s, drain.cpu_us.0, drain.cpu_us.1
                 );
                 drain_ratios.push(ratio);
             }
@@ -272,9 +277,14 @@ impl Bench {
                 let sustained = flood.confirmed_per_s.min(flood.accepted_per_s);
                 let ratio = plain.share(sustained, &mut ceilings).await?;
                 eprintln!(
-                    "webhook: {:.0} req/s accepted, {:.0} msg/s confirmed, {} refused, {:.0} µs of the daemon a request, \
-                     ratio {ratio:.2}",
-                    flood.accepted_per_s, flood.confirmed_per_s, flood.refused, flood.cpu_us
+                    "webhook: {:.0} req/s accepted, {:.0} msg/s confirmed, {} refused, ratio {ratio:.2}; µs a request: \
+                     daemon {:.0}, broker {:.0}, sender {:.0}",
+                    flood.accepted_per_s,
+                    flood.confirmed_per_s,
+                    flood.refused,
+                    flood.cpu_us.0,
+                    flood.cpu_us.1,
+                    flood.cpu_us.2
                 );
                 flood_ratios.push(ratio);
             }
@@ -286,44 +296,43 @@ impl Bench {
     }
 }
 
-/// The plain publisher in its fastest form.
+/// The plain publisher with the faster of two windows.
 struct Plain<'a> {
     broker: &'a Broker,
     body: Bytes,
     count: usize,
-    handing: Handing,
     window: usize,
 }
 
 impl<'a> Plain<'a> {
-    /// Tries every form once, after a warm-up.
+    /// Warms up, looks which window is faster, and says what the contract's exchange, properties and headers cost.
     async fn fastest(broker: &'a Broker, body: Bytes, count: usize) -> anyhow::Result<Self> {
-        ceiling::plain(broker, Handing::OneByOne, 64, &body, count / 4).await?;
-        let mut best = (0.0, Handing::OneByOne, 64);
-        for (handing, window) in [
-            (Handing::OneByOne, 64),
-            (Handing::OneByOne, 256),
-            (Handing::Pipelined, 64),
-            (Handing::Pipelined, 256),
-        ] {
-            let rate = ceiling::plain(broker, handing, window, &body, count / 2).await?;
-            eprintln!("plain publisher, {handing:?}, 4 × {window}: {rate:.0} msg/s");
-            if rate > best.0 {
-                best = (rate, handing, window);
+        ceiling::plain(broker, Shape::Bare, 64, &body, count / 4).await?;
+        let mut best = (0.0, 64);
+        for (shape, window) in [(Shape::Bare, 64), (Shape::Bare, 256), (Shape::Full, 64)] {
+            let rate = ceiling::plain(broker, shape, window, &body, count / 2).await?;
+            eprintln!("plain publisher, {shape:?} messages, 4 × {window}: {rate:.0} msg/s");
+            if shape == Shape::Bare && rate > best.0 {
+                best = (rate, window);
             }
         }
         Ok(Self {
             broker,
             body,
             count,
-            handing: best.1,
-            window: best.2,
+            window: best.1,
         })
     }
 
     async fn measure(&self) -> anyhow::Result<f64> {
-        let rate = ceiling::plain(self.broker, self.handing, self.window, &self.body, self.count).await?;
-        eprintln!("ceiling: {rate:.0} msg/s");
+        let (broker, client) = (cpu::of_broker(), cpu::of_this_process());
+        let rate = ceiling::plain(self.broker, Shape::Bare, self.window, &self.body, self.count).await?;
+        let each = |now: Duration, before| cpu::micros_each(now.saturating_sub(before), self.count as u64);
+        eprintln!(
+            "ceiling: {rate:.0} msg/s; µs a message: publisher {:.0}, broker {:.0}",
+            each(cpu::of_this_process(), client),
+            each(cpu::of_broker(), broker)
+        );
         Ok(rate)
     }
 

@@ -10,6 +10,7 @@ use priem_sdk::contract::ConnectorId;
 use tokio::task::JoinSet;
 
 use crate::{
+    cpu,
     daemon::{CONNECTOR, Installation},
     sender::{CONNECTIONS, Pace, Sender},
 };
@@ -28,8 +29,8 @@ pub struct Flood {
     pub confirmed_per_s: f64,
     /// Requests answered otherwise.
     pub refused: u64,
-    /// Processor time of the daemon for an accepted request, microseconds.
-    pub cpu_us: f64,
+    /// Processor time for an accepted request, microseconds: the daemon's, the broker's, the sender's.
+    pub cpu_us: (f64, f64, f64),
 }
 
 /// 64 connections at full speed for a while.
@@ -41,18 +42,27 @@ pub async fn flood(installation: &Installation, length: Duration) -> anyhow::Res
     let sender = Sender::new(installation.hooks(), Installation::hook_path(), 0);
     let running = sender.saturate();
     tokio::time::sleep(WARM_UP).await;
-    let (since, cpu) = (Instant::now(), daemon.cpu()?);
-    let (accepted, confirmed) = (sender.accepted(), daemon.metric("priem_published_messages_total").await?);
+    let since = Instant::now();
+    let before = (daemon.cpu(), cpu::of_broker(), cpu::of_this_process());
+    let (accepted, confirmed) = (
+        sender.accepted(),
+        daemon.metric("priem_published_messages_total").await?,
+    );
     tokio::time::sleep(length).await;
     let confirmed = daemon.metric("priem_published_messages_total").await? - confirmed;
     let (accepted, took) = (sender.accepted() - accepted, since.elapsed().as_secs_f64());
-    let cpu = daemon.cpu()? - cpu;
+    let each = |now: Duration, before| cpu::micros_each(now.saturating_sub(before), accepted);
+    let cpu_us = (
+        each(daemon.cpu(), before.0),
+        each(cpu::of_broker(), before.1),
+        each(cpu::of_this_process(), before.2),
+    );
     running.stop().await?;
     Ok(Flood {
         accepted_per_s: accepted as f64 / took,
         confirmed_per_s: confirmed as f64 / took,
         refused: sender.refused(),
-        cpu_us: cpu.as_secs_f64() * 1e6 / accepted as f64,
+        cpu_us,
     })
 }
 

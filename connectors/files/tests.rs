@@ -445,7 +445,8 @@ fn broken_rows_of_a_csv_cost_only_themselves() {
     text.extend(";;без номера;;\n".bytes());
     text.extend("очень длинный текст на месте номера, потому что строка сдвинута на колонку;;;;\n".bytes());
     text.extend("\n;;;;\n".bytes());
-    text.extend("770007;;ул. \"Мира\" внутри;;;;\n".bytes());
+    text.extend("770007;;ул. \"Мира\" внутри;;\n".bytes());
+    text.extend("770009;;разделитель; в тексте;;\n".bytes());
     text.extend("770008;;\"не закрыта до конца файла;;".bytes());
     host.drop_text("a.csv", text);
     host.run();
@@ -455,7 +456,8 @@ fn broken_rows_of_a_csv_cost_only_themselves() {
     assert_eq!(
         problems,
         [
-            "bad_row: row 13: broken quotation marks",
+            "bad_row: row 13: 6 cells instead of 5",
+            "bad_row: row 14: broken quotation marks",
             "bad_row: row 3: 3 cells instead of 5",
             "bad_row: row 4: broken quotation marks",
             "bad_row: row 6: broken quotation marks",

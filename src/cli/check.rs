@@ -12,17 +12,26 @@ use crate::{
     runtime::{build::Built, registry},
 };
 
+const AFTER_HELP: &str = "\
+Examples:
+  priem check -c priem.yaml        settings, rules, broker and every connector
+  priem check telegram-bot         one connector
+  priem check --offline --json     in a pipeline, without network
+
+Exit codes: 0 all is well (warnings too), 1 something failed, 2 the settings are wrong, 3 a file can't be read.";
+
 /// Arguments of `priem check`.
 #[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
 pub struct CheckArgs {
     /// Only this connector, by its name in the settings
     connector: Option<String>,
     /// JSON instead of text
     #[arg(long)]
     json: bool,
-    /// Do not ask the broker
+    /// Ask nobody: only settings, secrets and rules
     #[arg(long)]
-    no_broker: bool,
+    offline: bool,
 }
 
 #[derive(Serialize)]
@@ -58,7 +67,7 @@ async fn sections(arguments: &CheckArgs, built: &Built) -> Vec<Section> {
             name: "rules".into(),
             report: rules(built),
         });
-        if !arguments.no_broker {
+        if !arguments.offline {
             let settings = PublishSettings {
                 amqp: built.settings.amqp.clone(),
                 ndjson: built.settings.ndjson.clone(),
@@ -73,6 +82,15 @@ async fn sections(arguments: &CheckArgs, built: &Built) -> Vec<Section> {
     connectors.sort_by_key(|(id, _)| id.as_str());
     for (id, connector) in connectors {
         if arguments.connector.as_deref().is_some_and(|name| name != id.as_str()) {
+            continue;
+        }
+        if arguments.offline {
+            let mut report = CheckReport::default();
+            report.ok("settings", "complete, secrets can be read");
+            sections.push(Section {
+                name: id.to_string(),
+                report,
+            });
             continue;
         }
         let cx = Cx {

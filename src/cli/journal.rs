@@ -13,8 +13,17 @@ use crate::{
     settings::Settings,
 };
 
+const AFTER_HELP: &str = "\
+Examples:
+  priem journal stats --json
+  priem journal verify && echo sound
+  priem journal export --output items.ndjson
+
+Exit codes: 0 done, 1 `verify` found something wrong, 2 usage or settings, 3 no journal, or a file can't be written.";
+
 /// Arguments of `priem journal`.
 #[derive(Debug, Subcommand)]
+#[command(after_help = AFTER_HELP)]
 pub enum JournalCommand {
     /// How much is stored, pending, on hold; what went where; where each source stands
     Stats {

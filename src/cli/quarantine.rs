@@ -4,12 +4,22 @@ use clap::{Args, Subcommand};
 
 use super::{DONE, FINDING, USAGE, output};
 use crate::{
-    journal::store::{Held, Store},
+    journal::{held::Held, store::Store},
     settings::Settings,
 };
 
+const AFTER_HELP: &str = "\
+Examples:
+  priem quarantine list
+  priem quarantine show --raw 1207
+  priem quarantine retry --reason unknown_kind     after an update that knows the kind
+  priem quarantine retry --all                     after a missing queue was bound
+
+Exit codes: 0 done, 1 an item is not on hold, 2 usage or settings, 3 no journal.";
+
 /// Arguments of `priem quarantine`.
 #[derive(Debug, Subcommand)]
+#[command(after_help = AFTER_HELP)]
 pub enum QuarantineCommand {
     /// What waits, why, and since when; never what citizens wrote
     List {

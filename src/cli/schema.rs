@@ -12,7 +12,7 @@ pub enum SchemaCommand {
     Message,
     /// The settings file
     Config,
-    /// Rule files
+    /// Files of auto-rules, for editors that check while one writes
     Rules,
 }
 

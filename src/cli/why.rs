@@ -8,10 +8,20 @@ use crate::{
     settings::Settings,
 };
 
+const AFTER_HELP: &str = "\
+Examples:
+  priem why 9c131010-bd57-5707-a73b-02eaea073130     by event id (AMQP message_id)
+  priem why -1001234567890:42                        by id at the source (chat:message)
+  priem why 1207                                     by number, as `priem quarantine list` shows it
+
+Exit codes: 0 found, 1 nothing is known of it, 2 usage or settings, 3 no journal.";
+
 /// Arguments of `priem why`.
 #[derive(Debug, Args)]
+#[command(after_help = AFTER_HELP)]
 pub struct WhyArgs {
     /// Event id (CloudEvents `id`, AMQP `message_id`), id of the message at its source, or number of the stored item
+    #[arg(allow_hyphen_values = true)]
     id: String,
     /// JSON instead of text
     #[arg(long)]

@@ -59,8 +59,9 @@ impl AppendState {
         fresh: &mut Vec<Arc<Record>>,
     ) -> rusqlite::Result<Appended> {
         let number = self.connector_number(connection, connector)?;
-        let received_at = Timestamp::now();
-        let now = received_at.as_microsecond();
+        let now = Timestamp::now().as_microsecond();
+        // As it will be read back: an item published from memory and again from disk must be the same to the byte.
+        let received_at = Timestamp::from_microsecond(now).unwrap_or(Timestamp::UNIX_EPOCH);
         let mut appended = Appended::default();
         for item in items {
             let (revision, ordinal) = match dedupe::admit(connection, &self.hash_key, connector.as_str(), &item, now)? {

@@ -11,6 +11,7 @@ mod append;
 mod dedupe;
 mod error;
 mod handle;
+pub mod held;
 mod limits;
 mod read;
 mod retention;

@@ -20,7 +20,7 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, JournalError> {
 
 /// A journal opened by a command.
 pub struct Store {
-    connection: Connection,
+    pub(super) connection: Connection,
 }
 
 /// Counts of the moment.
@@ -80,25 +80,6 @@ pub struct StreamState {
     pub cursor: String,
     /// When it last moved.
     pub moved_at: String,
-}
-
-/// An item on hold.
-#[derive(Debug, Clone, Serialize)]
-pub struct Held {
-    /// Number to name it by.
-    pub seq: i64,
-    /// `quarantined` or `parked`.
-    pub kind: String,
-    /// Bounded reason.
-    pub reason: String,
-    /// For people; no citizen's words.
-    pub why: String,
-    /// When it was put on hold.
-    pub since: String,
-    /// Connector it came from.
-    pub connector: String,
-    /// Bytes of the raw item.
-    pub bytes: i64,
 }
 
 /// What became of one event.
@@ -246,28 +227,6 @@ impl Store {
         Ok(count)
     }
 
-    /// Items on hold, oldest first.
-    ///
-    /// # Errors
-    /// When the journal can't be read.
-    pub fn held(&self) -> Result<Vec<Held>, JournalError> {
-        self.list(
-            "SELECT h.seq, h.kind, h.reason, h.why, h.since, c.name, length(r.body) FROM held h \
-             JOIN raw r ON r.seq = h.seq JOIN connector c ON c.id = r.connector ORDER BY h.seq",
-            |row| {
-                Ok(Held {
-                    seq: row.get(0)?,
-                    kind: row.get(1)?,
-                    reason: row.get(2)?,
-                    why: row.get(3)?,
-                    since: time(row.get(4)?),
-                    connector: row.get(5)?,
-                    bytes: row.get(6)?,
-                })
-            },
-        )
-    }
-
     /// A stored item by its number.
     ///
     /// # Errors
@@ -278,52 +237,6 @@ impl Store {
             read::COLUMNS
         );
         Ok(self.connection.query_row(&query, [seq], read::record).optional()?)
-    }
-
-    /// Makes a held item pending again: it is normalised and routed anew, under the same ids. `false` when the item
-    /// is not on hold.
-    ///
-    /// # Errors
-    /// When the journal can't be written.
-    pub fn retry(&mut self, seq: i64) -> Result<bool, JournalError> {
-        let transaction = self
-            .connection
-            .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-        let held = transaction.execute("DELETE FROM held WHERE seq = ?1", [seq])? > 0;
-        if held {
-            transaction.execute("DELETE FROM decision WHERE seq = ?1", [seq])?;
-            transaction.execute("INSERT INTO pending (seq) VALUES (?1)", [seq])?;
-        }
-        transaction.commit()?;
-        Ok(held)
-    }
-
-    /// Gives up a held item: its raw data goes, a decision `dropped` stays. `false` when the item is not on hold.
-    ///
-    /// # Errors
-    /// When the journal can't be written.
-    pub fn discard(&mut self, seq: i64) -> Result<bool, JournalError> {
-        let transaction = self
-            .connection
-            .transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-        let reason: Option<String> = transaction
-            .query_row("SELECT reason FROM held WHERE seq = ?1", [seq], |row| row.get(0))
-            .optional()?;
-        if let Some(reason) = &reason {
-            transaction.execute("DELETE FROM held WHERE seq = ?1", [seq])?;
-            transaction.execute("DELETE FROM raw WHERE seq = ?1", [seq])?;
-            transaction.execute(
-                "INSERT OR REPLACE INTO decision VALUES (?1, ?2, '', 'none', 'dropped', ?3, '', ?4)",
-                params![
-                    seq,
-                    &uuid::Uuid::nil().as_bytes()[..],
-                    Timestamp::now().as_microsecond(),
-                    serde_json::json!({ "reason": reason }).to_string()
-                ],
-            )?;
-        }
-        transaction.commit()?;
-        Ok(reason.is_some())
     }
 
     /// What became of an event, or of every event of a message by its external id, or of an item by its number.
@@ -387,7 +300,11 @@ impl Store {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
-    fn list<T>(&self, query: &str, map: impl FnMut(&Row<'_>) -> rusqlite::Result<T>) -> Result<Vec<T>, JournalError> {
+    pub(super) fn list<T>(
+        &self,
+        query: &str,
+        map: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>, JournalError> {
         let mut select = self.connection.prepare(query)?;
         let rows = select.query_map([], map)?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
@@ -435,7 +352,7 @@ fn export_line(record: &Record) -> serde_json::Value {
     })
 }
 
-fn time(microseconds: i64) -> String {
+pub(super) fn time(microseconds: i64) -> String {
     Timestamp::from_microsecond(microseconds)
         .unwrap_or(Timestamp::UNIX_EPOCH)
         .to_string()

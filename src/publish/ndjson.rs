@@ -128,6 +128,7 @@ impl Writer {
     }
 
     fn works(&self) {
+        self.metrics.broker_connected.set(1);
         self.state.send_if_modified(|state| {
             let changed = *state != BrokerState::Connected;
             if changed {
@@ -139,6 +140,7 @@ impl Writer {
     }
 
     fn fails(&self, error: &io::Error) {
+        self.metrics.broker_connected.set(0);
         let why = format!("{}: {error}", self.settings.path.display());
         self.state.send_if_modified(|state| {
             if matches!(state, BrokerState::Disconnected { why: known, .. } if *known == why) {

@@ -132,6 +132,7 @@ impl Daemon {
                     metrics: metrics.clone(),
                     source: health.source(id.as_str(), stream.name, stream.kind),
                     pauses: options.pauses,
+                    reported: parking_lot::Mutex::default(),
                 };
                 sources.spawn(supervise(poller, closing.clone()));
             }

@@ -1,9 +1,13 @@
 //! The loop around one polled stream: when to ask, what to do with each decision a connector takes, and the one order
 //! that matters: store, then move on, then acknowledge.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
+use parking_lot::Mutex;
 use priem_sdk::{Connector, ConnectorError, Cx, Page, StreamKind, Wait, contract::Progress};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -16,10 +20,13 @@ use crate::{
 };
 
 /// Pause before a connector that needs a human is tried again: recovery needs no restart.
-const HUMAN_PAUSE: Duration = Duration::from_secs(300);
+const HUMAN_PAUSE: Duration = Duration::from_secs(60);
 
 /// How often the registration of a webhook is looked after.
 const REGISTRATION_PAUSE: Duration = Duration::from_secs(600);
+
+/// Progress of a long import is logged this often.
+const REPORT_EVERY: Duration = Duration::from_secs(5);
 
 /// One stream of one connector.
 pub struct Poller {
@@ -41,6 +48,8 @@ pub struct Poller {
     pub source: Arc<Source>,
     /// Pauses after trouble, the shortest and the longest.
     pub pauses: (Duration, Duration),
+    /// When progress of an import was last reported.
+    pub reported: Mutex<Option<Instant>>,
 }
 
 impl Poller {
@@ -122,7 +131,17 @@ impl Poller {
             .last_exchange
             .with_label_values(&[id, self.stream])
             .set(unix_now());
-        self.metrics.polls.with_label_values(&[id, self.stream, "ok"]).inc();
+        self.count_poll("ok");
+    }
+
+    /// Looking after a webhook's registration is no poll.
+    fn count_poll(&self, result: &str) {
+        if self.kind == StreamKind::Poll {
+            self.metrics
+                .polls
+                .with_label_values(&[self.cx.id.as_str(), self.stream, result])
+                .inc();
+        }
     }
 
     fn report(&self, progress: Option<&Progress>) {
@@ -135,6 +154,11 @@ impl Poller {
         else {
             return;
         };
+        let mut reported = self.reported.lock();
+        if *total != Some(*done) && reported.is_some_and(|at| at.elapsed() < REPORT_EVERY) {
+            return;
+        }
+        *reported = Some(Instant::now());
         info!(
             connector = self.cx.id.as_str(),
             file = what,
@@ -148,10 +172,7 @@ impl Poller {
     /// How long to wait after trouble, and who must hear of it.
     fn pause_after(&self, trouble: &Trouble, pauses: &mut impl Iterator<Item = Duration>) -> Duration {
         let (connector, stream) = (self.cx.id.as_str(), self.stream);
-        self.metrics
-            .polls
-            .with_label_values(&[connector, stream, trouble.kind()])
-            .inc();
+        self.count_poll(trouble.kind());
         self.source.set_trouble(Some(trouble.to_string()));
         let growing = pauses.next().unwrap_or(self.pauses.1);
         match trouble {

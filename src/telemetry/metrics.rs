@@ -110,7 +110,7 @@ metrics! {
     returned: counters "priem_broker_returns_total" ["queue"];
     /// Messages the broker refused; they are sent again
     nacked: counter "priem_broker_nacks_total" [];
-    /// 1 while connected to the broker
+    /// 1 while connected to the broker (without one: while the NDJSON output can be written)
     broker_connected: gauge "priem_broker_connected" [];
     /// 1 while the broker blocks publishers (memory or disk alarm)
     broker_blocked: gauge "priem_broker_blocked" [];

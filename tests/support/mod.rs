@@ -1,6 +1,10 @@
 //! A daemon installed into a temporary folder, as a user would: settings in YAML, the real binary, signals, HTTP.
+//!
+//! [`flow`] adds what runs through it: a load of citizens, a ledger of what was sent, the comparison with what came out.
 
 #![allow(dead_code, reason = "each test file uses its own part")]
+
+pub mod flow;
 
 use std::{
     net::TcpListener,
@@ -22,13 +26,21 @@ pub struct Installation {
     pub hooks: u16,
     process: Option<Child>,
     wrapper: Vec<String>,
+    arguments: Vec<String>,
 }
 
 impl Installation {
     /// An installation with these settings; `{folder}`, `{admin}` and `{hooks}` are filled in.
     pub fn new(settings: &str) -> Self {
         let folder = tempfile::tempdir().expect("temporary folder");
-        let installation = Self { folder, admin: free_port(), hooks: free_port(), process: None, wrapper: Vec::new() };
+        let installation = Self {
+            folder,
+            admin: free_port(),
+            hooks: free_port(),
+            process: None,
+            wrapper: Vec::new(),
+            arguments: Vec::new(),
+        };
         installation.configure(settings);
         installation
     }
@@ -65,7 +77,11 @@ impl Installation {
             if let Some((200, _)) = self.get("/health/ready").await {
                 return;
             }
-            if let Some(status) = self.process.as_mut().and_then(|process| process.try_wait().ok().flatten()) {
+            if let Some(status) = self
+                .process
+                .as_mut()
+                .and_then(|process| process.try_wait().ok().flatten())
+            {
                 panic!("priem ended with {status}:\n{}", self.log());
             }
             assert!(started.elapsed() < PATIENCE, "priem is not ready:\n{}", self.log());
@@ -75,13 +91,64 @@ impl Installation {
 
     /// Starts the daemon without waiting.
     pub fn spawn(&mut self) {
-        let log = std::fs::File::options().create(true).append(true).open(self.log_path()).expect("log file");
+        let log = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(self.log_path())
+            .expect("log file");
         let binary = env!("CARGO_BIN_EXE_priem").to_owned();
         let mut words = self.wrapper.iter().cloned().chain([binary]);
         let mut command = Command::new(words.next().expect("a command"));
-        command.args(words).arg("run").arg("--config").arg(self.config());
+        command
+            .args(words)
+            .arg("run")
+            .arg("--config")
+            .arg(self.config())
+            .args(&self.arguments);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         self.process = Some(command.spawn().expect("priem starts"));
+    }
+
+    /// Adds arguments after `run --config …`.
+    pub fn arguments(&mut self, arguments: &[&str]) {
+        self.arguments = arguments.iter().map(|word| (*word).to_owned()).collect();
+    }
+
+    /// Writes a secret into a file of the installation, for `{ file: {folder}/secrets/<name> }`.
+    pub fn secret(&self, name: &str, value: &str) {
+        write(&self.folder.path().join("secrets").join(name), value);
+    }
+
+    /// Waits until the daemon ended by itself; its exit code.
+    pub async fn ended(&mut self) -> i32 {
+        let mut process = self.process.take().expect("priem was started");
+        let started = Instant::now();
+        loop {
+            if let Some(status) = process.try_wait().expect("wait") {
+                return status.code().expect("an exit code");
+            }
+            if started.elapsed() > PATIENCE {
+                self.process = Some(process);
+                panic!("priem does not end:\n{}", self.log());
+            }
+            pause().await;
+        }
+    }
+
+    /// Fails the test when the daemon is not running any more.
+    pub fn assert_running(&mut self) {
+        let ended = self
+            .process
+            .as_mut()
+            .expect("priem was started")
+            .try_wait()
+            .expect("wait");
+        assert_eq!(ended, None, "priem ended:\n{}", self.log());
+    }
+
+    /// What `journal stats` says, beside the daemon or without it.
+    pub fn stats(&self) -> serde_json::Value {
+        json(&self.priem(&["journal", "stats", "--json"]))
     }
 
     /// Process id of the running daemon.
@@ -100,7 +167,11 @@ impl Installation {
     /// SIGTERM, and waits for an orderly end.
     pub async fn stop(&mut self) {
         let Some(mut process) = self.process.take() else { return };
-        let done = Command::new("kill").arg("-TERM").arg(process.id().to_string()).status().expect("kill");
+        let done = Command::new("kill")
+            .arg("-TERM")
+            .arg(process.id().to_string())
+            .status()
+            .expect("kill");
         assert!(done.success());
         let started = Instant::now();
         loop {
@@ -120,14 +191,20 @@ impl Installation {
 
     /// A GET on the admin listener: status and body, or nothing while nobody listens.
     pub async fn get(&self, path: &str) -> Option<(u16, String)> {
-        let answer = http().get(format!("http://127.0.0.1:{}{path}", self.admin)).send().await.ok()?;
+        let answer = http()
+            .get(format!("http://127.0.0.1:{}{path}", self.admin))
+            .send()
+            .await
+            .ok()?;
         let status = answer.status().as_u16();
         Some((status, answer.text().await.ok()?))
     }
 
     /// Sum of a metric over all its labels that contain `labels`; 0 while there is none.
     pub async fn metric(&self, name: &str, labels: &str) -> f64 {
-        let Some((_, text)) = self.get("/metrics").await else { return 0.0 };
+        let Some((_, text)) = self.get("/metrics").await else {
+            return 0.0;
+        };
         text.lines()
             .filter(|line| line.split(['{', ' ']).next() == Some(name) && line.contains(labels))
             .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
@@ -142,7 +219,11 @@ impl Installation {
             if value >= wanted {
                 return;
             }
-            assert!(started.elapsed() < PATIENCE, "{name}{{{labels}}} is {value}, not {wanted}:\n{}", self.log());
+            assert!(
+                started.elapsed() < PATIENCE,
+                "{name}{{{labels}}} is {value}, not {wanted}:\n{}",
+                self.log()
+            );
             pause().await;
         }
     }
@@ -165,7 +246,11 @@ impl Drop for Installation {
 
 /// Runs the command line.
 pub fn priem(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_priem")).args(arguments).stdin(Stdio::null()).output().expect("priem runs")
+    Command::new(env!("CARGO_BIN_EXE_priem"))
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .expect("priem runs")
 }
 
 /// Standard output as text.
@@ -176,7 +261,11 @@ pub fn text(output: &Output) -> String {
 /// Standard output as JSON.
 pub fn json(output: &Output) -> serde_json::Value {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
-        panic!("{error} in {}\n{}", text(output), String::from_utf8_lossy(&output.stderr));
+        panic!(
+            "{error} in {}\n{}",
+            text(output),
+            String::from_utf8_lossy(&output.stderr)
+        );
     })
 }
 
@@ -194,9 +283,13 @@ pub async fn pause() {
     tokio::time::sleep(Duration::from_millis(10)).await;
 }
 
-/// A port nobody listens on.
+/// A port nobody listens on, below the range that outgoing connections take theirs from: it must still be free after a
+/// restart.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("its address").port()
+    let mut ports = std::iter::repeat_with(|| fastrand::u16(15_000..32_000));
+    ports
+        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .expect("ports are endless")
 }
 
 /// An HTTP client for loopback.
@@ -204,7 +297,11 @@ pub fn http() -> &'static reqwest::Client {
     static CLIENT: std::sync::OnceLock<reqwest::Client> = std::sync::OnceLock::new();
     CLIENT.get_or_init(|| {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().expect("a client")
+        reqwest::Client::builder()
+            .no_proxy()
+            .timeout(PATIENCE)
+            .build()
+            .expect("a client")
     })
 }
 

@@ -1,6 +1,7 @@
 //! The table of shared strings, in memory while small and in an unlinked temporary file when large.
 
 use std::{
+    collections::HashMap,
     fs::File,
     io::{BufRead, BufWriter, Read, Seek, SeekFrom, Write},
     path::Path,
@@ -20,6 +21,11 @@ const IN_MEMORY: usize = 16 * 1024 * 1024;
 const LARGEST: u64 = 4 * 1024 * 1024 * 1024;
 /// Bytes read at once from the temporary file: neighbours in the table are neighbours in the sheet.
 const WINDOW: usize = 64 * 1024;
+/// Strings up to this many bytes are remembered once read back: names of topics and towns stand in every row, far from
+/// the texts beside which they were first used.
+const SHORT: usize = 128;
+/// Short strings remembered; then all are forgotten and the common ones come back at once.
+const REMEMBERED: usize = 8192;
 
 /// Strings by number.
 #[derive(Debug, Default)]
@@ -30,6 +36,7 @@ pub struct SharedStrings {
     window: Vec<u8>,
     window_start: u64,
     spilled: Option<File>,
+    remembered: HashMap<usize, String>,
 }
 
 impl SharedStrings {
@@ -76,6 +83,23 @@ impl SharedStrings {
 
     /// A string by its number.
     pub fn get(&mut self, index: usize) -> Result<String, FileProblem> {
+        if self.spilled.is_none() {
+            return self.read_back(index);
+        }
+        if let Some(known) = self.remembered.get(&index) {
+            return Ok(known.clone());
+        }
+        let text = self.read_back(index)?;
+        if text.len() <= SHORT {
+            if self.remembered.len() >= REMEMBERED {
+                self.remembered.clear();
+            }
+            self.remembered.insert(index, text.clone());
+        }
+        Ok(text)
+    }
+
+    fn read_back(&mut self, index: usize) -> Result<String, FileProblem> {
         let end = *self
             .ends
             .get(index)

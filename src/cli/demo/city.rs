@@ -7,7 +7,7 @@ use std::{
 
 use priem_city::{
     exports::{self, Encoding, ExportSpec, Format, Layout},
-    telegram::{Bot, Fault, Options, Sent, TelegramCity},
+    telegram::{Bot, Fault, Life, Options, TelegramCity},
     voices::Crowd,
 };
 
@@ -16,8 +16,6 @@ use crate::runtime::Daemon;
 
 const POLLED_TOKEN: &str = "7000001:demo-bot-that-is-polled-AAAAAAAAAAA";
 const HOOK_TOKEN: &str = "7000002:demo-bot-with-a-webhook-AAAAAAAAAAA";
-const GROUP: i64 = -1_001_000_000_001;
-const CHANNEL: i64 = -1_001_000_000_002;
 /// Share of the messages that come in files.
 const FILE_SHARE: f64 = 0.3;
 
@@ -29,10 +27,10 @@ pub struct City {
     telegram: TelegramCity,
     polled: Bot,
     hooked: Bot,
-    crowd: Crowd,
+    life_of_polled: Life,
+    life_of_hooked: Life,
+    random: fastrand::Rng,
     seed: u64,
-    /// Messages that may still be edited.
-    recent: Vec<(bool, Sent)>,
     rows: u64,
     exports: u64,
 }
@@ -55,15 +53,17 @@ impl City {
             &config,
             settings(folder, &telegram.api_url(), port, arguments.amqp.as_deref())?,
         )?;
+        let (polled, hooked) = (telegram.bot(POLLED_TOKEN), telegram.bot(HOOK_TOKEN));
         Ok(Self {
             config,
             folder: folder.to_owned(),
-            polled: telegram.bot(POLLED_TOKEN),
-            hooked: telegram.bot(HOOK_TOKEN),
+            life_of_polled: Life::new(polled.clone(), Crowd::new(arguments.seed, 40)),
+            life_of_hooked: Life::new(hooked.clone(), Crowd::new(arguments.seed.wrapping_add(1), 20)),
+            polled,
+            hooked,
             telegram,
-            crowd: Crowd::new(arguments.seed, 40),
+            random: fastrand::Rng::with_seed(arguments.seed),
             seed: arguments.seed,
-            recent: Vec::new(),
             rows: 0,
             exports: 0,
         })
@@ -111,39 +111,17 @@ impl City {
         Ok(())
     }
 
-    /// One act of one citizen.
+    /// One act of one citizen, sometimes delivered twice.
     fn act(&mut self) {
-        let person = self.crowd.person();
-        let voice = self.crowd.voice();
-        let is_hooked = self.crowd.once_in(3);
-        let bot = if is_hooked { &self.hooked } else { &self.polled };
-        if self.crowd.once_in(40) {
+        if self.random.u32(0..40) == 0 {
             self.telegram.fault(Fault::Duplicate { times: 1 });
         }
-        if self.crowd.once_in(60) {
-            bot.push(serde_json::json!({ "telepathic_message": { "thought": "вид обновления, которого ещё нет" } }));
-        } else if self.crowd.once_in(12) {
-            bot.send_group(GROUP, "Двор на Берёзовой", &person, voice.text);
-        } else if self.crowd.once_in(20) {
-            bot.send_channel_post(CHANNEL, "Новости района", voice.text);
-        } else if self.crowd.once_in(20) {
-            bot.send_business("demo-business", &person, voice.text);
-        } else if self.crowd.once_in(15) {
-            bot.send_photo(&person, voice.text);
-        } else if self.crowd.once_in(30) {
-            bot.send_album(&person, voice.text, 3);
-        } else if self.crowd.once_in(12)
-            && let Some((hooked, sent)) = self.recent.pop()
-        {
-            let bot = if hooked { &self.hooked } else { &self.polled };
-            if self.crowd.once_in(2) {
-                bot.edit(&sent, &format!("{} Дополнение: до сих пор не исправили.", voice.text));
-            } else {
-                bot.touch(&sent);
-            }
+        let life = if self.random.u32(0..3) == 0 {
+            &mut self.life_of_hooked
         } else {
-            self.recent.push((is_hooked, bot.send_private(&person, voice.text)));
-        }
+            &mut self.life_of_polled
+        };
+        life.act();
     }
 
     /// Drops two exports into the inbox; the second time they repeat and change what came the first time.
@@ -154,6 +132,7 @@ impl City {
         let spec = |number: u64| {
             let mut spec = ExportSpec::new(self.seed, each).with_trouble();
             spec.first = number * 1_000_000 + 1;
+            (spec.bad_every, spec.duplicate_every) = (5, 4);
             if first { spec } else { spec.later(1, 4) }
         };
         let csv = Format::Csv {
@@ -189,22 +168,6 @@ impl City {
             show.look()?;
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        eprintln!(
-            "DBG polled {} hooked {} rows {}\n{}",
-            self.polled.handed_out(),
-            self.hooked.handed_out(),
-            self.rows,
-            daemon
-                .metrics
-                .render()
-                .lines()
-                .filter(|l| l.starts_with("priem_received")
-                    || l.starts_with("priem_dupl")
-                    || l.starts_with("priem_polls")
-                    || l.starts_with("priem_webhook"))
-                .collect::<Vec<_>>()
-                .join("\n")
-        );
         Ok(false)
     }
 }

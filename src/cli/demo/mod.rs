@@ -13,6 +13,7 @@ use tracing::info;
 use self::{city::City, show::Show, summary::Summary};
 use super::{DONE, ENVIRONMENT, FINDING, output};
 use crate::{
+    publish::{self, settings::PublishSettings},
     runtime::{Daemon, Options, build::Built, registry},
     settings::LogSettings,
     telemetry::{self, Metrics},
@@ -86,6 +87,10 @@ async fn demo(arguments: DemoArgs) -> anyhow::Result<u8> {
     };
     let mut city = City::start(&folder, &arguments).await?;
     let built = Built::from_file(&city.config, registry())?;
+    if let Some(problem) = broker_problem(&built).await {
+        eprintln!("error: --amqp: {problem}");
+        return Ok(ENVIRONMENT);
+    }
     let connectors = built.connectors.clone();
     let options = Options {
         pauses: (Duration::from_millis(100), Duration::from_secs(2)),
@@ -130,4 +135,18 @@ async fn demo(arguments: DemoArgs) -> anyhow::Result<u8> {
         return Ok(ENVIRONMENT);
     }
     Ok(if summary.holds() { DONE } else { FINDING })
+}
+
+/// What keeps the broker from being used, asked before anything starts. The daemon itself would wait for it.
+async fn broker_problem(built: &Built) -> Option<String> {
+    let settings = PublishSettings {
+        amqp: built.settings.amqp.clone(),
+        ndjson: built.settings.ndjson.clone(),
+    };
+    let report = publish::check(&settings).await;
+    let failed = report
+        .findings
+        .into_iter()
+        .find(|finding| finding.outcome == "failed")?;
+    Some(format!("{}; {}", failed.detail, failed.cure.unwrap_or_default()))
 }

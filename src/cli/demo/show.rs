@@ -108,9 +108,24 @@ impl Show {
             .connectors
             .get(&record.raw.connector)
             .and_then(|c| c.normalize(&record.raw).ok());
-        let text = messages
-            .and_then(|messages| Some(messages.first()?.data.body.text.clone()))
-            .unwrap_or_default();
+        let Some(data) = messages
+            .and_then(|messages| messages.into_iter().next())
+            .map(|message| message.data)
+        else {
+            return Ok(String::new());
+        };
+        let attached = || {
+            data.attachments
+                .iter()
+                .map(|one| one.kind.as_str())
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
+        let text = if data.body.text.is_empty() {
+            format!("[{}]", attached())
+        } else {
+            data.body.text.clone()
+        };
         let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
         let short: String = line.chars().take(EXCERPT).collect();
         Ok(if short.len() < line.len() {

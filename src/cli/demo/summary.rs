@@ -79,7 +79,7 @@ impl Summary {
                 .collect::<Vec<_>>()
         };
         format!(
-            "\n{}\n\n{}\n\nsent {} = published {} + parked {} + quarantined {} + duplicates {}   {}",
+            "\n{}\n\n{}\n\nsent {} = published {} + parked {} + quarantined {} + duplicates {}   {}\nstored {}, each before it was acknowledged",
             output::table(&["КАНАЛ", "ОТПРАВЛЕНО"], &rows(&self.by_channel)),
             output::table(&["ПОЛУЧАТЕЛЬ", "СООБЩЕНИЙ"], &rows(&self.by_recipient)),
             self.sent,
@@ -92,6 +92,7 @@ impl Summary {
             } else {
                 "✗ THE SUM DOES NOT HOLD"
             },
+            self.stored,
         )
     }
 }

@@ -24,7 +24,8 @@ pub struct Routing {
     /// A human must look before it goes on.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub review_required: bool,
-    /// This is a copy for information (`also`), not the main recipient's.
+    /// This is a copy for information (`also`), not the main recipient's. It carries the same event id: it is the same
+    /// message.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub copy: bool,
     /// Version of the rules that decided: the first 12 hex digits of the hash of their files.

@@ -2,7 +2,7 @@
 //!
 //! Invariants: every file of the node lives in a temporary folder of its own; its ports listen on loopback only; the
 //! node, its `epmd` and everything they start form one process group, which dies with the process that started it,
-//! even after a panic or `kill -9` (see [`node`]).
+//! even after a panic or `kill -9` (`node.rs` says how).
 
 mod node;
 mod queues;
