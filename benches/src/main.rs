@@ -1,6 +1,19 @@
 //! Speed and memory, as ratios against ceilings measured in the same run.
 
 mod ceiling;
+mod cpu;
+mod daemon;
+mod drain;
+mod import;
+mod outage;
+mod report;
+mod sender;
+mod start;
+mod throughput;
+mod updates;
+mod webhook;
+
+use std::process::ExitCode;
 
 use bytes::Bytes;
 use clap::{Parser, Subcommand};
@@ -19,6 +32,10 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum What {
+    /// Everything the project promises about speed and memory
+    Throughput(throughput::ThroughputArgs),
+    #[command(name = outage::BARE, hide = true)]
+    BareAxum { port: u16 },
     /// The plain lapin publisher against Priem's publisher, interleaved.
     Publish {
         /// Messages per measurement.
@@ -33,11 +50,25 @@ enum What {
     },
 }
 
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    match Arguments::parse().what {
-        What::Publish { count, body, rounds } => publish(count, body, rounds).await,
+fn main() -> anyhow::Result<ExitCode> {
+    // A measured daemon is a child process of this program: see `daemon`.
+    if std::env::args_os().next().is_some_and(|name| name == daemon::NAME) {
+        return Ok(ExitCode::from(priem::cli::main()));
     }
+    let what = Arguments::parse().what;
+    if let What::BareAxum { port } = what {
+        outage::serve(port)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        match what {
+            What::Throughput(arguments) => throughput::run(arguments).await,
+            What::Publish { count, body, rounds } => publish(count, body, rounds).await,
+            What::BareAxum { .. } => Ok(()),
+        }
+    })?;
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn publish(count: usize, body: usize, rounds: usize) -> anyhow::Result<()> {

@@ -12,7 +12,7 @@
 
 use bytes::Bytes;
 use priem_sdk::Item;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 
 /// How many revisions of one object are remembered. A source that repeats an older one (nobody does: platforms retry
 /// for a day) gets it published again under the same id.
@@ -46,22 +46,22 @@ pub(super) fn admit(
     now: i64,
 ) -> rusqlite::Result<Verdict> {
     let key = hash(hash_key, &[connector.as_bytes(), item.external_id.as_bytes()]);
-    let row: Option<(Option<Vec<u8>>, Vec<u8>, u32)> = connection
-        .prepare_cached("SELECT fingerprint, revisions, versions FROM seen WHERE key = ?1")?
-        .query_row([&key[..]], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
-        .optional()?;
-    let Some((newest, mut revisions, versions)) = row else {
-        let revision = revision_name(item, 0, |_| false);
-        connection
-            .prepare_cached("INSERT INTO seen VALUES (?1, ?2, ?3, 1, ?4)")?
-            .execute(params![
-                &key[..],
-                item.fingerprint.as_ref().map(|print| &print[..]),
-                &short_hash(hash_key, &revision)[..],
-                now
-            ])?;
+    // Nearly every item is new: one statement finds that out and remembers it.
+    let revision = revision_name(item, 0, |_| false);
+    let is_new = connection
+        .prepare_cached("INSERT INTO seen VALUES (?1, ?2, ?3, 1, ?4) ON CONFLICT DO NOTHING")?
+        .execute(params![
+            &key[..],
+            item.fingerprint.as_ref().map(|print| &print[..]),
+            &short_hash(hash_key, &revision)[..],
+            now
+        ])?;
+    if is_new == 1 {
         return Ok(Verdict::New { revision, ordinal: 0 });
-    };
+    }
+    let (newest, mut revisions, versions): (Option<Vec<u8>>, Vec<u8>, u32) = connection
+        .prepare_cached("SELECT fingerprint, revisions, versions FROM seen WHERE key = ?1")?
+        .query_row([&key[..]], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     let known = |name: &str| revisions.chunks_exact(8).any(|hash| hash == short_hash(hash_key, name));
     if item.revision.as_deref().is_some_and(known) || (item.revision.is_none() && item.fingerprint.is_none()) {
         return Ok(Verdict::Seen);

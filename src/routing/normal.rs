@@ -21,6 +21,15 @@ pub(super) fn is_invisible(letter: char) -> bool {
     matches!(letter, '\u{300}'..='\u{36f}' | '\u{ad}' | '\u{200b}'..='\u{200d}' | '\u{2060}' | '\u{feff}')
 }
 
+/// Letters and digits. The usual ones need no look into the tables of Unicode.
+#[inline]
+fn is_of_word(letter: char) -> bool {
+    match letter {
+        'а'..='я' | 'А'..='Я' | 'ё' | 'Ё' => true,
+        _ => letter.is_alphanumeric(),
+    }
+}
+
 /// A word of a text: its place in bytes. The folded spelling is handed to the visitor of [`for_each_word`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Span {
@@ -43,7 +52,7 @@ pub(super) fn for_each_word(text: &str, mut visit: impl FnMut(&str, Span)) {
             if !word.is_empty() {
                 end = at + letter.len_utf8();
             }
-        } else if letter.is_alphanumeric() {
+        } else if is_of_word(letter) {
             if word.is_empty() {
                 start = at;
             }

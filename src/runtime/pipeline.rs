@@ -25,6 +25,10 @@ use crate::{
 const READ: usize = 512;
 /// Pause after a read of the journal failed.
 const READ_AGAIN_AFTER: std::time::Duration = std::time::Duration::from_secs(1);
+/// Ends of items are recorded together: this many, or what came within this time. Many small commits would write the
+/// same pages again and again; large ones would make appends wait. A crash in between only means publishing again.
+const SETTLE_TOGETHER: usize = 512;
+const SETTLE_WITHIN: std::time::Duration = std::time::Duration::from_millis(20);
 /// Bits of a token that number the messages of one item.
 const MESSAGE_BITS: u32 = 16;
 
@@ -169,10 +173,7 @@ impl Worker {
 
 async fn settler(journal: Journal, mut settled: mpsc::Receiver<Vec<Settled>>, in_flight: InFlight, metrics: Metrics) {
     let mut warned: Option<Instant> = None;
-    while let Some(mut batch) = settled.recv().await {
-        while let Ok(more) = settled.try_recv() {
-            batch.extend(more);
-        }
+    while let Some(batch) = next_settled(&mut settled).await {
         let now = Timestamp::now();
         let mut ended = Vec::with_capacity(batch.len());
         {
@@ -213,6 +214,19 @@ async fn settler(journal: Journal, mut settled: mpsc::Receiver<Vec<Settled>>, in
             return;
         }
     }
+}
+
+/// What is settled next, gathered for a moment; `None` at the end.
+async fn next_settled(settled: &mut mpsc::Receiver<Vec<Settled>>) -> Option<Vec<Settled>> {
+    let mut batch = settled.recv().await?;
+    let until = tokio::time::Instant::now() + SETTLE_WITHIN;
+    while batch.len() < SETTLE_TOGETHER {
+        match tokio::time::timeout_at(until, settled.recv()).await {
+            Ok(Some(more)) => batch.extend(more),
+            Ok(None) | Err(_) => break,
+        }
+    }
+    Some(batch)
 }
 
 fn observe(metrics: &Metrics, flight: &Flight, now: Timestamp) {

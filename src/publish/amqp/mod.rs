@@ -33,6 +33,9 @@ use lane::{End, Lane, Shared};
 
 /// How long lanes may wait for confirmations after shutdown or after another lane lost its channel.
 const FINISH_LIMIT: Duration = Duration::from_secs(5);
+/// Windows of messages that wait in front of a lane: while one lane waits for the broker, the pipeline goes on
+/// preparing messages for all.
+const QUEUED_WINDOWS: usize = 4;
 /// A session that lived this long was a success even if nothing was published.
 const GOOD_SESSION: Duration = Duration::from_secs(10);
 
@@ -83,7 +86,7 @@ impl Supervisor {
         });
         let (mut lanes, mut senders) = (Vec::new(), Vec::new());
         for _ in 0..settings.channels {
-            let (sender, receiver) = mpsc::channel(window);
+            let (sender, receiver) = mpsc::channel(window * QUEUED_WINDOWS);
             senders.push(sender);
             lanes.push(Lane::new(shared.clone(), receiver));
         }
