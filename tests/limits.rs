@@ -15,7 +15,7 @@ use std::{
 use priem_city::broker::Broker;
 use support::{
     Installation, PATIENCE,
-    flow::{self, HOOK_PATH, HOOK_SECRET, HOOK_TOKEN, Ledger, QUEUE, Settlement, Writers},
+    flow::{self, HOOK_PATH, HOOK_SECRET, HOOK_TOKEN, Ledger, QUEUE, Writers},
     http, until,
 };
 
@@ -184,13 +184,7 @@ async fn a_full_disk_refuses_and_recovers() {
     let mut daemon = on_disk(&disk, 0);
     let ledger = refused_and_recovered(&mut daemon, |_| disk.fill(0), |_| disk.free()).await;
     let settlement = ledger.settle_lines(&daemon.folder.path().join("out.ndjson"));
-    assert_eq!(
-        settlement,
-        Settlement {
-            events: ledger.events(),
-            repeated: 0
-        }
-    );
+    settlement.assert_each_once(&ledger);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -203,13 +197,7 @@ async fn the_limit_on_free_space_refuses_before_the_disk_is_full() {
         "the log names the limit and the figures"
     );
     let settlement = ledger.settle_lines(&daemon.folder.path().join("out.ndjson"));
-    assert_eq!(
-        settlement,
-        Settlement {
-            events: ledger.events(),
-            repeated: 0
-        }
-    );
+    settlement.assert_each_once(&ledger);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -233,13 +221,7 @@ async fn a_journal_that_turns_read_only_refuses_and_recovers() {
     )
     .await;
     let settlement = ledger.settle(&broker.drain(QUEUE).await.expect("the queue"));
-    assert_eq!(
-        settlement,
-        Settlement {
-            events: ledger.events(),
-            repeated: 0
-        }
-    );
+    settlement.assert_each_once(&ledger);
 }
 
 /// Starts a daemon that can't start; exit code and what it says.

@@ -198,13 +198,11 @@ impl Inbox {
             file.write_all(report.as_bytes()).map_err(failed)?;
         }
         fs::rename(self.path(&cursor.file), folder.join(&name)).map_err(failed)?;
-        tracing::info!(
-            file = cursor.file,
-            good = cursor.good,
-            bad = cursor.bad,
-            outcome = if *end == End::Done { "done" } else { "failed" },
-            "file put away"
-        );
+        let (file, good, bad) = (&cursor.file, cursor.good, cursor.bad);
+        match end {
+            End::Done => tracing::info!(file, good, bad, outcome = "done", "file put away"),
+            End::Failed { .. } => tracing::warn!(file, good, bad, outcome = "failed", "file put away"),
+        }
         Ok(())
     }
 }

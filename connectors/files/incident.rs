@@ -204,8 +204,8 @@ fn fill_case(cells: &Cells<'_>, data: &mut MessageData) {
         let Some(name) = cells.get(level) else {
             continue;
         };
-        let plain = name.trim_start_matches(['★', '☆', '*', ' ', '\u{a0}']);
-        starred |= plain.len() != name.len();
+        let (plain, has_star) = Topic::split_star(name);
+        starred |= has_star;
         path.push(TopicNode {
             id: None,
             name: plain.to_owned(),

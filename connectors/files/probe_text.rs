@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use priem_sdk::Message;
+use priem_sdk::{Message, message::Topic};
 
 use super::{layout::short, probe::ProbeReport};
 
@@ -109,14 +109,7 @@ fn columns(report: &ProbeReport, out: &mut String) {
 
 fn message(message: &Message, out: &mut String) {
     let data = &message.data;
-    let topic = data.topic.as_ref().map(|topic| {
-        topic
-            .path
-            .iter()
-            .map(|node| node.name.as_str())
-            .collect::<Vec<_>>()
-            .join(" / ")
-    });
+    let topic = data.topic.as_ref().map(Topic::path_text);
     let place = [
         &data.place.municipality,
         &data.place.settlement,

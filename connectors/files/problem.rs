@@ -104,8 +104,9 @@ impl FileProblem {
                 "Файл не удалось прочитать: {error}.\nЧто сделать: проверьте права на файл и положите его снова."
             ),
             Self::Unsupported(what) => format!(
-                "Этот вид файла не поддерживается: {what}.\n\
-                 Что сделать: сохраните выгрузку как «Книга Excel (.xlsx)» без пароля или как CSV и положите снова."
+                "Этот вид файла не поддерживается: {}.\n\
+                 Что сделать: сохраните выгрузку как «Книга Excel (.xlsx)» без пароля или как CSV и положите снова.",
+                detail_ru(what)
             ),
             Self::TooLarge { bytes, limit } => format!(
                 "Файл слишком большой: {bytes} байт при пределе {limit}.\n\
@@ -115,9 +116,10 @@ impl FileProblem {
                 "В файле нет ни одной строки.\nЧто сделать: проверьте выгрузку и положите файл снова.".into()
             }
             Self::Damaged(detail) => format!(
-                "Книга повреждена или скопирована не до конца ({detail}).\n\
+                "Книга повреждена или скопирована не до конца ({}).\n\
                  Что сделать: скопируйте или выгрузите файл заново. Строки, прочитанные до повреждения, уже приняты; \
-                 повторная загрузка их не удвоит."
+                 повторная загрузка их не удвоит.",
+                detail_ru(detail)
             ),
             Self::NoHeader { seen, suggestion, .. } => {
                 let mut text = String::from(
@@ -148,14 +150,38 @@ impl FileProblem {
                  Что сделать: выгрузите файл с колонкой «Номер инцидента» или «Текст инцидента»."
                 .into(),
             Self::Encoding(what) => format!(
-                "Кодировка файла не поддерживается: {what}.\n\
-                 Что сделать: сохраните CSV в кодировке UTF-8 (в Excel: «CSV UTF-8») или Windows-1251."
+                "Кодировка файла не поддерживается: {}.\n\
+                 Что сделать: сохраните CSV в кодировке UTF-8 (в Excel: «CSV UTF-8») или Windows-1251.",
+                detail_ru(what)
             ),
             Self::Vanished => "Файл убрали из папки до конца загрузки.\n\
                  Что сделать: положите его снова; уже принятые строки не удвоятся."
                 .into(),
         }
     }
+}
+
+/// English details of [`FileProblem`] in Russian; others (names of encodings, words of the XML reader) stay as they are.
+const DETAILS: &[(&str, &str)] = &[
+    ("neither XLSX nor CSV", "это не XLSX и не CSV"),
+    (
+        "an old Excel file (.xls) or one protected by a password",
+        "старый файл Excel (.xls) или книга с паролем",
+    ),
+    ("a workbook protected by a password", "книга с паролем"),
+    ("an archive without a workbook in it", "архив, в котором нет книги"),
+    (
+        "the file does not start as a workbook",
+        "начало файла не похоже на книгу",
+    ),
+    ("binary data", "двоичные данные, а не текст"),
+];
+
+fn detail_ru(detail: &str) -> &str {
+    DETAILS
+        .iter()
+        .find(|(english, _)| *english == detail)
+        .map_or(detail, |(_, russian)| russian)
 }
 
 /// A row that can't be a message. The row goes to quarantine, the rest of the file goes on.
@@ -202,7 +228,10 @@ impl RowProblem {
                 format!("the number cell holds {characters} characters that are no number: shifted columns?")
             }
             Self::NoText => "no text and no number".into(),
-            Self::CellCount { expected, found } => format!("{found} cells instead of {expected}"),
+            Self::CellCount { expected, found } => {
+                let cells = if *found == 1 { "cell" } else { "cells" };
+                format!("{found} {cells} instead of {expected}")
+            }
             Self::Quotes => "broken quotation marks".into(),
             Self::Encoding(name) => format!("not valid {name}"),
             Self::TooLong { limit } => format!("longer than {limit} bytes"),

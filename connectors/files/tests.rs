@@ -373,7 +373,12 @@ fn temporary_files_and_folders_are_ignored() {
 fn what_cannot_be_understood_is_refused_with_a_report() {
     for (name, content, reason, words) in [
         ("a.csv", "", "file_empty", "нет ни одной строки"),
-        ("b.pdf", "%PDF-1.4", "file_unsupported", "Книга Excel"),
+        (
+            "b.pdf",
+            "%PDF-1.4",
+            "file_unsupported",
+            "не поддерживается: это не XLSX и не CSV.",
+        ),
         ("c.xls", "\u{d0}", "file_unsupported", "не поддерживается"),
         (
             "d.csv",

@@ -27,7 +27,7 @@ const ENVIRONMENT: u8 = 3;
   priem rules test --json
   priem rules explain --text 'На Ленина третий день нет воды'
   priem rules explain --text 'Ямы во дворе' --channel incident --topic 'Дороги / Ямы' --why-not roads-yards
-  priem why ID --json | priem rules explain --message -
+  sed -n 1p messages.ndjson | priem rules explain --message -
 
 Without DIR: the folder of the settings, else the rules built in.
 Exit codes: 0 done, 1 a finding, 2 usage, 3 environment.")]
@@ -148,12 +148,18 @@ fn check(out: &mut dyn Write, args: &SetArgs, default: Option<&Path>, whole: boo
     };
     let report = rules.run_tests();
     let count = rules.rule_ids().count();
+    let warnings = if whole { rules.warnings() } else { Vec::new() };
     if args.json {
-        let answer = json!({ "ok": report.passed(), "version": rules.version(), "rules": count, "tests": report });
+        let answer = json!({
+            "ok": report.passed(), "version": rules.version(), "rules": count, "warnings": warnings, "tests": report,
+        });
         writeln!(out, "{answer}")?;
     } else {
         if whole {
             writeln!(out, "Правила прочитаны: записей {count}, версия {}", rules.version())?;
+        }
+        for warning in &warnings {
+            writeln!(out, "предупреждение: {warning}")?;
         }
         write!(out, "{}", report.render_ru())?;
     }
@@ -175,7 +181,11 @@ fn explain(out: &mut dyn Write, args: &ExplainArgs, default: Option<&Path>) -> R
     };
     let why_not = match args.why_not.as_deref().map(|id| (id, rules.why(&message, now, id))) {
         Some((id, None)) => {
-            writeln!(out, "нет правила, маршрута или срока с кодом «{id}»")?;
+            let guess = match rules.nearest_id(id) {
+                Some(near) => format!(", возможно, вы имели в виду «{near}»"),
+                None => String::new(),
+            };
+            writeln!(out, "правила «{id}» нет{guess}")?;
             return Ok(USAGE);
         }
         Some((_, trace)) => trace,
@@ -325,6 +335,11 @@ tests: [{ name: мимо, given: { text: а }, expect: { queue: другая } }
         std::fs::write(&file, "{}").expect("written");
         assert_eq!(run(&["explain", "--message", file.to_str().expect("UTF-8")]).0, FINDING);
         assert_eq!(run(&["explain", "--message", "/nowhere/at/all"]).0, ENVIRONMENT);
-        assert_eq!(run(&["explain", "--text", "а", "--why-not", "nobody"]).0, USAGE);
+        let (code, out) = run(&["explain", "--text", "а", "--why-not", "rods"]);
+        assert_eq!(code, USAGE);
+        assert!(
+            out.contains("правила «rods» нет, возможно, вы имели в виду «roads»"),
+            "{out}"
+        );
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::path::PathBuf;
 
-use priem_sdk::message::{DeadlineBasis, DeadlineStage, Message};
+use priem_sdk::message::{DeadlineBasis, DeadlineStage, Message, Topic};
 use serde::Serialize;
 
 use super::RuleSet;
@@ -120,7 +120,12 @@ fn difference(rules: &RuleSet, expected: &Expected, message: &Message, decision:
         "tags" | "flags" | "rules" if !wanted.is_empty() => wanted.iter().all(|value| actual.contains(value)),
         _ => actual == *wanted,
     };
-    (!agrees).then(|| format!("{key}: ожидали {}, получили {}", shown(wanted), shown(&actual)))
+    let got = if actual.is_empty() {
+        "а не получили"
+    } else {
+        "получили"
+    };
+    (!agrees).then(|| format!("{key}: ожидали {}, {got} {}", shown(wanted), shown(&actual)))
 }
 
 fn shown(values: &[String]) -> String {
@@ -143,16 +148,7 @@ fn actual(rules: &RuleSet, expected: &Expected, message: &Message, decision: &De
                 .topic
                 .iter()
                 .filter(|topic| topic.classifier == RULES_CLASSIFIER);
-            topic
-                .map(|topic| {
-                    topic
-                        .path
-                        .iter()
-                        .map(|node| node.name.as_str())
-                        .collect::<Vec<_>>()
-                        .join(" / ")
-                })
-                .collect()
+            topic.map(Topic::path_text).collect()
         }
         "tags" => main.tags.clone(),
         "flags" => {

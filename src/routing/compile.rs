@@ -92,7 +92,8 @@ pub(super) fn compile(files: &[(PathBuf, String)]) -> Result<Compiled, RuleError
     }
 
     let mut errors: Vec<RuleError> = sources.into_iter().flat_map(|(reader, _)| reader.errors).collect();
-    if route.is_none() {
+    // The tree may stand in the file that can't be read.
+    if route.is_none() && nodes.iter().all(Option::is_some) {
         errors.push(no_route(files));
     }
     match route {
@@ -118,8 +119,9 @@ fn parse_file<'a>(path: &Path, text: &'a str) -> (Reader<'a>, Option<Node>) {
         Err(error) => {
             reader.error(
                 error.line,
-                format!("файл не читается как YAML: {}", error.why),
-                "проверьте отступы (только пробелы), двоеточия, кавычки и повторы ключей в этой строке и выше",
+                format!("файл не читается как YAML: {}", error.why_ru()),
+                "проверьте эту строку и строки выше: отступы (только пробелы), кавычки и скобки закрыты, ключи не \
+                 повторяются; текст с двоеточием возьмите в кавычки",
             );
             (reader, None)
         }

@@ -57,6 +57,17 @@ pub struct Check {
     pub parts: Vec<Check>,
 }
 
+impl Check {
+    /// What holds in it, down to single tests.
+    fn holding(&self) -> Vec<&str> {
+        if self.parts.is_empty() {
+            return vec![self.text.trim_end_matches(FITS)];
+        }
+        let parts = self.parts.iter().filter(|part| part.holds);
+        parts.flat_map(Self::holding).collect()
+    }
+}
+
 /// What an explanation looks at: the message, its facts, and what `classify` has decided so far.
 pub(super) struct Sight<'a> {
     pub(super) message: &'a Message,
@@ -105,8 +116,12 @@ impl Condition {
                 let part = part.check(sight);
                 Check {
                     holds: !part.holds,
-                    text: "этого быть не должно".into(),
-                    parts: vec![part],
+                    text: if part.holds {
+                        format!("есть запрещённое: {} ✗", part.holding().join("; "))
+                    } else {
+                        "запрещённого нет ✓".into()
+                    },
+                    parts: Vec::new(),
                 }
             }
         }
@@ -155,7 +170,7 @@ fn check_field(test: &FieldTest, sight: &Sight<'_>) -> Check {
     };
     let label = test.field.label();
     let text = if holds {
-        format!("{label}: {saw} — подходит")
+        format!("{label}: {saw}{FITS}")
     } else {
         format!("{label}: {saw}, а нужно {}", some_of(&test.written, " или "))
     };
@@ -185,6 +200,8 @@ fn check_text(terms: &[Term], facts: &Facts<'_>) -> Check {
     }
 }
 
+/// Ends the line of a field that has a wanted value.
+const FITS: &str = " — подходит";
 /// Longest list of wanted values printed whole.
 const LISTED: usize = 8;
 

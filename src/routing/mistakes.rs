@@ -91,6 +91,64 @@ fn every_kind_of_mistake_has_its_message() {
 }
 
 #[test]
+fn broken_yaml_is_told_in_russian_and_once() {
+    for text in [
+        "route: [\n",
+        "route: { id: root\nwords: {}\n",
+        "words: { w: [а] }\nwords: { v: [б] }\n",
+        "route:\n  name: Дороги: ямы\n",
+        "route:\n\tid: root\n",
+        "route:\n  name: \"Дороги\n",
+        "route:\n  id: root\n name: Все\n",
+    ] {
+        let errors = refused(&[text]);
+        let told = &errors.0[0].problem;
+        assert_eq!(errors.0.len(), 1, "{errors}");
+        assert!(told.contains("не читается как YAML"), "{told}");
+        assert!(!told.chars().any(|letter| letter.is_ascii_lowercase()), "{told}");
+    }
+}
+
+#[test]
+fn a_channel_nobody_knows_is_a_warning() {
+    let rules = rules(
+        "classify:
+  - { id: a, name: А, when: { not: { channel: [telegrm, VK] } }, set: { tags: [x] } }
+  - { id: b, name: Б, when: { any: [{ channel: quokka }, { text: яма }] }, set: { tags: [y] } }
+",
+    );
+    let told = rules.warnings();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(
+        told[0].contains("0.yaml:") && told[0].contains("канал «telegrm» неизвестен, возможно «telegram»"),
+        "{told:?}"
+    );
+    assert!(told[1].contains("канал «quokka» неизвестен"), "{told:?}");
+    assert_eq!(RuleSet::starter().warnings(), [""; 0]);
+}
+
+#[test]
+fn what_is_forbidden_is_told_without_a_double_negation() {
+    use priem_sdk::message::{EventType, Kind, Message, MessageData, Regime};
+    let rules =
+        rules("classify: [{ id: a, name: А, when: { text: { any: [яма], none: [снег] } }, set: { tags: [x] } }]\n");
+    let told = |text: &str| {
+        let mut data = MessageData::new("telegram", Kind::Direct, Regime::OpenSourceMessage);
+        data.body.text = text.into();
+        let message = Message::new(EventType::Received, data);
+        let seen = rules.why(&message, jiff::Timestamp::UNIX_EPOCH, "a");
+        seen.expect("a known rule").render_ru()
+    };
+    let clean = told("Яма");
+    assert!(clean.contains("+ запрещённого нет ✓"), "{clean}");
+    let dirty = told("Яма и снег");
+    assert!(
+        dirty.contains("- есть запрещённое: в тексте есть «снег» (ищем «снег») ✗"),
+        "{dirty}"
+    );
+}
+
+#[test]
 fn several_files_are_one_set_with_one_tree() {
     let told = refused(&[ROUTE, &ROUTE.replace("id: root", "id: second")]).to_string();
     assert!(
@@ -122,7 +180,7 @@ tests:
     assert_eq!((report.total, report.failures.len()), (2, 1), "{}", report.render_ru());
     let told = report.render_ru();
     assert!(
-        told.contains("тест «неверный»") && told.contains("sector: ожидали «roads», получили ничего"),
+        told.contains("тест «неверный»") && told.contains("sector: ожидали «roads», а не получили ничего"),
         "{told}"
     );
     assert!(told.contains("получили «2026-01-16 10:00:00»"), "{told}");

@@ -36,6 +36,7 @@ mod schema;
 mod term;
 mod verdict;
 mod vocabulary;
+mod warnings;
 mod yaml;
 
 #[cfg(test)]
@@ -154,6 +155,16 @@ impl RuleSet {
     /// Ids of all rules, routes and deadlines: the closed set of values of the metric label `rule`.
     pub fn rule_ids(&self) -> impl Iterator<Item = &str> {
         self.ids.iter().map(String::as_str)
+    }
+
+    /// What looks like a slip and is no error, in Russian, with file and line: a channel nobody knows.
+    pub fn warnings(&self) -> Vec<String> {
+        warnings::find(self)
+    }
+
+    /// The id of a rule, route or deadline that `word` most likely meant.
+    pub fn nearest_id(&self, word: &str) -> Option<&str> {
+        error::nearest(word, self.rule_ids())
     }
 
     /// Russian name of a sector; the id itself when the files declare none.

@@ -169,6 +169,7 @@ mod tests {
     #[test]
     fn names_and_paths() {
         assert_eq!(name("★ Ямы во «дворах»"), "ямы во дворах");
+        assert_eq!(name("? Ямы во дворах"), "ямы во дворах", "a star lost in Windows-1251");
         assert_eq!(path("Мусор/Свалки/ТКО / Вывоз"), "мусор свалки тко / вывоз");
         assert_eq!(path("Дороги > Ямы"), "дороги / ямы");
     }

@@ -150,7 +150,6 @@ fn read_given(reader: &mut Reader<'_>, zone: &Zone, node: &Node) -> Message {
 
 /// A topic from its levels; the star is taken off, as connectors do.
 pub(super) fn topic_of(classifier: &str, levels: &[String]) -> Topic {
-    let bare = |level: &String| level.trim_start_matches('★').trim().to_owned();
     Topic {
         classifier: classifier.to_owned(),
         version: None,
@@ -158,10 +157,10 @@ pub(super) fn topic_of(classifier: &str, levels: &[String]) -> Topic {
             .iter()
             .map(|level| TopicNode {
                 id: None,
-                name: bare(level),
+                name: Topic::split_star(level).0.to_owned(),
             })
             .collect(),
-        starred: levels.iter().any(|level| level.starts_with('★')),
+        starred: levels.iter().any(|level| Topic::split_star(level).1),
     }
 }
 

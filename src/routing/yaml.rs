@@ -135,6 +135,45 @@ pub(super) struct NotYaml {
     pub(super) why: String,
 }
 
+/// What the parser says, in part, and what it means. The first that fits counts.
+const MEANINGS: &[(&str, &str)] = &[
+    ("duplicate", "ключ повторяется"),
+    ("tab", "отступ сделан табуляцией, а нужны пробелы"),
+    ("mapping values are not allowed", "лишнее двоеточие или неверный отступ"),
+    ("unclosed", "не закрыта кавычка или скобка"),
+    (
+        "escape",
+        "неверный знак после \\ в кавычках: возьмите текст в одинарные кавычки",
+    ),
+    ("quoted scalar", "ошибка в тексте в кавычках"),
+    ("',' or ']'", "не закрыта квадратная скобка или пропущена запятая"),
+    ("',' or '}'", "не закрыта фигурная скобка или пропущена запятая"),
+    ("while parsing a flow", "не закрыта скобка или пропущена запятая"),
+    ("expected ':'", "после ключа нет двоеточия"),
+    ("block mapping", "строка не на своём месте: неверный отступ"),
+    ("block collection", "строка не на своём месте: неверный отступ"),
+    ("indent", "неверный отступ"),
+    (
+        "cannot start any token",
+        "значение начинается со служебного знака: возьмите его в кавычки",
+    ),
+    ("unknown anchor", "знак * в начале значения: возьмите его в кавычки"),
+    ("node content", "нет значения: лишний знак, или не закрыта скобка"),
+    ("eof", "файл обрывается: не закрыта кавычка или скобка"),
+    ("budget", "файл слишком велик или слишком глубоко вложен"),
+];
+
+impl NotYaml {
+    /// What is wrong, in Russian; the parser's own words follow when their meaning is not known.
+    pub(super) fn why_ru(&self) -> String {
+        let said = self.why.to_lowercase();
+        match MEANINGS.iter().find(|(part, _)| said.contains(part)) {
+            Some((_, meaning)) => (*meaning).to_owned(),
+            None => format!("нарушена запись (ответ разборщика: {})", self.why),
+        }
+    }
+}
+
 /// Parses one file.
 ///
 /// # Errors

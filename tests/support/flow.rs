@@ -109,6 +109,21 @@ pub struct Settlement {
     pub repeated: usize,
 }
 
+impl Settlement {
+    /// Asserts that every event of the ledger came, and none twice.
+    ///
+    /// # Panics
+    /// Otherwise.
+    #[track_caller]
+    pub fn assert_each_once(&self, ledger: &Ledger) {
+        let wanted = Self {
+            events: ledger.events(),
+            repeated: 0,
+        };
+        assert_eq!(*self, wanted);
+    }
+}
+
 impl Ledger {
     /// An event with a revision the source named.
     pub fn exact(&mut self, connector: &str, external_id: &str, revision: &str, event: EventType, conversation: &str) {

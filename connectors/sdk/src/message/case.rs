@@ -85,6 +85,64 @@ pub struct Topic {
     pub starred: bool,
 }
 
+/// Stands between the levels of a written topic path.
+const LEVELS: &str = " / ";
+
+impl Topic {
+    /// The path as people write it: «Дороги / Ямы во дворах».
+    pub fn path_text(&self) -> String {
+        Self::join_levels(self.path.iter().map(|node| node.name.as_str()))
+    }
+
+    /// Names of levels as one path.
+    pub fn join_levels<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+        names.into_iter().collect::<Vec<_>>().join(LEVELS)
+    }
+
+    /// A name without its star, and whether it had one. A star saved in Windows-1251 comes as `?` with a space.
+    pub fn split_star(name: &str) -> (&str, bool) {
+        let name = name.trim();
+        let bare = name.trim_start_matches(['★', '☆', '*', ' ', '\u{a0}']);
+        if bare.len() < name.len() {
+            return (bare, true);
+        }
+        match name.strip_prefix('?') {
+            Some(rest) if rest.starts_with([' ', '\u{a0}']) => (rest.trim_start(), true),
+            _ => (name, false),
+        }
+    }
+}
+
+#[cfg(test)]
+mod topic_tests {
+    use super::*;
+
+    #[test]
+    fn a_star_is_split_off_even_when_its_letter_was_lost() {
+        for name in ["★ Ямы", "☆Ямы", "* Ямы", "? Ямы", "?\u{a0}Ямы"] {
+            assert_eq!(Topic::split_star(name), ("Ямы", true), "{name}");
+        }
+        for name in ["Ямы", "?Ямы", "Ямы ? во дворах", ""] {
+            assert_eq!(Topic::split_star(name), (name, false));
+        }
+    }
+
+    #[test]
+    fn a_path_is_written_level_by_level() {
+        let node = |name: &str| TopicNode {
+            id: None,
+            name: name.into(),
+        };
+        let topic = Topic {
+            classifier: "incident".into(),
+            version: None,
+            path: vec![node("Дороги"), node("Ямы")],
+            starred: false,
+        };
+        assert_eq!(topic.path_text(), "Дороги / Ямы");
+    }
+}
+
 /// One level of a classifier.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TopicNode {
