@@ -7,7 +7,7 @@
 use std::{
     fs::{File, OpenOptions},
     io::{self, Read, Seek, SeekFrom, Write},
-    os::unix::fs::MetadataExt,
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::Path,
     time::Duration,
 };
@@ -217,7 +217,13 @@ fn write_from(output: &mut impl Write, bytes: &[u8], done: &mut usize) -> io::Re
 /// Opens for appending; closes a line that a crash left torn, and syncs the name of a new file.
 fn open(path: &Path) -> io::Result<File> {
     let is_new = !path.exists();
-    let mut file = OpenOptions::new().create(true).append(true).read(true).open(path)?;
+    let mut file = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .read(true)
+        // Messages are personal data.
+        .mode(0o600)
+        .open(path)?;
     let regular = file.metadata()?.is_file();
     if regular && file.seek(SeekFrom::End(0))? > 0 {
         file.seek(SeekFrom::End(-1))?;
@@ -298,6 +304,14 @@ mod tests {
         assert_eq!((error.kind(), done), (io::ErrorKind::StorageFull, 7));
         write_from(&mut disk, bytes, &mut done).expect("room again");
         assert_eq!(disk.0, bytes);
+    }
+
+    #[test]
+    fn a_new_file_is_its_owners_alone() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = open(&folder.path().join("out.ndjson")).expect("an open file");
+        assert_eq!(file.metadata().expect("metadata").permissions().mode() & 0o777, 0o600);
     }
 
     #[test]

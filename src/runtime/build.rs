@@ -71,7 +71,11 @@ impl Built {
         path: &Path,
         registry: &[ConnectorType],
     ) -> Result<Self, BuildError> {
-        let base = path.parent().unwrap_or_else(|| Path::new("."));
+        let folder = path.parent().unwrap_or_else(|| Path::new("."));
+        let base = &settings::absolute(folder);
+        if let Some(amqp) = &mut settings.amqp {
+            amqp.start_paths_from(base);
+        }
         settings.journal.dir = base.join(&settings.journal.dir);
         settings.rules.dir = settings.rules.dir.map(|dir| base.join(dir));
         if settings.ndjson.path != Path::new("-") {
