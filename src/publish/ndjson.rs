@@ -244,11 +244,26 @@ fn open(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
+/// Whether lines would go to the log of systemd: standard output is the stream `$JOURNAL_STREAM` (`device:inode`) names.
+pub(super) fn is_system_journal(settings: &NdjsonSettings, journal_stream: Option<&str>) -> bool {
+    if settings.path != Path::new("-") {
+        return false;
+    }
+    let Ok(stdout) = rustix::fs::fstat(io::stdout()) else {
+        return false;
+    };
+    journal_stream == Some(format!("{}:{}", stdout.st_dev, stdout.st_ino).as_str())
+}
+
 /// Looks at the file without creating it.
 pub(super) fn check(settings: &NdjsonSettings, report: &mut CheckReport) {
     let path = &settings.path;
     if path == Path::new("-") {
-        return report.ok("ndjson", "standard output");
+        return report.warn(
+            "ndjson",
+            "messages with personal data go to standard output; under systemd that is the system journal",
+            "set amqp or ndjson.path",
+        );
     }
     let opened = match path.exists() {
         true => OpenOptions::new().append(true).open(path).map(drop),
@@ -257,7 +272,8 @@ pub(super) fn check(settings: &NdjsonSettings, report: &mut CheckReport) {
                 .parent()
                 .filter(|folder| !folder.as_os_str().is_empty())
                 .unwrap_or(Path::new("."));
-            std::fs::read_dir(folder).map(drop)
+            rustix::fs::access(folder, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK)
+                .map_err(io::Error::from)
         }
     };
     match opened {
@@ -304,6 +320,17 @@ mod tests {
         assert_eq!((error.kind(), done), (io::ErrorKind::StorageFull, 7));
         write_from(&mut disk, bytes, &mut done).expect("room again");
         assert_eq!(disk.0, bytes);
+    }
+
+    #[test]
+    fn the_log_of_systemd_is_recognised_by_its_stream() {
+        let stdout = rustix::fs::fstat(io::stdout()).expect("standard output");
+        let stream = format!("{}:{}", stdout.st_dev, stdout.st_ino);
+        let mut settings = NdjsonSettings::default();
+        assert!(is_system_journal(&settings, Some(&stream)));
+        assert!(!is_system_journal(&settings, Some("0:0")) && !is_system_journal(&settings, None));
+        settings.path = "out.ndjson".into();
+        assert!(!is_system_journal(&settings, Some(&stream)));
     }
 
     #[test]

@@ -14,6 +14,7 @@ use crate::{
     publish::PublishError,
     routing::{RuleErrors, RuleSet},
     settings::{self, Settings, SettingsError},
+    telemetry,
 };
 
 /// Everything needed to start, checked.
@@ -90,6 +91,11 @@ impl Built {
                 problem: format!("http.{key}: {problem}"),
             }
             .into());
+        }
+        if let Err(error) = telemetry::filter(&settings.log) {
+            let place = format!("{}:{}", path.display(), settings::line_of(text, &["log", "level"]));
+            let problem = error.to_string();
+            return Err(SettingsError::Wrong { place, problem }.into());
         }
         let connectors = connectors(&settings, text, path, base, registry)?;
         let rules = Arc::new(match &settings.rules.dir {
