@@ -128,6 +128,26 @@ fn exit_codes_tell_the_kinds_of_failure_apart() {
 }
 
 #[test]
+fn a_check_without_network_still_finds_what_needs_none() {
+    for (settings, said_of) in [
+        ("version: 1\namqp: { url: \"amqp://[bad\" }\n", "amqp.url"),
+        (
+            "version: 1\namqp: { url: \"amqps://h\", tls: { ca_file: gone.pem } }\n",
+            "gone.pem",
+        ),
+        ("version: 1\nlog: { level: \"a=b=c\" }\n", "log.level"),
+    ] {
+        let installation = Installation::new(settings);
+        let output = installation.priem(&["check", "--offline"]);
+        let all = format!("{}{}", String::from_utf8_lossy(&output.stdout), said(&output));
+        assert!(matches!(code(&output), 1 | 2) && all.contains(said_of), "{all}");
+        assert!(!installation.journal().exists());
+    }
+    let output = Installation::new("version: 1\n").priem(&["check", "nosuch"]);
+    assert_eq!(code(&output), 2, "{}", said(&output));
+}
+
+#[test]
 fn mistakes_in_settings_are_named_with_place_and_cure() {
     let (exit, said) = checked("version: 1\njournal:\n  raw_dais: 7\n");
     assert_eq!(exit, 2);

@@ -94,13 +94,17 @@ impl Inbox {
         Ok(())
     }
 
-    /// Whether a file can be made and removed in each of the three folders.
+    /// Whether a file can be made and removed in each of the three folders; where one is missing, in the folder it
+    /// will be made in. Makes no folder.
     ///
     /// # Errors
     /// What the file system says, with the folder.
     pub fn try_writing(&self) -> Result<(), (PathBuf, io::Error)> {
         for name in ["inbox", "done", "failed"] {
-            let folder = self.folder.join(name);
+            let folder = match self.folder.join(name) {
+                there if there.is_dir() => there,
+                _ => self.folder.clone(),
+            };
             tempfile::Builder::new()
                 .prefix(".priem-check")
                 .tempfile_in(&folder)

@@ -220,11 +220,20 @@ impl Reading {
     pub fn check(&self) -> CheckReport {
         let mut report = CheckReport::default();
         let cure = "create the folder and give it to the user the service runs as (chown priem)";
-        if let Err((folder, error)) = self.inbox.create().and_then(|()| self.inbox.try_writing()) {
+        if !self.inbox.folder().is_dir() {
+            let detail = format!("{} does not exist", self.inbox.folder().display());
+            report.fail("folder", detail, cure);
+            return report;
+        }
+        if let Err((folder, error)) = self.inbox.try_writing() {
             report.fail("folder", format!("{}: {error}", folder.display()), cure);
             return report;
         }
         report.ok("folder", self.inbox.folder().display().to_string());
+        if !self.inbox.folder().join("inbox").is_dir() {
+            report.ok("inbox", "made when the daemon starts");
+            return report;
+        }
         match self.inbox.look(SystemTime::now()) {
             Ok(look) => {
                 let files = look.waiting + usize::from(look.ready.is_some());

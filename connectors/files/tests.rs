@@ -533,6 +533,19 @@ fn a_file_that_cannot_be_moved_is_not_read_again() {
 }
 
 #[test]
+fn check_makes_no_folder() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let missing = folder.path().join("drop");
+    let connector = FilesConnector::new(FilesSettings::new(&missing)).expect("a connector");
+    let report = runtime().block_on(connector.check(&cx())).expect("a report");
+    assert!(report.failed() && !missing.exists());
+    fs::create_dir(&missing).expect("the folder");
+    let report = runtime().block_on(connector.check(&cx())).expect("a report");
+    assert!(!report.failed(), "{report:?}");
+    assert_eq!(fs::read_dir(&missing).expect("the folder").count(), 0);
+}
+
+#[test]
 fn check_tells_what_stands_where() {
     let host = Host::new(|_| {});
     host.drop_text("a.csv", HEADER);

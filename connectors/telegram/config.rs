@@ -1,6 +1,6 @@
 //! Settings of a Telegram connector, and what can be said about them without asking anybody.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, path::Path};
 
 use priem_sdk::{
     ConfigError, Secret, SecretRef,
@@ -249,6 +249,17 @@ impl TelegramSettings {
             Ok(())
         } else {
             wrong("plain http would show the token to the network: use https://, http is for this machine only")
+        }
+    }
+
+    /// Makes relative paths of secrets start from the settings file's folder.
+    pub(super) fn start_paths_from(&mut self, base_dir: &Path) {
+        self.token = self.token.starting_from(base_dir);
+        if let Some(webhook) = &mut self.webhook {
+            webhook.secret_token = webhook.secret_token.starting_from(base_dir);
+            if let HookPath::Secret(reference) = &mut webhook.path {
+                *reference = reference.starting_from(base_dir);
+            }
         }
     }
 

@@ -74,7 +74,8 @@ struct Telegram {
 }
 
 fn build(settings: serde_json::Value, context: &BuildContext) -> Result<Arc<dyn Connector>, ConfigError> {
-    let settings: TelegramSettings = registry::settings(settings)?;
+    let mut settings: TelegramSettings = registry::settings(settings)?;
+    settings.start_paths_from(&context.base_dir);
     settings.validate()?;
     let token = settings.read_token()?;
     let hook = settings.read_hook(context.id.as_str(), context.public_url.as_deref())?;

@@ -3,11 +3,12 @@
 use std::path::Path;
 
 use clap::Args;
-use priem_sdk::{CheckReport, Cx};
+use priem_sdk::{CheckReport, ConnectorError, Cx};
 use serde::Serialize;
 
-use super::{DONE, FINDING, output};
+use super::{DONE, FINDING, USAGE, output};
 use crate::{
+    journal,
     publish::{self, settings::PublishSettings},
     runtime::{build::Built, registry},
 };
@@ -47,7 +48,14 @@ pub fn run(arguments: CheckArgs, config: &Path) -> anyhow::Result<u8> {
     if let Some(name) = &arguments.connector
         && !built.connectors.keys().any(|id| id.as_str() == name)
     {
-        anyhow::bail!("no connector `{name}` in {} (or it is disabled)", config.display());
+        let mut known: Vec<&str> = built.connectors.keys().map(|id| id.as_str()).collect();
+        known.sort_unstable();
+        eprintln!(
+            "error: no connector `{name}` in {} (or it is disabled); there are: {}",
+            config.display(),
+            known.join(", ")
+        );
+        return Ok(USAGE);
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let sections = runtime.block_on(sections(&arguments, &built));
@@ -67,16 +75,22 @@ async fn sections(arguments: &CheckArgs, built: &Built) -> Vec<Section> {
             name: "rules".into(),
             report: rules(built),
         });
-        if !arguments.offline {
-            let settings = PublishSettings {
-                amqp: built.settings.amqp.clone(),
-                ndjson: built.settings.ndjson.clone(),
-            };
-            sections.push(Section {
-                name: "broker".into(),
-                report: publish::check(&settings).await,
-            });
-        }
+        sections.push(Section {
+            name: "journal".into(),
+            report: journal::check(&built.settings.journal),
+        });
+        let settings = PublishSettings {
+            amqp: built.settings.amqp.clone(),
+            ndjson: built.settings.ndjson.clone(),
+        };
+        let report = match arguments.offline {
+            true => publish::check_offline(&settings),
+            false => publish::check(&settings).await,
+        };
+        sections.push(Section {
+            name: "broker".into(),
+            report,
+        });
     }
     let mut connectors: Vec<_> = built.connectors.iter().collect();
     connectors.sort_by_key(|(id, _)| id.as_str());
@@ -99,7 +113,14 @@ async fn sections(arguments: &CheckArgs, built: &Built) -> Vec<Section> {
         };
         let report = connector.check(&cx).await.unwrap_or_else(|error| {
             let mut report = CheckReport::default();
-            report.fail("exchange", error.to_string(), "mend what is named here and check again");
+            match error {
+                ConnectorError::Transient { .. } => report.fail(
+                    "connection",
+                    error.to_string(),
+                    "the platform can't be reached: look at DNS, proxy (http.proxy) and firewall",
+                ),
+                _ => report.fail("exchange", error.to_string(), "mend what is named here and check again"),
+            }
             report
         });
         sections.push(Section {

@@ -104,7 +104,7 @@ pub fn main() -> u8 {
             if is_broken_pipe(&error) {
                 return DONE;
             }
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", chain(&error));
             code_of(&error)
         }
     }
@@ -124,7 +124,10 @@ fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         Command::Journal(command) => journal::run(command, &settings_of(config)?),
         Command::Schema(command) => schema::run(command),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "priem", &mut std::io::stdout());
+            // Generating panics when it can't write, so it does not write to the pipe itself.
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "priem", &mut text);
+            std::io::Write::write_all(&mut std::io::stdout(), &text)?;
             Ok(DONE)
         }
         Command::Man => {
@@ -155,7 +158,7 @@ fn config_path(named: Option<&Path>) -> anyhow::Result<PathBuf> {
 fn settings_of(named: Option<&Path>) -> anyhow::Result<Settings> {
     let path = config_path(named)?;
     let mut settings = settings::load(&path)?;
-    let base = path.parent().unwrap_or_else(|| Path::new("."));
+    let base = settings::absolute(path.parent().unwrap_or_else(|| Path::new(".")));
     settings.journal.dir = base.join(&settings.journal.dir);
     settings.rules.dir = settings.rules.dir.map(|dir| base.join(dir));
     Ok(settings)
@@ -189,13 +192,54 @@ fn code_of(error: &anyhow::Error) -> u8 {
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error
         .chain()
-        .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
-        .any(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe)
+        .filter_map(|cause| match cause.downcast_ref::<serde_json::Error>() {
+            Some(json) => json.io_error_kind(),
+            None => cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind),
+        })
+        .any(|kind| kind == std::io::ErrorKind::BrokenPipe)
+}
+
+/// An error and its causes, each said once.
+fn chain(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.contains(&cause) {
+            continue;
+        }
+        if !text.is_empty() {
+            text.push_str(": ");
+        }
+        text.push_str(&cause);
+    }
+    text
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn causes_are_said_once() {
+        let error = anyhow::anyhow!("disk full")
+            .context("a.yaml: disk full")
+            .context("reading");
+        assert_eq!(chain(&error), "reading: a.yaml: disk full");
+    }
+
+    #[test]
+    fn a_closed_pipe_is_known_in_json_too() {
+        struct Closed;
+        impl std::io::Write for Closed {
+            fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+                Err(std::io::ErrorKind::BrokenPipe.into())
+            }
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+        let error = serde_json::to_writer(Closed, &1).unwrap_err();
+        assert!(is_broken_pipe(&error.into()));
+    }
 
     #[test]
     fn the_command_line_is_consistent() {

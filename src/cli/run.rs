@@ -5,8 +5,9 @@ use std::path::Path;
 use clap::Args;
 use tracing::info;
 
-use super::DONE;
+use super::{DONE, USAGE};
 use crate::{
+    publish::{self, settings::PublishSettings},
     runtime::{Daemon, Options, build::Built, registry},
     telemetry::{self, Metrics},
 };
@@ -27,6 +28,14 @@ pub struct RunArgs {
 /// Runs until a signal.
 pub fn run(arguments: RunArgs, config: &Path) -> anyhow::Result<u8> {
     let built = Built::from_file(config, registry())?;
+    let publishing = PublishSettings {
+        amqp: built.settings.amqp.clone(),
+        ndjson: built.settings.ndjson.clone(),
+    };
+    if let Err(error) = publish::refuse_system_journal(&publishing, std::env::var("JOURNAL_STREAM").ok().as_deref()) {
+        eprintln!("error: {error}");
+        return Ok(USAGE);
+    }
     telemetry::logs(&built.settings.log)?;
     info!(config = %config.display(), version = env!("CARGO_PKG_VERSION"), "starting");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

@@ -1,7 +1,9 @@
 //! The daemon's handle on its journal.
 
 use std::{
-    fs::File,
+    fs::{DirBuilder, File},
+    io,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::Path,
     sync::Arc,
     thread::JoinHandle,
@@ -61,9 +63,10 @@ impl Journal {
         let unavailable = |error: std::io::Error| JournalError::Unavailable {
             why: format!("{}: {error}", settings.dir.display()),
         };
-        std::fs::create_dir_all(&settings.dir).map_err(unavailable)?;
+        private_folder(&settings.dir).map_err(unavailable)?;
         let lock = lock(&settings.dir)?;
         let path = settings.dir.join(FILE_NAME);
+        private_file(&path).map_err(unavailable)?;
         let mut connection = Connection::open(&path)?;
         schema::prepare(&mut connection)?;
         // A helper thread folds the log; see `writer::checkpoint`.
@@ -278,9 +281,30 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
         })
 }
 
+/// Makes the folder when it is missing, for its owner only: the journal holds personal data. One that is there already
+/// is left as it is.
+fn private_folder(folder: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+/// Makes an empty file when it is missing, for its owner only. SQLite takes an empty file for a new database and gives
+/// the files beside it (`-wal`, `-shm`) the same rights.
+fn private_file(path: &Path) -> io::Result<()> {
+    let made = File::options().write(true).create_new(true).mode(0o600).open(path);
+    match made {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        other => other.map(drop),
+    }
+}
+
 fn lock(folder: &Path) -> Result<File, JournalError> {
     let path = folder.join("lock");
-    let file = File::options().create(true).truncate(false).write(true).open(&path);
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(&path);
     let file = file.map_err(|error| JournalError::Unavailable {
         why: format!("{}: {error}", path.display()),
     })?;
@@ -292,5 +316,32 @@ fn lock(folder: &Path) -> Result<File, JournalError> {
         Err(std::fs::TryLockError::Error(error)) => Err(JournalError::Unavailable {
             why: format!("{}: {error}", path.display()),
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    fn rights(path: &Path) -> u32 {
+        std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn a_new_journal_is_its_owners_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = JournalSettings {
+            dir: folder.path().join("journal"),
+            ..JournalSettings::default()
+        };
+        let journal = Journal::open(&settings, &Metrics::new()).unwrap();
+        assert_eq!(rights(&settings.dir), 0o700);
+        for entry in std::fs::read_dir(&settings.dir).unwrap() {
+            let path = entry.unwrap().path();
+            assert_eq!(rights(&path), 0o600, "{}", path.display());
+        }
+        drop(journal);
     }
 }

@@ -8,6 +8,7 @@
 //! from disk otherwise; operators look through [`store::Store`], also while the daemon runs.
 
 mod append;
+mod check;
 mod dedupe;
 mod error;
 mod handle;
@@ -26,6 +27,7 @@ use std::borrow::Cow;
 
 use priem_sdk::RawItem;
 
+pub use check::check;
 pub use error::JournalError;
 pub use handle::Journal;
 pub use settings::JournalSettings;

@@ -239,6 +239,31 @@ impl Drop for Publisher {
     }
 }
 
+/// Refuses to write messages into the log of systemd, where everybody in `adm` may read them. `journal_stream` is the
+/// environment variable of that name.
+///
+/// # Errors
+/// When there is no broker and standard output is that log.
+pub fn refuse_system_journal(settings: &PublishSettings, journal_stream: Option<&str>) -> Result<(), PublishError> {
+    if settings.amqp.is_none() && ndjson::is_system_journal(&settings.ndjson, journal_stream) {
+        return Err(PublishError::settings(
+            "ndjson.path",
+            "messages with personal data would go to the system journal: set amqp, or ndjson.path to a file",
+        ));
+    }
+    Ok(())
+}
+
+/// What is wrong with where messages go, as far as it shows without asking anybody: addresses, secrets, certificates.
+pub fn check_offline(settings: &PublishSettings) -> CheckReport {
+    let mut report = CheckReport::default();
+    match &settings.amqp {
+        Some(amqp) => amqp::check_settings(amqp, &mut report),
+        None => ndjson::check(&settings.ndjson, &mut report),
+    }
+    report
+}
+
 /// Looks at where messages go, for `priem check`. Changes nothing.
 pub async fn check(settings: &PublishSettings) -> CheckReport {
     let mut report = CheckReport::default();

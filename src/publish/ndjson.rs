@@ -7,7 +7,7 @@
 use std::{
     fs::{File, OpenOptions},
     io::{self, Read, Seek, SeekFrom, Write},
-    os::unix::fs::MetadataExt,
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::Path,
     time::Duration,
 };
@@ -217,7 +217,13 @@ fn write_from(output: &mut impl Write, bytes: &[u8], done: &mut usize) -> io::Re
 /// Opens for appending; closes a line that a crash left torn, and syncs the name of a new file.
 fn open(path: &Path) -> io::Result<File> {
     let is_new = !path.exists();
-    let mut file = OpenOptions::new().create(true).append(true).read(true).open(path)?;
+    let mut file = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .read(true)
+        // Messages are personal data.
+        .mode(0o600)
+        .open(path)?;
     let regular = file.metadata()?.is_file();
     if regular && file.seek(SeekFrom::End(0))? > 0 {
         file.seek(SeekFrom::End(-1))?;
@@ -238,11 +244,26 @@ fn open(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
+/// Whether lines would go to the log of systemd: standard output is the stream `$JOURNAL_STREAM` (`device:inode`) names.
+pub(super) fn is_system_journal(settings: &NdjsonSettings, journal_stream: Option<&str>) -> bool {
+    if settings.path != Path::new("-") {
+        return false;
+    }
+    let Ok(stdout) = rustix::fs::fstat(io::stdout()) else {
+        return false;
+    };
+    journal_stream == Some(format!("{}:{}", stdout.st_dev, stdout.st_ino).as_str())
+}
+
 /// Looks at the file without creating it.
 pub(super) fn check(settings: &NdjsonSettings, report: &mut CheckReport) {
     let path = &settings.path;
     if path == Path::new("-") {
-        return report.ok("ndjson", "standard output");
+        return report.warn(
+            "ndjson",
+            "messages with personal data go to standard output; under systemd that is the system journal",
+            "set amqp or ndjson.path",
+        );
     }
     let opened = match path.exists() {
         true => OpenOptions::new().append(true).open(path).map(drop),
@@ -251,7 +272,8 @@ pub(super) fn check(settings: &NdjsonSettings, report: &mut CheckReport) {
                 .parent()
                 .filter(|folder| !folder.as_os_str().is_empty())
                 .unwrap_or(Path::new("."));
-            std::fs::read_dir(folder).map(drop)
+            rustix::fs::access(folder, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK)
+                .map_err(io::Error::from)
         }
     };
     match opened {
@@ -298,6 +320,25 @@ mod tests {
         assert_eq!((error.kind(), done), (io::ErrorKind::StorageFull, 7));
         write_from(&mut disk, bytes, &mut done).expect("room again");
         assert_eq!(disk.0, bytes);
+    }
+
+    #[test]
+    fn the_log_of_systemd_is_recognised_by_its_stream() {
+        let stdout = rustix::fs::fstat(io::stdout()).expect("standard output");
+        let stream = format!("{}:{}", stdout.st_dev, stdout.st_ino);
+        let mut settings = NdjsonSettings::default();
+        assert!(is_system_journal(&settings, Some(&stream)));
+        assert!(!is_system_journal(&settings, Some("0:0")) && !is_system_journal(&settings, None));
+        settings.path = "out.ndjson".into();
+        assert!(!is_system_journal(&settings, Some(&stream)));
+    }
+
+    #[test]
+    fn a_new_file_is_its_owners_alone() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = open(&folder.path().join("out.ndjson")).expect("an open file");
+        assert_eq!(file.metadata().expect("metadata").permissions().mode() & 0o777, 0o600);
     }
 
     #[test]

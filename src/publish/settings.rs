@@ -1,6 +1,9 @@
 //! Settings of publishing. Without `amqp` the embedded default is used: NDJSON to a file or standard output.
 
-use std::{fmt, path::PathBuf};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use priem_sdk::{Secret, SecretRef};
 use schemars::JsonSchema;
@@ -52,6 +55,22 @@ pub struct AmqpSettings {
     pub alternate: Option<SideExchange>,
     /// Where queues with `dead_letter` put messages that consumers reject.
     pub dead_letter: Option<SideExchange>,
+}
+
+impl AmqpSettings {
+    /// Makes relative paths of secrets and certificates start from the settings file's folder.
+    pub fn start_paths_from(&mut self, base_dir: &Path) {
+        let secrets = [&mut self.url_secret, &mut self.password, &mut self.tls.key];
+        for reference in secrets.into_iter().flatten() {
+            *reference = reference.starting_from(base_dir);
+        }
+        for file in [&mut self.tls.ca_file, &mut self.tls.certificate_file]
+            .into_iter()
+            .flatten()
+        {
+            *file = base_dir.join(&*file);
+        }
+    }
 }
 
 impl Default for AmqpSettings {
@@ -221,6 +240,19 @@ mod tests {
         assert_eq!(format!("{url:?}"), "amqp://broker:5672/%2f");
         assert_eq!(serde_json::to_string(&url).expect("JSON"), "\"amqp://broker:5672/%2f\"");
         assert_eq!(format!("{:?}", BrokerUrl::new("s3cret")), "***");
+    }
+
+    #[test]
+    fn relative_paths_start_from_the_settings() {
+        let mut amqp: AmqpSettings = serde_json::from_str(
+            r#"{"url_secret":{"file":"u"},"password":{"file":"p"},"tls":{"key":{"file":"/k"},"ca_file":"ca"}}"#,
+        )
+        .expect("settings");
+        amqp.start_paths_from(Path::new("/etc/priem"));
+        assert_eq!(amqp.url_secret, Some(SecretRef::File("/etc/priem/u".into())));
+        assert_eq!(amqp.password, Some(SecretRef::File("/etc/priem/p".into())));
+        assert_eq!(amqp.tls.key, Some(SecretRef::File("/k".into())));
+        assert_eq!(amqp.tls.ca_file, Some("/etc/priem/ca".into()));
     }
 
     #[test]

@@ -14,6 +14,7 @@ use crate::{
     publish::PublishError,
     routing::{RuleErrors, RuleSet},
     settings::{self, Settings, SettingsError},
+    telemetry,
 };
 
 /// Everything needed to start, checked.
@@ -71,7 +72,11 @@ impl Built {
         path: &Path,
         registry: &[ConnectorType],
     ) -> Result<Self, BuildError> {
-        let base = path.parent().unwrap_or_else(|| Path::new("."));
+        let folder = path.parent().unwrap_or_else(|| Path::new("."));
+        let base = &settings::absolute(folder);
+        if let Some(amqp) = &mut settings.amqp {
+            amqp.start_paths_from(base);
+        }
         settings.journal.dir = base.join(&settings.journal.dir);
         settings.rules.dir = settings.rules.dir.map(|dir| base.join(dir));
         if settings.ndjson.path != Path::new("-") {
@@ -86,6 +91,11 @@ impl Built {
                 problem: format!("http.{key}: {problem}"),
             }
             .into());
+        }
+        if let Err(error) = telemetry::filter(&settings.log) {
+            let place = format!("{}:{}", path.display(), settings::line_of(text, &["log", "level"]));
+            let problem = error.to_string();
+            return Err(SettingsError::Wrong { place, problem }.into());
         }
         let connectors = connectors(&settings, text, path, base, registry)?;
         let rules = Arc::new(match &settings.rules.dir {

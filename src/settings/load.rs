@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use serde::Deserialize as _;
+
 use config::{Config, Environment, File, FileFormat};
-use priem_sdk::registry::{suggest, unknown};
+use priem_sdk::registry::{explain, unknown};
 
 use super::Settings;
 
@@ -50,7 +52,11 @@ pub fn parse(
     variables: impl IntoIterator<Item = (String, String)>,
 ) -> Result<Settings, SettingsError> {
     if !text.trim().is_empty() {
-        serde_saphyr::from_str::<Settings>(text).map_err(|error| in_file(text, path, &error))?;
+        let mut track = serde_path_to_error::Track::new();
+        let parsed: Result<Settings, _> = serde_saphyr::with_deserializer_from_str(text, |deserializer| {
+            Settings::deserialize(serde_path_to_error::Deserializer::new(deserializer, &mut track))
+        });
+        parsed.map_err(|error| in_file(path, &track.path().to_string(), &error))?;
     }
     let variables: std::collections::HashMap<String, String> = variables
         .into_iter()
@@ -66,30 +72,42 @@ pub fn parse(
         .add_source(File::from_str(text, FileFormat::Yaml))
         .add_source(environment)
         .build()
-        .and_then(Config::try_deserialize)
-        .map_err(|error| {
-            let problem = error.to_string();
-            SettingsError::Wrong {
-                place: format!("environment ({})", named.join(", ")),
-                problem: suggest(&problem).unwrap_or(problem),
-            }
+        .map_err(|error| (".".to_owned(), error))
+        .and_then(|merged| {
+            serde_path_to_error::deserialize(merged).map_err(|error| (error.path().to_string(), error.into_inner()))
+        })
+        .map_err(|(key, error)| SettingsError::Wrong {
+            place: format!("environment ({})", named.join(", ")),
+            problem: with_key(&key, error.to_string()),
         })
 }
 
-fn in_file(text: &str, path: &Path, error: &serde_saphyr::Error) -> SettingsError {
+/// A folder as an absolute path, for messages that are understood from anywhere.
+pub fn absolute(folder: &Path) -> PathBuf {
+    // `absolute` refuses the empty path, which here means the working directory.
+    std::path::absolute(Path::new(".").join(folder)).unwrap_or_else(|_| folder.to_owned())
+}
+
+fn with_key(path: &str, problem: String) -> String {
+    let (key, problem) = explain(path, problem);
+    match key.as_str() {
+        "" => problem,
+        _ if problem.starts_with("unknown key") => problem,
+        key => format!("{key}: {problem}"),
+    }
+}
+
+/// Names the line and the key. The line itself is not shown: it may hold a secret that stands in the wrong place.
+fn in_file(path: &Path, key: &str, error: &serde_saphyr::Error) -> SettingsError {
     let error = error.without_snippet();
-    let line = error.location().map(|location| location.line());
-    let place = match line {
-        Some(line) => format!("{}:{line}", path.display()),
+    let place = match error.location() {
+        Some(location) => format!("{}:{}", path.display(), location.line()),
         None => path.display().to_string(),
     };
-    let mut problem = match error {
+    let problem = match error {
         serde_saphyr::Error::SerdeUnknownField { field, expected, .. } => unknown(field, expected),
-        other => other.to_string(),
+        other => with_key(key, other.to_string()),
     };
-    if let Some(source) = line.and_then(|line| text.lines().nth(usize::try_from(line).ok()?.checked_sub(1)?)) {
-        problem.push_str(&format!("\n    {}", source.trim_end()));
-    }
     SettingsError::Wrong { place, problem }
 }
 
@@ -158,6 +176,38 @@ mod tests {
             error.contains("PRIEM__JOURNAL__RAW_DAIS") && error.contains("did you mean `raw_days`"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_secret_in_the_wrong_place_is_not_shown() {
+        for (key, text) in [
+            ("amqp.password", "amqp:\n  password: HUNTER2\n"),
+            ("amqp.url_secret", "amqp:\n  url_secret: amqp://u:HUNTER2@h\n"),
+            ("amqp.tls.key", "amqp:\n  tls:\n    key: [HUNTER2]\n"),
+            ("unknown key `passwrd`", "amqp:\n  passwrd: HUNTER2\n"),
+            ("amqp", "amqp: amqp://u:HUNTER2@h\n"),
+        ] {
+            let error = parse_with(text, &[]).unwrap_err().to_string();
+            assert!(
+                error.contains(&format!(": {key}")) && !error.contains("HUNTER2"),
+                "{error}"
+            );
+            assert!(error.starts_with("priem.yaml:"), "{error}");
+        }
+        for variable in [
+            "PRIEM__AMQP__PASSWORD",
+            "PRIEM__AMQP__TLS__KEY",
+            "PRIEM__AMQP__URL_SECRET",
+        ] {
+            let error = parse_with("", &[(variable, "HUNTER2")]).unwrap_err().to_string();
+            assert!(
+                error.contains(variable) && error.contains("named by reference"),
+                "{error}"
+            );
+            assert!(error.contains(": amqp.") && !error.contains("HUNTER2"), "{error}");
+        }
+        let settings = parse_with("", &[("PRIEM__AMQP__PASSWORD__FILE", "/etc/p")]).unwrap();
+        assert!(settings.amqp.unwrap().password.is_some());
     }
 
     #[test]

@@ -18,8 +18,7 @@ use crate::{
 /// # Errors
 /// When the level is not a filter, or logging was started before.
 pub fn logs(settings: &LogSettings) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(format!("{},{}", settings.level, LOG_DIRECTIVES.join(",")))
-        .map_err(|error| anyhow::anyhow!("log.level: `{}` is not a filter: {error}", settings.level))?;
+    let filter = filter(settings)?;
     let json = match settings.format {
         LogFormat::Json => true,
         LogFormat::Text => false,
@@ -85,6 +84,15 @@ fn priority(level: Level) -> &'static str {
         Level::INFO => "<6>",
         Level::DEBUG | Level::TRACE => "<7>",
     }
+}
+
+/// What is logged, by `log.level`.
+///
+/// # Errors
+/// When the level is not a filter.
+pub fn filter(settings: &LogSettings) -> anyhow::Result<EnvFilter> {
+    EnvFilter::try_new(format!("{},{}", settings.level, LOG_DIRECTIVES.join(",")))
+        .map_err(|error| anyhow::anyhow!("log.level: `{}` is not a filter: {error}", settings.level))
 }
 
 /// A panic's own text could quote what a citizen wrote: only its place is logged.

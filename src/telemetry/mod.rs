@@ -3,7 +3,7 @@
 mod logs;
 pub mod metrics;
 
-pub use logs::logs;
+pub use logs::{filter, logs};
 pub use metrics::Metrics;
 
 /// Seconds since 1970, for gauges that hold a time.

@@ -53,11 +53,35 @@ pub struct BuildContext {
 /// # Errors
 /// [`ConfigError`] with the dotted key.
 pub fn settings<T: serde::de::DeserializeOwned>(value: serde_json::Value) -> Result<T, ConfigError> {
-    serde_json::from_value(value).map_err(|error| {
-        let problem = error.to_string();
-        let key = problem.split('`').nth(1).unwrap_or_default().to_owned();
-        ConfigError::new(key, suggest(&problem).unwrap_or(problem))
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let path = error.path().to_string();
+        let (key, problem) = explain(&path, error.into_inner().to_string());
+        ConfigError::new(key, problem)
     })
+}
+
+/// From serde's path and problem to the dotted key and a problem with its cure. Never quotes an address with a
+/// password in it.
+pub fn explain(path: &str, problem: String) -> (String, String) {
+    let mut key = if path == "." { String::new() } else { path.to_owned() };
+    if let Some(missing) = problem
+        .strip_prefix("missing field `")
+        .and_then(|rest| rest.split('`').next())
+    {
+        if !key.is_empty() {
+            key.push('.');
+        }
+        key.push_str(missing);
+    }
+    let problem = match suggest(&problem) {
+        Some(suggestion) => suggestion,
+        None if problem.contains("://") || problem.contains('@') => {
+            "the value is of a wrong kind (not shown: it may hold a password)".into()
+        }
+        None if problem.contains("duration") => format!("{problem}; write it like 5s"),
+        None => problem,
+    };
+    (key, problem)
 }
 
 /// Turns serde's "unknown field `x`, expected one of …" into "unknown key, did you mean `y`?".
@@ -93,6 +117,34 @@ mod tests {
         token: String,
         #[serde(default)]
         poll_timeout: u32,
+    }
+
+    #[derive(Debug, serde::Deserialize)]
+    #[allow(dead_code)]
+    struct Outer {
+        secret: crate::SecretRef,
+        inner: Inner,
+    }
+
+    #[derive(Debug, serde::Deserialize)]
+    #[allow(dead_code)]
+    struct Inner {
+        pause: jiff::SignedDuration,
+    }
+
+    #[test]
+    fn the_key_is_the_path_and_never_the_value() {
+        let wrong = |value| settings::<Outer>(value).expect_err("wrong settings");
+        let error = wrong(serde_json::json!({"secret": "7000001:HUNTER", "inner": {"pause": "5s"}}));
+        assert_eq!(
+            (error.key.as_str(), error.problem.as_str()),
+            ("secret", crate::secret::SECRET_RULE)
+        );
+        let error = wrong(serde_json::json!({"secret": {"env": "X"}, "inner": {"pause": 5}}));
+        assert_eq!(error.key, "inner.pause");
+        assert!(error.problem.ends_with("; write it like 5s"), "{error}");
+        let error = wrong(serde_json::json!({"secret": {"env": "X"}, "inner": {}}));
+        assert_eq!(error.key, "inner.pause");
     }
 
     #[test]

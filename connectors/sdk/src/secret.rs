@@ -1,9 +1,16 @@
 //! Secrets come by reference (systemd credential, file, environment) and are never printed.
 
-use std::{fmt, path::PathBuf};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
+
+/// What is said instead of a value that stands where the name of a place belongs.
+pub const SECRET_RULE: &str =
+    "a secret is named by reference, never written here: { file: PATH }, { credential: NAME } or { env: NAME }";
 
 /// A value that `Debug` and logs never show.
 #[derive(Clone, PartialEq, Eq)]
@@ -34,7 +41,7 @@ impl<T> fmt::Debug for Secret<T> {
 /// token: { file: /etc/priem/secrets/telegram-token }
 /// token: { env: TELEGRAM_TOKEN }
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum SecretRef {
     /// Name of a systemd credential (a file in `$CREDENTIALS_DIRECTORY`).
@@ -43,6 +50,108 @@ pub enum SecretRef {
     File(PathBuf),
     /// Name of an environment variable.
     Env(String),
+}
+
+/// By hand, because serde's own errors quote what they found, and what is found here by mistake is the secret itself.
+impl<'de> Deserialize<'de> for SecretRef {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match deserializer.deserialize_any(Quiet)? {
+            Some(reference) => Ok(reference),
+            None => Err(de::Error::custom(SECRET_RULE)),
+        }
+    }
+}
+
+/// Takes any value without quoting it; `None` when it is not a reference.
+struct Quiet;
+
+impl<'de> de::Visitor<'de> for Quiet {
+    type Value = Option<SecretRef>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a reference to a secret")
+    }
+
+    fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut entries = Vec::new();
+        while let Some((key, value)) = map.next_entry::<Word, Word>()? {
+            entries.push((key.0, value.0));
+        }
+        let (Some((Some(key), Some(value))), true) = (entries.pop(), entries.is_empty()) else {
+            return Ok(None);
+        };
+        Ok(match key.as_str() {
+            "credential" => Some(SecretRef::Credential(value)),
+            "file" => Some(SecretRef::File(value.into())),
+            "env" => Some(SecretRef::Env(value)),
+            _ => None,
+        })
+    }
+
+    fn visit_seq<A: de::SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        while seq.next_element::<de::IgnoredAny>()?.is_some() {}
+        Ok(None)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_bytes<E>(self, _: &[u8]) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_i128<E>(self, _: i128) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_u128<E>(self, _: u128) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_none<E>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+}
+
+/// A word of a reference; `None` for anything else, which is taken without quoting it.
+struct Word(Option<String>);
+
+impl<'de> Deserialize<'de> for Word {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Any {
+            Text(String),
+            Number(i64),
+            Other(de::IgnoredAny),
+        }
+        Ok(Self(match Any::deserialize(deserializer)? {
+            Any::Text(text) => Some(text),
+            Any::Number(number) => Some(number.to_string()),
+            Any::Other(_) => None,
+        }))
+    }
 }
 
 /// A secret could not be read. Names the place, never the value.
@@ -83,6 +192,15 @@ impl SecretRef {
         Ok(Secret::new(text.to_owned()))
     }
 
+    /// The same reference with a relative path of a file starting from `base_dir`, the settings file's folder.
+    #[must_use]
+    pub fn starting_from(&self, base_dir: &Path) -> Self {
+        match self {
+            Self::File(path) => Self::File(base_dir.join(path)),
+            other => other.clone(),
+        }
+    }
+
     /// Where the secret is kept, for messages: `file /etc/…`, `environment variable X`, `credential x`.
     pub fn place(&self) -> String {
         match self {
@@ -100,6 +218,35 @@ mod tests {
     #[test]
     fn debug_never_shows_the_value() {
         assert_eq!(format!("{:?}", Secret::new("123:abc")), "***");
+    }
+
+    #[test]
+    fn a_secret_in_the_wrong_place_is_not_quoted() {
+        for written in [
+            r#""7000001:HUNTER""#,
+            "7000001",
+            "-7.5",
+            "true",
+            r#"["HUNTER"]"#,
+            r#"{"HUNTER": "x"}"#,
+            r#"{"file": ["HUNTER"]}"#,
+            r#"{"file": "HUNTER", "env": "HUNTER"}"#,
+            "{}",
+        ] {
+            let error = serde_json::from_str::<SecretRef>(written)
+                .expect_err(written)
+                .to_string();
+            assert!(error.starts_with(SECRET_RULE), "{error}");
+            assert!(!error.contains("HUNTER") && !error.contains('7'), "{error}");
+        }
+        let reference: SecretRef = serde_json::from_str(r#"{"env": "TOKEN"}"#).expect("a reference");
+        assert_eq!(reference, SecretRef::Env("TOKEN".into()));
+    }
+
+    #[test]
+    fn a_relative_path_starts_from_the_settings() {
+        let reference = SecretRef::File("secrets/token".into()).starting_from(Path::new("/etc/priem"));
+        assert_eq!(reference, SecretRef::File("/etc/priem/secrets/token".into()));
     }
 
     #[test]

@@ -322,7 +322,27 @@ fn short_name(key: &'static str, name: &str) -> Result<ShortString, PublishError
     ShortString::try_new(name).map_err(|_| PublishError::settings(key, "is longer than 255 bytes"))
 }
 
-/// Looks at the broker without changing anything.
+/// Looks at address, secrets and certificates without asking anybody.
+pub(super) fn check_settings(settings: &AmqpSettings, report: &mut CheckReport) {
+    match validate(settings).and_then(|()| Target::read(settings)) {
+        Ok(target) => report.ok("settings", format!("{}, secrets can be read", target.place())),
+        Err(error) => report.fail("settings", error.to_string(), "mend the configuration"),
+    }
+}
+
+/// The cure for what the broker said to a connection.
+fn cure_of(why: &str) -> &'static str {
+    let why = why.to_ascii_lowercase().replace('-', "_");
+    if why.contains("vhost") || why.contains("not_allowed") {
+        "make the virtual host and give the user rights: rabbitmqctl add_vhost, rabbitmqctl set_permissions -p"
+    } else if why.contains("access_refused") {
+        "the broker refuses user or password: look at amqp.user and amqp.password (rabbitmqctl authenticate_user)"
+    } else {
+        "see that the broker runs and that address and user are right"
+    }
+}
+
+/// Looks at the broker, its exchanges and queues. Changes nothing.
 pub(super) async fn check(settings: &AmqpSettings, report: &mut CheckReport) {
     let target = match validate(settings).and_then(|()| Target::read(settings)) {
         Ok(target) => target,
@@ -331,11 +351,8 @@ pub(super) async fn check(settings: &AmqpSettings, report: &mut CheckReport) {
     let link = match connect::connect(&target).await {
         Ok(link) => link,
         Err(why) => {
-            return report.fail(
-                "broker",
-                why,
-                "see that the broker runs and that address and user are right",
-            );
+            let cure = cure_of(&why);
+            return report.fail("broker", why, cure);
         }
     };
     report.ok("broker", format!("{} answers", target.place()));
@@ -345,6 +362,12 @@ pub(super) async fn check(settings: &AmqpSettings, report: &mut CheckReport) {
         Ok(missing) => {
             for problem in missing {
                 match settings.topology {
+                    super::settings::Topology::Declare if problem.ends_with("does not exist") => {
+                        report.ok(
+                            "topology",
+                            format!("{problem} yet: the daemon declares it when it starts"),
+                        );
+                    }
                     super::settings::Topology::Declare => {
                         report.warn("topology", problem, "the daemon declares it when it starts");
                     }
@@ -354,4 +377,16 @@ pub(super) async fn check(settings: &AmqpSettings, report: &mut CheckReport) {
         }
     }
     link.close().await;
+}
+
+#[cfg(test)]
+mod cure_tests {
+    use super::*;
+
+    #[test]
+    fn what_the_broker_says_gets_its_own_cure() {
+        assert!(cure_of("NOT-ALLOWED - vhost nowhere not found").contains("add_vhost"));
+        assert!(cure_of("ACCESS-REFUSED - Login was refused").contains("amqp.password"));
+        assert!(cure_of("connection refused").contains("broker runs"));
+    }
 }

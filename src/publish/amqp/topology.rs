@@ -138,7 +138,7 @@ pub(super) async fn verify(connection: &Connection, settings: &AmqpSettings) -> 
             FieldTable::default(),
         );
         if let Err(error) = seen.await {
-            problems.push(missing("exchange", exchange, &error));
+            problems.push(missing("exchange", exchange, settings.topology, &error));
         }
     }
     for queue in queues {
@@ -152,15 +152,18 @@ pub(super) async fn verify(connection: &Connection, settings: &AmqpSettings) -> 
             .queue_declare(queue.as_str().into(), options, FieldTable::default())
             .await
         {
-            problems.push(missing("queue", queue, &error));
+            problems.push(missing("queue", queue, settings.topology, &error));
         }
     }
     Ok(problems)
 }
 
-fn missing(kind: &str, name: &str, error: &lapin::Error) -> Problem {
+fn missing(kind: &str, name: &str, topology: Topology, error: &lapin::Error) -> Problem {
     let said = error.to_string();
     if said.contains("NOT_FOUND") || said.contains("NOT-FOUND") {
+        if topology == Topology::Declare {
+            return format!("{kind} {name:?} does not exist");
+        }
         return format!("{kind} {name:?} does not exist: create it, or set amqp.topology to declare");
     }
     format!("{kind} {name:?} can't be looked at: {said}")

@@ -101,13 +101,13 @@ impl HttpClientSettings {
                 .iter()
                 .map(|path| base_dir.join(path))
                 .collect(),
-            proxy: self.proxy_address()?,
+            proxy: self.proxy_address(base_dir)?,
             ..defaults
         })
     }
 
     /// The proxy's address with its credentials inside.
-    fn proxy_address(&self) -> Result<Option<String>, ConfigError> {
+    fn proxy_address(&self, base_dir: &Path) -> Result<Option<String>, ConfigError> {
         let Some(proxy) = &self.proxy else {
             if self.proxy_credentials.is_some() {
                 return Err(ConfigError::new(
@@ -127,6 +127,7 @@ impl HttpClientSettings {
         }
         if let Some(reference) = &self.proxy_credentials {
             let secret = reference
+                .starting_from(base_dir)
                 .read()
                 .map_err(|error| ConfigError::new("proxy_credentials", error.to_string()))?;
             let (user, password) = secret

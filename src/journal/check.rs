@@ -1,0 +1,70 @@
+//! The journal's folder as `priem check` looks at it. Makes nothing.
+
+use std::path::Path;
+
+use priem_sdk::CheckReport;
+use rustix::fs::{Access, access};
+
+use super::{JournalSettings, limits};
+
+/// Whether the folder is there or can be made, can be written, and has room.
+pub fn check(settings: &JournalSettings) -> CheckReport {
+    let mut report = CheckReport::default();
+    let dir = &settings.dir;
+    let nearest = dir.ancestors().find(|folder| folder.exists()).unwrap_or(Path::new("/"));
+    let place = dir.display();
+    let cure = "create the folder and give it to the user the service runs as (chown priem)";
+    if !nearest.is_dir() {
+        report.fail("folder", format!("{} is not a folder", nearest.display()), cure);
+        return report;
+    }
+    if let Err(error) = access(nearest, Access::WRITE_OK | Access::EXEC_OK) {
+        report.fail(
+            "folder",
+            format!("{place}: {} can't be written: {error}", nearest.display()),
+            cure,
+        );
+        return report;
+    }
+    match nearest == dir {
+        true => report.ok("folder", format!("{place} can be written")),
+        false => report.ok("folder", format!("{place} is made when the daemon starts")),
+    }
+    let free = limits::free_bytes(nearest);
+    let detail = format!(
+        "{free} bytes free, journal.min_free_bytes is {}",
+        settings.min_free_bytes
+    );
+    if free < settings.min_free_bytes {
+        report.fail(
+            "space",
+            detail,
+            "make room on this disk: below the limit new items are refused",
+        );
+    } else {
+        report.ok("space", detail);
+    }
+    report
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn looking_makes_nothing_and_tells_what_is_in_the_way() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut settings = JournalSettings {
+            dir: folder.path().join("a/b"),
+            min_free_bytes: 1,
+            ..JournalSettings::default()
+        };
+        assert!(!check(&settings).failed());
+        assert!(!folder.path().join("a").exists());
+        settings.min_free_bytes = u64::MAX;
+        assert!(check(&settings).failed());
+        std::fs::write(folder.path().join("a"), "").unwrap();
+        settings.min_free_bytes = 1;
+        assert!(check(&settings).failed());
+    }
+}
