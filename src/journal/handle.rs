@@ -30,9 +30,8 @@ use crate::telemetry::Metrics;
 
 /// Commands that may wait for the writer; more make the callers wait.
 const QUEUE: usize = 4_096;
-/// Pause between two foldings of the write-ahead log. Longer ones write a page once that many commits changed, and
-/// disturb fewer of them.
-const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
+/// Pause between two foldings of the write-ahead log.
+const CHECKPOINT_EVERY: Duration = Duration::from_millis(200);
 /// How long the pipeline waits before it looks for items that another process (`quarantine retry`) made pending.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
