@@ -181,18 +181,18 @@ async fn settler(journal: Journal, mut settled: mpsc::Receiver<Vec<Settled>>, in
             for settled in batch {
                 let item = item_of(settled.token);
                 let Some(flight) = flights.get_mut(&item) else { continue };
-                if let Outcome::Returned { reason } = settled.outcome {
-                    if let Some(decision) = flight.decisions.get_mut(number_of(settled.token)) {
-                        decision.outcome = "parked";
-                        if warned.is_none_or(|at| at.elapsed().as_secs() >= 10) {
-                            error!(
-                                queue = decision.queue,
-                                reason, "no queue takes this routing key, message parked"
-                            );
-                            warned = Some(Instant::now());
-                        }
-                        flight.parked = Some(format!("routing key {} ({reason})", decision.queue));
+                if let Outcome::Returned { reason } = settled.outcome
+                    && let Some(decision) = flight.decisions.get_mut(number_of(settled.token))
+                {
+                    decision.outcome = "parked";
+                    if warned.is_none_or(|at| at.elapsed().as_secs() >= 10) {
+                        error!(
+                            queue = decision.queue,
+                            reason, "no queue takes this routing key, message parked"
+                        );
+                        warned = Some(Instant::now());
                     }
+                    flight.parked = Some(format!("routing key {} ({reason})", decision.queue));
                 }
                 flight.left -= 1;
                 if flight.left == 0

@@ -68,18 +68,17 @@ pub fn parse(
         .separator("__")
         .try_parsing(true)
         .source(Some(variables));
-    Config::builder()
+    let wrong = |key: &str, problem: String| SettingsError::Wrong {
+        place: format!("environment ({})", named.join(", ")),
+        problem: with_key(key, problem),
+    };
+    let merged = Config::builder()
         .add_source(File::from_str(text, FileFormat::Yaml))
         .add_source(environment)
         .build()
-        .map_err(|error| (".".to_owned(), error))
-        .and_then(|merged| {
-            serde_path_to_error::deserialize(merged).map_err(|error| (error.path().to_string(), error.into_inner()))
-        })
-        .map_err(|(key, error)| SettingsError::Wrong {
-            place: format!("environment ({})", named.join(", ")),
-            problem: with_key(&key, error.to_string()),
-        })
+        .map_err(|error| wrong(".", error.to_string()))?;
+    serde_path_to_error::deserialize(merged)
+        .map_err(|error| wrong(&error.path().to_string(), error.into_inner().to_string()))
 }
 
 /// A folder as an absolute path, for messages that are understood from anywhere.
