@@ -161,8 +161,8 @@ impl Scene {
 
 /// Items in quarantine. The starter settings send nothing else there than bad rows of exports.
 fn quarantined(stats: &serde_json::Value) -> u64 {
-    let reasons = stats["quarantined"].as_array().expect("a list");
-    reasons.iter().filter_map(|reason| reason[1].as_u64()).sum()
+    let reasons = stats["quarantined"].as_object().expect("counts by reason");
+    reasons.values().filter_map(serde_json::Value::as_u64).sum()
 }
 
 #[tokio::test(flavor = "multi_thread")]

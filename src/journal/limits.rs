@@ -1,16 +1,10 @@
 //! How much the journal may hold. Looked at before every commit, cheaply.
 
-use std::{
-    path::{Path, PathBuf},
-    time::{Duration, Instant},
-};
+use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
 use super::{JournalError, JournalSettings};
-
-/// Free space is asked of the file system at most this often.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Sizes in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,12 +15,11 @@ pub(super) struct Usage {
     pub(super) free: u64,
 }
 
-/// The limits and the last look at the disk.
+/// The limits.
 pub(super) struct Limits {
     folder: PathBuf,
     max_bytes: u64,
     min_free_bytes: u64,
-    looked: Option<(Instant, u64)>,
 }
 
 impl Limits {
@@ -35,23 +28,14 @@ impl Limits {
             folder: settings.dir.clone(),
             max_bytes: settings.max_bytes,
             min_free_bytes: settings.min_free_bytes,
-            looked: None,
         }
     }
 
-    /// What is used and free now.
-    pub(super) fn usage(&mut self, connection: &Connection) -> rusqlite::Result<Usage> {
-        let free = match self.looked {
-            Some((at, free)) if at.elapsed() < LOOK_EVERY => free,
-            _ => {
-                let free = free_bytes(&self.folder);
-                self.looked = Some((Instant::now(), free));
-                free
-            }
-        };
+    /// What is used and free now. Asking the file system costs a microsecond, a commit hundreds: no need to remember.
+    pub(super) fn usage(&self, connection: &Connection) -> rusqlite::Result<Usage> {
         Ok(Usage {
             used: used_bytes(connection)?,
-            free,
+            free: free_bytes(&self.folder),
         })
     }
 
