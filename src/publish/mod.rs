@@ -192,18 +192,6 @@ impl Publisher {
         }
     }
 
-    /// Hands over one message without waiting.
-    ///
-    /// # Errors
-    /// The message itself when its lane is full.
-    // The caller needs the message back, and the full lane is the common case.
-    #[allow(clippy::result_large_err)]
-    pub fn try_send(&self, outgoing: Outgoing) -> Result<(), Outgoing> {
-        self.lane(outgoing.order_key)
-            .try_send(outgoing)
-            .map_err(|error| error.into_inner())
-    }
-
     fn lane(&self, order_key: u64) -> &mpsc::Sender<Outgoing> {
         match &self.entrance {
             Entrance::Amqp(lanes) => lanes.of(order_key),

@@ -57,8 +57,8 @@ impl Built {
     /// # Errors
     /// See [`BuildError`].
     pub fn from_file(path: &Path, registry: &[ConnectorType]) -> Result<Self, BuildError> {
-        let settings = settings::load(path)?;
-        let text = std::fs::read_to_string(path).unwrap_or_default();
+        let text = settings::read(path)?;
+        let settings = settings::parse(&text, path, std::env::vars())?;
         Self::from_settings(settings, &text, path, registry)
     }
 

@@ -35,11 +35,18 @@ pub enum SettingsError {
 /// # Errors
 /// See [`SettingsError`].
 pub fn load(path: &Path) -> Result<Settings, SettingsError> {
-    let text = std::fs::read_to_string(path).map_err(|error| SettingsError::Unreadable {
+    parse(&read(path)?, path, std::env::vars())
+}
+
+/// The text of a settings file.
+///
+/// # Errors
+/// [`SettingsError::Unreadable`].
+pub fn read(path: &Path) -> Result<String, SettingsError> {
+    std::fs::read_to_string(path).map_err(|error| SettingsError::Unreadable {
         path: path.to_owned(),
         error,
-    })?;
-    parse(&text, path, std::env::vars())
+    })
 }
 
 /// Reads settings from text and given variables.

@@ -10,7 +10,7 @@ use priem_sdk::ConnectorType;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use load::{SettingsError, absolute, line_of, load, parse};
+pub use load::{SettingsError, absolute, line_of, load, parse, read};
 
 use crate::{
     http::HttpSettings,
