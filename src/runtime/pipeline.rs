@@ -14,7 +14,10 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
-use super::process::{Processed, Processor, Publication};
+use super::{
+    enrich::Enricher,
+    process::{Processed, Processor, Publication},
+};
 use crate::{
     journal::{DecisionRecord, End, Journal, Record, Settlement},
     publish::{Outcome, Outgoing, Publisher, Settled},
@@ -122,32 +125,61 @@ struct Worker {
 
 impl Worker {
     async fn run(self, mut feed: mpsc::Receiver<Vec<Arc<Record>>>, shutdown: CancellationToken) -> Publisher {
-        while let Some(records) = feed.recv().await {
-            let (mut ended, mut messages) = (Vec::new(), Vec::new());
-            let now = Timestamp::now();
-            for record in records {
-                match self.processor.process(&record, now) {
-                    Processed::End(end) => ended.push(Settlement {
-                        position: record.position,
-                        seq: record.seq,
-                        end,
-                    }),
-                    Processed::Publish(publication) => self.launch(&record, publication, &mut messages),
+        let mut enricher = Enricher::start(&self.processor.connectors, self.processor.metrics());
+        loop {
+            let goes_on = tokio::select! {
+                batch = enricher.ready() => {
+                    let now = Timestamp::now();
+                    let processed = batch.into_iter().map(|(record, said)| {
+                        let processed = self.processor.process_normalized(&record, said, now);
+                        (record, processed)
+                    });
+                    self.pass_on(processed, &shutdown).await
                 }
-                if messages.len() >= HAND_OVER {
-                    self.publisher.send(std::mem::take(&mut messages)).await;
+                records = feed.recv() => {
+                    let Some(records) = records else { break };
+                    let records = enricher.hand_over(records).await;
+                    let now = Timestamp::now();
+                    let processed = records.into_iter().map(|record| {
+                        let processed = self.processor.process(&record, now);
+                        (record, processed)
+                    });
+                    self.pass_on(processed, &shutdown).await
                 }
-                if shutdown.is_cancelled() {
-                    // What was not handed over stays pending in the journal.
-                    return self.publisher;
-                }
-            }
-            self.publisher.send(messages).await;
-            if !ended.is_empty() && self.journal.settle(ended).await.is_err() {
+            };
+            if !goes_on {
                 break;
             }
         }
         self.publisher
+    }
+
+    /// Hands messages to the publisher and ends to the journal; answers whether the work goes on.
+    async fn pass_on(
+        &self,
+        batch: impl Iterator<Item = (Arc<Record>, Processed)>,
+        shutdown: &CancellationToken,
+    ) -> bool {
+        let (mut ended, mut messages) = (Vec::new(), Vec::new());
+        for (record, processed) in batch {
+            match processed {
+                Processed::End(end) => ended.push(Settlement {
+                    position: record.position,
+                    seq: record.seq,
+                    end,
+                }),
+                Processed::Publish(publication) => self.launch(&record, publication, &mut messages),
+            }
+            if messages.len() >= HAND_OVER {
+                self.publisher.send(std::mem::take(&mut messages)).await;
+            }
+            if shutdown.is_cancelled() {
+                // What was not handed over stays pending in the journal.
+                return false;
+            }
+        }
+        self.publisher.send(messages).await;
+        ended.is_empty() || self.journal.settle(ended).await.is_ok()
     }
 
     /// Notes an item as on its way and puts its messages to the others.
