@@ -5,6 +5,7 @@
 //! - [`contract`]: the four verbs of a [`Connector`] and the data they exchange.
 //! - [`error`]: errors that say what the host must do.
 //! - [`http`]: the HTTP client.
+//! - [`language`]: the language of a text, by its letters.
 //! - [`registry`]: how a connector introduces itself.
 //! - [`secret`]: secrets by reference, never printed.
 //! - [`webhook`]: proving the sender of a webhook.
@@ -15,6 +16,7 @@ pub mod conformance;
 pub mod contract;
 pub mod error;
 pub mod http;
+pub mod language;
 pub mod message;
 pub mod registry;
 pub mod secret;
