@@ -298,7 +298,7 @@ fn put(found: &mut BTreeMap<String, Mark>, kind: &str, id: &str, count: Option<i
 /// Comments of a discussion, whole pages back to the known ones, oldest first.
 async fn comments(asked: &Asked<'_>, round: &Round, kind: &str, id: &str) -> Result<Vec<Item>, Trouble> {
     let oldest = round.since.max(round.known - OVERLAP);
-    let mut all: Vec<(Option<i64>, Bytes)> = Vec::new();
+    let mut pages: Vec<Vec<(Option<i64>, Bytes)>> = Vec::new();
     let mut seen = HashSet::new();
     let mut anchor = "LAST".to_owned();
     for _ in 0..MOST_PAGES {
@@ -317,27 +317,32 @@ async fn comments(asked: &Asked<'_>, round: &Round, kind: &str, id: &str) -> Res
             .rest
             .page("discussions.getComments", &parameters, "comments")
             .await?;
-        let mut objects: Vec<(Option<i64>, Bytes)> = page.objects.into_iter().map(|body| (date(&body), body)).collect();
-        // Inside a page the platform may give either order.
-        if objects.first().map(|first| first.0) < objects.last().map(|last| last.0) {
-            objects.reverse();
-        }
+        let fresh = page.objects.into_iter().filter(|body| seen.insert(body.clone()));
+        let objects: Vec<(Option<i64>, Bytes)> = fresh.map(|body| (date(&body), body)).collect();
         let earliest = objects.iter().filter_map(|(at, _)| *at).min();
-        let before = all.len();
-        all.extend(objects.into_iter().filter(|(_, body)| seen.insert(body.clone())));
-        let is_known = earliest.is_none_or(|earliest| earliest < oldest);
+        pages.push(objects);
         match page.more {
-            Some(more) if more != anchor && !is_known && all.len() > before => anchor = more,
+            Some(more) if more != anchor && earliest.is_some_and(|earliest| earliest >= oldest) => anchor = more,
             _ => break,
         }
     }
-    all.reverse();
-    all.sort_by_key(|(at, _)| *at);
-    Ok(all
+    Ok(oldest_first(pages)
         .into_iter()
         .filter(|(at, _)| at.is_none_or(|at| at >= round.since))
         .map(|(_, body)| split::comment(asked.group, kind, id, body))
         .collect())
+}
+
+/// Pages come newest first; inside them the platform may give either order, the same in all. Dates are exact to the
+/// second only, so equal ones keep the order of the platform.
+fn oldest_first<T>(mut pages: Vec<Vec<(Option<i64>, T)>>) -> Vec<(Option<i64>, T)> {
+    let rises = |page: &Vec<(Option<i64>, T)>| page.first().map(|first| first.0) < page.last().map(|last| last.0);
+    if !pages.iter().any(rises) {
+        pages.iter_mut().for_each(|page| page.reverse());
+    }
+    let mut all: Vec<(Option<i64>, T)> = pages.into_iter().rev().flatten().collect();
+    all.sort_by_key(|(at, _)| *at);
+    all
 }
 
 fn date(body: &[u8]) -> Option<i64> {
@@ -405,6 +410,25 @@ mod tests {
             ("GROUP_TOPIC/1".to_owned(), (3, 20)),
         ];
         assert_eq!(found.into_iter().collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn either_order_inside_pages_ends_oldest_first() {
+        let dated = |pages: &[&[(i64, u8)]]| {
+            let page = |page: &&[(i64, u8)]| page.iter().map(|(at, what)| (Some(*at), *what)).collect();
+            let all = oldest_first(pages.iter().map(page).collect());
+            all.into_iter().map(|(_, what)| what).collect::<Vec<u8>>()
+        };
+        assert_eq!(
+            dated(&[&[(3, 6), (3, 5), (3, 4)], &[(3, 3), (2, 2), (1, 1)]]),
+            [1, 2, 3, 4, 5, 6]
+        );
+        assert_eq!(
+            dated(&[&[(3, 4), (3, 5), (3, 6)], &[(1, 1), (2, 2), (3, 3)]]),
+            [1, 2, 3, 4, 5, 6]
+        );
+        assert_eq!(dated(&[&[(7, 2), (7, 1)]]), [1, 2]);
+        assert_eq!(dated(&[]), [0_u8; 0]);
     }
 
     #[test]

@@ -288,6 +288,15 @@ impl Group {
 
     /// Registers a webhook as another program would.
     pub fn subscribe_foreign(&self, url: &str) {
+        self.put_subscription(url, true);
+    }
+
+    /// Registers a webhook as an earlier installation of the client under test did.
+    pub fn subscribe_earlier(&self, url: &str) {
+        self.put_subscription(url, false);
+    }
+
+    fn put_subscription(&self, url: &str, foreign: bool) {
         let time = self.city.millis();
         self.with(|group| {
             group.subscriptions.push(state::Subscription {
@@ -295,6 +304,7 @@ impl Group {
                 time,
                 last_success: None,
                 failing: false,
+                foreign,
             });
         });
     }

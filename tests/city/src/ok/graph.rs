@@ -65,13 +65,8 @@ fn change(world: &mut World, call: &Call, group: &str, name: &str, now: i64) -> 
         return error(2001, "GRAPH_PARAM_REQUEST : url");
     };
     if name == "unsubscribe" {
-        // An address of one and the same host and connector differs in its path only.
-        let host = |url: &str| url.split('/').take(5).collect::<Vec<_>>().join("/");
-        let ours = world.groups[group]
-            .subscriptions
-            .iter()
-            .any(|one| one.url != url && host(&one.url) == host(url));
-        if !ours && !world.may_take_over {
+        let is_foreign = world.subscription(group, url).is_some_and(|known| known.foreign);
+        if is_foreign && !world.may_take_over {
             world.violate("somebody else's subscription was removed");
         }
         if let Some(group) = world.groups.get_mut(group) {
@@ -92,6 +87,7 @@ fn change(world: &mut World, call: &Call, group: &str, name: &str, now: i64) -> 
                     time: now,
                     last_success: None,
                     failing: false,
+                    foreign: false,
                 });
             }
         }

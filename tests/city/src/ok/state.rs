@@ -57,6 +57,8 @@ pub(super) struct Subscription {
     pub time: i64,
     pub last_success: Option<i64>,
     pub failing: bool,
+    /// Made by another program than the client under test.
+    pub foreign: bool,
 }
 
 impl Subscription {
