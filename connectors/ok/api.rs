@@ -286,7 +286,7 @@ mod tests {
         let read = |json: &str| serde_json::from_str::<Text>(json).expect("any JSON");
         assert_eq!(read("\"57\"").number(), Some(57));
         assert_eq!(read("91563512905728042").text(), Some("91563512905728042"));
-        assert_eq!(read("true").is_true(), true);
+        assert!(read("true").is_true());
         for nothing in ["null", "{}", "[1]", "\"\""] {
             assert_eq!(read(nothing).text(), None, "{nothing}");
         }

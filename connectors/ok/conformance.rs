@@ -11,8 +11,8 @@ use jiff::{Timestamp, tz::TimeZone};
 use priem_sdk::{
     Cx, HookRequest, Item, Secret,
     conformance::{
-        BoxFuture, Expected, FaultSample, HookSample, ItemSample, PollSubject, ScriptedAnswer, ScriptedRequest,
-        ScriptedServer, Subject,
+        BoxFuture, Expected, FaultSample, HookSample, ItemSample, PollSubject, PollerFactory, ScriptedAnswer,
+        ScriptedRequest, ScriptedServer, Subject,
     },
     contract::ConnectorId,
     http::{HttpClient, HttpOptions},
@@ -131,7 +131,7 @@ fn faults() -> Vec<FaultSample> {
             body: Bytes::from_static(b"<html>please log in</html>"),
         }
     }
-    let samples: [(&str, fn() -> BoxFuture<PollSubject>, &str); 9] = [
+    let samples: [(&str, PollerFactory, &str); 9] = [
         ("2 under 200", || source(|_| refuse(2)), "transient"),
         ("11 under 200", || source(|_| refuse(11)), "rate_limited"),
         ("8 under 400", || source(|_| refuse(8).with_status(400)), "rate_limited"),

@@ -129,13 +129,13 @@ async fn list(asked: &Asked<'_>, round: &mut Round) -> Result<Vec<Item>, Trouble
     } else {
         Vec::new()
     };
-    discussions(asked, round, &mut found).await?;
+    let newest = discussions(asked, round, &mut found).await?;
+    // The list is the account's: what happened in its other groups tells how far it was read, too. Otherwise a quiet
+    // group would go back through the noise of all others in every round.
     round.next = found
         .values()
         .map(|(_, at)| *at)
-        .chain([round.known])
-        .max()
-        .unwrap_or(round.known);
+        .fold(round.known.max(newest), i64::max);
 
     let now = Timestamp::now().as_millisecond();
     let is_due = now - round.reread >= i64::try_from(asked.settings.recheck_every.as_millis()).unwrap_or(i64::MAX);
@@ -239,9 +239,11 @@ fn note(topic: &Topic, found: &mut BTreeMap<String, Mark>) {
     put(found, kind, id, summary.comments_count.number(), at);
 }
 
-/// Discussions the account is told of, those of this group. The whole list is in order of activity.
-async fn discussions(asked: &Asked<'_>, round: &Round, found: &mut BTreeMap<String, Mark>) -> Result<(), Trouble> {
+/// Discussions the account is told of, those of this group. The whole list is in order of activity; its newest
+/// activity is handed back, whatever group it is in.
+async fn discussions(asked: &Asked<'_>, round: &Round, found: &mut BTreeMap<String, Mark>) -> Result<i64, Trouble> {
     let mut anchor: Option<String> = None;
+    let mut newest_of_all = 0;
     for _ in 0..MOST_PAGES {
         let mut parameters = vec![
             ("category", "GROUP"),
@@ -254,11 +256,12 @@ async fn discussions(asked: &Asked<'_>, round: &Round, found: &mut BTreeMap<Stri
             .rest
             .page("discussions.getList", &parameters, "discussions")
             .await?;
-        let mut newest = 0;
+        let mut last = 0;
         for body in page.objects {
             let discussion: Discussion = serde_json::from_slice(&body).unwrap_or_default();
             let at = time::millis(&discussion.last_activity_date_ms, &discussion.last_activity_date);
-            newest = newest.max(at.unwrap_or(0));
+            last = at.unwrap_or(last);
+            newest_of_all = newest_of_all.max(last);
             let (Some(kind), Some(id)) = (discussion.object_type.text(), discussion.object_id.text()) else {
                 continue;
             };
@@ -266,12 +269,12 @@ async fn discussions(asked: &Asked<'_>, round: &Round, found: &mut BTreeMap<Stri
                 put(found, kind, id, discussion.total_comments_count.number(), at);
             }
         }
-        if newest < round.known - OVERLAP || page.more.is_none() || page.more == anchor {
-            return Ok(());
+        if last < round.known - OVERLAP || page.more.is_none() || page.more == anchor {
+            return Ok(newest_of_all);
         }
         anchor = page.more;
     }
-    Ok(())
+    Ok(newest_of_all)
 }
 
 fn belongs_to(discussion: &Discussion, group: &str) -> bool {
@@ -350,7 +353,7 @@ fn date(body: &[u8]) -> Option<i64> {
     time::millis(&comment.date_ms, &comment.date)
 }
 
-/// What a list that is not told of means for [`super::check`]: how many discussions of a group the account is shown.
+/// For `check`: how many discussions of a group, and how many in all, stand on the first page the account is shown.
 pub(super) async fn shown(rest: &Rest, group: &str) -> Result<(usize, usize), Trouble> {
     let parameters = [
         ("category", "GROUP"),
@@ -367,7 +370,7 @@ pub(super) async fn shown(rest: &Rest, group: &str) -> Result<(usize, usize), Tr
     Ok((all.iter().filter(|one| belongs_to(one, group)).count(), all.len()))
 }
 
-/// Whether the topics of a group can be read.
+/// For `check`: how many topics of a group are shown when one is asked for.
 pub(super) async fn topics_readable(rest: &Rest, group: &str) -> Result<usize, Trouble> {
     let parameters = [
         ("gid", group),

@@ -26,6 +26,8 @@ const MOST_PAGES: usize = 1000;
 /// Chats read in one poll, unless they brought enough already: a shutdown repeats that much.
 const CHATS_AT_ONCE: usize = 10;
 const ENOUGH_ITEMS: usize = 200;
+/// Messages in a page that may go on with messages of the same moment.
+const FULL_PAGE: usize = 100;
 /// Activity of a chat that does not tell it.
 const UNKNOWN: i64 = i64::MAX;
 
@@ -62,6 +64,7 @@ pub(super) async fn poll(
             .map_err(|trouble| trouble.decision("chats"))?;
     } else {
         let oldest = round.since.max(round.known - OVERLAP);
+        let mut has_read = false;
         for _ in 0..CHATS_AT_ONCE {
             let Some((chat, activity)) = round.waiting.pop() else {
                 break;
@@ -70,8 +73,14 @@ pub(super) async fn poll(
                 Ok(found) => items.extend(found.into_iter().map(|body| split::message(group, body))),
                 // A chat that was removed meanwhile.
                 Err(Trouble::Skip { .. }) => {}
+                // What was read so far is stored first; the trouble comes again with the next poll.
+                Err(Trouble::Decision(_)) if has_read => {
+                    round.waiting.push((chat, activity));
+                    break;
+                }
                 Err(Trouble::Decision(error)) => return Err(error),
             }
+            has_read = true;
             // A chat that does not say when it was active is read in every round.
             if activity != UNKNOWN {
                 round.read.insert(chat, activity);
@@ -167,7 +176,7 @@ async fn messages(graph: &Graph, chat: &str, oldest: i64) -> Result<Vec<Bytes>, 
     for _ in 0..MOST_PAGES {
         let page = graph.messages(chat, from).await?;
         let mut earliest: Option<i64> = None;
-        let mut fresh = 0;
+        let (full, mut fresh) = (page.len() >= FULL_PAGE, 0);
         for body in page {
             let at = timestamp(&body);
             earliest = at.into_iter().chain(earliest).min();
@@ -180,12 +189,12 @@ async fn messages(graph: &Graph, chat: &str, oldest: i64) -> Result<Vec<Bytes>, 
         }
         match earliest {
             Some(earliest) if earliest >= oldest => {
-                // Several messages may share a millisecond across the border of two pages: the border is asked for
+                // Several messages may share a millisecond across the border of two full pages: the border is asked for
                 // again, and only when that brings nothing new the next step goes below it.
                 from = match fresh {
                     0 if from == Some(earliest - 1) => break,
-                    0 => Some(earliest - 1),
-                    _ => Some(earliest),
+                    1.. if full => Some(earliest),
+                    _ => Some(earliest - 1),
                 };
             }
             _ => break,

@@ -1,5 +1,7 @@
 //! The history of private messages: nothing lost, nothing doubled, whatever lies between two looks.
 
+use priem_city::ok::Trouble;
+
 use super::*;
 
 #[tokio::test]
@@ -110,6 +112,33 @@ async fn a_crash_before_the_commit_brings_the_same_items_again() {
     let (first, again) = (first.expect("a page"), again.expect("a page"));
     assert_eq!(first, again);
     assert!(!first.items.is_empty());
+}
+
+#[tokio::test]
+async fn trouble_in_the_middle_costs_nothing_that_was_read() {
+    let setup = Setup::new();
+    let (city, group, _) = city().await;
+    let connector = setup.against(&city, json!({}));
+    let mut journal = Journal::default();
+    for person in 0..6 {
+        group.write(person, "Житель", "здравствуйте");
+    }
+    let listed = connector.poll(&cx(), MESSAGES, &Cursor::start()).await.expect("a page");
+    // Two calls for each chat: its messages, and that there is nothing before them.
+    city.fault(Trouble::Slow(0), 6);
+    city.fault(Trouble::Code(2), 2);
+    let page = connector
+        .poll(&cx(), MESSAGES, &listed.next)
+        .await
+        .expect("three chats");
+    assert_eq!(page.items.len(), 3);
+    page.items.into_iter().for_each(|item| journal.take(item));
+    let error = connector.poll(&cx(), MESSAGES, &page.next).await.expect_err("trouble");
+    assert_eq!(error.kind(), "transient");
+    round(&connector, MESSAGES, &mut journal, page.next)
+        .await
+        .expect("a round");
+    assert_heard(&city, GROUP, &journal.published(&connector), true);
 }
 
 #[tokio::test]

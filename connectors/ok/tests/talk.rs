@@ -73,6 +73,29 @@ async fn an_old_topic_that_is_talked_about_again_is_heard() {
 }
 
 #[tokio::test]
+async fn a_quiet_group_does_not_pay_for_the_noise_of_others() {
+    let setup = Setup::new();
+    let (city, group, other) = city().await;
+    let connector = setup.against(&city, json!({}));
+    let mut journal = Journal::default();
+    let topic = group.post_as_group("Тихо");
+    let cursor = round(&connector, TALK, &mut journal, Cursor::start())
+        .await
+        .expect("a round");
+    for number in 0..250 {
+        city.advance(Duration::from_secs(600));
+        other.post_as_group(&format!("Новое {number}"));
+    }
+    let cursor = round(&connector, TALK, &mut journal, cursor).await.expect("a round");
+    let before = city.calls("discussions.getList");
+    let cursor = round(&connector, TALK, &mut journal, cursor).await.expect("a round");
+    assert_eq!(city.calls("discussions.getList"), before + 1);
+    group.comment("GROUP_TOPIC", &topic, 5, "Нина", "и всё же");
+    round(&connector, TALK, &mut journal, cursor).await.expect("a round");
+    heard(&city, &journal, &connector).await;
+}
+
+#[tokio::test]
 async fn edits_and_removals_are_found_when_recent_discussions_are_read_again() {
     let setup = Setup::new();
     let (city, group, _) = city().await;
