@@ -2,11 +2,13 @@
 //! start it here.
 
 pub mod build;
+mod enrich;
 mod family;
 mod listen;
 mod pipeline;
 mod poller;
 pub mod process;
+mod trouble;
 mod watch;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
