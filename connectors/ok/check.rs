@@ -8,9 +8,8 @@ use super::{
     api::{Named, bare_id},
     client::{Graph, Rest},
     config::Hook,
-    discussions,
     errors::Trouble,
-    subscribe,
+    lists, subscribe,
 };
 
 /// What `check` needs to know about the settings.
@@ -168,7 +167,7 @@ async fn look_at_application(
             Err(trouble) => finding(report, "group", shown, trouble)?,
         }
         if expected.topics {
-            match discussions::topics_readable(rest, &group.id).await {
+            match lists::topics_readable(rest, &group.id).await {
                 Ok(0) => report.warn(
                     "topics",
                     format!("{shown}: no topic is shown"),
@@ -178,7 +177,7 @@ async fn look_at_application(
                 Err(trouble) => finding(report, "topics", shown, trouble)?,
             }
         }
-        match discussions::shown(rest, &group.id).await {
+        match lists::shown(rest, &group.id).await {
             Ok((0, all)) => report.warn(
                 "discussions",
                 format!("{shown}: none among the {all} newest discussions this account is shown"),

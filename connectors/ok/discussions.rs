@@ -15,25 +15,20 @@ use priem_sdk::{ConnectorError, Cursor, Item, Page, Wait};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    api::{Comment, Discussion, Topic},
+    api::Comment,
     client::{Rest, pause},
     config::DiscussionSettings,
     errors::Trouble,
     history::{cursor_of, days_ago, unreadable},
-    split, time,
+    lists, split, time,
 };
 
 /// Comments and topics this much older than the last known activity are looked at again, ms.
-const OVERLAP: i64 = 10 * 60_000;
+pub(super) const OVERLAP: i64 = 10 * 60_000;
 /// Comments in one page, and discussions in one page of their list: the most the API gives.
-const PAGE: &str = "100";
-/// Topics looked at in every round.
-const TOPICS: &str = "50";
+pub(super) const PAGE: &str = "100";
 /// Pages of one list: a guard against a platform that repeats itself.
-const MOST_PAGES: usize = 500;
-const TOPIC_FIELDS: &str = "feed.*,media_topic.*";
-const DISCUSSION_FIELDS: &str = "discussion.OBJECT_ID,discussion.OBJECT_TYPE,discussion.OWNER_UID,\
-                                 discussion.LAST_ACTIVITY_DATE,discussion.TOTAL_COMMENTS_COUNT,discussion.REF_OBJECTS";
+pub(super) const MOST_PAGES: usize = 500;
 const COMMENT_FIELDS: &str = "comment.ID,comment.TEXT,comment.AUTHOR_ID,comment.AUTHOR_NAME,comment.AUTHOR_REF,\
                               comment.DATE,comment.TYPE,comment.REPLY_TO_ID,comment.REPLY_TO_COMMENT_ID,\
                               comment.REPLY_TO_NAME,comment.ATTACHMENTS";
@@ -47,15 +42,15 @@ pub(super) struct Asked<'a> {
 }
 
 /// State of a discussion: number of comments, last activity in ms (0: not told).
-type Mark = (i64, i64);
+pub(super) type Mark = (i64, i64);
 
 /// Where a round stands. Discussions are named `<type>/<id>`.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
-struct Round {
+pub(super) struct Round {
     /// Nothing older is taken, ms: where the very first look began.
-    since: i64,
+    pub(super) since: i64,
     /// Everything up to this activity is stored, ms.
-    known: i64,
+    pub(super) known: i64,
     /// Newest activity of the lists this round works on, ms.
     next: i64,
     /// When recent discussions were last read again, ms of our clock.
@@ -68,7 +63,7 @@ struct Round {
     read: BTreeMap<String, Mark>,
     /// Listed topics with the hash of what the list shows of them.
     #[serde(default)]
-    topics: BTreeMap<String, String>,
+    pub(super) topics: BTreeMap<String, String>,
 }
 
 /// Reads on.
@@ -125,11 +120,11 @@ fn begin(cursor: &Cursor, first_days: u32) -> Result<Round, ConnectorError> {
 async fn list(asked: &Asked<'_>, round: &mut Round) -> Result<Vec<Item>, Trouble> {
     let mut found: BTreeMap<String, Mark> = BTreeMap::new();
     let items = if asked.settings.topics {
-        topics(asked, round, &mut found).await?
+        lists::topics(asked, round, &mut found).await?
     } else {
         Vec::new()
     };
-    let newest = discussions(asked, round, &mut found).await?;
+    let newest = lists::discussions(asked, round, &mut found).await?;
     // The list is the account's: what happened in its other groups tells how far it was read, too. Otherwise a quiet
     // group would go back through the noise of all others in every round.
     round.next = found
@@ -158,144 +153,6 @@ async fn list(asked: &Asked<'_>, round: &mut Round) -> Result<Vec<Item>, Trouble
     }
     round.waiting.sort_by_key(|(_, (_, at))| std::cmp::Reverse(*at));
     Ok(items)
-}
-
-/// The group's topics, newest first on the platform: items oldest first, and what they say of their discussions.
-async fn topics(
-    asked: &Asked<'_>,
-    round: &mut Round,
-    found: &mut BTreeMap<String, Mark>,
-) -> Result<Vec<Item>, Trouble> {
-    let mut items = Vec::new();
-    let mut listed = BTreeMap::new();
-    let mut anchor: Option<String> = None;
-    for _ in 0..MOST_PAGES {
-        let mut parameters = vec![
-            ("gid", asked.group),
-            ("patterns", "POST"),
-            ("count", TOPICS),
-            ("direction", "FORWARD"),
-            ("fields", TOPIC_FIELDS),
-        ];
-        parameters.extend(anchor.as_deref().map(|anchor| ("anchor", anchor)));
-        let page = asked.rest.page("stream.get", &parameters, "media_topics").await?;
-        let mut newest = 0;
-        for body in page.objects {
-            let topic: Topic = serde_json::from_slice(&body).unwrap_or_default();
-            let created = topic.created_ms.number().unwrap_or(0);
-            newest = newest.max(created);
-            note(&topic, found);
-            if created != 0 && created < round.since {
-                continue;
-            }
-            let item = split::topic(asked.group, body);
-            let shown: String = item
-                .fingerprint
-                .iter()
-                .flatten()
-                .map(|byte| format!("{byte:02x}"))
-                .collect();
-            if round.topics.get(&item.external_id) != Some(&shown) {
-                items.push(whole(asked, &topic, item.clone()).await?);
-            }
-            listed.insert(item.external_id, shown);
-        }
-        if newest < round.known - OVERLAP || page.more.is_none() || page.more == anchor {
-            break;
-        }
-        anchor = page.more;
-    }
-    round.topics = listed;
-    items.reverse();
-    Ok(items)
-}
-
-/// A topic that was cut in the list, read whole. One id needs no limit of media.
-async fn whole(asked: &Asked<'_>, topic: &Topic, cut: Item) -> Result<Item, Trouble> {
-    let (true, Some(id)) = (topic.is_text_cut.is_true() || topic.has_more.is_true(), topic.id.text()) else {
-        return Ok(cut);
-    };
-    let parameters = [("topic_ids", id), ("fields", "media_topic.*")];
-    let found = asked
-        .rest
-        .page("mediatopic.getByIds", &parameters, "media_topics")
-        .await;
-    match found.map(|page| page.objects.into_iter().next()) {
-        Ok(Some(body)) => Ok(split::topic(asked.group, body)),
-        Ok(None) | Err(Trouble::Skip { .. }) => Ok(cut),
-        Err(trouble) => Err(trouble),
-    }
-}
-
-fn note(topic: &Topic, found: &mut BTreeMap<String, Mark>) {
-    let Some(summary) = &topic.discussion_summary else {
-        return;
-    };
-    let Some(id) = summary.discussion_id.text().or(topic.id.text()) else {
-        return;
-    };
-    let kind = summary.discussion_type.text().unwrap_or(split::GROUP_TOPIC);
-    let at = time::millis(&summary.last_activity_date_ms, &summary.last_activity_date);
-    put(found, kind, id, summary.comments_count.number(), at);
-}
-
-/// Discussions the account is told of, those of this group. The whole list is in order of activity; its newest
-/// activity is handed back, whatever group it is in.
-async fn discussions(asked: &Asked<'_>, round: &Round, found: &mut BTreeMap<String, Mark>) -> Result<i64, Trouble> {
-    let mut anchor: Option<String> = None;
-    let mut newest_of_all = 0;
-    for _ in 0..MOST_PAGES {
-        let mut parameters = vec![
-            ("category", "GROUP"),
-            ("count", PAGE),
-            ("direction", "FORWARD"),
-            ("fields", DISCUSSION_FIELDS),
-        ];
-        parameters.extend(anchor.as_deref().map(|anchor| ("anchor", anchor)));
-        let page = asked
-            .rest
-            .page("discussions.getList", &parameters, "discussions")
-            .await?;
-        let mut last = 0;
-        for body in page.objects {
-            let discussion: Discussion = serde_json::from_slice(&body).unwrap_or_default();
-            let at = time::millis(&discussion.last_activity_date_ms, &discussion.last_activity_date);
-            last = at.unwrap_or(last);
-            newest_of_all = newest_of_all.max(last);
-            let (Some(kind), Some(id)) = (discussion.object_type.text(), discussion.object_id.text()) else {
-                continue;
-            };
-            if belongs_to(&discussion, asked.group) {
-                put(found, kind, id, discussion.total_comments_count.number(), at);
-            }
-        }
-        if last < round.known - OVERLAP || page.more.is_none() || page.more == anchor {
-            return Ok(newest_of_all);
-        }
-        anchor = page.more;
-    }
-    Ok(newest_of_all)
-}
-
-fn belongs_to(discussion: &Discussion, group: &str) -> bool {
-    let references = discussion.ref_objects.as_deref().unwrap_or_default();
-    let mut groups = references.iter().filter(|reference| {
-        reference
-            .kind
-            .text()
-            .is_some_and(|kind| kind.eq_ignore_ascii_case("GROUP"))
-    });
-    groups.any(|reference| reference.id.text() == Some(group)) || discussion.owner_uid.text() == Some(group)
-}
-
-/// Both lists may name a discussion: the later activity and the larger count win. A count that is not told may be any.
-fn put(found: &mut BTreeMap<String, Mark>, kind: &str, id: &str, count: Option<i64>, at: Option<i64>) {
-    if kind.contains('/') || id.contains('/') {
-        return;
-    }
-    let mark = found.entry(format!("{kind}/{id}")).or_insert((0, 0));
-    mark.0 = mark.0.max(count.unwrap_or(1));
-    mark.1 = mark.1.max(at.unwrap_or(0));
 }
 
 /// Comments of a discussion, whole pages back to the known ones, oldest first.
@@ -353,67 +210,9 @@ fn date(body: &[u8]) -> Option<i64> {
     time::millis(&comment.date_ms, &comment.date)
 }
 
-/// For `check`: how many discussions of a group, and how many in all, stand on the first page the account is shown.
-pub(super) async fn shown(rest: &Rest, group: &str) -> Result<(usize, usize), Trouble> {
-    let parameters = [
-        ("category", "GROUP"),
-        ("count", PAGE),
-        ("direction", "FORWARD"),
-        ("fields", DISCUSSION_FIELDS),
-    ];
-    let page = rest.page("discussions.getList", &parameters, "discussions").await?;
-    let all: Vec<Discussion> = page
-        .objects
-        .iter()
-        .map(|body| serde_json::from_slice(body).unwrap_or_default())
-        .collect();
-    Ok((all.iter().filter(|one| belongs_to(one, group)).count(), all.len()))
-}
-
-/// For `check`: how many topics of a group are shown when one is asked for.
-pub(super) async fn topics_readable(rest: &Rest, group: &str) -> Result<usize, Trouble> {
-    let parameters = [
-        ("gid", group),
-        ("patterns", "POST"),
-        ("count", "1"),
-        ("direction", "FORWARD"),
-        ("fields", TOPIC_FIELDS),
-    ];
-    let page = rest.page("stream.get", &parameters, "media_topics").await?;
-    Ok(page.objects.len())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_discussion_belongs_to_the_group_it_refers_to() {
-        let belongs = |json: &str| belongs_to(&serde_json::from_str(json).expect("a discussion"), "57");
-        assert!(belongs(
-            r#"{"ref_objects":[{"id":"8","type":"ALBUM"},{"id":"57","type":"GROUP"}]}"#
-        ));
-        assert!(belongs(r#"{"owner_uid":"57"}"#));
-        assert!(!belongs(
-            r#"{"ref_objects":[{"id":"58","type":"GROUP"}],"owner_uid":"9"}"#
-        ));
-        assert!(!belongs(r#"{"ref_objects":[{"id":"57","type":"ALBUM"}]}"#));
-        assert!(!belongs("{}"));
-    }
-
-    #[test]
-    fn of_two_lists_the_later_word_counts() {
-        let mut found = BTreeMap::new();
-        put(&mut found, "GROUP_TOPIC", "1", Some(3), Some(10));
-        put(&mut found, "GROUP_TOPIC", "1", None, Some(20));
-        put(&mut found, "GROUP_PHOTO", "1", None, None);
-        put(&mut found, "GROUP_TOPIC", "1/2", Some(3), Some(10));
-        let expected = [
-            ("GROUP_PHOTO/1".to_owned(), (1, 0)),
-            ("GROUP_TOPIC/1".to_owned(), (3, 20)),
-        ];
-        assert_eq!(found.into_iter().collect::<Vec<_>>(), expected);
-    }
 
     #[test]
     fn either_order_inside_pages_ends_oldest_first() {

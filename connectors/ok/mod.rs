@@ -13,6 +13,7 @@ mod conformance;
 mod discussions;
 mod errors;
 mod history;
+mod lists;
 mod names;
 mod normalize;
 mod sign;
