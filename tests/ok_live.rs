@@ -3,7 +3,7 @@
 
 mod support;
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use priem_city::{
     ok::{Act, Group, OkCity, Options, Place, Registration, Trouble},
@@ -137,10 +137,14 @@ async fn all_published(daemon: &Installation, city: &OkCity) {
     .await;
 }
 
-/// Lines of the NDJSON file: they outlive the daemon, unlike its counters.
+/// Different events in the NDJSON file: they outlive the daemon, unlike its counters.
 fn published(daemon: &Installation) -> usize {
     let text = std::fs::read_to_string(daemon.folder.path().join("out.ndjson")).unwrap_or_default();
-    text.lines().count()
+    let events = text
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let ids: HashSet<String> = events.map(|event| event["id"].to_string()).collect();
+    ids.len()
 }
 
 async fn settle(daemon: &mut Installation, city: &OkCity) {
@@ -208,6 +212,9 @@ async fn webhook_and_polling_hear_everything_once() {
     one.edit(&comment, "приду с детьми");
     one.remove(&other);
     settle(&mut daemon, &city).await;
+    // Neither a delivery nor an answer in a discussion names its author: the daemon asked.
+    let lines = std::fs::read_to_string(daemon.folder.path().join("out.ndjson")).expect("the NDJSON file");
+    assert!(lines.contains("\"name\":\"Сосед\"") && city.calls("users.getInfo") > 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
