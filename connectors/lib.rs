@@ -4,9 +4,10 @@
 //! conformance run follow from the list.
 
 pub mod files;
+pub mod ok;
 pub mod telegram;
 
 use priem_sdk::ConnectorType;
 
 /// Every channel Priem knows, in the order of the reference page.
-pub static CONNECTORS: &[ConnectorType] = &[telegram::TYPE, files::TYPE];
+pub static CONNECTORS: &[ConnectorType] = &[telegram::TYPE, ok::TYPE, files::TYPE];

@@ -20,6 +20,11 @@ const SECRETS: &[(&str, &str)] = &[
         "telegram-hook-secret",
         "abcdef0123456789abcdef0123456789abcdef0123456789",
     ),
+    ("ok-group-token", "planted-group-token"),
+    ("ok-hook-path", "0123456789abcdef0123456789abcdef0123456789abcdef"),
+    ("ok-app-secret", "PLANTEDAPPSECRET"),
+    ("ok-access-token", "planted-access-token"),
+    ("ok-session-secret", "planted-session-secret"),
 ];
 
 fn path(relative: &str) -> PathBuf {
