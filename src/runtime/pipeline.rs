@@ -125,7 +125,7 @@ struct Worker {
 
 impl Worker {
     async fn run(self, mut feed: mpsc::Receiver<Vec<Arc<Record>>>, shutdown: CancellationToken) -> Publisher {
-        let mut enricher = Enricher::start(&self.processor.connectors, self.processor.metrics());
+        let mut enricher = Enricher::start(self.processor.connectors(), self.processor.metrics());
         loop {
             let goes_on = tokio::select! {
                 batch = enricher.ready() => {

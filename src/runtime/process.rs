@@ -46,8 +46,7 @@ pub struct Publication {
 
 /// Turns stored items into outgoing messages.
 pub struct Processor {
-    /// Every configured connector.
-    pub connectors: Arc<Connectors>,
+    connectors: Arc<Connectors>,
     rules: Arc<RuleSet>,
     metrics: Metrics,
     /// How often each rule, route or deadline took part.
@@ -67,6 +66,11 @@ impl Processor {
             rules,
             metrics,
         }
+    }
+
+    /// The connectors it asks.
+    pub fn connectors(&self) -> &Arc<Connectors> {
+        &self.connectors
     }
 
     /// Where things are counted.
