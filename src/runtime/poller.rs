@@ -105,6 +105,7 @@ impl Poller {
             next,
             wait,
             progress,
+            ..
         } = self.connector.poll(&self.cx, self.stream, &before).await?;
         self.succeeded(!items.is_empty());
         if items.is_empty() && next == before {

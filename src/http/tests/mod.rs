@@ -41,6 +41,7 @@ impl Connector for Doorbell {
     fn streams(&self) -> Vec<Stream> {
         vec![Stream {
             name: "bell",
+            key: String::new(),
             kind: StreamKind::Webhook,
         }]
     }
