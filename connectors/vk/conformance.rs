@@ -1,0 +1,2 @@
+use priem_sdk::conformance::Subject;
+pub(super) fn subject() -> Subject { unimplemented!() }
