@@ -154,8 +154,11 @@ fn glance(subject: Subject, raw: &RawValue) -> serde_json::Result<Glance> {
     serde_json::from_str(inner(subject, raw))
 }
 
-/// `None` when an id is missing.
+/// `None` when an id is missing or the community's number is none.
 pub(super) fn names(subject: Subject, group: i64, glance: &Glance) -> Option<Names> {
+    if group <= 0 {
+        return None;
+    }
     // Some ids of owners are unsigned in the schema: the community's own number means the community.
     let owner_of = |owner: Option<i64>| match owner.or(glance.owner_id) {
         Some(owner) if owner == group => -group,
