@@ -50,20 +50,29 @@ pub(super) fn references(list: &[Value]) -> String {
     names.join("\u{1f}")
 }
 
-/// Texts inside attachments that the author meant to be read: the question of a poll, a forwarded post or comment.
-pub(super) fn words(list: &[Value]) -> Vec<String> {
-    let mut words = Vec::new();
-    for entry in list.iter().take(MOST_ATTACHMENTS) {
-        let Some((kind, object)) = parts(entry) else { continue };
-        let text = match kind {
-            "wall" | "wall_reply" => object["text"].as_str().map(str::to_owned),
-            "poll" => object["question"].as_str().map(|question| poll(question, &object["answers"])),
-            "audio_message" => object["transcript"].as_str().map(str::to_owned),
-            _ => None,
-        };
-        words.extend(text.filter(|text| !text.trim().is_empty()));
-    }
-    words
+/// The author's own words inside attachments: the question of a poll, what a voice message says.
+pub(super) fn own_words(list: &[Value]) -> Vec<String> {
+    texts(list, |kind, object| match kind {
+        "poll" => object["question"]
+            .as_str()
+            .map(|question| poll(question, &object["answers"])),
+        "audio_message" => object["transcript"].as_str().map(str::to_owned),
+        _ => None,
+    })
+}
+
+/// Words of others the author passes on: a post or a comment.
+pub(super) fn shared_words(list: &[Value]) -> Vec<String> {
+    texts(list, |kind, object| match kind {
+        "wall" | "wall_reply" => object["text"].as_str().map(str::to_owned),
+        _ => None,
+    })
+}
+
+fn texts(list: &[Value], of: impl Fn(&str, &Value) -> Option<String>) -> Vec<String> {
+    let parts = list.iter().take(MOST_ATTACHMENTS).filter_map(parts);
+    let texts = parts.filter_map(|(kind, object)| of(kind, object));
+    texts.filter(|text| !text.trim().is_empty()).collect()
 }
 
 fn poll(question: &str, answers: &Value) -> String {
@@ -120,7 +129,14 @@ fn one(entry: &Value) -> Option<Attachment> {
             let link = object["link_mp3"].as_str().or(object["link_ogg"].as_str());
             attachment.url = link.and_then(public);
             attachment.needs_token = attachment.url.is_none();
-            attachment.mime = Some(if object["link_mp3"].is_string() { "audio/mpeg" } else { "audio/ogg" }.into());
+            attachment.mime = Some(
+                if object["link_mp3"].is_string() {
+                    "audio/mpeg"
+                } else {
+                    "audio/ogg"
+                }
+                .into(),
+            );
         }
         "audio" => {
             let artist = text("artist").unwrap_or_default();
@@ -141,7 +157,15 @@ fn one(entry: &Value) -> Option<Attachment> {
                 attachment.url = Some(format!("https://vk.com/wall{owner}_{post}?reply={own}"));
             }
         }
-        "market" => attachment.url = page("product", unique.as_deref().map(|id| id.replacen("market", "product", 1)).as_deref()),
+        "market" => {
+            attachment.url = page(
+                "product",
+                unique
+                    .as_deref()
+                    .map(|id| id.replacen("market", "product", 1))
+                    .as_deref(),
+            )
+        }
         _ => {}
     }
     if kind == AttachmentKind::Other {
@@ -158,7 +182,10 @@ fn reference(kind: &str, object: &Value) -> Option<String> {
     }
     let id = object["id"].as_i64()?;
     // A forwarded post names its wall in `to_id` in older versions.
-    let owner = object["owner_id"].as_i64().or(object["to_id"].as_i64()).or(object["from_id"].as_i64())?;
+    let owner = object["owner_id"]
+        .as_i64()
+        .or(object["to_id"].as_i64())
+        .or(object["from_id"].as_i64())?;
     Some(format!("{kind}{owner}_{id}"))
 }
 
@@ -170,7 +197,10 @@ fn page(kind: &str, unique: Option<&str>) -> Option<String> {
 /// The address of the largest size: by area, or by the letter of its type where width and height are 0.
 fn largest(sizes: &Value) -> Option<&str> {
     let rank = |size: &Value| {
-        let area = size["width"].as_u64().unwrap_or(0).saturating_mul(size["height"].as_u64().unwrap_or(0));
+        let area = size["width"]
+            .as_u64()
+            .unwrap_or(0)
+            .saturating_mul(size["height"].as_u64().unwrap_or(0));
         let letter = size["type"].as_str().unwrap_or_default();
         let place = SIZES.iter().position(|known| *known == letter).unwrap_or(SIZES.len());
         (area, SIZES.len() - place)
@@ -229,9 +259,11 @@ mod tests {
 
     #[test]
     fn the_largest_photo_wins_and_its_key_is_kept_outside_the_address() {
-        let photo = only(json!({"type": "photo", "photo": {"id": 3, "owner_id": -9, "access_key": "ab12", "sizes": [
+        let photo = only(
+            json!({"type": "photo", "photo": {"id": 3, "owner_id": -9, "access_key": "ab12", "sizes": [
             {"type": "z", "url": "https://sun.userapi.com/z.jpg", "width": 1000, "height": 700},
-            {"type": "r", "url": "https://sun.userapi.com/r.jpg", "width": 510, "height": 340}]}}));
+            {"type": "r", "url": "https://sun.userapi.com/r.jpg", "width": 510, "height": 340}]}}),
+        );
         assert_eq!(photo.url.as_deref(), Some("https://sun.userapi.com/z.jpg"));
         assert_eq!(photo.unique_id.as_deref(), Some("photo-9_3"));
         assert_eq!(photo.external_id.as_deref(), Some("photo-9_3_ab12"));
@@ -243,12 +275,19 @@ mod tests {
 
     #[test]
     fn an_address_with_a_key_is_left_out() {
-        let doc = only(json!({"type": "doc", "doc": {"id": 1, "owner_id": 2, "title": "смета.pdf", "ext": "pdf", "size": 10,
-            "access_key": "k1", "url": "https://vk.com/doc2_1?hash=abc&dl=1"}}));
+        let doc = only(
+            json!({"type": "doc", "doc": {"id": 1, "owner_id": 2, "title": "смета.pdf", "ext": "pdf", "size": 10,
+            "access_key": "k1", "url": "https://vk.com/doc2_1?hash=abc&dl=1"}}),
+        );
         assert_eq!((doc.url, doc.needs_token), (None, true));
         assert_eq!(doc.external_id.as_deref(), Some("doc2_1_k1"));
         assert_eq!(doc.mime.as_deref(), Some("application/pdf"));
-        for url in ["http://a/b", "https://u@a/b", "https://a/b?x=1&ACCESS_TOKEN=z", "file:///etc"] {
+        for url in [
+            "http://a/b",
+            "https://u@a/b",
+            "https://a/b?x=1&ACCESS_TOKEN=z",
+            "file:///etc",
+        ] {
             assert_eq!(public(url), None, "{url}");
         }
         assert!(public("https://sun.userapi.com/a.jpg?size=1x1&sign=f00").is_some());
@@ -257,7 +296,10 @@ mod tests {
     #[test]
     fn unknown_kinds_and_odd_entries_pass_or_vanish_but_never_fail() {
         let other = only(json!({"type": "hologram", "hologram": {"id": 1, "owner_id": 2}}));
-        assert_eq!((other.kind, other.name.as_deref()), (AttachmentKind::Other, Some("hologram")));
+        assert_eq!(
+            (other.kind, other.name.as_deref()),
+            (AttachmentKind::Other, Some("hologram"))
+        );
         assert_eq!(other.unique_id.as_deref(), Some("hologram2_1"));
         assert!(read(&[json!(null), json!({}), json!("x"), json!({"type": ""})]).is_empty());
         assert_eq!(only(json!({"type": "photo"})).needs_token, true);
@@ -266,10 +308,11 @@ mod tests {
 
     #[test]
     fn films_give_their_page_and_polls_their_words() {
-        let video = only(json!({"type": "video", "video": {"id": 8, "owner_id": -9, "title": "Двор", "access_key": "q"}}));
+        let video =
+            only(json!({"type": "video", "video": {"id": 8, "owner_id": -9, "title": "Двор", "access_key": "q"}}));
         assert_eq!(video.url.as_deref(), Some("https://vk.com/video-9_8"));
         let poll = json!({"type": "poll", "poll": {"id": 1, "owner_id": 2, "question": "Где лавка?",
             "answers": [{"text": "тут"}, {"text": "там"}]}});
-        assert_eq!(words(&[poll]), ["Где лавка?\n- тут\n- там"]);
+        assert_eq!(own_words(&[poll]), ["Где лавка?\n- тут\n- там"]);
     }
 }

@@ -166,12 +166,15 @@ impl Hook {
 
     async fn add(&self, client: &Client, token: &Token, community: &Community) -> Result<i64, ConnectorError> {
         let secret = community.callback.as_ref().map(|secret| secret.text.expose().clone());
-        let call = Call::new("groups.addCallbackServer", [
-            ("group_id", community.id.to_string()),
-            ("url", self.url.expose().clone()),
-            ("title", TITLE.into()),
-            ("secret_key", secret.unwrap_or_default()),
-        ]);
+        let call = Call::new(
+            "groups.addCallbackServer",
+            [
+                ("group_id", community.id.to_string()),
+                ("url", self.url.expose().clone()),
+                ("title", TITLE.into()),
+                ("secret_key", secret.unwrap_or_default()),
+            ],
+        );
         let added: AddedServer = client.change(token, &call).await?;
         info!(community = community.id, "callback server is registered");
         Ok(added.server_id)
@@ -186,10 +189,10 @@ pub(super) async fn servers(client: &Client, token: &Token, group: i64) -> Resul
 
 /// Event types a server of a community gets.
 pub(super) async fn events(client: &Client, token: &Token, group: i64, server: i64) -> Result<CallbackEvents, Trouble> {
-    let call = Call::new("groups.getCallbackSettings", [
-        ("group_id", group.to_string()),
-        ("server_id", server.to_string()),
-    ]);
+    let call = Call::new(
+        "groups.getCallbackSettings",
+        [("group_id", group.to_string()), ("server_id", server.to_string())],
+    );
     client.call(token, &call).await
 }
 
@@ -200,12 +203,16 @@ async fn switch_on(client: &Client, token: &Token, group: i64, server: i64) -> R
     if missing.is_empty() && now.api_version.as_deref() == Some(VERSION) {
         return Ok(());
     }
-    let mut call = Call::new("groups.setCallbackSettings", [
-        ("group_id", group.to_string()),
-        ("server_id", server.to_string()),
-        ("api_version", VERSION.into()),
-    ]);
-    call.params.extend(missing.into_iter().map(|name| (name, "1".to_owned())));
+    let mut call = Call::new(
+        "groups.setCallbackSettings",
+        [
+            ("group_id", group.to_string()),
+            ("server_id", server.to_string()),
+            ("api_version", VERSION.into()),
+        ],
+    );
+    call.params
+        .extend(missing.into_iter().map(|name| (name, "1".to_owned())));
     client.change::<serde_json::Value>(token, &call).await?;
     Ok(())
 }

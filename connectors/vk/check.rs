@@ -18,7 +18,10 @@ const AT_ONCE: usize = 8;
 /// With more communities than this, those without trouble share one line.
 const MOST_LINES: usize = 20;
 /// Rights a community's key needs, by VK's names.
-const RIGHTS: [(&str, &str); 2] = [("manage", "управление сообществом"), ("messages", "сообщения сообщества")];
+const RIGHTS: [(&str, &str); 2] = [
+    ("manage", "управление сообществом"),
+    ("messages", "сообщения сообщества"),
+];
 /// Where in the community's settings the cure is.
 const LONGPOLL_PAGE: &str = "community → «Управление» → «Работа с API» → «Long Poll API» → «Типы событий»";
 const CALLBACK_PAGE: &str = "community → «Управление» → «Работа с API» → «Callback API»";
@@ -37,7 +40,11 @@ pub(super) struct View<'a> {
 impl View<'_> {
     /// Asks VK about every community and the token of catch-up.
     pub async fn check(&self) -> Result<CheckReport, ConnectorError> {
-        let looks: Vec<_> = self.communities.values().map(|community| self.look(community)).collect();
+        let looks: Vec<_> = self
+            .communities
+            .values()
+            .map(|community| self.look(community))
+            .collect();
         let mut looks: Vec<(i64, Result<CheckReport, ConnectorError>)> =
             stream::iter(looks).buffer_unordered(AT_ONCE).collect().await;
         looks.sort_by_key(|(id, _)| *id);
@@ -55,7 +62,11 @@ impl View<'_> {
                     }
                 }
                 Err(error) => {
-                    report.fail("community", format!("{id}: {error}"), "try again; if it stays, look at the network and at VK");
+                    report.fail(
+                        "community",
+                        format!("{id}: {error}"),
+                        "try again; if it stays, look at the network and at VK",
+                    );
                     unreachable = Some(error);
                 }
             }
@@ -102,7 +113,11 @@ impl View<'_> {
         title: &str,
         report: &mut CheckReport,
     ) -> Result<bool, ConnectorError> {
-        let groups: Option<Groups> = heard(self.client.call(token, &Call::new("groups.getById", [])).await, title, report)?;
+        let groups: Option<Groups> = heard(
+            self.client.call(token, &Call::new("groups.getById", [])).await,
+            title,
+            report,
+        )?;
         let Some(groups) = groups else { return Ok(false) };
         match groups.into_list().first() {
             Some(Group { id, name, .. }) if *id == community.id => report.ok("token", format!("{title}: «{name}»")),
@@ -115,13 +130,22 @@ impl View<'_> {
                 return Ok(false);
             }
             None => {
-                report.fail("token", format!("{title}: the key belongs to no community"), "make a community key");
+                report.fail(
+                    "token",
+                    format!("{title}: the key belongs to no community"),
+                    "make a community key",
+                );
                 return Ok(false);
             }
         }
-        let permissions = self.client.call(token, &Call::new("groups.getTokenPermissions", [])).await;
+        let permissions = self
+            .client
+            .call(token, &Call::new("groups.getTokenPermissions", []))
+            .await;
         let permissions: Option<TokenPermissions> = heard(permissions, title, report)?;
-        let Some(permissions) = permissions else { return Ok(false) };
+        let Some(permissions) = permissions else {
+            return Ok(false);
+        };
         let missing: Vec<&str> = RIGHTS
             .iter()
             .filter(|(right, _)| !permissions.permissions.iter().any(|have| have.name == *right))
@@ -146,9 +170,14 @@ impl View<'_> {
         title: &str,
         report: &mut CheckReport,
     ) -> Result<(), ConnectorError> {
-        let settings: Option<LongPollSettings> = heard(settings(self.client, token, community.id).await, title, report)?;
+        let settings: Option<LongPollSettings> =
+            heard(settings(self.client, token, community.id).await, title, report)?;
         let Some(settings) = settings else { return Ok(()) };
-        let itself = if self.switches_on_events { " (the daemon does it when it starts)" } else { "" };
+        let itself = if self.switches_on_events {
+            " (the daemon does it when it starts)"
+        } else {
+            ""
+        };
         if !settings.is_enabled {
             report.fail(
                 "events",
@@ -176,7 +205,11 @@ impl View<'_> {
         let Some(server) = servers.iter().find(|server| hook.is_ours(&server.url)) else {
             let (detail, cure) = (format!("{title}: our server is not registered"), CALLBACK_PAGE);
             if hook.register {
-                report.warn("callback", detail, "nothing to do: the daemon registers it when it starts");
+                report.warn(
+                    "callback",
+                    detail,
+                    "nothing to do: the daemon registers it when it starts",
+                );
             } else {
                 report.fail("callback", detail, format!("{cure}, or set callback.register: true"));
             }
@@ -191,11 +224,18 @@ impl View<'_> {
             ),
             status => report.warn(
                 "callback",
-                format!("{title}: our server is not confirmed yet ({})", super::errors::bounded(status)),
+                format!(
+                    "{title}: our server is not confirmed yet ({})",
+                    super::errors::bounded(status)
+                ),
                 format!("{CALLBACK_PAGE}: press «Подтвердить» while the daemon runs"),
             ),
         }
-        let events = heard(callback::events(self.client, token, community.id, server.id).await, title, report)?;
+        let events = heard(
+            callback::events(self.client, token, community.id, server.id).await,
+            title,
+            report,
+        )?;
         if let Some(events) = events {
             look_at_version(events.api_version.as_deref(), title, report);
             look_at_events(&events.events, title, CALLBACK_PAGE, report);
@@ -213,7 +253,11 @@ impl View<'_> {
             return Ok(());
         };
         if token.kind == TokenKind::User {
-            let me: Option<Vec<User>> = heard(self.client.call(token, &Call::new("users.get", [])).await, "catch_up", report)?;
+            let me: Option<Vec<User>> = heard(
+                self.client.call(token, &Call::new("users.get", [])).await,
+                "catch_up",
+                report,
+            )?;
             if let Some(me) = me {
                 match me.first() {
                     Some(me) => report.ok("catch_up", format!("token of user {}", me.id)),
@@ -222,7 +266,9 @@ impl View<'_> {
             }
             return Ok(());
         }
-        let Some(first) = self.communities.keys().next() else { return Ok(()) };
+        let Some(first) = self.communities.keys().next() else {
+            return Ok(());
+        };
         let call = Call::new("wall.get", [("owner_id", format!("-{first}")), ("count", "1".into())]);
         let wall: Option<Value> = heard(self.client.call(token, &call).await, "catch_up", report)?;
         if wall.is_some() {
@@ -265,7 +311,10 @@ fn look_at_version(version: Option<&str>, title: &str, report: &mut CheckReport)
     if number(version).is_some_and(|version| version < (5, 103)) {
         report.warn(
             "events",
-            format!("{title}: events come in the old version {}", super::errors::bounded(version)),
+            format!(
+                "{title}: events come in the old version {}",
+                super::errors::bounded(version)
+            ),
             "choose version 5.199 in the settings of events: VK switches old versions off",
         );
     }

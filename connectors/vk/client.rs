@@ -69,7 +69,9 @@ impl Token {
 
     fn require_open(&self) -> Result<(), ConnectorError> {
         let mut gate = self.gate.lock();
-        let Some((until, captcha)) = gate.shut else { return Ok(()) };
+        let Some((until, captcha)) = gate.shut else {
+            return Ok(());
+        };
         let left = until.saturating_duration_since(Instant::now());
         if left.is_zero() {
             gate.shut = None;
@@ -131,7 +133,10 @@ impl Trouble {
     /// Whether the same call may succeed soon without anybody's help.
     pub fn is_passing(&self) -> bool {
         let (Self::Decision(decision) | Self::Refused { decision, .. }) = self;
-        matches!(decision, ConnectorError::Transient { .. } | ConnectorError::RateLimited { .. })
+        matches!(
+            decision,
+            ConnectorError::Transient { .. } | ConnectorError::RateLimited { .. }
+        )
     }
 }
 
@@ -156,7 +161,9 @@ impl Call {
             .params
             .iter()
             .map(|(key, text)| {
-                let value = text.parse::<i64>().map_or_else(|_| Value::from(text.as_str()), Value::from);
+                let value = text
+                    .parse::<i64>()
+                    .map_or_else(|_| Value::from(text.as_str()), Value::from);
                 ((*key).to_owned(), value)
             })
             .collect();
@@ -235,10 +242,7 @@ impl Client {
                 }
             }
         }
-        Batch {
-            results,
-            stopped: None,
-        }
+        Batch { results, stopped: None }
     }
 
     /// Asks the long poll server of one community. The key travels in its address, as VK wants it: encoded, and shown
@@ -263,7 +267,9 @@ impl Client {
 
     /// The server is named by VK with its scheme; older answers leave it out. Plain http only beside a plain API.
     fn server_address(&self, server: &str) -> Result<String, ConnectorError> {
-        if server.starts_with("https://") || (server.starts_with("http://") && is_loopback(server) && is_loopback(&self.api_url)) {
+        if server.starts_with("https://")
+            || (server.starts_with("http://") && is_loopback(server) && is_loopback(&self.api_url))
+        {
             return Ok(server.to_owned());
         }
         if !server.is_empty() && !server.contains("://") {
@@ -285,7 +291,11 @@ impl Client {
         retry: Retry,
     ) -> Result<(T, Vec<ApiError>), Trouble> {
         token.require_open().map_err(Trouble::Decision)?;
-        let fixed = [("access_token", token.secret.expose().as_str()), ("v", VERSION), ("lang", "ru")];
+        let fixed = [
+            ("access_token", token.secret.expose().as_str()),
+            ("v", VERSION),
+            ("lang", "ru"),
+        ];
         let pairs = call.params.iter().map(|(key, value)| (*key, value.as_str()));
         let request = HttpRequest::post(format!("{}/method/{}", self.api_url, call.method))
             .form(fixed.into_iter().chain(pairs))
@@ -312,7 +322,9 @@ impl Client {
                 token.succeeded();
                 Ok((value, execute_errors))
             }
-            Answer { error: Some(mut error), .. } => {
+            Answer {
+                error: Some(mut error), ..
+            } => {
                 error.message = error.message.replace(token.secret.expose().as_str(), "***");
                 let decision = token.decide(&error);
                 Err(Trouble::Refused { error, decision })
@@ -332,15 +344,20 @@ fn in_the_way(response: &HttpResponse) -> ConnectorError {
 
 /// A part that failed for more than its object (a limit, the token) ends the batch there.
 fn cut_at_trouble(token: &Token, mut results: Vec<Result<Value, ApiError>>) -> Batch {
-    let is_trouble = |result: &Result<Value, ApiError>| matches!(result, Err(error) if !errors::concerns_object_only(error));
+    let is_trouble =
+        |result: &Result<Value, ApiError>| matches!(result, Err(error) if !errors::concerns_object_only(error));
     let rest = match results.iter().position(is_trouble) {
         Some(at) => results.split_off(at),
         None => Vec::new(),
     };
-    let stopped = rest.into_iter().next().and_then(Result::err).map(|error| Trouble::Refused {
-        decision: token.decide(&error),
-        error,
-    });
+    let stopped = rest
+        .into_iter()
+        .next()
+        .and_then(Result::err)
+        .map(|error| Trouble::Refused {
+            decision: token.decide(&error),
+            error,
+        });
     Batch { results, stopped }
 }
 
@@ -374,18 +391,27 @@ mod tests {
             subcode: None,
             message: String::new(),
         };
-        let results = with_errors(vec![json!({"a": 1}), json!(false), json!([]), json!(false), json!(false)], vec![
-            error(15),
-            error(212),
-        ]);
-        let codes: Vec<Option<i64>> = results.iter().map(|result| result.as_ref().err().map(|error| error.code)).collect();
+        let results = with_errors(
+            vec![json!({"a": 1}), json!(false), json!([]), json!(false), json!(false)],
+            vec![error(15), error(212)],
+        );
+        let codes: Vec<Option<i64>> = results
+            .iter()
+            .map(|result| result.as_ref().err().map(|error| error.code))
+            .collect();
         assert_eq!(codes, [None, Some(15), None, Some(212), Some(1)]);
     }
 
     #[test]
     fn a_call_is_written_as_code_without_a_way_out_of_its_quotes() {
-        let call = Call::new("wall.get", [("owner_id", "-9".into()), ("filter", "a\"});API.x({\"".into())]);
-        assert_eq!(call.as_code(), r#"API.wall.get({"owner_id":-9,"filter":"a\"});API.x({\""})"#);
+        let call = Call::new(
+            "wall.get",
+            [("owner_id", "-9".into()), ("filter", "a\"});API.x({\"".into())],
+        );
+        assert_eq!(
+            call.as_code(),
+            r#"API.wall.get({"owner_id":-9,"filter":"a\"});API.x({\""})"#
+        );
     }
 
     #[test]
@@ -401,10 +427,19 @@ mod tests {
             _ => 0,
         };
         assert_eq!([pause(), pause(), pause()], [60, 120, 240]);
-        assert_eq!(token.require_open().err().map(|error| error.kind()), Some("rate_limited"));
+        assert_eq!(
+            token.require_open().err().map(|error| error.kind()),
+            Some("rate_limited")
+        );
         token.succeeded();
         assert_eq!(pause(), 60);
-        token.decide(&ApiError { code: 14, ..error.clone() });
-        assert_eq!(token.require_open().err().map(|error| error.kind()), Some("misconfigured"));
+        token.decide(&ApiError {
+            code: 14,
+            ..error.clone()
+        });
+        assert_eq!(
+            token.require_open().err().map(|error| error.kind()),
+            Some("misconfigured")
+        );
     }
 }

@@ -81,7 +81,10 @@ pub(super) fn read(settings: &VkSettings) -> Result<Communities, ConfigError> {
         let community = complete(one, settings.mode, shared.as_ref())?;
         let id = community.id;
         if all.insert(id, community).is_some() {
-            return Err(ConfigError::new(key, format!("community {id} is listed twice: remove one")));
+            return Err(ConfigError::new(
+                key,
+                format!("community {id} is listed twice: remove one"),
+            ));
         }
     }
     if all.is_empty() {
@@ -121,12 +124,13 @@ fn listed(text: &str, place: &str) -> Result<Vec<Written>, ConfigError> {
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        let wrong = |problem: &str| {
-            ConfigError::new("communities_list", format!("{place}, line {}: {problem}", number + 1))
-        };
+        let wrong =
+            |problem: &str| ConfigError::new("communities_list", format!("{place}, line {}: {problem}", number + 1));
         let columns: Vec<&str> = line.split(';').map(str::trim).collect();
         if columns.len() > 5 {
-            return Err(wrong("more than five columns; write `id ; key ; name ; callback secret ; confirmation code`"));
+            return Err(wrong(
+                "more than five columns; write `id ; key ; name ; callback secret ; confirmation code`",
+            ));
         }
         let column = |index: usize| columns.get(index).copied().filter(|text| !text.is_empty());
         let id = column(0)
@@ -146,22 +150,39 @@ fn listed(text: &str, place: &str) -> Result<Vec<Written>, ConfigError> {
 
 fn complete(one: Written, mode: Mode, shared: Option<&Secret<String>>) -> Result<Community, ConfigError> {
     let wrong = |field: &str, problem: String| {
-        let key = if field.is_empty() { one.key.clone() } else { format!("{}.{field}", one.key) };
+        let key = if field.is_empty() {
+            one.key.clone()
+        } else {
+            format!("{}.{field}", one.key)
+        };
         Err(ConfigError::new(key, problem))
     };
     if one.id <= 0 {
-        return wrong("id", format!("{} is not a community's number: write it without the minus", one.id));
+        return wrong(
+            "id",
+            format!("{} is not a community's number: write it without the minus", one.id),
+        );
     }
     let token = match one.token {
         Some(secret) => {
             let usable = secret.expose().len() >= 16 && secret.expose().bytes().all(|byte| byte.is_ascii_graphic());
             if !usable {
-                return wrong("token", "it is no key of VK: those read like vk1.a.… and hold no spaces".into());
+                return wrong(
+                    "token",
+                    "it is no key of VK: those read like vk1.a.… and hold no spaces".into(),
+                );
             }
-            Some(Token::new(secret, TokenKind::Community, format!("key of community {}", one.id)))
+            Some(Token::new(
+                secret,
+                TokenKind::Community,
+                format!("key of community {}", one.id),
+            ))
         }
         None if mode == Mode::Longpoll => {
-            return wrong("token", "long polling needs the community's key: community → «Управление» → «Работа с API»".into());
+            return wrong(
+                "token",
+                "long polling needs the community's key: community → «Управление» → «Работа с API»".into(),
+            );
         }
         None => None,
     };
@@ -169,7 +190,10 @@ fn complete(one: Written, mode: Mode, shared: Option<&Secret<String>>) -> Result
     let callback = match secret {
         _ if mode != Mode::Callback => None,
         Some(secret) if secret.expose().chars().count() > LONGEST_SECRET => {
-            return wrong("callback_secret", format!("VK takes at most {LONGEST_SECRET} characters"));
+            return wrong(
+                "callback_secret",
+                format!("VK takes at most {LONGEST_SECRET} characters"),
+            );
         }
         Some(text) => Some(CallbackSecret {
             proof: SharedSecret::new(&text),

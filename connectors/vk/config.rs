@@ -237,7 +237,11 @@ impl VkSettings {
             .iter_mut()
             .flat_map(|community| [&mut community.token, &mut community.callback_secret])
             .chain([&mut self.communities_list, &mut self.catch_up.token])
-            .chain(self.callback.iter_mut().flat_map(|callback| [&mut callback.secret, &mut callback.path]));
+            .chain(
+                self.callback
+                    .iter_mut()
+                    .flat_map(|callback| [&mut callback.secret, &mut callback.path]),
+            );
         for reference in all.flatten() {
             *reference = reference.starting_from(base_dir);
         }

@@ -82,13 +82,17 @@ const DELIVERED: [&str; 4] = ["message_private", "comment_minimal", "comment_del
 /// The events of the scripted long poll: everything VK itself would send.
 static EVENTS: LazyLock<Vec<Value>> = LazyLock::new(|| {
     let pushed = SAMPLES.iter().filter(|(name, ..)| !name.starts_with("seen_"));
-    pushed.map(|(_, text, _)| serde_json::from_str(text).expect("fixtures are JSON")).collect()
+    pushed
+        .map(|(_, text, _)| serde_json::from_str(text).expect("fixtures are JSON"))
+        .collect()
 });
 
 /// A connector that takes deliveries; polling is examined with connectors of its own.
 pub(super) fn subject() -> Subject {
     let mut subject = Subject::new(Arc::new(connector("callback", None)), id());
-    subject.secrets = [TOKEN, SECRET, SERVICE].map(|secret| Secret::new(secret.to_owned())).into();
+    subject.secrets = [TOKEN, SECRET, SERVICE]
+        .map(|secret| Secret::new(secret.to_owned()))
+        .into();
     let item = |(name, text, expected): &(&'static str, &'static str, Expected)| ItemSample {
         name,
         item: split::item(Bytes::from_static(text.as_bytes())),
@@ -150,21 +154,34 @@ fn connector(mode: &str, api_url: Option<&str>) -> Vk {
     let community = Community {
         id: GROUP,
         name: None,
-        token: Some(Token::new(Secret::new(TOKEN.into()), TokenKind::Community, format!("key of community {GROUP}"))),
+        token: Some(Token::new(
+            Secret::new(TOKEN.into()),
+            TokenKind::Community,
+            format!("key of community {GROUP}"),
+        )),
         callback: Some(CallbackSecret {
             proof: SharedSecret::new(&secret),
             text: secret,
         }),
         confirmation: Some("7a1b2c3d".into()),
     };
-    let hook = settings
-        .callback
-        .as_ref()
-        .map(|callback| Hook::new(callback, id().as_str(), Some("https://priem.example.ru")).expect("planted settings fit"));
+    let hook = settings.callback.as_ref().map(|callback| {
+        Hook::new(callback, id().as_str(), Some("https://priem.example.ru")).expect("planted settings fit")
+    });
     let http = HttpClient::new(HttpOptions::default()).expect("default options fit");
     let client = Client::new(http.clone(), http, &settings.api_url);
-    let service = Token::new(Secret::new(SERVICE.into()), TokenKind::Service, "the token of catch_up".into());
-    Vk::new(settings, Communities::from([(GROUP, community)]), client, hook, Some(service))
+    let service = Token::new(
+        Secret::new(SERVICE.into()),
+        TokenKind::Service,
+        "the token of catch_up".into(),
+    );
+    Vk::new(
+        settings,
+        Communities::from([(GROUP, community)]),
+        client,
+        hook,
+        Some(service),
+    )
 }
 
 fn with_secret(text: &str, secret: Option<&str>) -> Bytes {
@@ -226,9 +243,10 @@ fn poller(script: Script) -> BoxFuture<PollSubject> {
     Box::pin(async move {
         let address = Arc::new(OnceLock::<String>::new());
         let own = Arc::clone(&address);
-        let server = ScriptedServer::start(move |request| answer(request, script, own.get().map_or("", String::as_str)))
-            .await
-            .expect("loopback has a free port");
+        let server =
+            ScriptedServer::start(move |request| answer(request, script, own.get().map_or("", String::as_str)))
+                .await
+                .expect("loopback has a free port");
         let api_url = address.get_or_init(|| server.url()).clone();
         PollSubject {
             open: Box::new(move || Arc::new(connector("longpoll", Some(&api_url)))),

@@ -39,9 +39,8 @@ pub(super) fn class(error: &ApiError) -> Class {
         9 | 29 | 601 | 1105 => Class::LongPause,
         14 | 3300 => Class::Captcha,
         4 | 5 | 16 | 17 | 24 | 25 | 28 | 37 | 41 | 42 | 1114 | 1116 | 1117 | 3609 | 3610 => Class::Credentials,
-        3 | 7 | 8 | 15 | 20 | 21 | 23 | 27 | 33 | 34 | 35 | 38 | 39 | 40 | 100 | 101 | 113 | 125 | 203 | 1051 | 2000 => {
-            Class::Rights
-        }
+        3 | 7 | 8 | 15 | 20 | 21 | 23 | 27 | 33 | 34 | 35 | 38 | 39 | 40 | 100 | 101 | 113 | 125 | 203 | 1051
+        | 2000 => Class::Rights,
         18 | 19 | 30 | 104 | 183 | 200 | 201 | 204 | 210 | 211 | 212 | 801 | 917 | 927 | 936 | 1401 => Class::Object,
         12 | 13 => Class::Batch,
         _ => Class::Retry,
@@ -92,7 +91,9 @@ fn cure_of_rights(code: i64) -> &'static str {
     match code {
         15 => "the right is missing: give the key «управление сообществом» (and «сообщения сообщества»)",
         7 => "the token lacks a right: make a new key with the rights the documentation names",
-        27 => "a community's key can't read this: walls and comments need a service key or a user's token in `catch_up`",
+        27 => {
+            "a community's key can't read this: walls and comments need a service key or a user's token in `catch_up`"
+        }
         100 | 113 | 125 | 203 => "check the community's id and whether the token belongs to it",
         1051 => "tokens of VK ID can't call this method: use a community's or a service key",
         2000 => "the community has ten callback servers already: remove one",
@@ -145,7 +146,9 @@ mod tests {
         let mut denied = error(15);
         denied.message = "Access denied: try again later".into();
         assert_eq!(class(&denied), Class::Retry);
-        assert!(!concerns_object_only(&denied) && concerns_object_only(&error(15)) && concerns_object_only(&error(212)));
+        assert!(
+            !concerns_object_only(&denied) && concerns_object_only(&error(15)) && concerns_object_only(&error(212))
+        );
         assert!(!concerns_object_only(&error(5)) && !concerns_object_only(&error(27)));
     }
 }

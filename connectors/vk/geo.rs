@@ -45,11 +45,18 @@ mod tests {
     #[test]
     fn both_formats_give_one_point() {
         let expected = Some(Geo { lat: 58.01, lon: 56.25 });
-        assert_eq!(point(&json!({"type": "point", "coordinates": {"latitude": 58.01, "longitude": 56.25}})), expected);
+        assert_eq!(
+            point(&json!({"type": "point", "coordinates": {"latitude": 58.01, "longitude": 56.25}})),
+            expected
+        );
         assert_eq!(point(&json!({"type": "point", "coordinates": "58.01 56.25"})), expected);
-        for odd in [json!(null), json!({"coordinates": "58"}), json!({"coordinates": "north pole"}),
-            json!({"coordinates": "158 56"}), json!({"coordinates": {"latitude": "x"}})]
-        {
+        for odd in [
+            json!(null),
+            json!({"coordinates": "58"}),
+            json!({"coordinates": "north pole"}),
+            json!({"coordinates": "158 56"}),
+            json!({"coordinates": {"latitude": "x"}}),
+        ] {
             assert_eq!(point(&odd), None, "{odd}");
         }
     }

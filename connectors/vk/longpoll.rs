@@ -169,7 +169,10 @@ impl Source<'_> {
                 Ok(gap(ts, "VK lost the place in its events (failed 3)"))
             }
             (4, _) => Err(ConnectorError::Misconfigured {
-                hint: format!("community {}: VK refuses our version of long polling (failed 4)", self.group),
+                hint: format!(
+                    "community {}: VK refuses our version of long polling (failed 4)",
+                    self.group
+                ),
             }),
             (code, _) => {
                 self.forget();

@@ -130,7 +130,10 @@ impl Vk {
         hook: Option<callback::Hook>,
         catch_up_token: Option<Arc<Token>>,
     ) -> Self {
-        let mut tokens: Vec<Arc<Token>> = communities.values().filter_map(|community| community.token.clone()).collect();
+        let mut tokens: Vec<Arc<Token>> = communities
+            .values()
+            .filter_map(|community| community.token.clone())
+            .collect();
         if tokens.is_empty() {
             tokens.extend(catch_up_token.clone());
         }
@@ -187,14 +190,21 @@ impl Vk {
         if now.is_enabled && missing.is_empty() && now.api_version.as_deref() == Some(VERSION) {
             return Ok(());
         }
-        let mut call = Call::new("groups.setLongPollSettings", [
-            ("group_id", community.id.to_string()),
-            ("enabled", "1".into()),
-            ("api_version", VERSION.into()),
-        ]);
+        let mut call = Call::new(
+            "groups.setLongPollSettings",
+            [
+                ("group_id", community.id.to_string()),
+                ("enabled", "1".into()),
+                ("api_version", VERSION.into()),
+            ],
+        );
         call.params.extend(missing.iter().map(|name| (*name, "1".to_owned())));
         self.client.change::<serde_json::Value>(token, &call).await?;
-        info!(community = community.id, types = missing.len(), "events are switched on");
+        info!(
+            community = community.id,
+            types = missing.len(),
+            "events are switched on"
+        );
         Ok(())
     }
 }
@@ -207,11 +217,13 @@ impl Connector for Vk {
             Mode::Walls => Vec::new(),
             Mode::Longpoll => {
                 let each = self.communities.keys();
-                each.map(|id| stream(LONGPOLL, id.to_string(), StreamKind::Poll)).collect()
+                each.map(|id| stream(LONGPOLL, id.to_string(), StreamKind::Poll))
+                    .collect()
             }
             Mode::Callback => {
                 let each = self.communities.keys();
-                each.map(|id| stream(CALLBACK, id.to_string(), StreamKind::Webhook)).collect()
+                each.map(|id| stream(CALLBACK, id.to_string(), StreamKind::Webhook))
+                    .collect()
             }
         };
         if self.communities.values().any(|community| community.token.is_some()) && self.settings.mode != Mode::Walls {
@@ -248,10 +260,14 @@ impl Connector for Vk {
         match stream.split_once('/') {
             Some((LONGPOLL, key)) => self.long_poll(key, cursor).await,
             None if stream == MESSAGES => {
-                self.messages.poll(&self.client, &self.communities, cursor, Timestamp::now()).await
+                self.messages
+                    .poll(&self.client, &self.communities, cursor, Timestamp::now())
+                    .await
             }
             None if stream == WALLS => {
-                self.walls.poll(&self.client, &self.communities, cursor, Timestamp::now()).await
+                self.walls
+                    .poll(&self.client, &self.communities, cursor, Timestamp::now())
+                    .await
             }
             _ => Err(ConnectorError::Unsupported("poll")),
         }

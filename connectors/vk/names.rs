@@ -91,19 +91,28 @@ impl Names {
     pub async fn fill(&self, client: &Client, messages: &mut [Message]) {
         let unknown: BTreeSet<i64> = {
             let cache = self.cache.lock();
-            messages.iter().filter_map(nameless).filter(|id| cache.get(*id).is_none()).collect()
+            messages
+                .iter()
+                .filter_map(nameless)
+                .filter(|id| cache.get(*id).is_none())
+                .collect()
         };
         let people: Vec<i64> = unknown.iter().copied().filter(|id| *id > 0).collect();
         let communities: Vec<i64> = unknown.iter().copied().filter(|id| *id < 0).collect();
         for ids in people.chunks(MOST_IDS) {
-            self.learn(client, ids, Call::new("users.get", [
-                ("user_ids", joined(ids)),
-                ("fields", "screen_name".into()),
-            ]))
+            self.learn(
+                client,
+                ids,
+                Call::new(
+                    "users.get",
+                    [("user_ids", joined(ids)), ("fields", "screen_name".into())],
+                ),
+            )
             .await;
         }
         for ids in communities.chunks(MOST_IDS) {
-            self.learn(client, ids, Call::new("groups.getById", [("group_ids", joined(ids))])).await;
+            self.learn(client, ids, Call::new("groups.getById", [("group_ids", joined(ids))]))
+                .await;
         }
         let cache = self.cache.lock();
         for message in messages {
@@ -143,7 +152,12 @@ fn nameless(message: &Message) -> Option<i64> {
     if author.name.is_some() {
         return None;
     }
-    author.external_id.as_deref()?.parse().ok().filter(|id| *id != 0 && *id != i64::MIN)
+    author
+        .external_id
+        .as_deref()?
+        .parse()
+        .ok()
+        .filter(|id| *id != 0 && *id != i64::MIN)
 }
 
 fn joined(ids: &[i64]) -> String {
@@ -157,7 +171,11 @@ async fn ask(client: &Client, token: &Token, call: &Call) -> Result<HashMap<i64,
         return Ok(users.into_iter().map(|user| (user.id, person(user))).collect());
     }
     let groups: Groups = client.call(token, call).await?;
-    Ok(groups.into_list().into_iter().map(|group| (-group.id, community(group))).collect())
+    Ok(groups
+        .into_list()
+        .into_iter()
+        .map(|group| (-group.id, community(group)))
+        .collect())
 }
 
 fn person(user: User) -> Name {

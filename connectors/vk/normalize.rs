@@ -129,7 +129,10 @@ impl Known<'_> {
         }
         let peer = self.names.parent;
         let is_chat = peer >= FIRST_CHAT;
-        let mut data = self.data(if is_chat { Kind::Comment } else { Kind::Direct }, if is_chat { "chat" } else { "private" });
+        let mut data = self.data(
+            if is_chat { Kind::Comment } else { Kind::Direct },
+            if is_chat { "chat" } else { "private" },
+        );
         words::of_message(&message, &mut data);
         if message.is_cropped == Some(true) {
             data.flags.other.push("cropped".into());
@@ -139,7 +142,10 @@ impl Known<'_> {
             return if hidden { Ok(Vec::new()) } else { Err(no_content()) };
         }
         data.author = self.author(message.from_id, own);
-        let answered = message.reply_message.as_ref().and_then(|reply| reply.conversation_message_id);
+        let answered = message
+            .reply_message
+            .as_ref()
+            .and_then(|reply| reply.conversation_message_id);
         data.external.parent = answered.map(|id| format!("{}_{id}", self.names.conversation));
         self.publish(data, message.date, message.update_time)
     }
@@ -201,7 +207,9 @@ impl Known<'_> {
         let top = comment.parents_stack.as_deref().and_then(<[i64]>::first).copied();
         let answered = match place {
             Place::Board => vk_answer_target(raw_text),
-            _ => comment.reply_to_comment.or(comment.parents_stack.as_deref().and_then(<[i64]>::last).copied()),
+            _ => comment
+                .reply_to_comment
+                .or(comment.parents_stack.as_deref().and_then(<[i64]>::last).copied()),
         };
         data.external.thread = top.map(|id| format!("{conversation}_{id}"));
         data.external.parent = Some(match answered {
@@ -225,7 +233,9 @@ impl Known<'_> {
         let deletion: Deletion = parse(self.object).unwrap_or_default();
         let mut data = self.data(kind, subchannel);
         // `user_id` is the author in one place and the one who deleted in another: only the plain name is believed.
-        let by_community = deletion.deleter_id.is_some_and(|id| id == -self.group || id == UPLOADED_BY_COMMUNITY);
+        let by_community = deletion
+            .deleter_id
+            .is_some_and(|id| id == -self.group || id == UPLOADED_BY_COMMUNITY);
         if by_community {
             data.flags.other.push("deleted_by_community".into());
         }
@@ -271,7 +281,7 @@ impl Known<'_> {
     ) -> Result<Vec<priem_sdk::Message>, NormalizeError> {
         let (written, edited) = (written.and_then(moment), edited.and_then(moment));
         match edited {
-            Some(edited) if self.act != Act::New => {
+            Some(edited) if self.act == Act::Edit || self.raw.ordinal > 0 => {
                 data.times.occurred = Some(edited);
                 data.times.at_source = written;
             }

@@ -118,7 +118,11 @@ pub(super) fn item(body: Bytes) -> Item {
             (_, Act::New) => Some("0".into()),
             (_, Act::Edit | Act::Restore | Act::Delete) => event_id,
         },
-        fingerprint: Some(if deleted { fingerprint([&b"deleted"[..]]) } else { visible(&glance) }),
+        fingerprint: Some(if deleted {
+            fingerprint([&b"deleted"[..]])
+        } else {
+            visible(&glance)
+        }),
         conversation: Some(names.conversation),
         format: FORMAT,
         body,
@@ -194,7 +198,11 @@ pub(super) fn names(subject: Subject, group: i64, glance: &Glance) -> Option<Nam
         Subject::Comment(place) => match place {
             Place::Wall => (place.prefix(), owner_of(glance.post_owner_id), glance.post_id?),
             Place::Board => (place.prefix(), owner_of(glance.topic_owner_id), glance.topic_id?),
-            Place::Photo => (place.prefix(), owner_of(glance.photo_owner_id), glance.photo_id.or(glance.pid)?),
+            Place::Photo => (
+                place.prefix(),
+                owner_of(glance.photo_owner_id),
+                glance.photo_id.or(glance.pid)?,
+            ),
             Place::Video => (place.prefix(), owner_of(glance.video_owner_id), glance.video_id?),
             Place::Market => (place.prefix(), owner_of(glance.market_owner_id), glance.item_id?),
         },
@@ -213,7 +221,9 @@ pub(super) fn names(subject: Subject, group: i64, glance: &Glance) -> Option<Nam
 fn visible(glance: &Glance) -> [u8; 16] {
     let text = priem_sdk::text::decode_entities(glance.text.as_deref().unwrap_or_default());
     let point = glance.geo.as_ref().and_then(geo::point);
-    let point = point.map(|geo| format!("{:.6} {:.6}", geo.lat, geo.lon)).unwrap_or_default();
+    let point = point
+        .map(|geo| format!("{:.6} {:.6}", geo.lat, geo.lon))
+        .unwrap_or_default();
     let attached = attachments::references(glance.attachments.as_deref().unwrap_or_default());
     let reposted: Vec<String> = glance
         .copy_history
@@ -261,7 +271,8 @@ mod tests {
     fn every_way_gives_one_object_one_key() {
         let comment = json!({"id": 7, "from_id": 5, "date": 1, "text": "яма", "post_id": 3, "post_owner_id": -9});
         let pushed = of(json!({"type": "wall_reply_new", "group_id": 9, "event_id": "e1", "object": comment}));
-        let polled = json!({"id": 7, "from_id": 5, "date": 1, "text": "яма", "thread": {"count": 0}, "likes": {"count": 4}});
+        let polled =
+            json!({"id": 7, "from_id": 5, "date": 1, "text": "яма", "thread": {"count": 0}, "likes": {"count": 4}});
         let polled = seen(
             "wall_reply_seen",
             9,
@@ -270,18 +281,23 @@ mod tests {
         );
         assert_eq!(pushed.external_id, "wall-9_3_7");
         assert_eq!(pushed.conversation.as_deref(), Some("wall-9_3"));
-        assert_eq!((pushed.revision.as_deref(), polled.revision.as_deref()), (Some("0"), None));
-        assert_eq!((&pushed.external_id, &pushed.conversation, pushed.fingerprint), (
-            &polled.external_id,
-            &polled.conversation,
-            polled.fingerprint
-        ));
+        assert_eq!(
+            (pushed.revision.as_deref(), polled.revision.as_deref()),
+            (Some("0"), None)
+        );
+        assert_eq!(
+            (&pushed.external_id, &pushed.conversation, pushed.fingerprint),
+            (&polled.external_id, &polled.conversation, polled.fingerprint)
+        );
     }
 
     #[test]
     fn the_owner_the_event_names_wins_and_an_unsigned_one_means_the_community() {
         let key = |object: Value| of(json!({"type": "photo_comment_new", "group_id": 9, "object": object})).external_id;
-        assert_eq!(key(json!({"id": 1, "photo_id": 2, "owner_id": 5, "photo_owner_id": -9})), "photo-9_2_1");
+        assert_eq!(
+            key(json!({"id": 1, "photo_id": 2, "owner_id": 5, "photo_owner_id": -9})),
+            "photo-9_2_1"
+        );
         assert_eq!(key(json!({"id": 1, "pid": 2, "photo_owner_id": 9})), "photo-9_2_1");
         assert_eq!(key(json!({"id": 1, "photo_id": 2, "owner_id": 77})), "photo77_2_1");
         assert_eq!(key(json!({"id": 1, "photo_id": 2})), "photo-9_2_1");
@@ -289,11 +305,16 @@ mod tests {
 
     #[test]
     fn both_shapes_of_a_new_message_are_one_message() {
-        let message = json!({"id": 0, "conversation_message_id": 4, "peer_id": 2_000_000_001_i64, "from_id": 5, "text": "x"});
+        let message =
+            json!({"id": 0, "conversation_message_id": 4, "peer_id": 2_000_000_001_i64, "from_id": 5, "text": "x"});
         let flat = of(json!({"type": "message_new", "group_id": 9, "object": message}));
-        let nested = of(json!({"type": "message_new", "group_id": 9, "object": {"message": message, "client_info": {}}}));
+        let nested =
+            of(json!({"type": "message_new", "group_id": 9, "object": {"message": message, "client_info": {}}}));
         assert_eq!(flat.external_id, "im9_2000000001_4");
-        assert_eq!((&flat.external_id, flat.fingerprint), (&nested.external_id, nested.fingerprint));
+        assert_eq!(
+            (&flat.external_id, flat.fingerprint),
+            (&nested.external_id, nested.fingerprint)
+        );
     }
 
     #[test]
@@ -303,7 +324,11 @@ mod tests {
         };
         let ids = json!({"id": 7, "post_id": 3, "post_owner_id": -9, "text": "яма"});
         let new = event("wall_reply_new", "a", ids.clone());
-        let deleted = event("wall_reply_delete", "b", json!({"id": 7, "owner_id": -9, "post_id": 3, "deleter_id": 1}));
+        let deleted = event(
+            "wall_reply_delete",
+            "b",
+            json!({"id": 7, "owner_id": -9, "post_id": 3, "deleter_id": 1}),
+        );
         let restored = event("wall_reply_restore", "c", ids);
         assert_eq!(new.external_id, deleted.external_id);
         assert_eq!(deleted.revision.as_deref(), Some("b"));
@@ -314,9 +339,11 @@ mod tests {
     #[test]
     fn counters_and_signed_addresses_show_nothing_new() {
         let post = |views: i64, url: &str| {
-            of(json!({"type": "wall_post_new", "group_id": 9, "object": {"id": 1, "owner_id": -9, "text": "a",
+            of(
+                json!({"type": "wall_post_new", "group_id": 9, "object": {"id": 1, "owner_id": -9, "text": "a",
                 "views": {"count": views}, "attachments": [{"type": "photo", "photo": {"id": 3, "owner_id": -9,
-                "sizes": [{"type": "x", "url": url}]}}]}}))
+                "sizes": [{"type": "x", "url": url}]}}]}}),
+            )
             .fingerprint
         };
         assert_eq!(post(1, "https://a"), post(2, "https://b"));
@@ -325,14 +352,31 @@ mod tests {
     #[test]
     fn what_has_no_ids_is_named_by_its_event() {
         for (event, id) in [
-            (json!({"type": "wall_reply_new", "group_id": 9, "event_id": "e", "object": {"id": 1}}), "event:9:e"),
-            (json!({"type": "like_add", "group_id": 9, "event_id": "e", "object": {}}), "event:9:e"),
-            (json!({"type": "message_new", "group_id": 9, "event_id": "e", "object": {"warning": "old"}}), "event:9:e"),
+            (
+                json!({"type": "wall_reply_new", "group_id": 9, "event_id": "e", "object": {"id": 1}}),
+                "event:9:e",
+            ),
+            (
+                json!({"type": "like_add", "group_id": 9, "event_id": "e", "object": {}}),
+                "event:9:e",
+            ),
+            (
+                json!({"type": "message_new", "group_id": 9, "event_id": "e", "object": {"warning": "old"}}),
+                "event:9:e",
+            ),
         ] {
             assert_eq!(of(event).external_id, id);
         }
-        assert!(of(json!({"type": "like_add", "group_id": 9})).external_id.starts_with("event:9:"));
-        for (body, reason) in [("<html>", "not_json"), ("[]", "unexpected_shape"), ("{}", "unexpected_shape")] {
+        assert!(
+            of(json!({"type": "like_add", "group_id": 9}))
+                .external_id
+                .starts_with("event:9:")
+        );
+        for (body, reason) in [
+            ("<html>", "not_json"),
+            ("[]", "unexpected_shape"),
+            ("{}", "unexpected_shape"),
+        ] {
             let item = item(Bytes::from_static(body.as_bytes()));
             assert_eq!(item.problem.map(|problem| problem.reason), Some(reason), "{body}");
         }

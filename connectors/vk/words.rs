@@ -21,7 +21,12 @@ const MOST_SHARED: usize = 5;
 /// Fills in what a private or chat message says.
 pub(super) fn of_message(message: &Message, data: &mut MessageData) {
     let mut others = Vec::new();
-    own(message.text.as_deref(), message.attachments.as_deref(), data, &mut others);
+    own(
+        message.text.as_deref(),
+        message.attachments.as_deref(),
+        data,
+        &mut others,
+    );
     let mut left = MOST_FORWARDED;
     for forwarded in message.fwd_messages.iter().flatten() {
         data.flags.forwarded = true;
@@ -55,17 +60,25 @@ pub(super) fn of_post(post: &Post, data: &mut MessageData) {
 /// Fills in what a comment says.
 pub(super) fn of_comment(comment: &Comment, data: &mut MessageData) {
     let mut others = Vec::new();
-    own(comment.text.as_deref(), comment.attachments.as_deref(), data, &mut others);
+    own(
+        comment.text.as_deref(),
+        comment.attachments.as_deref(),
+        data,
+        &mut others,
+    );
     combine(data, &others, None);
 }
 
 fn own(text: Option<&str>, attached: Option<&[Value]>, data: &mut MessageData, others: &mut Vec<String>) {
     let words = plain(text.unwrap_or_default());
-    data.body.text = words.text.trim().to_owned();
-    data.body.mentions = words.mentions;
     let attached = attached.unwrap_or_default();
+    let spoken = attachments::own_words(attached)
+        .into_iter()
+        .map(|text| plain(&text).text);
+    data.body.text = joined(&std::iter::once(words.text).chain(spoken).collect::<Vec<_>>());
+    data.body.mentions = words.mentions;
     data.attachments = attachments::read(attached);
-    others.extend(attachments::words(attached).iter().map(|text| plain(text).text));
+    others.extend(attachments::shared_words(attached).iter().map(|text| plain(text).text));
 }
 
 fn follow(message: &Message, data: &mut MessageData, others: &mut Vec<String>, depth: usize, left: &mut usize) {
@@ -77,7 +90,8 @@ fn follow(message: &Message, data: &mut MessageData, others: &mut Vec<String>, d
     others.push(words.text);
     let attached = message.attachments.as_deref().unwrap_or_default();
     data.attachments.extend(attachments::read(attached));
-    others.extend(attachments::words(attached).iter().map(|text| plain(text).text));
+    let inside = [attachments::own_words(attached), attachments::shared_words(attached)].concat();
+    others.extend(inside.iter().map(|text| plain(text).text));
     if data.place.is_empty() {
         place(message.geo.as_ref(), data);
     }
@@ -105,12 +119,20 @@ fn combine(data: &mut MessageData, others: &[String], answered: Option<&str>) {
         data.body.text = passed_on;
         data.body.quote = answered;
     } else {
-        data.body.quote = if passed_on.is_empty() { answered } else { Some(passed_on) };
+        data.body.quote = if passed_on.is_empty() {
+            answered
+        } else {
+            Some(passed_on)
+        };
     }
     data.body.mentions.retain(|Mention { text, .. }| !text.is_empty());
 }
 
 fn joined(parts: &[String]) -> String {
-    let parts: Vec<&str> = parts.iter().map(|part| part.trim()).filter(|part| !part.is_empty()).collect();
+    let parts: Vec<&str> = parts
+        .iter()
+        .map(|part| part.trim())
+        .filter(|part| !part.is_empty())
+        .collect();
     parts.join("\n\n")
 }

@@ -370,7 +370,10 @@ mod tests {
 
     #[test]
     fn entities_are_decoded_and_tags_stay() {
-        assert_eq!(decode_entities("Р&amp;Д &lt;b&gt; &#33; & &nope; <b>"), "Р&Д <b> ! & &nope; <b>");
+        assert_eq!(
+            decode_entities("Р&amp;Д &lt;b&gt; &#33; & &nope; <b>"),
+            "Р&Д <b> ! & &nope; <b>"
+        );
         assert!(matches!(decode_entities("без них"), Cow::Borrowed(_)));
     }
 

@@ -44,7 +44,9 @@ impl Memory {
     /// The journal has stored this cursor: the tasks its marks stand for are in it and will be done.
     pub fn believe(&self, cursor: &str) {
         let mut inner = self.0.lock();
-        let Some(at) = inner.waiting.iter().position(|(known, _)| known == cursor) else { return };
+        let Some(at) = inner.waiting.iter().position(|(known, _)| known == cursor) else {
+            return;
+        };
         let (_, marks) = inner.waiting.remove(at);
         if inner.known.len() + marks.len() > MOST_MARKS {
             inner.known.clear();
@@ -70,7 +72,10 @@ mod tests {
     #[test]
     fn marks_count_after_the_commit_and_not_after_a_gap() {
         let memory = Memory::default();
-        let mark = |state| Mark { name: "wall-9_1".into(), state };
+        let mark = |state| Mark {
+            name: "wall-9_1".into(),
+            state,
+        };
         memory.await_commit("a", vec![mark(3)]);
         assert!(!memory.knows(&mark(3)));
         memory.believe("another");

@@ -14,8 +14,6 @@
 mod memory;
 mod round;
 mod task;
-#[cfg(test)]
-mod tests;
 
 use std::{
     sync::{
@@ -146,7 +144,9 @@ impl CatchUp {
         if self.again.load(Ordering::Relaxed) {
             return Duration::ZERO;
         }
-        let Some(last) = round.last_begun else { return Duration::ZERO };
+        let Some(last) = round.last_begun else {
+            return Duration::ZERO;
+        };
         let passed = u64::try_from(now.saturating_sub(last)).unwrap_or(0);
         self.every.saturating_sub(Duration::from_secs(passed))
     }
@@ -158,9 +158,13 @@ impl CatchUp {
             Sort::Walls => CALLS_ONE_BY_ONE,
         };
         for _ in 0..at_once {
-            let Some(group) = round.next_community(communities) else { return };
+            let Some(group) = round.next_community(communities) else {
+                return;
+            };
             round.at = group;
-            round.todo.extend(self.first_tasks().into_iter().map(|what| Task::new(group, what)));
+            round
+                .todo
+                .extend(self.first_tasks().into_iter().map(|what| Task::new(group, what)));
         }
     }
 
@@ -174,13 +178,28 @@ impl CatchUp {
         }
         let user = self.can_batch();
         let all = [
-            (true, What::Wall { offset: 0, suggested: false }),
-            (self.settings.suggested && user, What::Wall { offset: 0, suggested: true }),
+            (
+                true,
+                What::Wall {
+                    offset: 0,
+                    suggested: false,
+                },
+            ),
+            (
+                self.settings.suggested && user,
+                What::Wall {
+                    offset: 0,
+                    suggested: true,
+                },
+            ),
             (self.settings.boards, What::Topics),
             (self.settings.photos && user, What::PhotoComments { offset: 0 }),
             (self.settings.videos && user, What::Videos),
         ];
-        all.into_iter().filter(|(wanted, _)| *wanted).map(|(_, what)| what).collect()
+        all.into_iter()
+            .filter(|(wanted, _)| *wanted)
+            .map(|(_, what)| what)
+            .collect()
     }
 
     fn token_for(&self, group: i64, communities: &Communities) -> Option<Arc<Token>> {
@@ -198,12 +217,20 @@ impl CatchUp {
         round: &mut Round,
         marks: &mut Vec<task::Mark>,
     ) -> Result<Page, ConnectorError> {
-        let most = if token.kind == TokenKind::Service { CALLS_ONE_BY_ONE } else { MOST_IN_BATCH };
+        let most = if token.kind == TokenKind::Service {
+            CALLS_ONE_BY_ONE
+        } else {
+            MOST_IN_BATCH
+        };
         let group = round.todo.first().map_or(0, |task| task.group);
         let own = |task: &&Task| self.sort == Sort::Walls || task.group == group;
         let tasks: Vec<Task> = round.todo.iter().take_while(own).take(most).cloned().collect();
         let horizons: Vec<Horizon> = tasks.iter().map(|task| self.horizon(round, task.group)).collect();
-        let calls: Vec<_> = tasks.iter().zip(&horizons).map(|(task, horizon)| task.call(horizon)).collect();
+        let calls: Vec<_> = tasks
+            .iter()
+            .zip(&horizons)
+            .map(|(task, horizon)| task.call(horizon))
+            .collect();
         let batch = client.batch(token, &calls).await;
         let mut page = Page::default();
         let mut further = Vec::new();
@@ -239,11 +266,20 @@ impl CatchUp {
 
     /// What becomes of the first task after the batch could not even begin.
     fn after_trouble(&self, trouble: Trouble, round: &mut Round, group: i64) -> Result<Wait, ConnectorError> {
-        let own_fault = matches!(&trouble, Trouble::Refused { decision: ConnectorError::Transient { .. }, .. });
+        let own_fault = matches!(
+            &trouble,
+            Trouble::Refused {
+                decision: ConnectorError::Transient { .. },
+                ..
+            }
+        );
         if own_fault && let Some(task) = round.todo.first_mut() {
             task.tries += 1;
             if task.tries >= MOST_TRIES {
-                warn!(community = group, "a part of the community fails again and again and is left out of this round");
+                warn!(
+                    community = group,
+                    "a part of the community fails again and again and is left out of this round"
+                );
                 round.behind(group);
                 round.todo.remove(0);
                 // What was to be read stays unread: its number of comments must not count as known.

@@ -11,11 +11,7 @@ use priem_sdk::Item;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::super::{
-    client::Call,
-    event::Place,
-    split,
-};
+use super::super::{client::Call, event::Place, split};
 
 /// Comments, messages or topics in one answer.
 const PAGE: usize = 100;
@@ -114,36 +110,51 @@ impl Task {
         let page = ("count", PAGE.to_string());
         let mut from_id = None;
         let mut call = match &self.what {
-            What::Wall { offset, suggested } => Call::new("wall.get", [
-                owner,
-                ("filter", if *suggested { "suggests" } else { "all" }.into()),
-                ("offset", offset.to_string()),
-                ("count", if *offset == 0 { horizon.window } else { PAGE }.to_string()),
-            ]),
+            What::Wall { offset, suggested } => Call::new(
+                "wall.get",
+                [
+                    owner,
+                    ("filter", if *suggested { "suggests" } else { "all" }.into()),
+                    ("offset", offset.to_string()),
+                    ("count", if *offset == 0 { horizon.window } else { PAGE }.to_string()),
+                ],
+            ),
             What::Comments { post, from } => {
                 from_id = *from;
-                Call::new("wall.getComments", [
+                Call::new(
+                    "wall.getComments",
+                    [
+                        owner,
+                        ("post_id", post.to_string()),
+                        ("sort", "asc".into()),
+                        ("preview_length", "0".into()),
+                        ("thread_items_count", REPLIES.to_string()),
+                        page,
+                    ],
+                )
+            }
+            What::Replies { post, comment, offset } => Call::new(
+                "wall.getComments",
+                [
                     owner,
                     ("post_id", post.to_string()),
+                    ("comment_id", comment.to_string()),
                     ("sort", "asc".into()),
                     ("preview_length", "0".into()),
-                    ("thread_items_count", REPLIES.to_string()),
+                    ("offset", offset.to_string()),
                     page,
-                ])
-            }
-            What::Replies { post, comment, offset } => Call::new("wall.getComments", [
-                owner,
-                ("post_id", post.to_string()),
-                ("comment_id", comment.to_string()),
-                ("sort", "asc".into()),
-                ("preview_length", "0".into()),
-                ("offset", offset.to_string()),
-                page,
-            ]),
-            What::Topics => Call::new("board.getTopics", [group, ("order", "1".into()), ("count", horizon.window.to_string())]),
+                ],
+            ),
+            What::Topics => Call::new(
+                "board.getTopics",
+                [group, ("order", "1".into()), ("count", horizon.window.to_string())],
+            ),
             What::Topic { topic, from } => {
                 from_id = *from;
-                Call::new("board.getComments", [group, ("topic_id", topic.to_string()), ("sort", "desc".into()), page])
+                Call::new(
+                    "board.getComments",
+                    [group, ("topic_id", topic.to_string()), ("sort", "desc".into()), page],
+                )
             }
             What::PhotoComments { offset } => {
                 Call::new("photos.getAllComments", [owner, ("offset", offset.to_string()), page])
@@ -151,21 +162,31 @@ impl Task {
             What::Videos => Call::new("video.get", [owner, ("count", horizon.window.to_string())]),
             What::Video { video, from } => {
                 from_id = *from;
-                Call::new("video.getComments", [owner, ("video_id", video.to_string()), ("sort", "desc".into()), page])
+                Call::new(
+                    "video.getComments",
+                    [owner, ("video_id", video.to_string()), ("sort", "desc".into()), page],
+                )
             }
-            What::Dialogues { offset } => Call::new("messages.getConversations", [
-                group,
-                ("offset", offset.to_string()),
-                ("count", MESSAGE_PAGE.to_string()),
-            ]),
-            What::History { peer, offset } => Call::new("messages.getHistory", [
-                group,
-                ("peer_id", peer.to_string()),
-                ("offset", offset.to_string()),
-                ("count", MESSAGE_PAGE.to_string()),
-            ]),
+            What::Dialogues { offset } => Call::new(
+                "messages.getConversations",
+                [
+                    group,
+                    ("offset", offset.to_string()),
+                    ("count", MESSAGE_PAGE.to_string()),
+                ],
+            ),
+            What::History { peer, offset } => Call::new(
+                "messages.getHistory",
+                [
+                    group,
+                    ("peer_id", peer.to_string()),
+                    ("offset", offset.to_string()),
+                    ("count", MESSAGE_PAGE.to_string()),
+                ],
+            ),
         };
-        call.params.extend(from_id.map(|id| ("start_comment_id", id.to_string())));
+        call.params
+            .extend(from_id.map(|id| ("start_comment_id", id.to_string())));
         call
     }
 
@@ -179,25 +200,57 @@ impl Task {
                 let mut found = Found::default();
                 self.take(items, Place::Wall, &[("post_id", *post)], horizon, &mut found);
                 if items.len() >= PAGE {
-                    found.next.push((What::Replies { post: *post, comment: *comment, offset: offset + items.len() }, None));
+                    found.next.push((
+                        What::Replies {
+                            post: *post,
+                            comment: *comment,
+                            offset: offset + items.len(),
+                        },
+                        None,
+                    ));
                 }
                 return found;
             }
-            What::Topics => Self::containers(items, "updated", horizon, |topic| What::Topic { topic, from: None }, self.group, "topic"),
-            What::Videos => Self::containers(items, "date", horizon, |video| What::Video { video, from: None }, self.group, "video"),
+            What::Topics => Self::containers(
+                items,
+                "updated",
+                horizon,
+                |topic| What::Topic { topic, from: None },
+                self.group,
+                "topic",
+            ),
+            What::Videos => Self::containers(
+                items,
+                "date",
+                horizon,
+                |video| What::Video { video, from: None },
+                self.group,
+                "video",
+            ),
             What::Topic { topic, from } => {
-                let next = |last| What::Topic { topic: *topic, from: Some(last) };
+                let next = |last| What::Topic {
+                    topic: *topic,
+                    from: Some(last),
+                };
                 self.backwards(items, Place::Board, ("topic_id", *topic), *from, horizon, next)
             }
             What::Video { video, from } => {
-                let next = |last| What::Video { video: *video, from: Some(last) };
+                let next = |last| What::Video {
+                    video: *video,
+                    from: Some(last),
+                };
                 self.backwards(items, Place::Video, ("video_id", *video), *from, horizon, next)
             }
             What::PhotoComments { offset } => {
                 let mut found = Found::default();
                 self.take(items, Place::Photo, &[], horizon, &mut found);
                 if items.len() >= PAGE && reaches(items, horizon.since) {
-                    found.next.push((What::PhotoComments { offset: offset + items.len() }, None));
+                    found.next.push((
+                        What::PhotoComments {
+                            offset: offset + items.len(),
+                        },
+                        None,
+                    ));
                 }
                 found
             }
@@ -218,7 +271,9 @@ impl Task {
             if date(post) >= horizon.floor
                 && let Some(object) = post.as_object()
             {
-                found.items.push(self.wrap("wall_post_seen", object.clone(), &[("owner_id", -self.group)]));
+                found
+                    .items
+                    .push(self.wrap("wall_post_seen", object.clone(), &[("owner_id", -self.group)]));
             }
             let comments = post["comments"]["count"].as_i64().unwrap_or(0);
             if comments > 0 {
@@ -230,9 +285,19 @@ impl Task {
             }
         }
         let wanted = if offset == 0 { horizon.window } else { PAGE };
-        let unpinned: Vec<Value> = items.iter().filter(|post| !super::super::api::is_set(&post["is_pinned"])).cloned().collect();
+        let unpinned: Vec<Value> = items
+            .iter()
+            .filter(|post| !super::super::api::is_set(&post["is_pinned"]))
+            .cloned()
+            .collect();
         if items.len() >= wanted && reaches(&unpinned, horizon.since) {
-            found.next.push((What::Wall { offset: offset + items.len(), suggested }, None));
+            found.next.push((
+                What::Wall {
+                    offset: offset + items.len(),
+                    suggested,
+                },
+                None,
+            ));
         }
         found
     }
@@ -240,8 +305,17 @@ impl Task {
     fn comments(&self, items: &[Value], post: i64, from: Option<i64>, horizon: &Horizon) -> Found {
         let mut found = Found::default();
         for comment in items {
-            self.take(std::slice::from_ref(comment), Place::Wall, &[("post_id", post)], horizon, &mut found);
-            let replies = comment["thread"]["items"].as_array().map(Vec::as_slice).unwrap_or_default();
+            self.take(
+                std::slice::from_ref(comment),
+                Place::Wall,
+                &[("post_id", post)],
+                horizon,
+                &mut found,
+            );
+            let replies = comment["thread"]["items"]
+                .as_array()
+                .map(Vec::as_slice)
+                .unwrap_or_default();
             self.take(replies, Place::Wall, &[("post_id", post)], horizon, &mut found);
             let count = comment["thread"]["count"].as_i64().unwrap_or(0);
             if let Some(id) = comment["id"].as_i64()
@@ -251,7 +325,14 @@ impl Task {
                     name: format!("thread-{}_{post}_{id}", self.group),
                     state: count,
                 };
-                found.next.push((What::Replies { post, comment: id, offset: 0 }, Some(mark)));
+                found.next.push((
+                    What::Replies {
+                        post,
+                        comment: id,
+                        offset: 0,
+                    },
+                    Some(mark),
+                ));
             }
         }
         if let Some(last) = last_id(items, from) {
@@ -309,14 +390,21 @@ impl Task {
     fn dialogues(items: &[Value], offset: usize, horizon: &Horizon) -> Found {
         let mut found = Found::default();
         for dialogue in items {
-            let new = dialogue["last_message"]["date"].as_i64().is_none_or(|at| at >= horizon.since);
+            let new = dialogue["last_message"]["date"]
+                .as_i64()
+                .is_none_or(|at| at >= horizon.since);
             if let (true, Some(peer)) = (new, dialogue["conversation"]["peer"]["id"].as_i64()) {
                 found.next.push((What::History { peer, offset: 0 }, None));
             }
         }
         let all_new = found.next.len() == items.len();
         if items.len() >= MESSAGE_PAGE && all_new {
-            found.next.push((What::Dialogues { offset: offset + items.len() }, None));
+            found.next.push((
+                What::Dialogues {
+                    offset: offset + items.len(),
+                },
+                None,
+            ));
         }
         found
     }
@@ -327,11 +415,19 @@ impl Task {
             if date(message) >= horizon.floor
                 && let Some(object) = message.as_object()
             {
-                found.items.push(self.wrap("message_seen", object.clone(), &[("peer_id", peer)]));
+                found
+                    .items
+                    .push(self.wrap("message_seen", object.clone(), &[("peer_id", peer)]));
             }
         }
         if items.len() >= MESSAGE_PAGE && reaches(items, horizon.since) {
-            found.next.push((What::History { peer, offset: offset + items.len() }, None));
+            found.next.push((
+                What::History {
+                    peer,
+                    offset: offset + items.len(),
+                },
+                None,
+            ));
         }
         found
     }

@@ -81,10 +81,17 @@ fn the_communitys_own_words_are_published_as_staff_when_asked_for() {
     let own = Policy { own_words: true };
     for name in ["message_reply", "post_own", "post_own_signed", "comment_own"] {
         let body = fixture(name).to_string().into_bytes();
-        assert_eq!(outcome(body.clone(), Policy::default())["messages"], json!([]), "{name}");
+        assert_eq!(
+            outcome(body.clone(), Policy::default())["messages"],
+            json!([]),
+            "{name}"
+        );
         let seen = outcome(body, own);
         assert_eq!(seen["messages"][0]["data"]["author"]["kind"], "staff", "{name}");
-        assert_eq!(seen["messages"][0]["data"]["author"]["external_id"], format!("-{GROUP}"));
+        assert_eq!(
+            seen["messages"][0]["data"]["author"]["external_id"],
+            format!("-{GROUP}")
+        );
     }
 }
 
@@ -92,7 +99,10 @@ fn the_communitys_own_words_are_published_as_staff_when_asked_for() {
 fn told(names: &[&str]) -> Vec<EventType> {
     let mut journal = Journal::default();
     names.iter().for_each(|name| journal.take(item(&fixture(name))));
-    let messages = journal.stored.iter().flat_map(|raw| normalize(raw, Policy::default()).expect("known"));
+    let messages = journal
+        .stored
+        .iter()
+        .flat_map(|raw| normalize(raw, Policy::default()).expect("known"));
     messages.map(|message| message.event).collect()
 }
 
@@ -100,11 +110,23 @@ fn told(names: &[&str]) -> Vec<EventType> {
 fn a_comment_lives_through_its_versions() {
     use EventType::{Deleted, Received, Updated};
     assert_eq!(
-        told(&["comment_minimal", "comment_edited", "comment_deleted", "comment_restored"]),
+        told(&[
+            "comment_minimal",
+            "comment_edited",
+            "comment_deleted",
+            "comment_restored"
+        ]),
         [Received, Updated, Deleted, Updated]
     );
-    assert_eq!(told(&["comment_minimal", "seen_comment", "comment_minimal"]), [Received]);
-    assert_eq!(told(&["seen_comment", "comment_minimal"]), [Received], "polled first, pushed later");
+    assert_eq!(
+        told(&["comment_minimal", "seen_comment", "comment_minimal"]),
+        [Received]
+    );
+    assert_eq!(
+        told(&["seen_comment", "comment_minimal"]),
+        [Received],
+        "polled first, pushed later"
+    );
     assert_eq!(told(&["message_private", "message_edit"]), [Received, Updated]);
 }
 
@@ -139,10 +161,14 @@ fn pointers(value: &Value, at: &str, found: &mut Vec<String>) {
     found.push(at.to_owned());
     match value {
         Value::Object(fields) => {
-            fields.iter().for_each(|(key, field)| pointers(field, &format!("{at}/{key}"), found));
+            fields
+                .iter()
+                .for_each(|(key, field)| pointers(field, &format!("{at}/{key}"), found));
         }
         Value::Array(list) => {
-            list.iter().enumerate().for_each(|(index, entry)| pointers(entry, &format!("{at}/{index}"), found));
+            list.iter()
+                .enumerate()
+                .for_each(|(index, entry)| pointers(entry, &format!("{at}/{index}"), found));
         }
         _ => {}
     }

@@ -67,7 +67,9 @@ impl Vk {
         let (log, own) = (Arc::clone(&heard), Arc::clone(&address));
         let server = ScriptedServer::start(move |request| {
             let call = read(request);
-            let answer = script(&call).to_string().replace("{own}", own.get().map_or("", String::as_str));
+            let answer = script(&call)
+                .to_string()
+                .replace("{own}", own.get().map_or("", String::as_str));
             log.lock().push(call);
             ScriptedAnswer::json(&serde_json::from_str(&answer).expect("JSON"))
         })
@@ -208,14 +210,18 @@ impl Journal {
             return;
         }
         let ordinal = seen.map_or(0, |(count, _)| count);
-        self.newest.insert(item.external_id.clone(), (ordinal + 1, item.fingerprint));
+        self.newest
+            .insert(item.external_id.clone(), (ordinal + 1, item.fingerprint));
         self.stored.push(raw(item, ordinal));
     }
 
     /// Takes a page in and acknowledges it, as the host does.
     async fn commit(&mut self, connector: &Arc<dyn Connector>, stream: &str, page: Page) -> Cursor {
         page.items.into_iter().for_each(|item| self.take(item));
-        connector.acknowledge(&cx(), stream, &page.next).await.expect("acknowledged");
+        connector
+            .acknowledge(&cx(), stream, &page.next)
+            .await
+            .expect("acknowledged");
         page.next
     }
 

@@ -40,8 +40,17 @@ mod tests {
 
     #[test]
     fn a_token_never_travels_in_the_clear() {
-        for address in ["https://api.vk.com", "http://127.0.0.1:80/x", "http://[::1]:9", "http://localhost"] {
-            assert_eq!(require_safe_address("api_url", address, "https://x"), Ok(()), "{address}");
+        for address in [
+            "https://api.vk.com",
+            "http://127.0.0.1:80/x",
+            "http://[::1]:9",
+            "http://localhost",
+        ] {
+            assert_eq!(
+                require_safe_address("api_url", address, "https://x"),
+                Ok(()),
+                "{address}"
+            );
         }
         for address in [
             "http://api.vk.com",
