@@ -222,9 +222,9 @@ fn deep_and_huge_bodies_are_kept() {
     never_panics_never_drops(nested("[", "]"));
     never_panics_never_drops([&nested(r#"{"message":"#, "}")[..], b""].concat());
     let forwarded = format!(
-        r#"{{"type":"message_new","group_id":9,"object":{{"peer_id":1,"conversation_message_id":1,"fwd_messages":{}{}}}}}"#,
+        r#"{{"type":"message_new","group_id":9,"object":{{"peer_id":1,"conversation_message_id":1,"fwd_messages":{}[]{}}}}}"#,
         r#"[{"text":"x","fwd_messages":"#.repeat(40),
-        format!("[]{}", "}]".repeat(40)),
+        "}]".repeat(40),
     );
     never_panics_never_drops(forwarded.into_bytes());
     let huge = json!({"type": "wall_reply_new", "group_id": 9, "object": {"id": 1, "post_id": 2, "text": "я".repeat(3_000_000)}});
