@@ -82,8 +82,8 @@ struct Shelf {
 
 #[async_trait::async_trait]
 impl Accept for Shelf {
-    async fn accept(&self, _: &ConnectorId, stream: &'static str, items: Vec<Item>) -> Result<(), NotAccepted> {
-        assert_eq!(stream, "bell");
+    async fn accept(&self, _: &ConnectorId, stream: &StreamId, items: Vec<Item>) -> Result<(), NotAccepted> {
+        assert_eq!((stream.name, &*stream.id), ("bell", "bell"));
         self.entered.notify_one();
         if self.hang.load(Ordering::SeqCst) {
             self.go_on.notified().await;
