@@ -6,4 +6,5 @@ pub mod broker;
 pub mod clock;
 pub mod exports;
 pub mod telegram;
+pub mod vk;
 pub mod voices;
