@@ -48,6 +48,7 @@ pub(super) fn register(
             lost_in_a_row: 0,
             delivered: 0,
             lost: 0,
+            waiting: 0,
         });
         id
     };
@@ -157,8 +158,17 @@ impl Delivery {
     }
 
     async fn pause(&self, seconds: f64) {
+        let until = self.network.now() + seconds;
+        self.count_waiting(1);
+        self.network.sleep_until(until).await;
+        self.count_waiting(-1);
+    }
+
+    fn count_waiting(&self, change: i64) {
+        if let Some(server) = self.community.lock().server_mut(self.server) {
+            server.waiting += change;
+        }
         self.network.touch();
-        self.network.sleep_until(self.network.now() + seconds).await;
     }
 
     /// Where to send what; none when the server is gone or given up.

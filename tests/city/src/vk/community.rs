@@ -34,6 +34,8 @@ pub struct CallbackStatus {
     pub delivered: u64,
     /// Events given up.
     pub lost: u64,
+    /// Events that failed and wait for their next attempt: now [`VkCity::advance`](super::VkCity::advance) brings it on.
+    pub waiting: i64,
 }
 
 impl Community {
@@ -122,6 +124,7 @@ impl Community {
             status: server.status,
             delivered: server.delivered,
             lost: server.lost,
+            waiting: server.waiting,
         })
     }
 

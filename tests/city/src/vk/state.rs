@@ -68,6 +68,8 @@ pub(super) struct Server {
     pub lost_in_a_row: u32,
     pub delivered: u64,
     pub lost: u64,
+    /// Deliveries that wait for their next attempt.
+    pub waiting: i64,
 }
 
 /// One community.

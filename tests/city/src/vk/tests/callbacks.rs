@@ -88,6 +88,13 @@ impl Caller {
         self.community.wait_until(is_there).await;
     }
 
+    /// Lets time pass once a delivery waits for its next attempt.
+    async fn advance_pause(&self, id: i64, seconds: u64) {
+        let waits = |community: &Community| community.callback_status(id).is_some_and(|one| one.waiting == 1);
+        self.community.wait_until(waits).await;
+        self.city.advance(Duration::from_secs(seconds));
+    }
+
     async fn has_delivered(&self, id: i64, count: u64) {
         let is_there = |community: &Community| community.callback_status(id).is_some_and(|one| one.delivered == count);
         self.community.wait_until(is_there).await;
@@ -139,9 +146,11 @@ async fn anything_but_ok_is_tried_again_and_counted() {
     }
     caller.community.post("Пост");
     let mut counters = Vec::new();
-    for _ in 0..5 {
+    for attempt in 0..5 {
         counters.push(receiver.next().await.0.unwrap_or_default());
-        caller.city.advance(Duration::from_secs(1800));
+        if attempt < 4 {
+            caller.advance_pause(id, 1800).await;
+        }
     }
     assert_eq!(counters, ["", "1", "2", "3", "4"]);
     caller.has_delivered(id, 1).await;
@@ -164,7 +173,8 @@ async fn a_pause_asked_for_is_kept_and_counts_no_attempt() {
         .push_back((503, String::new(), Some("7200".into())));
     caller.community.post("Пост");
     receiver.next().await;
-    caller.city.advance(Duration::from_secs(7000));
+    caller.advance_pause(id, 7000).await;
+    assert_eq!(caller.community.callback_status(id).map(|one| one.waiting), Some(1));
     caller.city.advance(Duration::from_secs(201));
     assert_eq!(receiver.next().await.0, None, "the same attempt");
     caller.has_delivered(id, 1).await;
@@ -179,9 +189,11 @@ async fn a_server_that_never_answers_well_is_given_up() {
         for _ in 0..6 {
             receiver.will_answer(500, "");
         }
-        for _ in 0..6 {
+        for attempt in 0..6 {
             receiver.next().await;
-            caller.city.advance(Duration::from_secs(3600));
+            if attempt < 5 {
+                caller.advance_pause(id, 3600).await;
+            }
         }
         let is_lost = |community: &Community| community.callback_status(id).is_some_and(|one| one.lost == event + 1);
         caller.community.wait_until(is_lost).await;
@@ -202,7 +214,7 @@ async fn forbidden_answers_do_what_they_say_and_are_written_down() {
     receiver.will_answer(200, "version 5.81");
     caller.community.write(&citizen(), "Яма");
     receiver.next().await;
-    caller.city.advance(Duration::from_secs(10));
+    caller.advance_pause(id, 10).await;
     let (_, body) = receiver.next().await;
     assert_eq!(body["v"], "5.81");
     assert_eq!(body["object"]["text"], "Яма", "flat before 5.103");

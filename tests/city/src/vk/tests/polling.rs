@@ -138,8 +138,9 @@ async fn faults_of_polls_strike_once_and_only_there() {
         .status();
     assert_eq!(status.as_u16(), 502);
     caller.city.fault(Fault::cut().on(LONG_POLL));
-    let answer = caller.http.get(&session.server).send().await.expect("an answer");
-    assert!(answer.bytes().await.is_err());
+    let answer = caller.http.get(&session.server).send();
+    let whole = async { answer.await?.bytes().await };
+    assert!(whole.await.is_err());
 }
 
 #[tokio::test]
