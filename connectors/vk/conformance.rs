@@ -268,11 +268,15 @@ fn answer(request: &ScriptedRequest, script: Script, own: &str) -> ScriptedAnswe
             headers: vec![("content-type", "text/html".into())],
             body: "<html>please log in</html>".into(),
         },
-        Script::Refuse(code) => ScriptedAnswer::json(&json!({"error": {
-            "error_code": code,
-            "error_msg": format!("refused for {TOKEN}"),
-            "request_params": [{"key": "access_token", "value": TOKEN}],
-        }})),
+        Script::Refuse(code) => {
+            let body = String::from_utf8_lossy(&request.body);
+            let token = body.split('&').find_map(|pair| pair.strip_prefix("access_token=")).unwrap_or_default();
+            ScriptedAnswer::json(&json!({"error": {
+                "error_code": code,
+                "error_msg": format!("refused for {token}"),
+                "request_params": [{"key": "access_token", "value": token}],
+            }}))
+        }
         Script::Events if request.target.starts_with("/method/groups.getLongPollServer") => {
             ScriptedAnswer::json(&json!({"response": {"server": format!("{own}/lp"), "key": "k+e=y", "ts": "0"}}))
         }
