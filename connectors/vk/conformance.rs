@@ -271,7 +271,10 @@ fn answer(request: &ScriptedRequest, script: Script, own: &str) -> ScriptedAnswe
         },
         Script::Refuse(code) => {
             let body = String::from_utf8_lossy(&request.body);
-            let token = body.split('&').find_map(|pair| pair.strip_prefix("access_token=")).unwrap_or_default();
+            let token = body
+                .split('&')
+                .find_map(|pair| pair.strip_prefix("access_token="))
+                .unwrap_or_default();
             ScriptedAnswer::json(&json!({"error": {
                 "error_code": code,
                 "error_msg": format!("refused for {token}"),
@@ -282,7 +285,8 @@ fn answer(request: &ScriptedRequest, script: Script, own: &str) -> ScriptedAnswe
             ScriptedAnswer::json(&json!({"response": {"server": format!("{own}/lp"), "key": "k+e=y", "ts": "0"}}))
         }
         Script::Events if request.target.starts_with("/method/users.get") => {
-            let author = json!({"id": 501_700_001, "first_name": "Анна", "last_name": "Жукова", "screen_name": "anna_zh"});
+            let author =
+                json!({"id": 501_700_001, "first_name": "Анна", "last_name": "Жукова", "screen_name": "anna_zh"});
             ScriptedAnswer::json(&json!({"response": [author]}))
         }
         Script::Events if request.target.starts_with("/method/groups.getById") => {

@@ -39,7 +39,12 @@ fn against(setup: &Setup, city: &VkCity, more: Value) -> Arc<dyn Connector> {
 }
 
 /// Polls until the community has nothing more to say.
-async fn drain(connector: &Arc<dyn Connector>, community: &Community, journal: &mut Journal, cursor: &mut Cursor) -> u32 {
+async fn drain(
+    connector: &Arc<dyn Connector>,
+    community: &Community,
+    journal: &mut Journal,
+    cursor: &mut Cursor,
+) -> u32 {
     let mut gaps = 0;
     loop {
         let page = connector.poll(&cx(), STREAM, cursor).await.expect("a page");
@@ -70,7 +75,13 @@ fn live(community: &Community) {
     community.write(&anna, "Нет воды на Полевой");
     community.write_in_chat(3, &petr, "Соседи, у кого свет?");
     community.answer(anna.id, "Передали в водоканал");
-    community.write(&anna, Words::new("Вот тут").with("geo", json!({"type": "point", "coordinates": {"latitude": 58.0, "longitude": 56.2}})));
+    community.write(
+        &anna,
+        Words::new("Вот тут").with(
+            "geo",
+            json!({"type": "point", "coordinates": {"latitude": 58.0, "longitude": 56.2}}),
+        ),
+    );
     let own = community.post("Завтра субботник");
     community.post_of(&petr, "На Мира яма");
     community.suggest(&anna, "Опубликуйте: потерялась собака");
@@ -105,7 +116,11 @@ fn name(written: &Written) -> String {
 }
 
 fn messages(connector: &Arc<dyn Connector>, journal: &Journal) -> Vec<Message> {
-    journal.stored.iter().flat_map(|raw| connector.normalize(raw).expect("known kinds")).collect()
+    journal
+        .stored
+        .iter()
+        .flat_map(|raw| connector.normalize(raw).expect("known kinds"))
+        .collect()
 }
 
 /// Everything citizens wrote and the platform still shows was published once, with its present words, and nothing else.
@@ -113,7 +128,11 @@ fn assert_heard(city: &VkCity, messages: &[Message], also: impl Fn(&Place) -> bo
     let mut last: HashMap<&str, &Message> = HashMap::new();
     for message in messages {
         let known = last.insert(&message.data.external.id, message);
-        assert_eq!(known.is_none(), message.event == EventType::Received || known.is_none(), "{message:?}");
+        assert_eq!(
+            known.is_none(),
+            message.event == EventType::Received || known.is_none(),
+            "{message:?}"
+        );
     }
     let mut expected = 0;
     for entry in city.ledger() {
@@ -140,11 +159,18 @@ fn assert_heard(city: &VkCity, messages: &[Message], also: impl Fn(&Place) -> bo
 
 #[tokio::test]
 async fn a_lively_community_is_heard_as_it_speaks() {
-    for (as_in_schema, unknown_fields, numeric, version) in
-        [(false, false, false, "5.199"), (true, true, true, "5.199"), (false, false, true, "5.92")]
-    {
+    for (as_in_schema, unknown_fields, numeric, version) in [
+        (false, false, false, "5.199"),
+        (true, true, true, "5.199"),
+        (false, false, true, "5.92"),
+    ] {
         let setup = Setup::new();
-        let (city, community) = city(Options { as_in_schema, unknown_fields, ..fast() }).await;
+        let (city, community) = city(Options {
+            as_in_schema,
+            unknown_fields,
+            ..fast()
+        })
+        .await;
         community.set_numeric_ts(numeric);
         community.set_version(version);
         let connector = against(&setup, &city, json!({}));
@@ -155,7 +181,9 @@ async fn a_lively_community_is_heard_as_it_speaks() {
         let mut heard = messages(&connector, &journal);
         assert_heard(&city, &heard, |_| true);
         connector.enrich(&cx(), &mut heard).await;
-        let nameless = heard.iter().filter(|message| message.data.author.name.is_none() && message.event != EventType::Deleted);
+        let nameless = heard
+            .iter()
+            .filter(|message| message.data.author.name.is_none() && message.event != EventType::Deleted);
         assert_eq!(nameless.count(), 0);
         assert_eq!(city.violations(), Vec::<String>::new());
     }
@@ -201,15 +229,21 @@ async fn what_the_long_poll_lost_is_read_again_once() {
     // Now the platform forgets: half of it is heard, half is lost.
     live(&community);
     community.lose_everything();
-    assert_eq!(drain(&connector, &community, &mut journal, &mut cursor).await, 1, "one gap");
+    assert_eq!(
+        drain(&connector, &community, &mut journal, &mut cursor).await,
+        1,
+        "one gap"
+    );
     assert_eq!(journal.stored.len(), before);
     catch_up(&connector, "walls", &mut journal, &mut walls).await;
     catch_up(&connector, "messages", &mut journal, &mut dialogues).await;
     let heard = messages(&connector, &journal);
-    // Chats are no dialogues of their own here, and suggestions are read only when the settings say so.
+    // Suggestions are read only when the settings say so.
     let obtainable = |place: &Place| !matches!(place, Place::Suggestion);
-    let heard: Vec<Message> =
-        heard.into_iter().filter(|message| message.data.subchannel.as_deref() != Some("suggested")).collect();
+    let heard: Vec<Message> = heard
+        .into_iter()
+        .filter(|message| message.data.subchannel.as_deref() != Some("suggested"))
+        .collect();
     assert_heard(&city, &heard, obtainable);
     assert_eq!(city.violations(), Vec::<String>::new());
 }
@@ -240,14 +274,22 @@ async fn every_trouble_of_the_platform_is_a_decision_and_costs_nothing() {
 }
 
 /// The listener of a daemon, as far as this connector sees it.
-async fn listen() -> (String, Arc<OnceLock<Arc<dyn Connector>>>, Arc<Mutex<Journal>>, tokio::task::JoinHandle<()>) {
+async fn listen() -> (
+    String,
+    Arc<OnceLock<Arc<dyn Connector>>>,
+    Arc<Mutex<Journal>>,
+    tokio::task::JoinHandle<()>,
+) {
     type Shared = (Arc<OnceLock<Arc<dyn Connector>>>, Arc<Mutex<Journal>>);
     async fn take(State((connector, journal)): State<Shared>, body: Bytes) -> (StatusCode, Bytes) {
         let connector = connector.get().expect("built before VK calls");
         match connector.receive(&HookRequest::post("", body)) {
             Ok(receipt) => {
                 receipt.items.into_iter().for_each(|item| journal.lock().take(item));
-                (StatusCode::from_u16(receipt.reply.status).expect("a status"), receipt.reply.body)
+                (
+                    StatusCode::from_u16(receipt.reply.status).expect("a status"),
+                    receipt.reply.body,
+                )
             }
             Err(refusal) => (StatusCode::from_u16(refusal.status()).expect("a status"), Bytes::new()),
         }
@@ -282,7 +324,10 @@ async fn callbacks_are_registered_confirmed_and_heard() {
         .wait_until(|community| community.callback_status(1).is_some_and(|server| server.status == "ok"))
         .await;
     // Again, as the host does every few minutes: nothing is added twice.
-    connector.subscribe_stream(&cx(), "callback/190700001").await.expect("still there");
+    connector
+        .subscribe_stream(&cx(), "callback/190700001")
+        .await
+        .expect("still there");
     assert_eq!(city.calls("groups.addCallbackServer"), 2);
     city.fault(Fault::duplicate().on("callback"));
     city.fault(Fault::html(500).on("callback"));
@@ -291,7 +336,9 @@ async fn callbacks_are_registered_confirmed_and_heard() {
     assert!(written.len() > 15);
     city.wait_until(|city| {
         let ledger = city.ledger();
-        let spoken = ledger.iter().filter(|entry| entry.is_by_citizen() && !name(&entry.written).is_empty());
+        let spoken = ledger
+            .iter()
+            .filter(|entry| entry.is_by_citizen() && !name(&entry.written).is_empty());
         let waiting = community.callback_status(1).map_or(0, |server| server.waiting);
         spoken.into_iter().all(|entry| !entry.announced.is_empty()) && waiting == 0
     })
@@ -300,7 +347,11 @@ async fn callbacks_are_registered_confirmed_and_heard() {
     assert!(!report.failed(), "{report:?}");
     let heard = messages(&connector, &journal.lock());
     let ids: HashSet<String> = heard.iter().map(|message| message.data.external.id.clone()).collect();
-    for entry in city.ledger().iter().filter(|entry| entry.is_by_citizen() && !name(&entry.written).is_empty()) {
+    for entry in city
+        .ledger()
+        .iter()
+        .filter(|entry| entry.is_by_citizen() && !name(&entry.written).is_empty())
+    {
         assert!(ids.contains(&name(&entry.written)), "{entry:?}");
     }
     assert_eq!(city.violations(), Vec::<String>::new());
@@ -311,16 +362,31 @@ async fn callbacks_are_registered_confirmed_and_heard() {
 async fn check_sees_the_community_as_it_is() {
     let setup = Setup::new();
     let (city, community) = city(fast()).await;
-    let connector = against(&setup, &city, json!({"catch_up": {"token": setup.file("service"), "token_kind": "user"}}));
+    let connector = against(
+        &setup,
+        &city,
+        json!({"catch_up": {"token": setup.file("service"), "token_kind": "user"}}),
+    );
     let outcomes = |report: priem_sdk::CheckReport| -> Vec<(&str, &str)> {
-        report.findings.iter().map(|finding| (finding.outcome, finding.what)).collect()
+        report
+            .findings
+            .iter()
+            .map(|finding| (finding.outcome, finding.what))
+            .collect()
     };
     let report = connector.check(&cx()).await.expect("a report");
-    assert_eq!(outcomes(report), [("ok", "token"), ("ok", "rights"), ("ok", "events"), ("ok", "catch_up")]);
+    assert_eq!(
+        outcomes(report),
+        [("ok", "token"), ("ok", "rights"), ("ok", "events"), ("ok", "catch_up")]
+    );
     community.switch("wall_reply_new", false);
     city.set_rights(&token(GROUP), &["messages", "manage"]);
     let report = connector.check(&cx()).await.expect("a report");
-    let warning = report.findings.iter().find(|finding| finding.outcome == "warning").expect("a warning");
+    let warning = report
+        .findings
+        .iter()
+        .find(|finding| finding.outcome == "warning")
+        .expect("a warning");
     assert!(warning.detail.contains("wall_reply_new"), "{warning:?}");
     let switching = against(&setup, &city, json!({"switch_on_events": true}));
     switching.subscribe_stream(&cx(), STREAM).await.expect("switched on");
@@ -343,7 +409,11 @@ async fn two_hundred_communities_are_heard_and_one_dead_key_is_its_own_trouble()
     }
     setup.write("list", &list);
     city.refuse_token(&token(7), Some(5));
-    let connector = against(&setup, &city, json!({"communities": [], "communities_list": setup.file("list")}));
+    let connector = against(
+        &setup,
+        &city,
+        json!({"communities": [], "communities_list": setup.file("list")}),
+    );
     let listen = |group: i64| {
         let (connector, community) = (Arc::clone(&connector), city.community(group));
         async move {
