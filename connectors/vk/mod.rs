@@ -24,6 +24,7 @@ mod normalize;
 mod split;
 #[cfg(test)]
 mod tests;
+mod token;
 mod words;
 
 use std::{num::NonZeroU32, sync::Arc, time::Duration};
@@ -38,11 +39,12 @@ use priem_sdk::{
 use tracing::info;
 
 use catchup::{CatchUp, Sort};
-use client::{Call, Client, Token, TokenKind, VERSION};
+use client::{Call, Client, VERSION};
 use communities::{Communities, Community};
 pub use config::{
     CallbackSettings, CatchUpSettings, CatchUpToken, CommunitySettings, LongPollSettings, Mode, OwnWords, VkSettings,
 };
+use token::{Token, TokenKind};
 
 /// Registry entry.
 pub const TYPE: ConnectorType = ConnectorType {
