@@ -14,7 +14,10 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
-use super::process::{Processed, Processor};
+use super::{
+    enrich::Enricher,
+    process::{Processed, Processor},
+};
 use crate::{
     journal::{DecisionRecord, End, Journal, Record, Settlement},
     publish::{Outcome, Publisher, Settled},
@@ -119,41 +122,70 @@ struct Worker {
 
 impl Worker {
     async fn run(self, mut feed: mpsc::Receiver<Vec<Arc<Record>>>, shutdown: CancellationToken) -> Publisher {
-        while let Some(records) = feed.recv().await {
-            let mut ended = Vec::new();
-            let now = Timestamp::now();
-            for record in records {
-                match self.processor.process(&record, now) {
-                    Processed::End(end) => {
-                        ended.push(Settlement {
-                            position: record.position,
-                            seq: record.seq,
-                            end,
-                        });
-                    }
-                    Processed::Publish {
-                        messages,
-                        decisions,
-                        occurred,
-                    } => {
-                        self.launch(&record, messages.len(), decisions, occurred);
-                        for (number, mut message) in messages.into_iter().enumerate() {
-                            message.token = token(record.position, number);
-                            tokio::select! {
-                                biased;
-                                () = self.publisher.send(message) => {}
-                                // What was not handed over stays pending in the journal.
-                                () = shutdown.cancelled() => return self.publisher,
-                            }
-                        }
-                    }
+        let mut enricher = Enricher::start(&self.processor.connectors, &self.processor.metrics);
+        loop {
+            let goes_on = tokio::select! {
+                batch = enricher.ready() => {
+                    let now = Timestamp::now();
+                    let processed = batch.into_iter().map(|(record, said)| {
+                        let processed = self.processor.process_normalized(&record, said, now);
+                        (record, processed)
+                    });
+                    self.pass_on(processed, &shutdown).await
                 }
-            }
-            if !ended.is_empty() && self.journal.settle(ended).await.is_err() {
+                records = feed.recv() => {
+                    let Some(records) = records else { break };
+                    let records = enricher.hand_over(records).await;
+                    let now = Timestamp::now();
+                    let processed = records.into_iter().map(|record| {
+                        let processed = self.processor.process(&record, now);
+                        (record, processed)
+                    });
+                    self.pass_on(processed, &shutdown).await
+                }
+            };
+            if !goes_on {
                 break;
             }
         }
         self.publisher
+    }
+
+    /// Hands messages to the publisher and ends to the journal; answers whether the work goes on.
+    async fn pass_on(
+        &self,
+        batch: impl Iterator<Item = (Arc<Record>, Processed)>,
+        shutdown: &CancellationToken,
+    ) -> bool {
+        let mut ended = Vec::new();
+        for (record, processed) in batch {
+            match processed {
+                Processed::End(end) => {
+                    ended.push(Settlement {
+                        position: record.position,
+                        seq: record.seq,
+                        end,
+                    });
+                }
+                Processed::Publish {
+                    messages,
+                    decisions,
+                    occurred,
+                } => {
+                    self.launch(&record, messages.len(), decisions, occurred);
+                    for (number, mut message) in messages.into_iter().enumerate() {
+                        message.token = token(record.position, number);
+                        tokio::select! {
+                            biased;
+                            () = self.publisher.send(message) => {}
+                            // What was not handed over stays pending in the journal.
+                            () = shutdown.cancelled() => return false,
+                        }
+                    }
+                }
+            }
+        }
+        ended.is_empty() || self.journal.settle(ended).await.is_ok()
     }
 
     fn launch(&self, record: &Record, left: usize, decisions: Vec<DecisionRecord>, occurred: Option<Timestamp>) {

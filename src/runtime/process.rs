@@ -52,8 +52,18 @@ pub struct Processor {
 impl Processor {
     /// Decides what to do with an item at a moment.
     pub fn process(&self, record: &Record, now: Timestamp) -> Processed {
+        self.process_normalized(record, self.normalize(record), now)
+    }
+
+    /// The same for an item that is normalised already.
+    pub fn process_normalized(
+        &self,
+        record: &Record,
+        said: Result<Vec<Message>, NormalizeError>,
+        now: Timestamp,
+    ) -> Processed {
         let connector = record.raw.connector.as_str();
-        match self.normalize(record) {
+        match said {
             Err(error) => {
                 self.metrics
                     .quarantined
@@ -80,20 +90,7 @@ impl Processor {
     /// # Errors
     /// The item goes to quarantine.
     pub fn normalize(&self, record: &Record) -> Result<Vec<Message>, NormalizeError> {
-        let raw = &record.raw;
-        let Some(connector) = self.connectors.get(&raw.connector) else {
-            let why = format!(
-                "connector {} is not in the configuration any more; add it and retry",
-                raw.connector
-            );
-            return Err(NormalizeError::new("no_connector", why));
-        };
-        catch_unwind(AssertUnwindSafe(|| connector.normalize(raw))).unwrap_or_else(|_| {
-            Err(NormalizeError::new(
-                "panic",
-                "the connector panicked; please report it as a bug",
-            ))
-        })
+        normalize(&self.connectors, record)
     }
 
     fn route(&self, record: &Record, messages: Vec<Message>, now: Timestamp) -> Processed {
@@ -140,6 +137,27 @@ impl Processor {
             self.metrics.rule_hits.with_label_values(&[rule]).inc();
         }
     }
+}
+
+/// The messages of an item, or why there are none.
+///
+/// # Errors
+/// The item goes to quarantine.
+pub fn normalize(connectors: &Connectors, record: &Record) -> Result<Vec<Message>, NormalizeError> {
+    let raw = &record.raw;
+    let Some(connector) = connectors.get(&raw.connector) else {
+        let why = format!(
+            "connector {} is not in the configuration any more; add it and retry",
+            raw.connector
+        );
+        return Err(NormalizeError::new("no_connector", why));
+    };
+    catch_unwind(AssertUnwindSafe(|| connector.normalize(raw))).unwrap_or_else(|_| {
+        Err(NormalizeError::new(
+            "panic",
+            "the connector panicked; please report it as a bug",
+        ))
+    })
 }
 
 /// Items of one conversation have one key; items without a conversation follow their own object.
