@@ -20,6 +20,9 @@ const SECRETS: &[(&str, &str)] = &[
         "telegram-hook-secret",
         "abcdef0123456789abcdef0123456789abcdef0123456789",
     ),
+    ("vk-community", "vk1.a.plantedPlantedPlantedPlantedPlanted"),
+    ("vk-service", "plantedplantedplantedplantedplanted"),
+    ("vk-callback", "planted-callback-secret"),
 ];
 
 fn path(relative: &str) -> PathBuf {
