@@ -27,6 +27,8 @@ use super::{
 const TOKEN: &str = "vk1.a.plantedPlantedPlantedPlantedPlanted";
 const SECRET: &str = "planted-callback-0123456789abcdef";
 const SERVICE: &str = "plantedServiceKeyplantedServiceKey";
+/// An address of this machine where nobody listens.
+const NOBODY: &str = "http://127.0.0.1:9";
 /// The community of the fixtures.
 pub(super) const GROUP: i64 = 190_700_001;
 /// The stream of that community.
@@ -145,9 +147,8 @@ fn connector(mode: &str, api_url: Option<&str>) -> Vk {
         "mode": mode,
         "communities": [{"id": GROUP, "token": {"env": "unused"}}],
         "callback": {"secret": {"env": "unused"}},
-        "api_url": api_url.unwrap_or("https://api.vk.com"),
+        "api_url": api_url.unwrap_or(NOBODY),
         "longpoll": {"wait_s": 1},
-        "author_names": false,
     }))
     .expect("planted settings fit");
     let secret = Secret::new(SECRET.to_owned());
@@ -268,13 +269,28 @@ fn answer(request: &ScriptedRequest, script: Script, own: &str) -> ScriptedAnswe
             headers: vec![("content-type", "text/html".into())],
             body: "<html>please log in</html>".into(),
         },
-        Script::Refuse(code) => ScriptedAnswer::json(&json!({"error": {
-            "error_code": code,
-            "error_msg": format!("refused for {TOKEN}"),
-            "request_params": [{"key": "access_token", "value": TOKEN}],
-        }})),
+        Script::Refuse(code) => {
+            let body = String::from_utf8_lossy(&request.body);
+            let token = body
+                .split('&')
+                .find_map(|pair| pair.strip_prefix("access_token="))
+                .unwrap_or_default();
+            ScriptedAnswer::json(&json!({"error": {
+                "error_code": code,
+                "error_msg": format!("refused for {token}"),
+                "request_params": [{"key": "access_token", "value": token}],
+            }}))
+        }
         Script::Events if request.target.starts_with("/method/groups.getLongPollServer") => {
             ScriptedAnswer::json(&json!({"response": {"server": format!("{own}/lp"), "key": "k+e=y", "ts": "0"}}))
+        }
+        Script::Events if request.target.starts_with("/method/users.get") => {
+            let author =
+                json!({"id": 501_700_001, "first_name": "Анна", "last_name": "Жукова", "screen_name": "anna_zh"});
+            ScriptedAnswer::json(&json!({"response": [author]}))
+        }
+        Script::Events if request.target.starts_with("/method/groups.getById") => {
+            ScriptedAnswer::json(&json!({"response": {"groups": [{"id": GROUP, "name": "Жители Нагорного"}]}}))
         }
         Script::Events => ScriptedAnswer::json(&events(&request.target)),
     }

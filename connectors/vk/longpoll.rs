@@ -8,7 +8,8 @@
 //! - 4: a version we don't speak;
 //! - anything else: a new session, after a pause.
 //!
-//! A session that never answered is not renewed at once a second time: the host's growing pauses keep us from spinning.
+//! A session that was made anew and fails the same way before it ever answered is not renewed at once: the host's
+//! growing pauses keep us from spinning.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -33,8 +34,8 @@ struct Session {
     key: Secret<String>,
     /// It has answered with events or with none.
     proven: bool,
-    /// It was made because the one before had lost its `ts`.
-    after_loss: bool,
+    /// What the one before had failed with.
+    after: Option<i64>,
 }
 
 /// Sessions of the communities of one entry.
@@ -57,7 +58,7 @@ impl Source<'_> {
         let session = match known {
             Some(session) if !cursor.is_start() => session,
             _ => {
-                let (session, ts) = self.open(false).await?;
+                let (session, ts) = self.open(None).await?;
                 if cursor.is_start() {
                     // Committed before the first question, so that a crash in between loses nothing.
                     return Ok(Page {
@@ -88,13 +89,13 @@ impl Source<'_> {
         }
     }
 
-    async fn open(&self, after_loss: bool) -> Result<(Session, String), ConnectorError> {
+    async fn open(&self, after: Option<i64>) -> Result<(Session, String), ConnectorError> {
         let server = self.client.long_poll_server(self.token, self.group).await?;
         let session = Session {
             server: Secret::new(server.server),
             key: Secret::new(server.key),
             proven: false,
-            after_loss,
+            after,
         };
         self.sessions.0.lock().insert(self.group, session.clone());
         Ok((session, server.ts))
@@ -155,17 +156,18 @@ impl Source<'_> {
             gap: Some(format!("community {}: {what}", self.group)),
             ..Page::default()
         };
+        let may_renew = session.proven || session.after != Some(code);
         match (code, ts) {
             (1, Some(ts)) => Ok(gap(ts, "VK no longer has the events since the last answer (failed 1)")),
-            (2, _) if session.proven => {
-                self.open(false).await?;
+            (2, _) if may_renew => {
+                self.open(Some(2)).await?;
                 Ok(Page {
                     next: cursor.clone(),
                     ..Page::default()
                 })
             }
-            (3, _) if !session.after_loss || session.proven => {
-                let (_, ts) = self.open(true).await?;
+            (3, _) if may_renew => {
+                let (_, ts) = self.open(Some(3)).await?;
                 Ok(gap(ts, "VK lost the place in its events (failed 3)"))
             }
             (4, _) => Err(ConnectorError::Misconfigured {

@@ -176,8 +176,8 @@ impl Vk {
         };
         let page = source.poll(cursor).await?;
         if page.gap.is_some() {
-            self.messages.start_again();
-            self.walls.start_again();
+            self.messages.start_again(community.id);
+            self.walls.start_again(community.id);
         }
         Ok(page)
     }

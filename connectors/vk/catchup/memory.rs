@@ -19,14 +19,18 @@ pub(super) struct Memory(Mutex<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    known: HashMap<u64, i64>,
+    /// By community, then by what the mark stands for.
+    known: HashMap<i64, HashMap<u64, i64>>,
+    count: usize,
     waiting: Vec<(String, Vec<Mark>)>,
 }
 
 impl Memory {
     /// Whether nothing was added since the mark was stored.
     pub fn knows(&self, mark: &Mark) -> bool {
-        self.0.lock().known.get(&key(mark)) == Some(&mark.state)
+        let inner = self.0.lock();
+        let of_community = inner.known.get(&mark.group);
+        of_community.and_then(|known| known.get(&key(mark))) == Some(&mark.state)
     }
 
     /// Keeps marks until the journal has stored this cursor.
@@ -48,15 +52,29 @@ impl Memory {
             return;
         };
         let (_, marks) = inner.waiting.remove(at);
-        if inner.known.len() + marks.len() > MOST_MARKS {
+        if inner.count + marks.len() > MOST_MARKS {
             inner.known.clear();
+            inner.count = 0;
         }
-        inner.known.extend(marks.iter().map(|mark| (key(mark), mark.state)));
+        for mark in marks {
+            let known = inner
+                .known
+                .entry(mark.group)
+                .or_default()
+                .insert(key(&mark), mark.state);
+            inner.count += usize::from(known.is_none());
+        }
     }
 
-    /// Believes nothing any more.
-    pub fn forget(&self) {
-        *self.0.lock() = Inner::default();
+    /// Believes nothing any more about a community.
+    pub fn forget(&self, group: i64) {
+        let mut inner = self.0.lock();
+        if let Some(forgotten) = inner.known.remove(&group) {
+            inner.count -= forgotten.len();
+        }
+        for (_, marks) in &mut inner.waiting {
+            marks.retain(|mark| mark.group != group);
+        }
     }
 }
 
@@ -73,6 +91,7 @@ mod tests {
     fn marks_count_after_the_commit_and_not_after_a_gap() {
         let memory = Memory::default();
         let mark = |state| Mark {
+            group: 9,
             name: "wall-9_1".into(),
             state,
         };
@@ -82,7 +101,9 @@ mod tests {
         assert!(!memory.knows(&mark(3)));
         memory.believe("a");
         assert!(memory.knows(&mark(3)) && !memory.knows(&mark(4)));
-        memory.forget();
+        memory.forget(8);
+        assert!(memory.knows(&mark(3)), "another community's gap");
+        memory.forget(9);
         assert!(!memory.knows(&mark(3)));
     }
 }

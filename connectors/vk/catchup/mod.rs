@@ -9,21 +9,16 @@
 //! - a community that can't be read (its key is dead) does not stop the round; the time from which it is unread is kept
 //!   until it can be read again;
 //! - what the process remembers (numbers of comments) only saves calls; it is believed after the commit, never before,
-//!   and forgotten after a gap.
+//!   and forgotten for a community that lost events, which is then read again at once.
 
 mod memory;
 mod round;
 mod task;
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use priem_sdk::{ConnectorError, Cursor, Page, Wait};
 use tracing::warn;
 
@@ -63,8 +58,8 @@ pub(super) struct CatchUp {
     settings: CatchUpSettings,
     every: Duration,
     memory: Memory,
-    /// A gap was seen: the next round starts at once and believes nothing.
-    again: AtomicBool,
+    /// Communities that lost events: they are read again at once, and nothing is believed of them.
+    urgent: Mutex<BTreeSet<i64>>,
 }
 
 impl CatchUp {
@@ -79,14 +74,14 @@ impl CatchUp {
             settings: settings.clone(),
             every: Duration::from_secs(u64::from(minutes.get()) * 60),
             memory: Memory::default(),
-            again: AtomicBool::new(false),
+            urgent: Mutex::default(),
         }
     }
 
-    /// Events were lost: read everything again as soon as the host asks.
-    pub fn start_again(&self) {
-        self.memory.forget();
-        self.again.store(true, Ordering::Relaxed);
+    /// A community lost events: everything of it is read again as soon as the host asks.
+    pub fn start_again(&self, group: i64) {
+        self.memory.forget(group);
+        self.urgent.lock().insert(group);
     }
 
     /// The host stored everything up to this cursor.
@@ -105,17 +100,12 @@ impl CatchUp {
         let now = now.as_second();
         let first_floor = now - i64::from(self.settings.first_look_h) * 3600;
         let mut round = Round::read(cursor, first_floor)?;
-        if round.is_over() {
-            let pause = self.pause(&round, now);
-            if !pause.is_zero() {
-                return Ok(Page {
-                    next: cursor.clone(),
-                    wait: Wait::For(pause),
-                    ..Page::default()
-                });
-            }
-            self.again.store(false, Ordering::Relaxed);
-            round.begin(now);
+        if round.is_over() && !self.begin(&mut round, now) {
+            return Ok(Page {
+                next: cursor.clone(),
+                wait: Wait::For(self.pause(&round, now)),
+                ..Page::default()
+            });
         }
         if round.todo.is_empty() {
             self.take_up(&mut round, communities);
@@ -139,11 +129,28 @@ impl CatchUp {
         Ok(page)
     }
 
-    /// Until the next round is due.
-    fn pause(&self, round: &Round, now: i64) -> Duration {
-        if self.again.load(Ordering::Relaxed) {
-            return Duration::ZERO;
+    /// Begins the round that is due: a whole one, or one over the communities that lost events.
+    fn begin(&self, round: &mut Round, now: i64) -> bool {
+        let urgent = std::mem::take(&mut *self.urgent.lock());
+        if self.left(round, now).is_zero() {
+            round.begin(now);
+        } else if !urgent.is_empty() {
+            round.begin_only(now, urgent);
         }
+        !round.is_over()
+    }
+
+    /// How long nothing is to be done.
+    fn pause(&self, round: &Round, now: i64) -> Duration {
+        if self.urgent.lock().is_empty() {
+            self.left(round, now)
+        } else {
+            Duration::ZERO
+        }
+    }
+
+    /// Until the next whole round is due.
+    fn left(&self, round: &Round, now: i64) -> Duration {
         let Some(last) = round.last_begun else {
             return Duration::ZERO;
         };
@@ -283,7 +290,7 @@ impl CatchUp {
                 round.behind(group);
                 round.todo.remove(0);
                 // What was to be read stays unread: its number of comments must not count as known.
-                self.memory.forget();
+                self.memory.forget(group);
             }
             return Ok(Wait::For(PAUSE_AFTER_FAILURE));
         }

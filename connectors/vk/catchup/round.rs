@@ -1,6 +1,9 @@
 //! The cursor of a catch-up stream: where a round stands and what it still has to read.
 
-use std::{collections::BTreeMap, ops::Bound};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Bound,
+};
 
 use priem_sdk::{ConnectorError, Cursor};
 use serde::{Deserialize, Serialize};
@@ -18,6 +21,9 @@ pub(super) struct Round {
     begun: Option<i64>,
     /// When the newest round began.
     pub last_begun: Option<i64>,
+    /// Only these communities: they lost events, and the next whole round is not due.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    only: Option<BTreeSet<i64>>,
     /// The last community taken up.
     #[serde(default)]
     pub at: i64,
@@ -41,6 +47,7 @@ impl Round {
                 since: floor,
                 begun: None,
                 last_begun: None,
+                only: None,
                 at: 0,
                 todo: Vec::new(),
                 unread: BTreeMap::new(),
@@ -62,24 +69,37 @@ impl Round {
         self.begun.is_none()
     }
 
+    /// Begins a whole round.
     pub fn begin(&mut self, now: i64) {
         self.begun = Some(now);
         self.last_begun = Some(now);
+        self.only = None;
         self.at = 0;
     }
 
-    /// Ends the round: the next one starts where this one began, a little earlier.
+    /// Begins a round over a few communities; it moves no horizon.
+    pub fn begin_only(&mut self, now: i64, only: BTreeSet<i64>) {
+        self.begun = Some(now);
+        self.only = Some(only);
+        self.at = 0;
+    }
+
+    /// Ends the round: after a whole one the next starts where this one began, a little earlier.
     pub fn end(&mut self, overlap: i64) {
-        if let Some(begun) = self.begun.take() {
-            self.since = (begun - overlap).max(self.floor);
+        let Some(begun) = self.begun.take() else { return };
+        if self.only.take().is_some() {
+            self.unread.append(&mut self.still_unread);
+            return;
         }
+        self.since = (begun - overlap).max(self.floor);
         self.unread = std::mem::take(&mut self.still_unread);
     }
 
     /// The community after the last one taken up.
     pub fn next_community(&self, communities: &Communities) -> Option<i64> {
         let after = (Bound::Excluded(self.at), Bound::Unbounded);
-        communities.range(after).next().map(|(id, _)| *id)
+        let wanted = |id: &i64| self.only.as_ref().is_none_or(|only| only.contains(id));
+        communities.range(after).map(|(id, _)| *id).find(wanted)
     }
 
     /// Since when a community is unread.

@@ -94,6 +94,7 @@ pub(super) struct Found {
 /// Something whose number of comments tells whether it has to be read again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Mark {
+    pub group: i64,
     pub name: String,
     pub state: i64,
 }
@@ -278,7 +279,8 @@ impl Task {
             let comments = post["comments"]["count"].as_i64().unwrap_or(0);
             if comments > 0 {
                 let mark = Mark {
-                    name: format!("wall-{}_{id}", self.group),
+                    group: self.group,
+                    name: format!("wall_{id}"),
                     state: comments,
                 };
                 found.next.push((What::Comments { post: id, from: None }, Some(mark)));
@@ -322,7 +324,8 @@ impl Task {
                 && count > i64::try_from(replies.len()).unwrap_or(i64::MAX)
             {
                 let mark = Mark {
-                    name: format!("thread-{}_{post}_{id}", self.group),
+                    group: self.group,
+                    name: format!("thread_{post}_{id}"),
                     state: count,
                 };
                 found.next.push((
@@ -378,7 +381,8 @@ impl Task {
             let may_be_new = newest != "updated" || container[newest].as_i64().is_none_or(|at| at >= horizon.since);
             if comments > 0 && may_be_new {
                 let mark = Mark {
-                    name: format!("{kind}-{group}_{id}"),
+                    group,
+                    name: format!("{kind}_{id}"),
                     state: comments,
                 };
                 found.next.push((what(id), Some(mark)));

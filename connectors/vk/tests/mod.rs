@@ -2,6 +2,7 @@
 
 mod catching_up;
 mod checking;
+mod city;
 mod fixtures;
 mod long_polling;
 mod naming;
@@ -160,10 +161,15 @@ impl Setup {
     }
 
     fn build(&self, more: Value) -> Result<Arc<dyn Connector>, priem_sdk::ConfigError> {
+        self.build_at("https://priem.example.ru", more)
+    }
+
+    /// The same with another public address of the listener.
+    fn build_at(&self, public_url: &str, more: Value) -> Result<Arc<dyn Connector>, priem_sdk::ConfigError> {
         let context = BuildContext {
             id: id(),
             base_dir: self.folder.path().to_owned(),
-            public_url: Some("https://priem.example.ru".into()),
+            public_url: Some(public_url.into()),
         };
         (super::TYPE.build)(self.settings(more), &context)
     }
