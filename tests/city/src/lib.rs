@@ -5,6 +5,7 @@
 pub mod broker;
 pub mod clock;
 pub mod exports;
+pub mod region;
 pub mod telegram;
 pub mod vk;
 pub mod voices;

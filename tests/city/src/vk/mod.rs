@@ -9,7 +9,9 @@
 //!
 //! Time is simulated: [`Options::second`] says how long a second lasts, [`VkCity::advance`] jumps.
 
+mod announce;
 mod callback;
+mod changes;
 mod comments;
 mod community;
 mod deeds;

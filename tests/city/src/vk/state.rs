@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use super::{
     comments::Comments,
     events::{Event, Settings},
+    ledger::Place,
 };
 
 /// Keys of the long poll server that are remembered.
@@ -236,7 +237,7 @@ impl Post {
     /// A post as `wall.get` and the events show it. Counters of comments come with the methods only.
     pub fn object(&self, owner: i64) -> Value {
         let kind = if self.suggested { "suggest" } else { "post" };
-        let mut object = json!({"id": self.id, "owner_id": owner, "from_id": self.from_id, "date": self.date,
+        let mut object = json!({"inner_type": "wall_wallpost", "id": self.id, "owner_id": owner, "from_id": self.from_id, "date": self.date,
             "text": self.text, "post_type": kind, "attachments": []});
         if let Some(edited) = self.edited {
             object["edited"] = edited.into();
@@ -245,5 +246,23 @@ impl Post {
             fields.extend(self.extra.clone());
         }
         object
+    }
+}
+
+/// The comments of a place.
+pub(super) fn comments_of(state: &mut Community, place: Place) -> Option<&mut Comments> {
+    fn of(things: &mut [Thing], id: i64) -> Option<&mut Comments> {
+        let thing = things.iter_mut().find(|thing| thing.id == id)?;
+        Some(&mut thing.comments)
+    }
+    match place {
+        Place::WallComment { post, .. } => {
+            let post = state.posts.iter_mut().find(|one| one.id == post)?;
+            Some(&mut post.comments)
+        }
+        Place::Board { topic } => of(&mut state.topics, topic),
+        Place::PhotoComment { photo } => of(&mut state.photos, photo),
+        Place::VideoComment { video } => of(&mut state.videos, video),
+        _ => None,
     }
 }

@@ -45,7 +45,7 @@ fn conversation(peer: i64, last: &Value) -> Value {
     let number = &last["id"];
     let cmid = &last["conversation_message_id"];
     json!({"peer": {"id": peer, "type": kind, "local_id": local}, "last_message_id": number, "in_read": number,
-        "out_read": number, "last_conversation_message_id": cmid, "in_read_cmid": cmid, "out_read_cmid": cmid,
+        "out_read": number, "last_conversation_message_id": cmid, "version": last["version"],
         "sort_id": {"major_id": 0, "minor_id": number}, "important": false, "unanswered": true,
         "is_marked_unread": false, "can_write": {"allowed": true}})
 }
