@@ -112,8 +112,7 @@ async fn what_was_lost_while_the_daemon_was_down_is_read_again_once() {
         wanted.extend(speak(&first, number));
         wanted.extend(speak(&second, number));
     }
-    // The one platform has forgotten everything, the other only what it has not handed out.
-    first.lose_everything();
+    first.lose_history();
     second.lose_history();
     daemon.start().await;
     heard(&daemon, &wanted).await;
