@@ -6,8 +6,9 @@
 pub mod files;
 pub mod ok;
 pub mod telegram;
+pub mod vk;
 
 use priem_sdk::ConnectorType;
 
 /// Every channel Priem knows, in the order of the reference page.
-pub static CONNECTORS: &[ConnectorType] = &[telegram::TYPE, ok::TYPE, files::TYPE];
+pub static CONNECTORS: &[ConnectorType] = &[telegram::TYPE, vk::TYPE, ok::TYPE, files::TYPE];

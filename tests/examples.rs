@@ -25,6 +25,9 @@ const SECRETS: &[(&str, &str)] = &[
     ("ok-app-secret", "PLANTEDAPPSECRET"),
     ("ok-access-token", "planted-access-token"),
     ("ok-session-secret", "planted-session-secret"),
+    ("vk-community", "vk1.a.plantedPlantedPlantedPlantedPlanted"),
+    ("vk-service", "plantedplantedplantedplantedplanted"),
+    ("vk-callback", "planted-callback-secret"),
 ];
 
 fn path(relative: &str) -> PathBuf {

@@ -4,7 +4,7 @@ use std::{collections::HashSet, path::Path};
 
 use priem_sdk::{
     ConfigError, Secret, SecretRef,
-    http::HttpClientSettings,
+    http::{HttpClientSettings, require_safe_address},
     webhook::{PathSecret, SharedSecret, SourceNetworks},
 };
 use schemars::JsonSchema;
@@ -202,7 +202,7 @@ impl Hook {
 impl TelegramSettings {
     /// Everything that can be wrong without asking anybody.
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
-        self.validate_api_url()?;
+        require_safe_address("api_url", &self.api_url, PUBLIC_API)?;
         in_range("poll.timeout_s", self.poll.timeout_s, 1, 50)?;
         in_range("poll.limit", self.poll.limit.into(), 1, 100)?;
         for (index, chat) in self.chats.iter().enumerate() {
@@ -226,29 +226,6 @@ impl TelegramSettings {
             )),
             (Some(webhook), _) => in_range("webhook.max_connections", webhook.max_connections.into(), 1, 100),
             (None, Mode::Poll) => Ok(()),
-        }
-    }
-
-    fn validate_api_url(&self) -> Result<(), ConfigError> {
-        let wrong = |problem: &str| Err(ConfigError::new("api_url", problem));
-        if let Some(rest) = self.api_url.strip_prefix("https://") {
-            return if rest.is_empty() || rest.contains(['?', '#', '@']) {
-                wrong("write the server's address only, like https://api.telegram.org")
-            } else {
-                Ok(())
-            };
-        }
-        let Some(rest) = self.api_url.strip_prefix("http://") else {
-            return wrong("must start with https:// (or http:// for a server on this machine)");
-        };
-        let host = rest.split('/').next().unwrap_or_default();
-        let is_loopback = ["localhost", "127.0.0.1", "[::1]"]
-            .iter()
-            .any(|name| host == *name || host.strip_prefix(name).is_some_and(|port| port.starts_with(':')));
-        if is_loopback {
-            Ok(())
-        } else {
-            wrong("plain http would show the token to the network: use https://, http is for this machine only")
         }
     }
 
