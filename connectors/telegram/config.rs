@@ -4,8 +4,8 @@ use std::{collections::HashSet, path::Path};
 
 use priem_sdk::{
     ConfigError, Secret, SecretRef,
-    http::HttpClientSettings,
-    webhook::{PathSecret, SharedSecret, SourceNetworks},
+    http::{HttpClientSettings, validate_api_url},
+    webhook::{HookPath, PathSecret, SharedSecret, SourceNetworks},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -102,16 +102,6 @@ pub struct WebhookSettings {
     pub source_networks: SourceNetworks,
 }
 
-/// The unguessable part of the webhook's address.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub enum HookPath {
-    /// Kept elsewhere.
-    Secret(SecretRef),
-    /// Written in the configuration.
-    Plain(String),
-}
-
 /// A group or channel the bot is in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -202,7 +192,7 @@ impl Hook {
 impl TelegramSettings {
     /// Everything that can be wrong without asking anybody.
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
-        self.validate_api_url()?;
+        validate_api_url("api_url", &self.api_url, PUBLIC_API)?;
         in_range("poll.timeout_s", self.poll.timeout_s, 1, 50)?;
         in_range("poll.limit", self.poll.limit.into(), 1, 100)?;
         for (index, chat) in self.chats.iter().enumerate() {
@@ -229,37 +219,12 @@ impl TelegramSettings {
         }
     }
 
-    fn validate_api_url(&self) -> Result<(), ConfigError> {
-        let wrong = |problem: &str| Err(ConfigError::new("api_url", problem));
-        if let Some(rest) = self.api_url.strip_prefix("https://") {
-            return if rest.is_empty() || rest.contains(['?', '#', '@']) {
-                wrong("write the server's address only, like https://api.telegram.org")
-            } else {
-                Ok(())
-            };
-        }
-        let Some(rest) = self.api_url.strip_prefix("http://") else {
-            return wrong("must start with https:// (or http:// for a server on this machine)");
-        };
-        let host = rest.split('/').next().unwrap_or_default();
-        let is_loopback = ["localhost", "127.0.0.1", "[::1]"]
-            .iter()
-            .any(|name| host == *name || host.strip_prefix(name).is_some_and(|port| port.starts_with(':')));
-        if is_loopback {
-            Ok(())
-        } else {
-            wrong("plain http would show the token to the network: use https://, http is for this machine only")
-        }
-    }
-
     /// Makes relative paths of secrets start from the settings file's folder.
     pub(super) fn start_paths_from(&mut self, base_dir: &Path) {
         self.token = self.token.starting_from(base_dir);
         if let Some(webhook) = &mut self.webhook {
             webhook.secret_token = webhook.secret_token.starting_from(base_dir);
-            if let HookPath::Secret(reference) = &mut webhook.path {
-                *reference = reference.starting_from(base_dir);
-            }
+            webhook.path = webhook.path.starting_from(base_dir);
         }
     }
 
@@ -292,12 +257,7 @@ impl TelegramSettings {
         let (Mode::Webhook, Some(webhook)) = (self.mode, &self.webhook) else {
             return Ok(None);
         };
-        let path = match &webhook.path {
-            HookPath::Plain(path) => Secret::new(path.clone()),
-            HookPath::Secret(reference) => reference
-                .read()
-                .map_err(|error| ConfigError::new("webhook.path", error.to_string()))?,
-        };
+        let path = webhook.path.read("webhook.path")?;
         let secret_token = webhook
             .secret_token
             .read()

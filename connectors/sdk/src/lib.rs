@@ -7,6 +7,7 @@
 //! - [`http`]: the HTTP client.
 //! - [`registry`]: how a connector introduces itself.
 //! - [`secret`]: secrets by reference, never printed.
+//! - [`text`], [`utf16`]: markup of sources turned into plain text.
 //! - [`webhook`]: proving the sender of a webhook.
 //!
 //! A connector sees its protocol only: not the journal, not the broker, not metrics.
@@ -19,6 +20,7 @@ pub mod message;
 pub mod registry;
 pub mod secret;
 pub mod text;
+pub mod utf16;
 pub mod webhook;
 
 pub use contract::{

@@ -8,11 +8,13 @@
 //!
 //! An answer outside 2xx is an [`HttpResponse`], not an error: platforms put their reasons into its JSON.
 
+mod address;
 mod client;
 mod options;
 mod request;
 mod response;
 
+pub use address::validate_api_url;
 pub use client::HttpClient;
 pub use options::{HttpClientSettings, HttpOptions};
 pub use request::{HttpRequest, Retry};
