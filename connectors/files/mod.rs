@@ -93,6 +93,7 @@ impl Connector for FilesConnector {
     fn streams(&self) -> Vec<Stream> {
         vec![Stream {
             name: INBOX,
+            key: String::new(),
             kind: StreamKind::Poll,
         }]
     }

@@ -96,10 +96,9 @@ impl Reading {
         let look = self.look()?;
         let Some(Ready { name, stamp }) = look.ready else {
             return Ok(Page {
-                items: Vec::new(),
                 next: cursor.clone(),
                 wait: Wait::For(self.checked.every),
-                progress: None,
+                ..Page::default()
             });
         };
         let path = self.inbox.path(&name);
@@ -207,6 +206,7 @@ impl Reading {
             next,
             wait: Wait::Now,
             progress: Some(progress),
+            gap: None,
         }
     }
 
@@ -284,8 +284,7 @@ fn failed(mut standing: FileCursor, mut page_items: Vec<Item>, problem: &FilePro
     Page {
         items: page_items,
         next: standing.encode(),
-        wait: Wait::Now,
-        progress: None,
+        ..Page::default()
     }
 }
 

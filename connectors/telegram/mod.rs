@@ -115,7 +115,11 @@ impl Connector for Telegram {
             Mode::Poll => StreamKind::Poll,
             Mode::Webhook => StreamKind::Webhook,
         };
-        vec![Stream { name: STREAM, kind }]
+        vec![Stream {
+            name: STREAM,
+            key: String::new(),
+            kind,
+        }]
     }
 
     async fn check(&self, _cx: &Cx) -> Result<CheckReport, ConnectorError> {

@@ -4,6 +4,10 @@
 //! - Degraded: messages are stored, something behind or before that limps (the broker is down, a source is silent).
 //! - For each source "nobody writes" and "we cannot hear" are different answers: see [`SourceState`].
 
+mod report;
+#[cfg(test)]
+mod tests;
+
 use std::{
     borrow::Cow,
     collections::BTreeMap,
@@ -16,8 +20,9 @@ use std::{
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
-use priem_sdk::StreamKind;
-use serde::Serialize;
+use priem_sdk::{Stream, StreamKind};
+
+pub use report::{Finding, HealthReport, SourceReport, SourceState};
 
 /// A core loop that has not beaten for this long hangs.
 const LONGEST_HEARTBEAT_PAUSE: Duration = Duration::from_secs(30);
@@ -54,7 +59,7 @@ pub struct Health {
 #[derive(Debug)]
 struct Shared {
     conditions: Mutex<BTreeMap<Cow<'static, str>, Condition>>,
-    sources: Mutex<Vec<Arc<Source>>>,
+    sources: Mutex<BTreeMap<SourceName, Arc<Source>>>,
     heartbeat: AtomicI64,
 }
 
@@ -93,33 +98,29 @@ impl Health {
     }
 
     /// The handle the host reports exchanges of a stream to. The same stream keeps its handle over a reload.
-    pub fn source(&self, connector: &str, stream: &'static str, kind: StreamKind) -> Arc<Source> {
-        let mut sources = self.shared.sources.lock();
-        let same = |source: &&Arc<Source>| {
-            (source.connector.as_str(), source.stream, source.kind) == (connector, stream, kind)
-        };
-        if let Some(known) = sources.iter().find(same) {
-            return known.clone();
-        }
-        let source = Arc::new(Source {
+    pub fn source(&self, connector: &str, stream: &Stream) -> Arc<Source> {
+        let name = SourceName {
             connector: connector.to_owned(),
-            stream,
-            kind,
-            since: now_ms(),
-            last_exchange: AtomicI64::new(NEVER),
-            last_item: AtomicI64::new(NEVER),
-            trouble: Mutex::default(),
+            stream: stream.name,
+            webhook: stream.kind == StreamKind::Webhook,
+            key: stream.key.clone(),
+        };
+        let mut sources = self.shared.sources.lock();
+        let source = sources.entry(name).or_insert_with(|| {
+            Arc::new(Source {
+                kind: stream.kind,
+                since: now_ms(),
+                last_exchange: AtomicI64::new(NEVER),
+                last_item: AtomicI64::new(NEVER),
+                trouble: Mutex::default(),
+            })
         });
-        sources.push(source.clone());
-        source
+        Arc::clone(source)
     }
 
     /// Forgets the streams of a connector.
     pub fn remove_sources(&self, connector: &str) {
-        self.shared
-            .sources
-            .lock()
-            .retain(|source| source.connector != connector);
+        self.shared.sources.lock().retain(|name, _| name.connector != connector);
     }
 
     /// Everything, as `/health/ready` answers it.
@@ -136,29 +137,32 @@ impl Health {
                 why: why.clone(),
             });
         }
-        report.sources = self
-            .shared
-            .sources
-            .lock()
-            .iter()
-            .map(|source| source.report(now))
-            .collect();
-        for source in report.sources.iter().filter(|source| source.state == SourceState::Deaf) {
-            report.degraded.push(Finding {
-                condition: format!("source {}/{}", source.connector, source.stream),
-                why: source.why.clone(),
-            });
+        report.sources = report::by_stream(&self.shared.sources.lock(), now);
+        for source in &report.sources {
+            if let SourceState::Deaf | SourceState::PartlyDeaf = source.state {
+                report.degraded.push(Finding {
+                    condition: format!("source {}/{}", source.connector, source.stream),
+                    why: source.why.clone(),
+                });
+            }
         }
         report.ready = report.not_met.is_empty();
         report
     }
 }
 
-/// One stream of a connector, as health sees it. Reporting to it takes no lock.
-#[derive(Debug)]
-pub struct Source {
+/// Which stream a [`Source`] is. The order puts streams of one name together.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct SourceName {
     connector: String,
     stream: &'static str,
+    webhook: bool,
+    key: String,
+}
+
+/// One stream of a connector, as health sees it. Reporting an exchange takes no lock.
+#[derive(Debug)]
+pub struct Source {
     kind: StreamKind,
     since: i64,
     last_exchange: AtomicI64,
@@ -181,89 +185,23 @@ impl Source {
         *self.trouble.lock() = why;
     }
 
-    fn report(&self, now: Timestamp) -> SourceReport {
+    /// Do we hear it, and if not, why.
+    fn state(&self, now: Timestamp) -> (SourceState, Option<String>) {
         let exchange = self.last_exchange.load(Ordering::Relaxed);
         let item = self.last_item.load(Ordering::Relaxed);
         let quiet = age(item.max(self.since), now).is_none_or(|age| age > QUIET_AFTER);
         let unheard = age(exchange.max(self.since), now).is_none_or(|age| age > LONGEST_EXCHANGE_PAUSE);
-        let (state, why) = match (self.trouble.lock().clone(), self.kind) {
-            (Some(trouble), _) => (SourceState::Deaf, trouble),
-            (None, StreamKind::Poll) if unheard => {
-                (SourceState::Deaf, "no successful exchange for five minutes".to_owned())
-            }
-            (None, StreamKind::Poll) if quiet => (
-                SourceState::Quiet,
-                "the source answers, nobody has written for an hour".to_owned(),
+        match (self.trouble.lock().clone(), self.kind) {
+            (Some(trouble), _) => (SourceState::Deaf, Some(trouble)),
+            (None, StreamKind::Poll) if unheard => (
+                SourceState::Deaf,
+                Some("no successful exchange for five minutes".to_owned()),
             ),
-            (None, StreamKind::Webhook) if quiet => (
-                SourceState::Silent,
-                "nothing came for an hour; `priem check` asks the platform whether it has something".to_owned(),
-            ),
-            (None, _) => (SourceState::Hearing, String::new()),
-        };
-        SourceReport {
-            connector: self.connector.clone(),
-            stream: self.stream,
-            state,
-            why,
-            last_exchange: timestamp(exchange),
-            last_item: timestamp(item),
+            (None, StreamKind::Poll) if quiet => (SourceState::Quiet, None),
+            (None, StreamKind::Webhook) if quiet => (SourceState::Silent, None),
+            (None, _) => (SourceState::Hearing, None),
         }
     }
-}
-
-/// The answer of `/health/ready`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct HealthReport {
-    /// Whether messages can be stored.
-    pub ready: bool,
-    /// Conditions that keep us from being ready.
-    pub not_met: Vec<Finding>,
-    /// Conditions that limp.
-    pub degraded: Vec<Finding>,
-    /// Every stream.
-    pub sources: Vec<SourceReport>,
-}
-
-/// A condition that is not as it should be.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Finding {
-    /// Its name.
-    pub condition: String,
-    /// What an operator should know.
-    pub why: String,
-}
-
-/// One stream in a [`HealthReport`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct SourceReport {
-    /// Connector.
-    pub connector: String,
-    /// Stream.
-    pub stream: &'static str,
-    /// Do we hear it?
-    pub state: SourceState,
-    /// What an operator should know; empty when there is nothing.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub why: String,
-    /// Last successful exchange.
-    pub last_exchange: Option<Timestamp>,
-    /// Last new item.
-    pub last_item: Option<Timestamp>,
-}
-
-/// Do we hear a source?
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SourceState {
-    /// Yes, and there is something to hear.
-    Hearing,
-    /// Yes, but nobody writes.
-    Quiet,
-    /// A platform that calls us has not called; from here the two can't be told apart.
-    Silent,
-    /// No.
-    Deaf,
 }
 
 fn now_ms() -> i64 {
@@ -278,79 +216,4 @@ fn age(stamp: i64, now: Timestamp) -> Option<Duration> {
 
 fn timestamp(stamp: i64) -> Option<Timestamp> {
     Timestamp::from_millisecond(stamp).ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use jiff::ToSpan;
-
-    use super::*;
-
-    #[test]
-    fn ready_only_when_everything_awaited_is_set() {
-        let health = Health::new(&["journal", "connectors"]);
-        let now = Timestamp::now();
-        assert!(!health.report(now).ready);
-        health.set("journal", Condition::Ready);
-        let report = health.report(now);
-        assert_eq!((report.ready, report.not_met.len()), (false, 1));
-        assert_eq!(report.not_met[0].condition, "connectors");
-        health.set("connectors", Condition::Ready);
-        assert!(health.report(now).ready);
-        health.set(
-            "journal",
-            Condition::NotReady {
-                why: "disk full".into(),
-            },
-        );
-        assert!(!health.report(now).ready);
-    }
-
-    #[test]
-    fn a_broker_that_is_down_degrades_only() {
-        let health = Health::new(&[]);
-        health.set(
-            "broker",
-            Condition::Degraded {
-                why: "connection refused".into(),
-            },
-        );
-        let report = health.report(Timestamp::now());
-        assert!(report.ready);
-        assert_eq!(report.degraded[0].condition, "broker");
-    }
-
-    #[test]
-    fn a_hung_core_loop_is_not_live() {
-        let health = Health::new(&[]);
-        let now = Timestamp::now();
-        assert!(health.is_live(now));
-        assert!(!health.is_live(now + 2.minutes()));
-    }
-
-    #[test]
-    fn nobody_writes_is_not_we_cannot_hear() {
-        let health = Health::new(&[]);
-        let poll = health.source("telegram", "updates", StreamKind::Poll);
-        let hook = health.source("vk", "callback", StreamKind::Webhook);
-        let states = |now| -> Vec<SourceState> { health.report(now).sources.iter().map(|s| s.state).collect() };
-        let start = Timestamp::now();
-        assert_eq!(states(start), [SourceState::Hearing, SourceState::Hearing]);
-        assert_eq!(states(start + 2.hours()), [SourceState::Deaf, SourceState::Silent]);
-
-        poll.exchanged(true);
-        hook.exchanged(true);
-        // Two hours later the poller still exchanges, but brings nothing new.
-        let later = start + 2.hours();
-        poll.last_exchange.store(later.as_millisecond(), Ordering::Relaxed);
-        assert_eq!(states(later), [SourceState::Quiet, SourceState::Silent]);
-
-        poll.set_trouble(Some("credentials refused".into()));
-        let report = health.report(start);
-        assert_eq!(report.sources[0].state, SourceState::Deaf);
-        assert_eq!(report.degraded[0].condition, "source telegram/updates");
-        assert!(report.ready);
-        poll.set_trouble(None);
-        assert_eq!(states(start)[0], SourceState::Hearing);
-    }
 }

@@ -12,7 +12,9 @@ pub mod settings;
 mod tls;
 mod webhooks;
 
-use priem_sdk::{Item, contract::ConnectorId};
+use std::sync::Arc;
+
+use priem_sdk::{Item, Stream, contract::ConnectorId};
 
 pub use admin::AdminServer;
 pub use health::{Condition, Health, HealthReport, Source, SourceReport, SourceState};
@@ -27,7 +29,25 @@ pub trait Accept: Send + Sync {
     ///
     /// # Errors
     /// [`NotAccepted`]: nothing was stored, the platform must send again.
-    async fn accept(&self, connector: &ConnectorId, stream: &'static str, items: Vec<Item>) -> Result<(), NotAccepted>;
+    async fn accept(&self, connector: &ConnectorId, stream: &StreamId, items: Vec<Item>) -> Result<(), NotAccepted>;
+}
+
+/// A stream as the host names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamId {
+    /// Bounded: a metric label.
+    pub name: &'static str,
+    /// [`Stream::id`]: names the stream in the journal. Shared, because every request carries it there.
+    pub id: Arc<str>,
+}
+
+impl From<&Stream> for StreamId {
+    fn from(stream: &Stream) -> Self {
+        Self {
+            name: stream.name,
+            id: stream.id().into(),
+        }
+    }
 }
 
 /// Why items were not stored. The platform is asked to send again later.

@@ -28,7 +28,7 @@ use prometheus::{IntCounter, IntGauge};
 use tokio::{sync::Semaphore, time::timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::{Accept, Certificates, Health, ListenError, NotAccepted, Source, WebhookSettings, listen, peer};
+use super::{Accept, Certificates, Health, ListenError, NotAccepted, Source, StreamId, WebhookSettings, listen, peer};
 use crate::telemetry::Metrics;
 
 /// When the platform should send again what could not be stored, seconds.
@@ -43,7 +43,7 @@ const DRAIN_TIME: Duration = Duration::from_secs(5);
 /// A connector that takes webhooks, with everything the handler needs at hand.
 struct Hook {
     id: ConnectorId,
-    stream: &'static str,
+    stream: StreamId,
     connector: Arc<dyn Connector>,
     source: Arc<Source>,
     /// `priem_webhook_answers_total` with status 200: the hot one.
@@ -85,13 +85,22 @@ impl Hooks {
 
     fn hook(&self, name: String, connector: Arc<dyn Connector>) -> Option<Hook> {
         let streams = connector.streams();
-        let stream = streams.iter().find(|stream| stream.kind == StreamKind::Webhook)?.name;
+        let mut webhooks = streams.iter().filter(|stream| stream.kind == StreamKind::Webhook);
+        let stream = webhooks.next()?;
+        let mut stream_id = StreamId::from(stream);
+        if webhooks.next().is_some() {
+            // A request does not say which of several registrations it came by.
+            stream_id.id = stream.name.into();
+        }
         Some(Hook {
-            stream,
+            stream: stream_id,
             connector,
-            source: self.health.source(&name, stream, StreamKind::Webhook),
+            source: self.health.source(&name, stream),
             answered_ok: self.metrics.webhook_answers.with_label_values(&[name.as_str(), "200"]),
-            last_exchange: self.metrics.last_exchange.with_label_values(&[name.as_str(), stream]),
+            last_exchange: self
+                .metrics
+                .last_exchange
+                .with_label_values(&[name.as_str(), stream.name]),
             id: ConnectorId::new(name),
         })
     }
@@ -327,7 +336,7 @@ async fn answer(shared: &Shared, hook: &Hook, path: String, connection: SocketAd
     };
     let has_items = !receipt.items.is_empty();
     if has_items {
-        let stored = shared.intake.accept(&hook.id, hook.stream, receipt.items);
+        let stored = shared.intake.accept(&hook.id, &hook.stream, receipt.items);
         match timeout(shared.settings.store_timeout(), stored).await {
             Ok(Ok(())) => {}
             Ok(Err(NotAccepted::Full)) => return Answer::again("journal_full"),

@@ -1,9 +1,11 @@
 //! The one door into the journal, for pollers and webhooks alike. Counts what comes in.
 
+use std::sync::Arc;
+
 use priem_sdk::{Cursor, Item, contract::ConnectorId};
 
 use crate::{
-    http::{Accept, NotAccepted},
+    http::{Accept, NotAccepted, StreamId},
     journal::{Appended, Journal, JournalError},
     telemetry::{Metrics, unix_now},
 };
@@ -29,15 +31,21 @@ impl Intake {
     pub async fn store(
         &self,
         connector: &ConnectorId,
-        stream: &'static str,
+        stream: &StreamId,
         items: Vec<Item>,
         cursor: Option<Cursor>,
     ) -> Result<Appended, JournalError> {
         let count = items.len() as u64;
-        let appended = self.journal.append(connector, stream, items, cursor).await?;
+        let appended = self
+            .journal
+            .append(connector, Arc::clone(&stream.id), items, cursor)
+            .await?;
         let name = connector.as_str();
         if count > 0 {
-            self.metrics.received.with_label_values(&[name, stream]).inc_by(count);
+            self.metrics
+                .received
+                .with_label_values(&[name, stream.name])
+                .inc_by(count);
         }
         for (kind, count) in [("seen", appended.seen), ("unchanged", appended.unchanged)] {
             if count > 0 {
@@ -53,7 +61,7 @@ impl Intake {
         if appended.new > 0 || !appended.quarantined.is_empty() {
             self.metrics
                 .last_item
-                .with_label_values(&[name, stream])
+                .with_label_values(&[name, stream.name])
                 .set(unix_now());
         }
         Ok(appended)
@@ -62,7 +70,7 @@ impl Intake {
 
 #[async_trait::async_trait]
 impl Accept for Intake {
-    async fn accept(&self, connector: &ConnectorId, stream: &'static str, items: Vec<Item>) -> Result<(), NotAccepted> {
+    async fn accept(&self, connector: &ConnectorId, stream: &StreamId, items: Vec<Item>) -> Result<(), NotAccepted> {
         match self.store(connector, stream, items, None).await {
             Ok(_) => Ok(()),
             Err(JournalError::Full { .. }) => Err(NotAccepted::Full),

@@ -1,6 +1,6 @@
 //! Storing items: raw bytes, identity and cursor, inside the writer's transaction.
 
-use std::{borrow::Cow, collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc};
 
 use jiff::Timestamp;
 use priem_sdk::{Cursor, Item, RawItem, contract::ConnectorId};
@@ -53,7 +53,7 @@ impl AppendState {
         &mut self,
         connection: &Connection,
         connector: &ConnectorId,
-        stream: &'static str,
+        stream: &Arc<str>,
         items: Vec<Item>,
         cursor: Option<&Cursor>,
         fresh: &mut Vec<Arc<Record>>,
@@ -82,7 +82,7 @@ impl AppendState {
                 )?
                 .execute(params![
                     number,
-                    stream,
+                    &**stream,
                     item.external_id,
                     revision,
                     ordinal,
@@ -104,7 +104,7 @@ impl AppendState {
             fresh.push(Arc::new(Record {
                 position: connection.last_insert_rowid(),
                 seq,
-                stream: Cow::Borrowed(stream),
+                stream: Arc::clone(stream),
                 conversation: item.conversation,
                 raw: RawItem {
                     connector: connector.clone(),
@@ -123,7 +123,7 @@ impl AppendState {
                     "INSERT INTO cursor VALUES (?1, ?2, ?3, ?4) \
                      ON CONFLICT DO UPDATE SET value = excluded.value, at = excluded.at",
                 )?
-                .execute(params![number, stream, cursor.0, now])?;
+                .execute(params![number, &**stream, cursor.0, now])?;
         }
         Ok(appended)
     }

@@ -114,21 +114,21 @@ impl Journal {
         Ok(journal)
     }
 
-    /// Stores items and, with them, the stream's new cursor. Returns after the commit.
+    /// Stores items and, with them, the new cursor of the stream with this id. Returns after the commit.
     ///
     /// # Errors
     /// Nothing of the call is stored.
     pub async fn append(
         &self,
         connector: &ConnectorId,
-        stream: &'static str,
+        stream: impl Into<Arc<str>>,
         items: Vec<Item>,
         cursor: Option<Cursor>,
     ) -> Result<Appended, JournalError> {
         let (reply, outcome) = oneshot::channel();
         let append = Append {
             connector: connector.clone(),
-            stream,
+            stream: stream.into(),
             items,
             cursor,
             reply,

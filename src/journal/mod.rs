@@ -23,7 +23,7 @@ pub mod store;
 mod tail;
 mod writer;
 
-use std::borrow::Cow;
+use std::sync::Arc;
 
 use priem_sdk::RawItem;
 
@@ -42,8 +42,8 @@ pub struct Record {
     pub position: i64,
     /// Identity in the journal, for ever.
     pub seq: i64,
-    /// Stream it came from.
-    pub stream: Cow<'static, str>,
+    /// Id of the stream it came from.
+    pub stream: Arc<str>,
     /// Items with equal conversations keep their order.
     pub conversation: Option<String>,
     /// The item.

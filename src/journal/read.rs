@@ -1,6 +1,6 @@
 //! Reading stored items back.
 
-use std::{borrow::Cow, sync::Arc};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -18,7 +18,7 @@ pub(super) fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
     Ok(Record {
         position: row.get(0)?,
         seq: row.get(1)?,
-        stream: Cow::Owned(row.get(3)?),
+        stream: Arc::from(row.get_ref(3)?.as_str()?),
         conversation: row.get(7)?,
         raw: RawItem {
             connector: ConnectorId::new(row.get::<_, String>(2)?),

@@ -29,7 +29,7 @@ type Outcome = Result<Appended, JournalError>;
 /// Items of one stream, to be stored together.
 pub(super) struct Append {
     pub(super) connector: ConnectorId,
-    pub(super) stream: &'static str,
+    pub(super) stream: Arc<str>,
     pub(super) items: Vec<Item>,
     pub(super) cursor: Option<Cursor>,
     pub(super) reply: oneshot::Sender<Outcome>,

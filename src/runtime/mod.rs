@@ -2,6 +2,7 @@
 //! start it here.
 
 pub mod build;
+mod family;
 mod listen;
 mod pipeline;
 mod poller;
@@ -10,7 +11,7 @@ mod watch;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use priem_sdk::{ConnectorType, Cx, StreamKind};
+use priem_sdk::{ConnectorType, Cx};
 use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{error, info};
@@ -19,7 +20,7 @@ use self::{
     build::{BuildError, Built},
     listen::{Bound, Listeners},
     pipeline::Pipeline,
-    poller::Poller,
+    poller::{Host, Poller},
     process::Processor,
 };
 use crate::{
@@ -117,24 +118,19 @@ impl Daemon {
         let listeners = listeners.serve(&closing);
 
         let sources = TaskTracker::new();
+        let host = Host {
+            intake,
+            journal: journal.clone(),
+            metrics: metrics.clone(),
+            pauses: options.pauses,
+        };
         for (id, connector) in connectors.iter() {
-            for stream in connector.streams() {
-                let poller = Poller {
-                    connector: Arc::clone(connector),
-                    cx: Cx {
-                        id: id.clone(),
-                        take_over: options.take_over,
-                    },
-                    stream: stream.name,
-                    kind: stream.kind,
-                    intake: intake.clone(),
-                    journal: journal.clone(),
-                    metrics: metrics.clone(),
-                    source: health.source(id.as_str(), stream.name, stream.kind),
-                    pauses: options.pauses,
-                    reported: parking_lot::Mutex::default(),
-                };
-                sources.spawn(supervise(poller, closing.clone()));
+            let cx = Cx {
+                id: id.clone(),
+                take_over: options.take_over,
+            };
+            for poller in Poller::all(connector, &cx, &host, &health) {
+                sources.spawn(poller.supervise(closing.clone()));
             }
         }
         sources.spawn(watch::housekeeping(
@@ -187,32 +183,6 @@ impl Daemon {
             error!(%error, "last commit of the journal failed; what it held is published again at the next start");
         }
         info!("priem has stopped");
-    }
-}
-
-/// Keeps a poller running: a panic in a connector stops one turn of one stream, not the daemon.
-async fn supervise(poller: Poller, closing: CancellationToken) {
-    let poller = Arc::new(poller);
-    let kind = if poller.kind == StreamKind::Poll {
-        "poll"
-    } else {
-        "webhook"
-    };
-    loop {
-        let (running, token) = (Arc::clone(&poller), closing.clone());
-        let task = tokio::spawn(async move { running.run(&token).await });
-        match task.await {
-            Ok(()) => return,
-            Err(error) => {
-                let connector = poller.cx.id.as_str();
-                poller.metrics.connector_up.with_label_values(&[connector]).set(0);
-                error!(connector, stream = poller.stream, kind, %error, "source panicked and is started again");
-            }
-        }
-        tokio::select! {
-            () = closing.cancelled() => return,
-            () = tokio::time::sleep(poller.pauses.1) => {}
-        }
     }
 }
 

@@ -1,19 +1,28 @@
-//! The loop around one polled stream: when to ask, what to do with each decision a connector takes, and the one order
-//! that matters: store, then move on, then acknowledge.
+//! The loop around one stream: when to ask, what to do with each decision a connector takes, and the one order that
+//! matters: store, then move on, then acknowledge.
+//!
+//! A stream that only waits costs a task with a timer or an open request: the cursor is read from the journal once and
+//! kept, and no gauge is looked up by name while it polls.
 
 use std::{
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use parking_lot::Mutex;
-use priem_sdk::{Connector, ConnectorError, Cx, Page, StreamKind, Wait, contract::Progress};
+use priem_sdk::{
+    Connector, ConnectorError, Cursor, Cx, Page, StreamKind, Wait,
+    contract::{Progress, Stream},
+};
+use prometheus::{IntCounter, IntGauge};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
+use super::family::{Family, GapNotice, Standing};
 use crate::{
-    http::Source,
+    http::{Source, StreamId},
     intake::Intake,
     journal::{Journal, JournalError},
     telemetry::{Metrics, unix_now},
@@ -22,126 +31,272 @@ use crate::{
 /// Pause before a connector that needs a human is tried again: recovery needs no restart.
 const HUMAN_PAUSE: Duration = Duration::from_secs(60);
 
-/// How often the registration of a webhook is looked after.
-const REGISTRATION_PAUSE: Duration = Duration::from_secs(600);
+/// How often the registration of a webhook is renewed, at most and at least.
+const REGISTRATION_PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(600));
+
+/// Longest pause between two polls: alarms take five minutes without an exchange for deafness.
+const LONGEST_WAIT: Duration = Duration::from_secs(240);
+
+/// The streams of one connector start one after the other, this far apart, and so they answer a call to catch up: a
+/// thousand requests in one moment would break every limit of a platform.
+const STEP: Duration = Duration::from_millis(20);
 
 /// Progress of a long import is logged this often.
 const REPORT_EVERY: Duration = Duration::from_secs(5);
 
-/// One stream of one connector.
-pub struct Poller {
-    /// The connector.
-    pub connector: Arc<dyn Connector>,
-    /// What it is lent.
-    pub cx: Cx,
-    /// Name of the stream.
-    pub stream: &'static str,
-    /// A polled stream is asked; a webhook's registration is only looked after.
-    pub kind: StreamKind,
+/// What a stream's loop needs from the daemon.
+#[derive(Clone)]
+pub struct Host {
     /// Where items go.
     pub intake: Intake,
     /// Where cursors are.
     pub journal: Journal,
     /// What is counted.
     pub metrics: Metrics,
-    /// What health is told.
-    pub source: Arc<Source>,
     /// Pauses after trouble, the shortest and the longest.
     pub pauses: (Duration, Duration),
+}
+
+/// One stream of one connector.
+pub struct Poller {
+    connector: Arc<dyn Connector>,
+    cx: Cx,
+    stream: StreamId,
+    key: String,
+    kind: StreamKind,
+    /// Place among the streams of the connector.
+    place: u32,
+    /// Whether this polled stream sees to the registration: nobody else in the connector does.
+    registers: bool,
+    host: Host,
+    family: Arc<Family>,
+    source: Arc<Source>,
+    standing: Mutex<Standing>,
     /// When progress of an import was last reported.
-    pub reported: Mutex<Option<Instant>>,
+    reported: Mutex<Option<Instant>>,
+    /// `priem_polls_total` with result `ok` and `priem_last_exchange_timestamp_seconds`: made at the first good
+    /// exchange, because alarms take their absence for "never".
+    good_polls: OnceLock<IntCounter>,
+    last_exchange: OnceLock<IntGauge>,
+}
+
+/// What a loop knows from one turn to the next.
+struct Turns {
+    registered: bool,
+    /// Where the journal stands; `None` before it was read.
+    cursor: Option<Cursor>,
+    /// The source may not know that everything up to `cursor` is stored.
+    owes_acknowledgement: bool,
+    gaps: watch::Receiver<GapNotice>,
 }
 
 impl Poller {
-    /// Runs until shutdown.
-    pub async fn run(&self, shutdown: &CancellationToken) {
-        let mut pauses = self.fresh_pauses();
-        let mut subscribed = false;
+    /// The loops of all streams of a connector.
+    pub fn all(connector: &Arc<dyn Connector>, cx: &Cx, host: &Host, health: &crate::http::Health) -> Vec<Self> {
+        let streams = connector.streams();
+        let id = cx.id.as_str();
+        let family = Arc::new(Family::new(id, &streams, &host.metrics));
+        let has_webhook = streams.iter().any(|stream| stream.kind == StreamKind::Webhook);
+        let poller = |(place, stream): (usize, &Stream)| Self {
+            connector: Arc::clone(connector),
+            cx: cx.clone(),
+            stream: StreamId::from(stream),
+            key: stream.key.clone(),
+            kind: stream.kind,
+            place: u32::try_from(place).unwrap_or(u32::MAX),
+            registers: !has_webhook,
+            host: host.clone(),
+            family: Arc::clone(&family),
+            source: health.source(id, stream),
+            standing: Mutex::new(Standing::Starting),
+            reported: Mutex::default(),
+            good_polls: OnceLock::new(),
+            last_exchange: OnceLock::new(),
+        };
+        streams.iter().enumerate().map(poller).collect()
+    }
+
+    /// Keeps the loop running until shutdown: a panic in a connector stops one turn of one stream, not the daemon.
+    pub async fn supervise(self, shutdown: CancellationToken) {
+        let poller = Arc::new(self);
+        if !poller.pause(poller.turn_of_this_stream(), &shutdown).await {
+            return;
+        }
         loop {
-            let turn = tokio::select! {
-                () = shutdown.cancelled() => return,
-                turn = self.turn(&mut subscribed) => turn,
+            let (running, token) = (Arc::clone(&poller), shutdown.clone());
+            let Err(error) = tokio::spawn(async move { running.run(&token).await }).await else {
+                return;
             };
-            let pause = match turn {
-                Ok(wait) => {
-                    pauses = self.fresh_pauses();
-                    match wait {
-                        Wait::Now => continue,
-                        Wait::For(pause) => pause,
-                    }
-                }
-                Err(trouble) => {
-                    subscribed &= !matches!(trouble, Trouble::Source(ConnectorError::Misconfigured { .. }));
-                    self.pause_after(&trouble, &mut pauses)
-                }
-            };
-            tokio::select! {
-                () = shutdown.cancelled() => return,
-                () = tokio::time::sleep(pause) => {}
+            poller.now_stands(Standing::Human);
+            poller
+                .source
+                .set_trouble(Some("the connector panicked; please report it as a bug".into()));
+            let (connector, stream) = (poller.cx.id.as_str(), &*poller.stream.id);
+            error!(connector, stream, %error, "source panicked and is started again");
+            if !poller.pause(poller.host.pauses.1, &shutdown).await {
+                return;
             }
         }
     }
 
+    async fn run(&self, shutdown: &CancellationToken) {
+        let mut pauses = self.fresh_pauses();
+        let mut turns = Turns {
+            registered: false,
+            cursor: None,
+            owes_acknowledgement: false,
+            gaps: self.family.gaps(),
+        };
+        loop {
+            let turn = tokio::select! {
+                () = shutdown.cancelled() => return,
+                turn = self.turn(&mut turns) => turn,
+            };
+            match turn {
+                Ok(wait) => {
+                    pauses = self.fresh_pauses();
+                    let Wait::For(pause) = wait else { continue };
+                    tokio::select! {
+                        () = shutdown.cancelled() => return,
+                        () = tokio::time::sleep(pause) => {}
+                        () = self.called(&mut turns.gaps) => {}
+                    }
+                }
+                Err(trouble) => {
+                    turns.registered &= !matches!(trouble, Trouble::Source(ConnectorError::Misconfigured { .. }));
+                    if let Trouble::Source(ConnectorError::Gap { what }) = &trouble {
+                        self.tell_gap(what, &mut turns);
+                    }
+                    let pause = self.pause_after(&trouble, &mut pauses);
+                    if !self.pause(pause, shutdown).await {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits until there was a gap elsewhere in the connector and it is our turn to catch up. Siblings of the stream
+    /// with the gap need not wait for a turn. Never earlier than the shortest pause after trouble: a platform that
+    /// tells of a gap every time must not make everybody poll in circles.
+    async fn called(&self, gaps: &mut watch::Receiver<GapNotice>) {
+        if self.kind == StreamKind::Webhook || gaps.changed().await.is_err() {
+            return std::future::pending().await;
+        }
+        let sibling = gaps.borrow_and_update().key == self.key;
+        let turn = if sibling {
+            Duration::ZERO
+        } else {
+            self.turn_of_this_stream()
+        };
+        tokio::time::sleep(turn.max(self.host.pauses.0)).await;
+    }
+
+    fn turn_of_this_stream(&self) -> Duration {
+        let jitter = if self.place == 0 { 0.0 } else { fastrand::f64() };
+        STEP * self.place + STEP.mul_f64(jitter)
+    }
+
     /// Asks once and stores what came. Dropped at shutdown: what was handed to the journal is committed with its
     /// cursor, and acknowledged at the next start.
-    async fn turn(&self, subscribed: &mut bool) -> Result<Wait, Trouble> {
+    async fn turn(&self, turns: &mut Turns) -> Result<Wait, Trouble> {
         if self.kind == StreamKind::Webhook {
-            self.connector.subscribe(&self.cx).await?;
+            self.connector.subscribe_stream(&self.cx, &self.stream.id).await?;
             self.succeeded(false);
-            return Ok(Wait::For(REGISTRATION_PAUSE));
+            let (shortest, longest) = REGISTRATION_PAUSES;
+            return Ok(Wait::For(self.connector.subscription_period().clamp(shortest, longest)));
         }
-        let cursor = self.journal.cursor(&self.cx.id, self.stream).await?;
-        if !*subscribed {
-            self.connector.subscribe(&self.cx).await?;
-            if let Some(cursor) = &cursor {
+        if self.registers && !turns.registered {
+            self.connector.subscribe_stream(&self.cx, &self.stream.id).await?;
+            turns.registered = true;
+        }
+        let before = match &turns.cursor {
+            Some(cursor) => cursor.clone(),
+            None => {
+                let stored = self.host.journal.cursor(&self.cx.id, &self.stream.id).await?;
                 // The process may have died between a commit and its acknowledgement.
-                self.connector.acknowledge(&self.cx, self.stream, cursor).await?;
+                turns.owes_acknowledgement = stored.is_some();
+                turns.cursor.insert(stored.unwrap_or_default()).clone()
             }
-            *subscribed = true;
+        };
+        if turns.owes_acknowledgement {
+            self.connector.acknowledge(&self.cx, &self.stream.id, &before).await?;
+            turns.owes_acknowledgement = false;
         }
-        let before = cursor.unwrap_or_default();
+        let page = self.connector.poll(&self.cx, &self.stream.id, &before).await?;
+        self.succeeded(!page.items.is_empty());
+        if let Some(what) = &page.gap {
+            self.tell_gap(what, turns);
+        }
         let Page {
             items,
             next,
             wait,
             progress,
-        } = self.connector.poll(&self.cx, self.stream, &before).await?;
-        self.succeeded(!items.is_empty());
+            gap: _,
+        } = page;
+        let wait = match wait {
+            Wait::For(pause) => Wait::For(pause.min(LONGEST_WAIT)),
+            Wait::Now => Wait::Now,
+        };
         if items.is_empty() && next == before {
             return Ok(wait);
         }
         self.report(progress.as_ref());
-        self.intake
-            .store(&self.cx.id, self.stream, items, Some(next.clone()))
-            .await?;
-        self.connector.acknowledge(&self.cx, self.stream, &next).await?;
+        let stored = self
+            .host
+            .intake
+            .store(&self.cx.id, &self.stream, items, Some(next.clone()));
+        stored.await?;
+        turns.cursor = Some(next.clone());
+        turns.owes_acknowledgement = true;
+        self.connector.acknowledge(&self.cx, &self.stream.id, &next).await?;
+        turns.owes_acknowledgement = false;
         Ok(wait)
     }
 
     fn succeeded(&self, new_items: bool) {
         self.source.set_trouble(None);
         self.source.exchanged(new_items);
-        let id = self.cx.id.as_str();
-        let up = self.metrics.connector_up.with_label_values(&[id]);
-        if up.get() != 1 {
-            info!(connector = id, stream = self.stream, "source is heard");
-            up.set(1);
+        let (before, loud) = self.now_stands(Standing::Heard);
+        let (connector, stream) = (self.cx.id.as_str(), &*self.stream.id);
+        match before {
+            Standing::Heard => {}
+            Standing::Starting if self.place > 0 => debug!(connector, stream, "source is heard"),
+            _ if loud => info!(connector, stream, "source is heard"),
+            _ => debug!(connector, stream, "source is heard"),
         }
-        self.metrics
-            .last_exchange
-            .with_label_values(&[id, self.stream])
+        let (metrics, name) = (&self.host.metrics, self.stream.name);
+        self.last_exchange
+            .get_or_init(|| metrics.last_exchange.with_label_values(&[connector, name]))
             .set(unix_now());
-        self.count_poll("ok");
-    }
-
-    /// Looking after a webhook's registration is no poll.
-    fn count_poll(&self, result: &str) {
+        // Looking after a webhook's registration is no poll.
         if self.kind == StreamKind::Poll {
-            self.metrics
-                .polls
-                .with_label_values(&[self.cx.id.as_str(), self.stream, result])
+            self.good_polls
+                .get_or_init(|| metrics.polls.with_label_values(&[connector, name, "ok"]))
                 .inc();
         }
+    }
+
+    /// How the stream stood, and whether the log should tell loudly that this changed.
+    fn now_stands(&self, standing: Standing) -> (Standing, bool) {
+        let mut current = self.standing.lock();
+        let before = std::mem::replace(&mut *current, standing);
+        let loud = before != standing && self.family.moved(self.stream.name, before, standing);
+        (before, loud)
+    }
+
+    fn tell_gap(&self, what: &str, turns: &mut Turns) {
+        let connector = self.cx.id.as_str();
+        self.host.metrics.gaps.with_label_values(&[connector]).inc();
+        error!(
+            connector,
+            stream = &*self.stream.id,
+            what,
+            "source lost events; other streams catch up"
+        );
+        self.family.call_to_catch_up(&self.key);
+        turns.gaps.mark_unchanged();
     }
 
     fn report(&self, progress: Option<&Progress>) {
@@ -169,52 +324,57 @@ impl Poller {
         );
     }
 
-    /// How long to wait after trouble, and who must hear of it.
+    /// How long to wait after trouble, and who must hear of it: the log once for each trouble, the gauges always.
     fn pause_after(&self, trouble: &Trouble, pauses: &mut impl Iterator<Item = Duration>) -> Duration {
-        let (connector, stream) = (self.cx.id.as_str(), self.stream);
-        self.count_poll(trouble.kind());
+        let (connector, stream) = (self.cx.id.as_str(), &*self.stream.id);
+        let metrics = &self.host.metrics;
+        if self.kind == StreamKind::Poll {
+            let result = trouble.kind();
+            metrics
+                .polls
+                .with_label_values(&[connector, self.stream.name, result])
+                .inc();
+        }
         self.source.set_trouble(Some(trouble.to_string()));
-        let growing = pauses.next().unwrap_or(self.pauses.1);
+        let standing = trouble.standing();
+        let (before, loud) = self.now_stands(standing);
+        if before == standing || !loud {
+            debug!(connector, stream, error = %trouble, "source is still in trouble");
+        } else if standing == Standing::Human {
+            error!(connector, stream, error = %trouble, "source needs a human");
+        } else if let Trouble::Source(ConnectorError::RateLimited { retry_after }) = trouble {
+            warn!(
+                connector,
+                stream,
+                seconds = retry_after.as_secs(),
+                "source asks to wait"
+            );
+        } else {
+            warn!(connector, stream, error = %trouble, "poll failed; tried again with growing pauses");
+        }
+        let growing = pauses.next().unwrap_or(self.host.pauses.1);
         match trouble {
             Trouble::Source(ConnectorError::RateLimited { retry_after }) => {
-                self.metrics.rate_limit_waits.with_label_values(&[connector]).inc();
-                warn!(
-                    connector,
-                    stream,
-                    seconds = retry_after.as_secs(),
-                    "source asks to wait"
-                );
+                metrics.rate_limit_waits.with_label_values(&[connector]).inc();
                 *retry_after
             }
-            Trouble::Source(
-                problem @ (ConnectorError::AuthRejected { .. }
-                | ConnectorError::Misconfigured { .. }
-                | ConnectorError::Unsupported(_)),
-            ) => {
-                self.metrics.connector_up.with_label_values(&[connector]).set(0);
-                error!(connector, stream, error = %problem, "source needs a human");
-                HUMAN_PAUSE
-            }
-            Trouble::Source(gap @ ConnectorError::Gap { .. }) => {
-                self.metrics.gaps.with_label_values(&[connector]).inc();
-                error!(connector, stream, error = %gap, "source lost events");
-                growing
-            }
-            Trouble::Source(error) => {
-                warn!(connector, stream, %error, pause_ms = growing.as_millis(), "poll failed");
-                growing
-            }
-            Trouble::Journal(error) => {
-                warn!(connector, stream, %error, pause_ms = growing.as_millis(), "source is paused");
-                growing
-            }
+            _ if standing == Standing::Human => HUMAN_PAUSE,
+            _ => growing,
+        }
+    }
+
+    /// Waits; answers whether the daemon goes on.
+    async fn pause(&self, pause: Duration, shutdown: &CancellationToken) -> bool {
+        tokio::select! {
+            () = shutdown.cancelled() => false,
+            () = tokio::time::sleep(pause) => true,
         }
     }
 
     fn fresh_pauses(&self) -> impl Iterator<Item = Duration> + use<> {
         ExponentialBuilder::default()
-            .with_min_delay(self.pauses.0)
-            .with_max_delay(self.pauses.1)
+            .with_min_delay(self.host.pauses.0)
+            .with_max_delay(self.host.pauses.1)
             .with_jitter()
             .without_max_times()
             .build()
@@ -235,6 +395,17 @@ impl Trouble {
         match self {
             Self::Source(error) => error.kind(),
             Self::Journal(_) => "journal",
+        }
+    }
+
+    fn standing(&self) -> Standing {
+        match self {
+            Self::Source(
+                ConnectorError::AuthRejected { .. }
+                | ConnectorError::Misconfigured { .. }
+                | ConnectorError::Unsupported(_),
+            ) => Standing::Human,
+            Self::Source(_) | Self::Journal(_) => Standing::Trouble,
         }
     }
 }

@@ -97,8 +97,10 @@ metrics! {
     rate_limit_waits: counters "priem_rate_limit_waits_total" ["connector"];
     /// Times a platform said that it lost events
     gaps: counters "priem_gaps_total" ["connector"];
-    /// 1 while the connector works, 0 while it needs a human
+    /// 1 while the connector works, 0 while every stream of it that has spoken needs a human
     connector_up: gauges "priem_connector_up" ["connector"];
+    /// Streams of a connector, by state: starting, heard, trouble (it passes or not), human (it will not pass by itself)
+    connector_streams: gauges "priem_connector_streams" ["connector", "stream", "state"];
     /// Last successful exchange with the source, Unix time
     last_exchange: gauges "priem_last_exchange_timestamp_seconds" ["connector", "stream"];
     /// Last new item, Unix time
@@ -120,6 +122,8 @@ metrics! {
     unconfirmed: gauge "priem_unconfirmed_messages" [];
     /// From handing a message to the broker to its confirmation
     confirm_seconds: seconds "priem_confirm_seconds" [];
+    /// Batches of messages whose senders were looked up, by result: ok, timeout, panic, or skipped after those
+    enrichments: counters "priem_enrichments_total" ["connector", "result"];
     /// From storing an item to the broker's confirmation
     delivery_seconds: seconds_by "priem_delivery_seconds" ["connector"];
     /// From the citizen's act to the broker's confirmation, where the source tells the instant

@@ -1,4 +1,4 @@
-//! The connector contract: four verbs and the small data they exchange.
+//! The connector contract: four verbs, a few optional ones, and the small data they exchange.
 //!
 //! Acknowledgement, in one place:
 //! - the host stores the items of a [`Page`] **and** its cursor in one journal commit, then calls `poll` with that
@@ -62,10 +62,23 @@ impl Cursor {
 /// One independent source of items inside a connector, with its own cursor and pace.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stream {
-    /// Bounded name: a metric label (`updates`, `inbox`).
+    /// Bounded name: a metric label (`updates`, `walls`).
     pub name: &'static str,
+    /// Which source inside this entry (a community's id); empty when there is only one. Never a metric label, shown to
+    /// operators: no secret, nobody's name.
+    pub key: String,
     /// How items arrive.
     pub kind: StreamKind,
+}
+
+impl Stream {
+    /// The stream's identity inside its connector, `name` or `name/key`: names its cursor in the journal, for ever.
+    pub fn id(&self) -> String {
+        if self.key.is_empty() {
+            return self.name.to_owned();
+        }
+        format!("{}/{}", self.name, self.key)
+    }
 }
 
 /// How the items of a stream arrive.
@@ -182,6 +195,10 @@ pub struct Page {
     pub wait: Wait,
     /// Work that stands around this page, for progress on long imports.
     pub progress: Option<Progress>,
+    /// The platform says that events before [`Page::next`] were lost: what is known about the loss. The host alarms and
+    /// counts it, stores page and cursor as usual, and at once wakes the other polled streams of the connector, those
+    /// with the same key first, to catch up.
+    pub gap: Option<String>,
 }
 
 /// When the host should poll again.
@@ -190,7 +207,7 @@ pub enum Wait {
     /// At once: there is more, or the call itself waits (long poll).
     #[default]
     Now,
-    /// After this pause.
+    /// After this pause. The host makes it four minutes at most: a longer silence counts as deafness.
     For(Duration),
 }
 
@@ -355,8 +372,8 @@ pub trait Connector: Send + Sync {
     /// Only when nothing could be found out at all; everything else is a finding.
     async fn check(&self, cx: &Cx) -> Result<CheckReport, ConnectorError>;
 
-    /// Makes the platform send to us (webhook registration), once at start and again after trouble. Must never touch
-    /// somebody else's registration unless [`Cx::take_over`] is set.
+    /// Makes the platform send to us (webhook registration); see [`Connector::subscribe_stream`] for when. Must be
+    /// idempotent and must never touch somebody else's registration unless [`Cx::take_over`] is set.
     ///
     /// # Errors
     /// [`ConnectorError::Misconfigured`] when somebody else's registration is in the way.
@@ -364,7 +381,26 @@ pub trait Connector: Send + Sync {
         Ok(())
     }
 
-    /// Fetches what is new after `cursor`. The host stores items and [`Page::next`] together.
+    /// The same for one stream, by its id. Override it when streams are registered one by one, each with credentials of
+    /// its own: the refusal of one then is the trouble of that one only.
+    ///
+    /// The host calls it for every webhook stream, at start and every [`Connector::subscription_period`]; for a polled
+    /// stream at start and after [`ConnectorError::Misconfigured`], and only in a connector without webhook streams.
+    ///
+    /// # Errors
+    /// As [`Connector::subscribe`].
+    async fn subscribe_stream(&self, cx: &Cx, _stream: &str) -> Result<(), ConnectorError> {
+        self.subscribe(cx).await
+    }
+
+    /// How often a webhook's registration is renewed at least: shorter than the time after which the platform drops a
+    /// receiver. The host keeps it between a second and ten minutes.
+    fn subscription_period(&self) -> Duration {
+        Duration::from_secs(600)
+    }
+
+    /// Fetches what is new after `cursor` in the stream with this id ([`Stream::id`]). The host stores items and
+    /// [`Page::next`] together.
     ///
     /// Cancel-safe: the host drops the future at shutdown and asks again later with the same cursor.
     ///
@@ -396,4 +432,16 @@ pub trait Connector: Send + Sync {
     async fn acknowledge(&self, _cx: &Cx, _stream: &str, _cursor: &Cursor) -> Result<(), ConnectorError> {
         Ok(())
     }
+
+    /// Whether [`Connector::enrich`] does anything. Asked for every batch: cheap.
+    fn enriches(&self) -> bool {
+        false
+    }
+
+    /// Best effort, after the journal and before routing: fills what the platform does not send with its events (names
+    /// of authors), in batches, cached inside the connector. May leave a field empty; never changes which messages there
+    /// are, their order, or what identifies them: the host drops the changes to a message whose identity moved.
+    ///
+    /// Cancel-safe: the host drops the future after a time limit and goes on with what is filled in by then.
+    async fn enrich(&self, _cx: &Cx, _messages: &mut [Message]) {}
 }

@@ -41,6 +41,7 @@ impl Connector for Doorbell {
     fn streams(&self) -> Vec<Stream> {
         vec![Stream {
             name: "bell",
+            key: String::new(),
             kind: StreamKind::Webhook,
         }]
     }
@@ -81,8 +82,8 @@ struct Shelf {
 
 #[async_trait::async_trait]
 impl Accept for Shelf {
-    async fn accept(&self, _: &ConnectorId, stream: &'static str, items: Vec<Item>) -> Result<(), NotAccepted> {
-        assert_eq!(stream, "bell");
+    async fn accept(&self, _: &ConnectorId, stream: &StreamId, items: Vec<Item>) -> Result<(), NotAccepted> {
+        assert_eq!((stream.name, &*stream.id), ("bell", "bell"));
         self.entered.notify_one();
         if self.hang.load(Ordering::SeqCst) {
             self.go_on.notified().await;

@@ -89,10 +89,12 @@ impl Connector for Ledger {
         vec![
             Stream {
                 name: "push",
+                key: String::new(),
                 kind: StreamKind::Webhook,
             },
             Stream {
                 name: "list",
+                key: String::new(),
                 kind: StreamKind::Poll,
             },
         ]

@@ -1,0 +1,192 @@
+//! What the streams of one connector share: how they stand, and the call to catch up after a gap.
+//!
+//! A connector may have a thousand streams. So the gauges count them by name and state, never by key; each stream that
+//! needs a human is told in the log once; and when a whole platform is away the log tells the first few and the rest
+//! is in the gauges.
+
+use parking_lot::Mutex;
+use priem_sdk::Stream;
+use prometheus::IntGauge;
+use tokio::sync::watch;
+use tracing::warn;
+
+use crate::telemetry::Metrics;
+
+/// Streams in passing trouble that are told one by one.
+const TOLD_ONE_BY_ONE: usize = 5;
+
+/// How a stream stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Not asked yet.
+    Starting,
+    /// The last exchange was good.
+    Heard,
+    /// The last exchange was not; the host tries again.
+    Trouble,
+    /// It will not work before a human acts; the host still tries.
+    Human,
+}
+
+impl Standing {
+    const ALL: [Self; 4] = [Self::Starting, Self::Heard, Self::Trouble, Self::Human];
+
+    /// Label of `priem_connector_streams`.
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Heard => "heard",
+            Self::Trouble => "trouble",
+            Self::Human => "human",
+        }
+    }
+}
+
+/// A gap somewhere in the connector.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct GapNotice {
+    /// Counts gaps; a stream that has not looked yet sees that there was one.
+    pub number: u64,
+    /// [`Stream::key`] of the stream that had it: its siblings catch up first.
+    pub key: String,
+}
+
+/// The streams of one connector.
+pub struct Family {
+    connector: String,
+    metrics: Metrics,
+    up: IntGauge,
+    /// How many streams of the connector stand how, by [`Standing`].
+    counts: Mutex<[usize; 4]>,
+    gaps: watch::Sender<GapNotice>,
+}
+
+impl Family {
+    /// A family whose streams are all starting.
+    pub fn new(connector: &str, streams: &[Stream], metrics: &Metrics) -> Self {
+        let family = Self {
+            connector: connector.to_owned(),
+            metrics: metrics.clone(),
+            up: metrics.connector_up.with_label_values(&[connector]),
+            counts: Mutex::new([streams.len(), 0, 0, 0]),
+            gaps: watch::Sender::new(GapNotice::default()),
+        };
+        for stream in streams {
+            for standing in Standing::ALL {
+                family
+                    .gauge(stream.name, standing)
+                    .add(i64::from(standing == Standing::Starting));
+            }
+        }
+        family
+    }
+
+    /// A stream stands differently now. Answers whether the log should tell it loudly.
+    pub fn moved(&self, stream: &'static str, from: Standing, to: Standing) -> bool {
+        self.gauge(stream, from).dec();
+        self.gauge(stream, to).inc();
+        let mut counts = self.counts.lock();
+        let troubled_before = counts[Standing::Trouble as usize];
+        counts[from as usize] -= 1;
+        counts[to as usize] += 1;
+        let others = counts[Standing::Heard as usize] + counts[Standing::Trouble as usize];
+        if counts[Standing::Human as usize] > 0 && others == 0 {
+            self.up.set(0);
+        } else if to == Standing::Heard {
+            self.up.set(1);
+        }
+        let lasting = from == Standing::Human || to == Standing::Human;
+        if lasting || troubled_before < TOLD_ONE_BY_ONE {
+            return true;
+        }
+        if troubled_before == TOLD_ONE_BY_ONE && to == Standing::Trouble {
+            warn!(
+                connector = self.connector,
+                "more streams are in trouble; they are counted in priem_connector_streams"
+            );
+        }
+        false
+    }
+
+    /// Calls every other stream to catch up.
+    pub fn call_to_catch_up(&self, key: &str) {
+        self.gaps.send_modify(|notice| {
+            notice.number += 1;
+            key.clone_into(&mut notice.key);
+        });
+    }
+
+    /// Where a stream hears of gaps.
+    pub fn gaps(&self) -> watch::Receiver<GapNotice> {
+        self.gaps.subscribe()
+    }
+
+    fn gauge(&self, stream: &'static str, standing: Standing) -> IntGauge {
+        self.metrics
+            .connector_streams
+            .with_label_values(&[&self.connector, stream, standing.as_str()])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use priem_sdk::StreamKind;
+
+    use super::*;
+
+    fn family(streams: usize) -> (Family, Metrics) {
+        let metrics = Metrics::new();
+        let streams: Vec<Stream> = (0..streams)
+            .map(|key| Stream {
+                name: "longpoll",
+                key: key.to_string(),
+                kind: StreamKind::Poll,
+            })
+            .collect();
+        (Family::new("vk", &streams, &metrics), metrics)
+    }
+
+    #[test]
+    fn one_dead_key_does_not_make_the_connector_dead() {
+        let (family, metrics) = family(1000);
+        let state = |standing: &str| {
+            metrics
+                .connector_streams
+                .with_label_values(&["vk", "longpoll", standing])
+                .get()
+        };
+        assert_eq!(state("starting"), 1000);
+        for _ in 0..999 {
+            family.moved("longpoll", Standing::Starting, Standing::Heard);
+        }
+        assert!(family.moved("longpoll", Standing::Starting, Standing::Human), "told");
+        assert_eq!((state("starting"), state("heard"), state("human")), (0, 999, 1));
+        assert_eq!(metrics.connector_up.with_label_values(&["vk"]).get(), 1);
+    }
+
+    #[test]
+    fn a_connector_is_down_when_all_that_spoke_need_a_human() {
+        let (family, metrics) = family(2);
+        let up = metrics.connector_up.with_label_values(&["vk"]);
+        family.moved("longpoll", Standing::Starting, Standing::Heard);
+        assert_eq!(up.get(), 1);
+        family.moved("longpoll", Standing::Heard, Standing::Human);
+        assert_eq!(up.get(), 0);
+        family.moved("longpoll", Standing::Starting, Standing::Heard);
+        assert_eq!(up.get(), 1);
+    }
+
+    #[test]
+    fn an_outage_of_a_platform_does_not_flood_the_log() {
+        let (family, _) = family(1000);
+        for _ in 0..1000 {
+            family.moved("longpoll", Standing::Starting, Standing::Heard);
+        }
+        let told = (0..1000)
+            .filter(|_| family.moved("longpoll", Standing::Heard, Standing::Trouble))
+            .count();
+        assert_eq!(told, TOLD_ONE_BY_ONE);
+        let dies_meanwhile = family.moved("longpoll", Standing::Trouble, Standing::Human);
+        assert!(dies_meanwhile, "told");
+    }
+}
