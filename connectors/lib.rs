@@ -4,9 +4,12 @@
 //! conformance run follow from the list.
 
 pub mod files;
+pub mod max;
 pub mod telegram;
+#[cfg(test)]
+mod testing;
 
 use priem_sdk::ConnectorType;
 
 /// Every channel Priem knows, in the order of the reference page.
-pub static CONNECTORS: &[ConnectorType] = &[telegram::TYPE, files::TYPE];
+pub static CONNECTORS: &[ConnectorType] = &[telegram::TYPE, max::TYPE, files::TYPE];
