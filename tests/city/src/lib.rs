@@ -4,5 +4,6 @@
 
 pub mod broker;
 pub mod exports;
+pub mod max;
 pub mod telegram;
 pub mod voices;
