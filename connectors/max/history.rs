@@ -241,7 +241,8 @@ impl Position {
         }
         chat.mark = before.or(messages.newest()).unwrap_or(chat.mark).max(chat.mark);
         chat.low = match chat.plan.pop() {
-            Some(_) => Some(chat.mark - 1),
+            // Read up to and with the border: the stretch below was asked for a little beyond it.
+            Some(border) => Some(border),
             None => {
                 self.queue.pop();
                 None
