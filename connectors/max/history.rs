@@ -28,8 +28,8 @@ const CALLS_PER_POLL: usize = 20;
 const ITEMS_PER_POLL: usize = 200;
 /// How far behind the newest message read a round begins again: edits of that time are seen.
 const OVERLAP_MS: i64 = 60 * 60 * 1000;
-/// The cursor takes in what was heard at least this often.
-const LONGEST_PAUSE_MS: i64 = 60_000;
+/// The cursor takes in what was heard this often: what was heard later is forgotten by a process that dies.
+const LONGEST_PAUSE_MS: i64 = 5_000;
 /// Borders noted for one chat; a longer way down goes on in the next round.
 const LONGEST_PLAN: usize = 10_000;
 

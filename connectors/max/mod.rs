@@ -88,6 +88,8 @@ struct Max {
     registering: tokio::sync::Mutex<Registered>,
     /// Everything must be read from the history: after a start, and when the platform had dropped our subscription.
     catch_up: AtomicBool,
+    /// Why the token was refused in the last exchange of the main stream: the history need not ask to know.
+    refused: Mutex<Option<String>>,
     notices: Mutex<history::Notices>,
     told: Mutex<history::Told>,
     looked_at: Mutex<Option<Instant>>,
@@ -146,6 +148,7 @@ impl Max {
             own_base,
             registering: tokio::sync::Mutex::default(),
             catch_up: AtomicBool::new(true),
+            refused: Mutex::default(),
             notices: Mutex::default(),
             told: Mutex::default(),
             looked_at: Mutex::default(),
@@ -163,16 +166,30 @@ impl Max {
         }
     }
 
+    /// Remembers whether the main stream's token holds.
+    fn look_at<T>(&self, outcome: Result<T, ConnectorError>) -> Result<T, ConnectorError> {
+        let hint = match &outcome {
+            Ok(_) => None,
+            Err(ConnectorError::AuthRejected { hint }) => Some(hint.clone()),
+            Err(_) => return outcome,
+        };
+        *self.refused.lock() = hint;
+        outcome
+    }
+
     async fn poll_updates(&self, cursor: &Cursor) -> Result<Page, ConnectorError> {
         let marker = match cursor.0.as_str() {
             "" => None,
             text => Some(marker(text)?),
         };
         let poll = &self.settings.poll;
+        // Without a marker the server gives the last update only and forgets the others: the call must not wait while
+        // people write.
+        let hold = if marker.is_some() { poll.timeout_s } else { 0 };
         let asked_at = Instant::now();
         let response = self
             .client
-            .updates(marker, poll.limit, Duration::from_secs(poll.timeout_s))
+            .updates(marker, poll.limit, Duration::from_secs(hold))
             .await?;
         let answer: Answer<'_> = self.client.read(&response)?;
         let mut page = Page {
@@ -217,6 +234,9 @@ impl Max {
     }
 
     async fn poll_history(&self, cursor: &Cursor) -> Result<Page, ConnectorError> {
+        if let Some(hint) = self.refused.lock().clone() {
+            return Err(ConnectorError::AuthRejected { hint });
+        }
         let history = &self.settings.history;
         let everything = self.catch_up.swap(false, Ordering::AcqRel);
         let milliseconds = |seconds: u64| i64::try_from(seconds.saturating_mul(1000)).unwrap_or(i64::MAX);
@@ -361,10 +381,11 @@ impl Connector for Max {
 
     async fn subscribe(&self, cx: &Cx) -> Result<(), ConnectorError> {
         let mut registered = self.registering.lock().await;
-        match &self.hook {
+        let outcome = match &self.hook {
             None => self.clear_the_way(cx).await,
             Some(hook) => self.subscribe_hook(hook, &mut registered).await,
-        }
+        };
+        self.look_at(outcome)
     }
 
     async fn subscribe_stream(&self, cx: &Cx, stream: &str) -> Result<(), ConnectorError> {
@@ -383,7 +404,7 @@ impl Connector for Max {
     async fn poll(&self, _cx: &Cx, stream: &str, cursor: &Cursor) -> Result<Page, ConnectorError> {
         match stream {
             HISTORY => self.poll_history(cursor).await,
-            _ => self.poll_updates(cursor).await,
+            _ => self.look_at(self.poll_updates(cursor).await),
         }
     }
 
