@@ -325,3 +325,25 @@ async fn why_quarantine_and_journal_tell_what_happened() {
     daemon.stop().await;
     assert_eq!(daemon.stats()["raw_items"], 1, "works without a daemon too");
 }
+
+#[test]
+fn conformance_is_a_list_for_programs_and_a_protocol_for_people() {
+    let output = priem(&["connectors", "conformance", "files", "--json"]);
+    assert_eq!(code(&output), 0, "{}", text(&output));
+    let results = json(&output);
+    let results = results.as_array().expect("a list");
+    assert!(results.len() > 20);
+    for result in results {
+        let keys: Vec<&String> = result.as_object().expect("an object").keys().collect();
+        assert_eq!(keys, ["connector", "check", "outcome", "detail"], "{result}");
+        assert_eq!(result["connector"], "files");
+        let outcome = result["outcome"].as_str().expect("a word");
+        assert!(["ok", "waived", "not_applicable"].contains(&outcome), "{result}");
+    }
+    let protocol = text(&priem(&["connectors", "conformance", "files"]));
+    assert!(
+        protocol.contains(env!("CARGO_PKG_VERSION")) && protocol.contains("poll.crashes"),
+        "{protocol}"
+    );
+    assert_eq!(code(&priem(&["connectors", "conformance", "nobody"])), 2);
+}

@@ -58,7 +58,13 @@ pub fn subject() -> Subject {
         poller: || poller(true),
         kind: "misconfigured",
     }];
-    subject.waivers = vec![("secrets.never_said", "the settings hold no secret")];
+    subject.waivers = vec![
+        ("secrets.never_said", "the settings hold no secret"),
+        (
+            "poll.fault_kinds",
+            "a folder has no credentials and no limit of requests; what goes wrong with it needs a human",
+        ),
+    ];
     subject
 }
 

@@ -1,4 +1,6 @@
-//! `priem connectors list|schema`: straight from the registry.
+//! `priem connectors list|schema|conformance`: straight from the registry.
+
+mod conformance;
 
 use clap::Subcommand;
 
@@ -22,6 +24,15 @@ pub enum ConnectorsCommand {
         #[arg(long)]
         example: bool,
     },
+    /// Examine whether connectors keep the contract: nothing lost or doubled, whatever the source sends and wherever
+    /// the process dies. Needs no settings and no network
+    Conformance {
+        /// Kind of connector, as in `type:`; all of them when left out
+        kind: Option<String>,
+        /// A list of results in JSON instead of the report
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// Prints.
@@ -43,9 +54,7 @@ pub fn run(command: ConnectorsCommand) -> anyhow::Result<u8> {
         }
         ConnectorsCommand::Schema { kind, example } => {
             let Some(found) = registry().iter().find(|known| known.name == kind) else {
-                let known: Vec<_> = registry().iter().map(|kind| kind.name).collect();
-                eprintln!("error: no connector type `{kind}`; known: {}", known.join(", "));
-                return Ok(USAGE);
+                return Ok(unknown(&kind));
             };
             if example {
                 output::lines(found.example)?;
@@ -53,6 +62,14 @@ pub fn run(command: ConnectorsCommand) -> anyhow::Result<u8> {
                 output::json(&(found.schema)())?;
             }
         }
+        ConnectorsCommand::Conformance { kind, json } => return conformance::run(kind.as_deref(), json),
     }
     Ok(DONE)
+}
+
+/// Says that there is no such kind, and which there are.
+fn unknown(kind: &str) -> u8 {
+    let known: Vec<_> = registry().iter().map(|kind| kind.name).collect();
+    eprintln!("error: no connector type `{kind}`; known: {}", known.join(", "));
+    USAGE
 }

@@ -20,11 +20,14 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
-use super::family::{Family, GapNotice, Standing};
+use super::{
+    family::{Family, GapNotice, Standing},
+    trouble::Trouble,
+};
 use crate::{
     http::{Source, StreamId},
     intake::Intake,
-    journal::{Journal, JournalError},
+    journal::Journal,
     telemetry::{Metrics, unix_now},
 };
 
@@ -381,31 +384,5 @@ impl Poller {
     }
 }
 
-/// What stopped a turn.
-#[derive(Debug, thiserror::Error)]
-enum Trouble {
-    #[error(transparent)]
-    Source(#[from] ConnectorError),
-    #[error(transparent)]
-    Journal(#[from] JournalError),
-}
-
-impl Trouble {
-    fn kind(&self) -> &'static str {
-        match self {
-            Self::Source(error) => error.kind(),
-            Self::Journal(_) => "journal",
-        }
-    }
-
-    fn standing(&self) -> Standing {
-        match self {
-            Self::Source(
-                ConnectorError::AuthRejected { .. }
-                | ConnectorError::Misconfigured { .. }
-                | ConnectorError::Unsupported(_),
-            ) => Standing::Human,
-            Self::Source(_) | Self::Journal(_) => Standing::Trouble,
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -433,7 +433,7 @@ pub trait Connector: Send + Sync {
         Ok(())
     }
 
-    /// Whether [`Connector::enrich`] does anything. Asked for every batch: cheap.
+    /// Whether [`Connector::enrich`] does anything; fixed for the connector's life.
     fn enriches(&self) -> bool {
         false
     }

@@ -13,13 +13,20 @@
 //!
 //! Hostile inputs derive from the samples with a fixed seed: a failure repeats.
 
+mod checks;
+mod crashes;
+mod deliveries;
+mod enrich;
 mod hooks;
+mod host;
+mod logs;
 mod mutations;
 mod normalize;
 mod poll;
 mod report;
 pub mod schema;
 mod server;
+mod streams;
 mod subject;
 
 use std::{
@@ -33,15 +40,30 @@ pub use subject::{BoxFuture, Expected, FaultSample, HookSample, ItemSample, Poll
 
 use crate::{contract::RawItem, registry::ConnectorType};
 use report::Recorder;
+use tracing::instrument::WithSubscriber;
 
 /// Examines one connector: every check once, in a fixed order.
 pub async fn run(kind: &ConnectorType) -> Report {
     let subject = (kind.conformance)();
-    let mut recorder = Recorder::new(kind.name, &subject);
-    normalize::examine(kind, &subject, &mut recorder);
-    hooks::examine(&subject, &mut recorder);
-    poll::examine(&subject, &mut recorder).await;
+    let mut recorder = Recorder::new(kind, &subject);
+    let listener = logs::Listener::default();
+    examine(kind, &subject, &mut recorder)
+        .with_subscriber(listener.clone())
+        .await;
+    for line in listener.lines() {
+        recorder.hear("the log", &line);
+    }
     recorder.finish(&subject)
+}
+
+async fn examine(kind: &ConnectorType, subject: &Subject, recorder: &mut Recorder) {
+    streams::examine(kind, subject, recorder).await;
+    normalize::examine(kind, subject, recorder);
+    hooks::examine(subject, recorder);
+    deliveries::examine(kind, subject, recorder);
+    poll::examine(subject, recorder).await;
+    crashes::examine(subject, recorder).await;
+    enrich::examine(subject, recorder).await;
 }
 
 /// Runs a pure verb; a panic becomes its message.

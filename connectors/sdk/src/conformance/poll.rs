@@ -46,11 +46,13 @@ pub(super) async fn examine(subject: &Subject, recorder: &mut Recorder) {
             }
         }
     }
-    if subject.faults.is_empty() {
-        recorder.not_applicable("poll.faults", "the subject has no samples of trouble");
+    if subject.faults.is_empty() && !polls && subject.poller.is_none() {
+        recorder.not_applicable("poll.faults", "the subject has no polled stream");
+        recorder.not_applicable("poll.fault_kinds", "the subject has no polled stream");
     } else {
         let outcome = faults(subject, recorder).await;
         recorder.record("poll.faults", outcome);
+        recorder.record("poll.fault_kinds", fault_kinds(subject));
     }
 }
 
@@ -192,6 +194,22 @@ async fn faults(subject: &Subject, recorder: &mut Recorder) -> Result<String, St
         }
     }
     Ok(format!("{} troubles", subject.faults.len()))
+}
+
+/// The three troubles every platform has.
+fn fault_kinds(subject: &Subject) -> Result<String, String> {
+    let kinds = ["transient", "rate_limited", "auth_rejected"];
+    let missing: Vec<&str> = kinds
+        .into_iter()
+        .filter(|kind| !subject.faults.iter().any(|fault| fault.kind == *kind))
+        .collect();
+    if missing.is_empty() {
+        return Ok(kinds.join(", "));
+    }
+    let missing = missing.join(", ");
+    Err(format!(
+        "no sample of a source in the trouble: {missing}; add one, or waive this with the reason"
+    ))
 }
 
 fn same_as(steady: &Result<Stored, String>, other: &Result<Stored, String>) -> Result<String, String> {

@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::Serialize;
 
-use super::Subject;
+use super::{Subject, checks};
+use crate::registry::ConnectorType;
 
 /// How a check ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -14,8 +15,10 @@ pub enum Outcome {
     Ok,
     /// It does not.
     Failed,
-    /// Not applicable, or excused by the subject with a reason.
+    /// Excused by the subject, with a reason.
     Waived,
+    /// The connector has nothing this check could examine.
+    NotApplicable,
 }
 
 /// One check of one connector.
@@ -31,9 +34,20 @@ pub struct CheckResult {
     pub detail: String,
 }
 
+impl CheckResult {
+    /// What was examined, in a sentence for an acceptance protocol (in Russian).
+    pub fn title(&self) -> &'static str {
+        checks::title(self.check)
+    }
+}
+
 /// Every check of one connector, in the order they were made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Report {
+    /// Name of the connector type.
+    pub connector: &'static str,
+    /// Its title for people.
+    pub title: &'static str,
     /// The checks.
     pub results: Vec<CheckResult>,
 }
@@ -60,6 +74,7 @@ impl fmt::Display for Report {
                 Outcome::Ok => "ok    ",
                 Outcome::Failed => "FAILED",
                 Outcome::Waived => "waived",
+                Outcome::NotApplicable => "-     ",
             };
             writeln!(f, "{outcome} {} {}: {}", result.connector, result.check, result.detail)?;
         }
@@ -70,6 +85,7 @@ impl fmt::Display for Report {
 /// Collects results and looks for planted secrets in everything the connector says.
 pub(super) struct Recorder {
     connector: &'static str,
+    title: &'static str,
     secrets: Vec<String>,
     results: Vec<CheckResult>,
     texts_examined: usize,
@@ -77,9 +93,10 @@ pub(super) struct Recorder {
 }
 
 impl Recorder {
-    pub(super) fn new(connector: &'static str, subject: &Subject) -> Self {
+    pub(super) fn new(kind: &ConnectorType, subject: &Subject) -> Self {
         Self {
-            connector,
+            connector: kind.name,
+            title: kind.title,
             secrets: subject.secrets.iter().map(|secret| secret.expose().clone()).collect(),
             results: Vec::new(),
             texts_examined: 0,
@@ -98,7 +115,7 @@ impl Recorder {
 
     /// Records a check that has nothing to examine here.
     pub(super) fn not_applicable(&mut self, check: &'static str, why: &str) {
-        self.push(check, Outcome::Waived, why.to_owned());
+        self.push(check, Outcome::NotApplicable, why.to_owned());
     }
 
     /// Looks for planted secrets in something the connector said; `place` says where it was said.
@@ -133,7 +150,7 @@ impl Recorder {
                     result.outcome = Outcome::Waived;
                     result.detail = format!("{reason} (without the waiver: {})", result.detail);
                 }
-                Outcome::Ok | Outcome::Waived => {
+                Outcome::Ok | Outcome::Waived | Outcome::NotApplicable => {
                     result.outcome = Outcome::Failed;
                     result.detail = format!("the waiver {reason:?} is not needed: remove it");
                 }
@@ -147,7 +164,11 @@ impl Recorder {
                 detail: format!("there is no check {unknown}"),
             });
         }
-        Report { results: self.results }
+        Report {
+            connector: self.connector,
+            title: self.title,
+            results: self.results,
+        }
     }
 
     fn push(&mut self, check: &'static str, outcome: Outcome, detail: String) {

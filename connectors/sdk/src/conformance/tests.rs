@@ -42,6 +42,13 @@ enum Flaw {
     KeepsTheCursor,
     SkipsAnEntry,
     MistakesLimits,
+    ConfirmsEarly,
+    OtherIdsAfterRestart,
+    ForgetsWhatWasRefused,
+    SwapsMessages,
+    PanicsOnLookUp,
+    LogsTheSecret,
+    NamesStreamsTwice,
 }
 
 /// Entries `{"id": 1, "text": "…"}`, by webhook or by polling a list.
@@ -49,7 +56,20 @@ struct Ledger {
     flaw: Flaw,
     secret: SharedSecret,
     calls: AtomicUsize,
-    limited: bool,
+    /// What every poll answers instead of entries.
+    trouble: Trouble,
+    /// Entries the source has been told are stored; lives as long as the source.
+    confirmed: Arc<AtomicUsize>,
+    /// Number of this instance.
+    instance: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Trouble {
+    None,
+    Limited,
+    Away,
+    Refused,
 }
 
 impl Ledger {
@@ -58,7 +78,9 @@ impl Ledger {
             flaw,
             secret: SharedSecret::new(&Secret::new(SECRET.into())),
             calls: AtomicUsize::new(0),
-            limited: false,
+            trouble: Trouble::None,
+            confirmed: Arc::default(),
+            instance: 0,
         }
     }
 
@@ -68,6 +90,7 @@ impl Ledger {
             Ok(Some(id)) => Item {
                 external_id: match self.flaw {
                     Flaw::RandomKeys => format!("{id}-{}", self.calls.fetch_add(1, Ordering::SeqCst)),
+                    Flaw::OtherIdsAfterRestart => format!("{id}-{}", self.instance),
                     _ => id.to_string(),
                 },
                 revision: Some("0".into()),
@@ -93,7 +116,11 @@ impl Connector for Ledger {
                 kind: StreamKind::Webhook,
             },
             Stream {
-                name: "list",
+                name: if self.flaw == Flaw::NamesStreamsTwice {
+                    "push"
+                } else {
+                    "list"
+                },
                 key: String::new(),
                 kind: StreamKind::Poll,
             },
@@ -105,16 +132,24 @@ impl Connector for Ledger {
     }
 
     async fn poll(&self, _: &Cx, _: &str, cursor: &Cursor) -> Result<Page, ConnectorError> {
-        if self.limited && self.flaw == Flaw::MistakesLimits {
-            return Err(ConnectorError::transient("slow down"));
+        match self.trouble {
+            Trouble::None => {}
+            Trouble::Limited if self.flaw == Flaw::MistakesLimits => {
+                return Err(ConnectorError::transient("slow down"));
+            }
+            Trouble::Limited => {
+                return Err(ConnectorError::RateLimited {
+                    retry_after: std::time::Duration::from_secs(1),
+                });
+            }
+            Trouble::Away => return Err(ConnectorError::transient("nobody there")),
+            Trouble::Refused => return Err(ConnectorError::AuthRejected { hint: "new key".into() }),
         }
-        if self.limited {
-            return Err(ConnectorError::RateLimited {
-                retry_after: std::time::Duration::from_secs(1),
-            });
-        }
+        // As over a network: somewhere a process can die.
+        tokio::task::yield_now().await;
         let read = match self.flaw {
             Flaw::KeepsTheCursor => self.calls.fetch_add(1, Ordering::SeqCst),
+            Flaw::ConfirmsEarly => self.confirmed.load(Ordering::SeqCst),
             _ => cursor.0.parse().unwrap_or(0),
         };
         let step = if self.flaw == Flaw::SkipsAnEntry && read == 1 {
@@ -123,6 +158,7 @@ impl Connector for Ledger {
             1
         };
         let next = (read + step).min(ENTRIES);
+        self.confirmed.store(next, Ordering::SeqCst);
         let items = (read + step - 1..next).map(|id| self.item(entry(id))).collect();
         Ok(Page {
             items,
@@ -137,6 +173,7 @@ impl Connector for Ledger {
         }
         let item = self.item(request.body.clone());
         let items = match self.flaw {
+            Flaw::ForgetsWhatWasRefused if self.calls.fetch_add(1, Ordering::SeqCst) > 0 => Vec::new(),
             Flaw::DropsDamage if item.problem.is_some() => Vec::new(),
             _ => vec![item],
         };
@@ -159,6 +196,9 @@ impl Connector for Ledger {
         if self.flaw == Flaw::MindsUnknownKeys && entry.as_object().is_some_and(|entry| entry.len() > 2) {
             return Err(NormalizeError::new("unknown_key", "a key this version does not know"));
         }
+        if self.flaw == Flaw::LogsTheSecret {
+            tracing::info!(secret = SECRET, "normalised");
+        }
         let Some(text) = entry["text"].as_str() else {
             return Ok(Vec::new());
         };
@@ -173,6 +213,22 @@ impl Connector for Ledger {
             message.id = uuid::Uuid::nil();
         }
         Ok(vec![message])
+    }
+
+    fn enriches(&self) -> bool {
+        true
+    }
+
+    async fn enrich(&self, _: &Cx, messages: &mut [Message]) {
+        tokio::task::yield_now().await;
+        assert!(self.flaw != Flaw::PanicsOnLookUp, "nobody is known");
+        if self.flaw == Flaw::SwapsMessages {
+            messages.reverse();
+        }
+        for message in messages {
+            message.data.author.name = Some("Somebody".into());
+            tokio::task::yield_now().await;
+        }
     }
 }
 
@@ -219,20 +275,36 @@ fn subject(flaw: Flaw, poller: PollerFactory, limited: PollerFactory) -> Subject
         ],
     }];
     subject.poller = Some(poller);
-    subject.faults = vec![FaultSample {
-        name: "limited",
-        poller: limited,
-        kind: "rate_limited",
-    }];
+    subject.faults = vec![
+        FaultSample {
+            name: "limited",
+            poller: limited,
+            kind: "rate_limited",
+        },
+        FaultSample {
+            name: "away",
+            poller: || source(Flaw::None, Trouble::Away),
+            kind: "transient",
+        },
+        FaultSample {
+            name: "refused",
+            poller: || source(Flaw::None, Trouble::Refused),
+            kind: "auth_rejected",
+        },
+    ];
     subject
 }
 
-fn source(flaw: Flaw, limited: bool) -> BoxFuture<PollSubject> {
+fn source(flaw: Flaw, trouble: Trouble) -> BoxFuture<PollSubject> {
     Box::pin(async move {
+        let confirmed = Arc::<AtomicUsize>::default();
+        let instances = AtomicUsize::new(0);
         PollSubject {
             open: Box::new(move || {
                 Arc::new(Ledger {
-                    limited,
+                    trouble,
+                    confirmed: Arc::clone(&confirmed),
+                    instance: instances.fetch_add(1, Ordering::SeqCst),
                     ..Ledger::new(flaw)
                 })
             }),
@@ -261,7 +333,11 @@ macro_rules! ledger {
             example: "",
             build: |_, _| Ok(Arc::new(Ledger::new($flaw))),
             conformance: || {
-                let mut subject = subject($flaw, || source($flaw, false), || source($flaw, true));
+                let mut subject = subject(
+                    $flaw,
+                    || source($flaw, Trouble::None),
+                    || source($flaw, Trouble::Limited),
+                );
                 let change: fn(&mut Subject) = $change;
                 change(&mut subject);
                 subject
@@ -277,10 +353,16 @@ async fn a_connector_that_keeps_the_contract_passes_every_check() {
         report.results.iter().all(|result| result.outcome == Outcome::Ok),
         "{report}"
     );
-    assert_eq!(report.results.len(), 17, "{report}");
+    let examined: Vec<&str> = report.results.iter().map(|result| result.check).collect();
+    let listed: Vec<&str> = checks::CHECKS
+        .iter()
+        .map(|(name, _)| *name)
+        .filter(|name| *name != "waivers")
+        .collect();
+    assert_eq!(examined, listed, "every check has its sentence");
     let line = serde_json::to_value(&report.results[0]).expect("serialises");
     assert_eq!(line["connector"], "ledger");
-    assert_eq!(line["check"], "normalize.samples");
+    assert_eq!(line["check"], "streams.names");
     assert_eq!(line["outcome"], "ok");
 }
 
@@ -300,6 +382,13 @@ async fn each_flaw_fails_the_check_that_names_it() {
         (ledger!(Flaw::KeepsTheCursor), "poll.same_cursor"),
         (ledger!(Flaw::SkipsAnEntry), "poll.complete"),
         (ledger!(Flaw::MistakesLimits), "poll.faults"),
+        (ledger!(Flaw::ConfirmsEarly), "poll.crashes"),
+        (ledger!(Flaw::OtherIdsAfterRestart), "poll.crashes"),
+        (ledger!(Flaw::ForgetsWhatWasRefused), "receive.crashes"),
+        (ledger!(Flaw::SwapsMessages), "enrich.keeps_messages"),
+        (ledger!(Flaw::PanicsOnLookUp), "enrich.keeps_messages"),
+        (ledger!(Flaw::LogsTheSecret), "secrets.never_said"),
+        (ledger!(Flaw::NamesStreamsTwice), "streams.names"),
     ] {
         let report = run(&kind).await;
         assert_eq!(report.outcome(check), Some(Outcome::Failed), "{check} in\n{report}");
@@ -335,6 +424,8 @@ async fn a_subject_without_samples_does_not_pass() {
         "normalize.samples",
         "receive.samples",
         "poll.complete",
+        "poll.crashes",
+        "enrich.keeps_messages",
         "secrets.never_said",
     ] {
         assert_eq!(report.outcome(check), Some(Outcome::Failed), "{check} in\n{report}");

@@ -1,0 +1,227 @@
+//! Many streams of one connector, over a real journal.
+
+use std::collections::BTreeMap;
+
+use priem_sdk::{CheckReport, Item, Message, NormalizeError, RawItem};
+use tokio::sync::Notify;
+use tokio_util::task::TaskTracker;
+
+use super::*;
+use crate::{http::Health, journal::JournalSettings};
+
+/// How a stream of [`Town`] answers, by its key.
+#[derive(Clone, Copy)]
+enum Answer {
+    /// One item on the first poll, nothing later; asks to wait for an hour.
+    Slow,
+    /// As `Slow`, and tells of a gap on the first poll after the bell.
+    GapAfterBell,
+    /// As `GapAfterBell`, but as an error.
+    LostAfterBell,
+    /// The token is dead.
+    Dead,
+}
+
+struct Town {
+    streams: BTreeMap<String, Answer>,
+    polls: Mutex<Vec<(String, String)>>,
+    polled: Notify,
+    bell: Notify,
+}
+
+impl Town {
+    fn new(streams: impl IntoIterator<Item = (&'static str, Answer)>) -> Arc<Self> {
+        Arc::new(Self {
+            streams: streams
+                .into_iter()
+                .map(|(key, answer)| (key.to_owned(), answer))
+                .collect(),
+            polls: Mutex::default(),
+            polled: Notify::new(),
+            bell: Notify::new(),
+        })
+    }
+
+    fn polls_of(&self, stream: &str) -> Vec<String> {
+        let polls = self.polls.lock();
+        polls
+            .iter()
+            .filter(|(id, _)| id == stream)
+            .map(|(_, cursor)| cursor.clone())
+            .collect()
+    }
+
+    async fn until(&self, what: impl Fn(&Self) -> bool) {
+        loop {
+            let polled = self.polled.notified();
+            if what(self) {
+                return;
+            }
+            polled.await;
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl Connector for Town {
+    fn streams(&self) -> Vec<Stream> {
+        let stream = |key: &String| Stream {
+            name: "walls",
+            key: key.clone(),
+            kind: StreamKind::Poll,
+        };
+        self.streams.keys().map(stream).collect()
+    }
+
+    async fn check(&self, _: &Cx) -> Result<CheckReport, ConnectorError> {
+        Ok(CheckReport::default())
+    }
+
+    async fn poll(&self, _: &Cx, stream: &str, cursor: &Cursor) -> Result<Page, ConnectorError> {
+        let key = stream.strip_prefix("walls/").expect("streams come by id");
+        let answer = self.streams[key];
+        let again = !self.polls_of(stream).is_empty();
+        self.polls.lock().push((stream.to_owned(), cursor.0.clone()));
+        self.polled.notify_waiters();
+        if again && matches!(answer, Answer::GapAfterBell | Answer::LostAfterBell) {
+            self.bell.notified().await;
+        }
+        let first = Item {
+            external_id: key.to_owned(),
+            revision: Some("0".into()),
+            fingerprint: None,
+            conversation: None,
+            format: "town.item",
+            body: bytes::Bytes::from_static(b"{}"),
+            problem: None,
+        };
+        let page = Page {
+            items: if cursor.is_start() { vec![first] } else { Vec::new() },
+            next: Cursor(format!("{key}:1")),
+            wait: Wait::For(Duration::from_secs(3600)),
+            ..Page::default()
+        };
+        match answer {
+            Answer::Dead => Err(ConnectorError::AuthRejected {
+                hint: "new token".into(),
+            }),
+            Answer::Slow => Ok(page),
+            Answer::GapAfterBell if again => Ok(Page {
+                gap: Some("an hour".into()),
+                ..page
+            }),
+            Answer::LostAfterBell if again => Err(ConnectorError::Gap { what: "an hour".into() }),
+            Answer::GapAfterBell | Answer::LostAfterBell => Ok(Page {
+                wait: Wait::Now,
+                ..page
+            }),
+        }
+    }
+
+    fn normalize(&self, _: &RawItem) -> Result<Vec<Message>, NormalizeError> {
+        Ok(Vec::new())
+    }
+}
+
+/// Pollers of a town over a journal of its own.
+struct Running {
+    journal: Journal,
+    metrics: Metrics,
+    health: Health,
+    closing: CancellationToken,
+    tasks: TaskTracker,
+    _folder: tempfile::TempDir,
+}
+
+fn start(town: &Arc<Town>) -> Running {
+    let folder = tempfile::tempdir().expect("a folder");
+    let metrics = Metrics::new();
+    let settings = JournalSettings {
+        dir: folder.path().to_owned(),
+        ..JournalSettings::default()
+    };
+    let journal = Journal::open(&settings, &metrics).expect("opens");
+    let host = Host {
+        intake: Intake::new(journal.clone(), metrics.clone()),
+        journal: journal.clone(),
+        metrics: metrics.clone(),
+        pauses: (Duration::from_millis(1), Duration::from_millis(5)),
+    };
+    let cx = Cx {
+        id: priem_sdk::contract::ConnectorId::new("town"),
+        take_over: false,
+    };
+    let (health, closing, tasks) = (Health::new(&[]), CancellationToken::new(), TaskTracker::new());
+    let connector = Arc::clone(town) as Arc<dyn Connector>;
+    for poller in Poller::all(&connector, &cx, &host, &health) {
+        tasks.spawn(poller.supervise(closing.clone()));
+    }
+    tasks.close();
+    Running {
+        journal,
+        metrics,
+        health,
+        closing,
+        tasks,
+        _folder: folder,
+    }
+}
+
+impl Running {
+    async fn stop(self) {
+        self.closing.cancel();
+        self.tasks.wait().await;
+    }
+}
+
+#[tokio::test]
+async fn a_gap_wakes_every_other_stream_once() {
+    for answer in [Answer::GapAfterBell, Answer::LostAfterBell] {
+        let town = Town::new([("1", answer), ("2", Answer::Slow), ("3", Answer::Slow)]);
+        let running = start(&town);
+        let polled = |stream: &'static str, times| move |town: &Town| town.polls_of(stream).len() >= times;
+        town.until(|town| polled("walls/1", 2)(town) && polled("walls/2", 1)(town) && polled("walls/3", 1)(town))
+            .await;
+        assert_eq!(town.polls_of("walls/2"), [""], "waits for an hour");
+
+        town.bell.notify_one();
+        town.until(|town| polled("walls/2", 2)(town) && polled("walls/3", 2)(town))
+            .await;
+        assert_eq!(town.polls_of("walls/3"), ["", "3:1"], "goes on where it stood");
+        assert_eq!(running.metrics.gaps.with_label_values(&["town"]).get(), 1);
+        running.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_dead_key_is_told_and_the_others_are_heard() {
+    let town = Town::new([("1", Answer::Slow), ("2", Answer::Dead), ("3", Answer::Slow)]);
+    let running = start(&town);
+    town.until(|town| (1..=3).all(|key| !town.polls_of(&format!("walls/{key}")).is_empty()))
+        .await;
+    let state = |state| {
+        running
+            .metrics
+            .connector_streams
+            .with_label_values(&["town", "walls", state])
+    };
+    while (state("heard").get(), state("human").get()) != (2, 1) {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(state("starting").get() + state("trouble").get(), 0);
+    assert_eq!(running.metrics.connector_up.with_label_values(&["town"]).get(), 1);
+    let report = running.health.report(jiff::Timestamp::now());
+    let line = &report.sources[0];
+    assert_eq!((line.streams, line.deaf), (3, 1));
+    assert_eq!(line.troubles[0].key, "2");
+    let connector = priem_sdk::contract::ConnectorId::new("town");
+    for key in ["1", "3"] {
+        let id = format!("walls/{key}");
+        while running.journal.cursor(&connector, &id).await.expect("reads").is_none() {
+            tokio::task::yield_now().await;
+        }
+        let cursor = running.journal.cursor(&connector, &id).await.expect("reads");
+        assert_eq!(cursor, Some(Cursor(format!("{key}:1"))));
+    }
+    running.stop().await;
+}
