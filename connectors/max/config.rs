@@ -77,7 +77,7 @@ pub struct PollSettings {
     pub timeout_s: u64,
     /// Most updates in one answer, 1 to 1000; the server gives no more than 100.
     pub limit: u32,
-    /// Least time from one call to the next, milliseconds; the platform allows two calls a second.
+    /// Pause from an answer to the next call, milliseconds; the platform allows two calls a second.
     pub least_pause_ms: u64,
 }
 
@@ -86,7 +86,7 @@ impl Default for PollSettings {
         Self {
             timeout_s: 30,
             limit: 100,
-            least_pause_ms: 550,
+            least_pause_ms: 510,
         }
     }
 }
@@ -306,7 +306,7 @@ impl MaxSettings {
 }
 
 impl PollSettings {
-    /// Least time from one call to the next.
+    /// Pause from an answer to the next call.
     pub(super) fn least_pause(&self) -> Duration {
         Duration::from_millis(self.least_pause_ms)
     }
