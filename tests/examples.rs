@@ -20,6 +20,9 @@ const SECRETS: &[(&str, &str)] = &[
         "telegram-hook-secret",
         "abcdef0123456789abcdef0123456789abcdef0123456789",
     ),
+    ("max-token", "plantedPlantedPlantedPlantedPlanted"),
+    ("max-hook-path", "23456789abcdef0123456789abcdef0123456789abcdef01"),
+    ("max-hook-secret", "cdef0123456789abcdef0123456789abcdef0123456789ab"),
 ];
 
 fn path(relative: &str) -> PathBuf {

@@ -18,6 +18,7 @@ mod split;
 #[cfg(test)]
 mod tests;
 mod text;
+mod titles;
 
 use std::{
     num::NonZeroU32,
@@ -90,6 +91,7 @@ struct Max {
     catch_up: AtomicBool,
     /// Why the token was refused in the last exchange of the main stream: the history need not ask to know.
     refused: Mutex<Option<String>>,
+    titles: titles::Titles,
     notices: Mutex<history::Notices>,
     told: Mutex<history::Told>,
     looked_at: Mutex<Option<Instant>>,
@@ -149,6 +151,7 @@ impl Max {
             registering: tokio::sync::Mutex::default(),
             catch_up: AtomicBool::new(true),
             refused: Mutex::default(),
+            titles: titles::Titles::default(),
             notices: Mutex::default(),
             told: Mutex::default(),
             looked_at: Mutex::default(),
@@ -435,5 +438,13 @@ impl Connector for Max {
 
     fn normalize(&self, raw: &RawItem) -> Result<Vec<Message>, NormalizeError> {
         normalize::normalize(raw, &self.policy)
+    }
+
+    fn enriches(&self) -> bool {
+        true
+    }
+
+    async fn enrich(&self, _cx: &Cx, messages: &mut [Message]) {
+        self.titles.fill(&self.client, messages).await;
     }
 }

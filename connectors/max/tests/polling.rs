@@ -258,3 +258,49 @@ async fn polls_keep_their_distance() {
     }
     assert_eq!(city.violations(), [""; 0]);
 }
+
+#[tokio::test]
+async fn titles_of_groups_and_channels_are_looked_up_once() {
+    let setup = Setup::new();
+    let (city, bot) = city().await;
+    bot.add_chat(GROUP, "chat", "Соседи", &["read_all_messages"]);
+    bot.add_chat(-8, "channel", "Новости района", &["read_all_messages"]);
+    let connector = setup.against(&city, json!({}));
+    for place in [
+        Place::Group(GROUP),
+        Place::Channel(-8),
+        Place::Channel(-9),
+        Place::Dialog,
+    ] {
+        for text in ["раз", "два"] {
+            bot.write(&citizen(1), &place, text);
+        }
+    }
+    let page = poll(&connector, &Cursor("0".into())).await.expect("a page");
+    let mut messages: Vec<priem_sdk::Message> = page
+        .items
+        .into_iter()
+        .flat_map(|item| connector.normalize(&raw(item)).expect("known kinds"))
+        .collect();
+    assert!(connector.enriches());
+    connector.enrich(&cx(), &mut messages).await;
+    let seen: Vec<(Option<&str>, Option<&str>)> = messages
+        .iter()
+        .step_by(2)
+        .map(|message| {
+            let title = message.data.extra.get("chat_title").and_then(Value::as_str);
+            (title, message.data.author.name.as_deref())
+        })
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            (Some("Соседи"), Some("Житель")),
+            (Some("Новости района"), Some("Новости района")),
+            (None, None),
+            (None, Some("Житель")),
+        ]
+    );
+    assert_eq!(bot.calls("GET /chats/{}"), 3, "once for each chat, the unknown one too");
+    assert_eq!(city.violations(), [""; 0]);
+}
