@@ -28,6 +28,9 @@ const SECRETS: &[(&str, &str)] = &[
     ("vk-community", "vk1.a.plantedPlantedPlantedPlantedPlanted"),
     ("vk-service", "plantedplantedplantedplantedplanted"),
     ("vk-callback", "planted-callback-secret"),
+    ("max-token", "plantedPlantedPlantedPlantedPlanted"),
+    ("max-hook-path", "23456789abcdef0123456789abcdef0123456789abcdef01"),
+    ("max-hook-secret", "cdef0123456789abcdef0123456789abcdef0123456789ab"),
 ];
 
 fn path(relative: &str) -> PathBuf {

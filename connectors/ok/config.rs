@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, path::Path};
 use jiff::SignedDuration;
 use priem_sdk::{
     ConfigError, Secret, SecretRef,
-    http::HttpClientSettings,
+    http::{HttpClientSettings, require_safe_address},
     webhook::{PathSecret, SourceNetworks},
 };
 use schemars::JsonSchema;
@@ -210,7 +210,7 @@ pub(super) struct Credentials {
 impl OkSettings {
     /// Everything that can be wrong without asking anybody.
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
-        self.validate_api_url()?;
+        require_safe_address("api_url", &self.api_url, PUBLIC_API)?;
         self.validate_groups()?;
         let pauses = [
             ("history_every", self.history_every),
@@ -273,31 +273,6 @@ impl OkSettings {
                 "mode",
                 "webhook needs at least one group with a `token`",
             ));
-        }
-        Ok(())
-    }
-
-    fn validate_api_url(&self) -> Result<(), ConfigError> {
-        let wrong = |problem: &str| Err(ConfigError::new("api_url", problem));
-        let (rest, is_plain) = match (
-            self.api_url.strip_prefix("https://"),
-            self.api_url.strip_prefix("http://"),
-        ) {
-            (Some(rest), _) => (rest, false),
-            (None, Some(rest)) => (rest, true),
-            (None, None) => return wrong("must start with https:// (or http:// for a server on this machine)"),
-        };
-        if rest.is_empty() || rest.contains(['?', '#', '@']) {
-            return wrong("write the server's address only, like https://api.ok.ru");
-        }
-        let host = rest.split('/').next().unwrap_or_default();
-        let is_loopback = ["localhost", "127.0.0.1", "[::1]"]
-            .iter()
-            .any(|name| host == *name || host.strip_prefix(name).is_some_and(|port| port.starts_with(':')));
-        if is_plain && !is_loopback {
-            return wrong(
-                "plain http would show the tokens to the network: use https://, http is for this machine only",
-            );
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! `check`: the bot as Telegram sees it. Changes nothing, shows neither token nor webhook path.
 
-use priem_sdk::{CheckReport, ConnectorError};
+use priem_sdk::{CheckReport, ConnectorError, webhook::host_of};
 
 use super::{
     api::{Me, WebhookInfo},
@@ -213,11 +213,4 @@ async fn look_at_chat(
 /// Whether an address was made by this very connector, maybe with another path secret.
 pub(super) fn is_ours(url: &str, hook: &Hook) -> bool {
     url.strip_prefix(&hook.base).is_some_and(|rest| !rest.contains('/'))
-}
-
-/// Host of an address: its path may be somebody's secret.
-pub(super) fn host_of(url: &str) -> &str {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    authority.rsplit_once('@').map_or(authority, |(_, host)| host)
 }

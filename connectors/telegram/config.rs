@@ -5,7 +5,7 @@ use std::{collections::HashSet, path::Path};
 use priem_sdk::{
     ConfigError, Secret, SecretRef,
     http::{HttpClientSettings, require_safe_address},
-    webhook::{PathSecret, SharedSecret, SourceNetworks},
+    webhook::{HookPath, PathSecret, SharedSecret, SourceNetworks},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -100,16 +100,6 @@ pub struct WebhookSettings {
     /// (a self-hosted server, a proxy that hides the sender).
     #[serde(default = "default_source_networks")]
     pub source_networks: SourceNetworks,
-}
-
-/// The unguessable part of the webhook's address.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub enum HookPath {
-    /// Kept elsewhere.
-    Secret(SecretRef),
-    /// Written in the configuration.
-    Plain(String),
 }
 
 /// A group or channel the bot is in.
@@ -234,9 +224,7 @@ impl TelegramSettings {
         self.token = self.token.starting_from(base_dir);
         if let Some(webhook) = &mut self.webhook {
             webhook.secret_token = webhook.secret_token.starting_from(base_dir);
-            if let HookPath::Secret(reference) = &mut webhook.path {
-                *reference = reference.starting_from(base_dir);
-            }
+            webhook.path = webhook.path.starting_from(base_dir);
         }
     }
 
@@ -269,12 +257,7 @@ impl TelegramSettings {
         let (Mode::Webhook, Some(webhook)) = (self.mode, &self.webhook) else {
             return Ok(None);
         };
-        let path = match &webhook.path {
-            HookPath::Plain(path) => Secret::new(path.clone()),
-            HookPath::Secret(reference) => reference
-                .read()
-                .map_err(|error| ConfigError::new("webhook.path", error.to_string()))?,
-        };
+        let path = webhook.path.read("webhook.path")?;
         let secret_token = webhook
             .secret_token
             .read()

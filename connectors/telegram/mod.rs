@@ -25,11 +25,11 @@ use priem_sdk::{
     NormalizeError, Page, RawItem, Receipt, Refusal, Reply, Secret, Stream, StreamKind, Wait,
     http::HttpClient,
     registry,
-    webhook::{require_header_secret, require_method},
+    webhook::{host_of, require_header_secret, require_method},
 };
 use serde_json::{json, value::RawValue};
 
-pub use config::{BusinessOutgoing, ChatSettings, HookPath, Mode, PollSettings, TelegramSettings, WebhookSettings};
+pub use config::{BusinessOutgoing, ChatSettings, Mode, PollSettings, TelegramSettings, WebhookSettings};
 
 /// Registry entry.
 pub const TYPE: ConnectorType = ConnectorType {
@@ -141,7 +141,7 @@ impl Connector for Telegram {
                     hint: format!(
                         "a webhook at {} is set for this bot, so polling is refused: use mode: webhook, or let Priem \
                          remove it with --take-over",
-                        check::host_of(url)
+                        host_of(url)
                     ),
                 }),
             };
@@ -151,7 +151,7 @@ impl Connector for Telegram {
                 hint: format!(
                     "the webhook of this bot belongs to {}: stop that program, or replace its registration with \
                      --take-over",
-                    check::host_of(&info.url)
+                    host_of(&info.url)
                 ),
             });
         }

@@ -2,7 +2,7 @@
 //!
 //! Wrong offsets never panic: an entity that does not fit the text is skipped.
 
-use priem_sdk::message::Mention;
+use priem_sdk::{message::Mention, utf16};
 use serde_json::Value;
 
 use super::api::{Entity, Message};
@@ -57,13 +57,13 @@ fn marked(text: String, entities: &[Entity]) -> Words {
     for entity in entities {
         match entity.kind.as_str() {
             "mention" => {
-                let shown = utf16_slice(&text, entity.offset, entity.length);
+                let shown = utf16::slice(&text, entity.offset, entity.length);
                 if let Some((shown, name)) = shown.and_then(|shown| Some((shown, shown.strip_prefix('@')?))) {
                     words.mention(name, shown);
                 }
             }
             "text_mention" => {
-                if let (Some(user), Some(shown)) = (&entity.user, utf16_slice(&text, entity.offset, entity.length)) {
+                if let (Some(user), Some(shown)) = (&entity.user, utf16::slice(&text, entity.offset, entity.length)) {
                     words.mention(&user.id.to_string(), shown);
                 }
             }
@@ -98,27 +98,6 @@ impl Words {
             self.links.push(url.to_owned());
         }
     }
-}
-
-/// The part of `text` from `offset`, `length` long, both in UTF-16 code units. `None` when it does not fit or would
-/// cut a character in two.
-pub(super) fn utf16_slice(text: &str, offset: i64, length: i64) -> Option<&str> {
-    let start = usize::try_from(offset).ok()?;
-    let end = start.checked_add(usize::try_from(length).ok()?)?;
-    let from = byte_at(text, start)?;
-    let to = byte_at(text, end)?;
-    text.get(from..to)
-}
-
-fn byte_at(text: &str, units: usize) -> Option<usize> {
-    let mut seen = 0;
-    for (byte, character) in text.char_indices() {
-        if seen >= units {
-            return (seen == units).then_some(byte);
-        }
-        seen += character.len_utf16();
-    }
-    (seen == units).then_some(text.len())
 }
 
 /// Flattens rich blocks: each block is a line, nested blocks follow each other, cells are joined by a bar.
@@ -242,28 +221,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-
-    #[test]
-    fn emoji_take_two_units() {
-        let text = "👍🏽 спасибо @gorod_nagornyy!";
-        let units: Vec<u16> = text.encode_utf16().collect();
-        let at = text.split('@').next().expect("before").encode_utf16().count();
-        let length = "@gorod_nagornyy".len();
-        assert_eq!(
-            String::from_utf16(&units[at..at + length]).expect("valid"),
-            "@gorod_nagornyy"
-        );
-        assert_eq!(utf16_slice(text, at as i64, length as i64), Some("@gorod_nagornyy"));
-    }
-
-    #[test]
-    fn offsets_that_do_not_fit_are_skipped() {
-        assert_eq!(utf16_slice("👍", 1, 1), None, "cuts a surrogate pair");
-        assert_eq!(utf16_slice("да", 0, 3), None);
-        assert_eq!(utf16_slice("да", -1, 1), None);
-        assert_eq!(utf16_slice("да", i64::MAX, i64::MAX), None);
-        assert_eq!(utf16_slice("да", 2, 0), Some(""));
-    }
 
     #[test]
     fn rich_text_is_flattened_whatever_its_shape() {

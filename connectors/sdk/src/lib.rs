@@ -8,6 +8,7 @@
 //! - [`language`]: the language of a text, by its letters.
 //! - [`registry`]: how a connector introduces itself.
 //! - [`secret`]: secrets by reference, never printed.
+//! - [`text`], [`utf16`]: markup of sources turned into plain text.
 //! - [`webhook`]: proving the sender of a webhook.
 //!
 //! A connector sees its protocol only: not the journal, not the broker, not metrics.
@@ -21,6 +22,7 @@ pub mod message;
 pub mod registry;
 pub mod secret;
 pub mod text;
+pub mod utf16;
 pub mod webhook;
 
 pub use contract::{

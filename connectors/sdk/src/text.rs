@@ -25,7 +25,8 @@ pub struct PlainText {
 }
 
 impl PlainText {
-    fn mention(&mut self, external_id: &str, text: &str) {
+    /// Notes that somebody is named, once for each id and within a bound.
+    pub fn mention(&mut self, external_id: &str, text: &str) {
         if self.mentions.len() < MOST_MENTIONS && !self.mentions.iter().any(|known| known.external_id == external_id) {
             self.mentions.push(Mention {
                 external_id: external_id.to_owned(),

@@ -6,15 +6,13 @@ mod receiving;
 mod settings;
 mod subscribing;
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-};
+use std::{collections::HashSet, sync::Arc};
 
-use jiff::Timestamp;
 use priem_city::telegram::{Bot, Options, TelegramCity};
 use priem_sdk::{BuildContext, Connector, Cx, Item, RawItem, contract::ConnectorId};
 use serde_json::{Value, json};
+
+use crate::testing::{self, Journal};
 
 /// A token of the right shape that belongs to nobody.
 const TOKEN: &str = "500600:AAtesttesttesttesttesttesttesttest0";
@@ -100,46 +98,6 @@ async fn city() -> (TelegramCity, Bot) {
     (city, bot)
 }
 
-/// What the journal does with items: keys once, unchanged versions dropped, versions counted.
-#[derive(Default)]
-struct Journal {
-    keys: HashSet<(String, Option<String>)>,
-    newest: HashMap<String, (u32, Option<[u8; 16]>)>,
-    stored: Vec<RawItem>,
-    quarantined: Vec<Item>,
-}
-
-impl Journal {
-    fn take(&mut self, item: Item) {
-        if !self.keys.insert((item.external_id.clone(), item.revision.clone())) {
-            return;
-        }
-        if item.problem.is_some() {
-            self.quarantined.push(item);
-            return;
-        }
-        let seen = self.newest.get(&item.external_id).copied();
-        if let Some((_, newest)) = seen
-            && newest.is_some()
-            && newest == item.fingerprint
-        {
-            return;
-        }
-        let ordinal = seen.map_or(0, |(count, _)| count);
-        self.newest
-            .insert(item.external_id.clone(), (ordinal + 1, item.fingerprint));
-        self.stored.push(RawItem { ordinal, ..raw(item) });
-    }
-}
-
 fn raw(item: Item) -> RawItem {
-    RawItem {
-        connector: id(),
-        external_id: item.external_id,
-        revision: item.revision.unwrap_or_default(),
-        ordinal: 0,
-        format: item.format.to_owned(),
-        body: item.body,
-        received_at: Timestamp::from_second(1_788_000_900).expect("instant"),
-    }
+    testing::raw("telegram-main", item)
 }

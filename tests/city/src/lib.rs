@@ -5,6 +5,7 @@
 pub mod broker;
 pub mod clock;
 pub mod exports;
+pub mod max;
 pub mod ok;
 pub mod region;
 pub mod telegram;

@@ -52,6 +52,11 @@ impl HttpRequest {
         Self::new(Method::POST, url.as_ref())
     }
 
+    /// A DELETE request.
+    pub fn delete(url: impl AsRef<str>) -> Self {
+        Self::new(Method::DELETE, url.as_ref())
+    }
+
     fn new(method: Method, url: &str) -> Self {
         let parsed = Url::parse(url).ok().filter(|url| url.has_host());
         let problem = parsed

@@ -3,10 +3,12 @@
 //! Invariants: secrets are compared in constant time, whatever their length; a refusal says nothing about how near
 //! the proof was; no body, however nested, can exhaust the stack.
 
+mod address;
 mod json;
 mod networks;
 mod secret;
 
+pub use address::{HookPath, host_of};
 pub use json::{MOST_DEPTH, parse_json_bounded};
 pub use networks::SourceNetworks;
 pub use secret::{PathSecret, SharedSecret, generate_secret};

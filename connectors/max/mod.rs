@@ -1,0 +1,450 @@
+//! MAX: private messages to a bot, groups, channels and the comments below their posts.
+//!
+//! Long polling and webhook deliver the same updates, so both make the same items and the mode can be changed at any
+//! time without doubles. Sending a marker acknowledges everything before it for good; the host sends the marker of an
+//! answer only after the journal commit of its updates. What was not delivered is read from the history of known
+//! chats, under the same keys.
+
+mod api;
+mod attachments;
+mod check;
+mod client;
+mod config;
+mod conformance;
+mod history;
+mod kinds;
+mod normalize;
+mod split;
+#[cfg(test)]
+mod tests;
+mod text;
+mod titles;
+
+use std::{
+    num::NonZeroU32,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use parking_lot::Mutex;
+use priem_sdk::{
+    BuildContext, CheckReport, ConfigError, Connector, ConnectorError, ConnectorType, Cursor, Cx, HookRequest, Message,
+    NormalizeError, Page, RawItem, Receipt, Refusal, Reply, Secret, Stream, StreamKind, Wait,
+    contract::ConnectorId,
+    http::{HttpClient, HttpOptions},
+    registry,
+    webhook::{host_of, require_header_secret, require_method},
+};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tracing::{info, warn};
+
+pub use config::{Bots, ChatSettings, HistorySettings, MaxSettings, Mode, PollSettings, WebhookSettings};
+
+/// Registry entry.
+pub const TYPE: ConnectorType = ConnectorType {
+    name: "max",
+    title: "MAX",
+    summary: "Messages to a bot and in its groups and channels, by webhook or long polling, with the history of known \
+              chats.",
+    schema: || schemars::schema_for!(MaxSettings),
+    example: include_str!("example.yaml"),
+    build,
+    conformance: conformance::subject,
+};
+
+/// Header that holds the secret of a delivery.
+const SECRET_HEADER: &str = "x-max-bot-api-secret";
+/// Stream of updates, polled or by webhook.
+const UPDATES: &str = "updates";
+/// Stream of what was not delivered.
+const HISTORY: &str = "history";
+/// Our own pace; the platform allows 30.
+const REQUESTS_PER_SECOND: u32 = 20;
+/// How often polling looks whether somebody has subscribed a webhook: answers would stay empty without a word.
+const LOOK_EVERY: Duration = Duration::from_secs(600);
+/// How often the subscription of our webhook is looked after.
+const SUBSCRIPTION_PERIOD: Duration = Duration::from_secs(300);
+/// Pause when the server gave updates and no way on, so that asking again is no busy loop.
+const NO_MARKER_PAUSE: Duration = Duration::from_secs(5);
+/// A delivery from a network that is not on the list is logged this often.
+const WARN_EVERY: Duration = Duration::from_secs(3600);
+
+/// One bot.
+struct Max {
+    id: ConnectorId,
+    client: client::Client,
+    settings: MaxSettings,
+    listed: Vec<i64>,
+    hook: Option<config::Hook>,
+    /// Address of every webhook of this connector up to its secret part.
+    own_base: Option<String>,
+    policy: normalize::Policy,
+    /// One registration at a time: two streams ask for it.
+    registering: tokio::sync::Mutex<Registered>,
+    /// Everything must be read from the history: after a start, and when the platform had dropped our subscription.
+    catch_up: AtomicBool,
+    /// Why the token was refused in the last exchange of the main stream: the history need not ask to know.
+    refused: Mutex<Option<String>>,
+    titles: titles::Titles,
+    notices: Mutex<history::Notices>,
+    told: Mutex<history::Told>,
+    looked_at: Mutex<Option<Instant>>,
+    warned_at: Mutex<Option<Instant>>,
+}
+
+/// Whether this process has subscribed before.
+#[derive(Default)]
+struct Registered(bool);
+
+fn build(settings: serde_json::Value, context: &BuildContext) -> Result<Arc<dyn Connector>, ConfigError> {
+    let mut settings: MaxSettings = registry::settings(settings)?;
+    settings.start_paths_from(&context.base_dir);
+    settings.validate()?;
+    let token = settings.read_token()?;
+    let own_base = context
+        .public_url
+        .as_deref()
+        .map(|public_url| config::base_of(context.id.as_str(), public_url));
+    let hook = settings.read_hook(own_base.as_deref())?;
+    let defaults = HttpOptions {
+        requests_per_second: NonZeroU32::new(REQUESTS_PER_SECOND),
+        burst: NonZeroU32::new(REQUESTS_PER_SECOND / 2).unwrap_or(NonZeroU32::MIN),
+        ..Default::default()
+    };
+    let options = settings
+        .http
+        .apply(defaults, &context.base_dir)
+        .map_err(|error| ConfigError::new(format!("http.{}", error.key), error.problem))?;
+    let http = HttpClient::new(options)?;
+    Ok(Arc::new(Max::new(
+        context.id.clone(),
+        settings,
+        token,
+        own_base,
+        hook,
+        http,
+    )))
+}
+
+impl Max {
+    fn new(
+        id: ConnectorId,
+        settings: MaxSettings,
+        token: Secret<String>,
+        own_base: Option<String>,
+        hook: Option<config::Hook>,
+        http: HttpClient,
+    ) -> Self {
+        Self {
+            id,
+            client: client::Client::new(http, &settings.api_url, token),
+            listed: settings.chats.iter().map(|chat| chat.id).collect(),
+            policy: settings.policy(),
+            hook,
+            own_base,
+            registering: tokio::sync::Mutex::default(),
+            catch_up: AtomicBool::new(true),
+            refused: Mutex::default(),
+            titles: titles::Titles::default(),
+            notices: Mutex::default(),
+            told: Mutex::default(),
+            looked_at: Mutex::default(),
+            warned_at: Mutex::default(),
+            settings,
+        }
+    }
+
+    /// Notes the chat for the history.
+    fn note(&self, split: &split::Split) {
+        if let Some(heard) = split.heard
+            && self.settings.history.enabled
+        {
+            self.notices.lock().note(heard, self.settings.history.most_chats);
+        }
+    }
+
+    /// Remembers whether the main stream's token holds.
+    fn look_at<T>(&self, outcome: Result<T, ConnectorError>) -> Result<T, ConnectorError> {
+        let hint = match &outcome {
+            Ok(_) => None,
+            Err(ConnectorError::AuthRejected { hint }) => Some(hint.clone()),
+            Err(_) => return outcome,
+        };
+        *self.refused.lock() = hint;
+        outcome
+    }
+
+    async fn poll_updates(&self, cursor: &Cursor) -> Result<Page, ConnectorError> {
+        let marker = match cursor.0.as_str() {
+            "" => None,
+            text => Some(marker(text)?),
+        };
+        let poll = &self.settings.poll;
+        // Without a marker the server gives the last update only and forgets the others: the call must not wait while
+        // people write.
+        let hold = if marker.is_some() { poll.timeout_s } else { 0 };
+        let response = self
+            .client
+            .updates(marker, poll.limit, Duration::from_secs(hold))
+            .await?;
+        let answer: Answer<'_> = self.client.read(&response)?;
+        let mut page = Page {
+            next: cursor.clone(),
+            // Counted from the answer: whatever the way costs, two calls arrive no closer than this.
+            wait: Wait::For(poll.least_pause()),
+            ..Page::default()
+        };
+        for update in &answer.updates {
+            let split = split::update(response.body.slice_ref(update.get().as_bytes()));
+            self.note(&split);
+            page.items.push(split.item);
+        }
+        // A null marker says nothing: the old one stays. Zero is a marker like any other.
+        if let Some(marker) = answer.marker.and_then(whole_number) {
+            page.next = Cursor(marker.to_string());
+        }
+        if page.items.is_empty() {
+            self.look_for_webhooks().await?;
+        } else if page.next == *cursor {
+            page.wait = Wait::For(NO_MARKER_PAUSE);
+        }
+        Ok(page)
+    }
+
+    /// Polling stays empty without a word while a webhook is subscribed; now and then we ask.
+    async fn look_for_webhooks(&self) -> Result<(), ConnectorError> {
+        let is_due = {
+            let mut looked_at = self.looked_at.lock();
+            let is_due = looked_at.is_none_or(|at| at.elapsed() >= LOOK_EVERY);
+            if is_due {
+                *looked_at = Some(Instant::now());
+            }
+            is_due
+        };
+        if !is_due {
+            return Ok(());
+        }
+        match self.client.subscriptions().await?.first() {
+            None => Ok(()),
+            Some(subscription) => Err(in_the_way(&subscription.url)),
+        }
+    }
+
+    async fn poll_history(&self, cursor: &Cursor) -> Result<Page, ConnectorError> {
+        if let Some(hint) = self.refused.lock().clone() {
+            return Err(ConnectorError::AuthRejected { hint });
+        }
+        let history = &self.settings.history;
+        let everything = self.catch_up.swap(false, Ordering::AcqRel);
+        let milliseconds = |seconds: u64| i64::try_from(seconds.saturating_mul(1000)).unwrap_or(i64::MAX);
+        let notices = std::mem::take(&mut *self.notices.lock());
+        let order = history::Order {
+            listed: &self.listed,
+            notices: &notices,
+            everything,
+            now: Timestamp::now().as_millisecond(),
+            every: milliseconds(history.every_s),
+            look_back: milliseconds(history.look_back_h * 3600),
+            most_chats: history.most_chats,
+            skip_bots: !self.policy.bots,
+        };
+        match history::poll(&self.client, cursor, order).await {
+            Ok((page, refused)) => {
+                for (chat, why) in refused {
+                    if self.listed.contains(&chat) && self.told.lock().first_time(chat) {
+                        warn!(connector = %self.id, chat, why, "the history of a listed chat can't be read");
+                    }
+                }
+                Ok(page)
+            }
+            Err(error) => {
+                self.catch_up.fetch_or(everything, Ordering::AcqRel);
+                self.notices.lock().take_back(notices, history.most_chats);
+                Err(error)
+            }
+        }
+    }
+
+    /// Polling: no webhook may be subscribed. Our own from an earlier mode goes, somebody else's only when allowed.
+    async fn clear_the_way(&self, cx: &Cx) -> Result<(), ConnectorError> {
+        for subscription in self.client.subscriptions().await? {
+            if !check::is_ours(&subscription.url, self.own_base.as_deref()) && !cx.take_over {
+                return Err(in_the_way(&subscription.url));
+            }
+            self.client.unsubscribe(&subscription.url).await?;
+            info!(connector = %self.id, host = host_of(&subscription.url), "webhook subscription removed");
+        }
+        Ok(())
+    }
+
+    /// Webhook: our address is subscribed for everything, older ones of ours are not. Others receive their own copy
+    /// and are nobody's trouble.
+    async fn subscribe_hook(&self, hook: &config::Hook, registered: &mut Registered) -> Result<(), ConnectorError> {
+        let subscriptions = self.client.subscriptions().await?;
+        let ours = subscriptions.iter().find(|one| one.url == *hook.url.expose());
+        let is_complete = ours.is_some_and(|one| check::missing_kinds(one).is_empty());
+        // The secret of a subscription is never told, so each process says ours once.
+        if !is_complete || !registered.0 {
+            self.client.subscribe(&hook.url, &hook.secret).await?;
+        }
+        let was_dropped = registered.0 && ours.is_none();
+        registered.0 = true;
+        let stale = subscriptions
+            .iter()
+            .filter(|one| one.url != *hook.url.expose() && check::is_ours(&one.url, self.own_base.as_deref()));
+        for subscription in stale {
+            self.client.unsubscribe(&subscription.url).await?;
+        }
+        if was_dropped {
+            self.catch_up.store(true, Ordering::Release);
+            return Err(ConnectorError::Gap {
+                what: "MAX had removed our webhook (it does after 8 hours without a successful delivery); it is subscribed \
+                       again, and the history of known chats is read"
+                    .into(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Says, not too often, that a proven delivery came from a network that is not on the list.
+    fn warn_of_network(&self) {
+        let mut warned_at = self.warned_at.lock();
+        if warned_at.is_none_or(|at| at.elapsed() >= WARN_EVERY) {
+            *warned_at = Some(Instant::now());
+            warn!(
+                connector = %self.id,
+                "deliveries with the right secret come from outside of `webhook.source_networks`: compare the list with \
+                 the platform's"
+            );
+        }
+    }
+}
+
+/// The answer of `GET /updates`.
+#[derive(Deserialize)]
+struct Answer<'a> {
+    #[serde(borrow)]
+    updates: Vec<&'a RawValue>,
+    marker: Option<&'a RawValue>,
+}
+
+fn whole_number(raw: &RawValue) -> Option<i64> {
+    serde_json::from_str(raw.get()).ok()
+}
+
+fn marker(text: &str) -> Result<i64, ConnectorError> {
+    text.parse().map_err(|_| ConnectorError::Misconfigured {
+        hint: format!("the stored cursor {text:?} is not a marker of GET /updates"),
+    })
+}
+
+fn in_the_way(url: &str) -> ConnectorError {
+    ConnectorError::Misconfigured {
+        hint: format!(
+            "a webhook at {} is subscribed for this bot, so nothing can be polled: use mode: webhook, or let Priem remove \
+             it with --take-over",
+            host_of(url)
+        ),
+    }
+}
+
+#[async_trait::async_trait]
+impl Connector for Max {
+    fn streams(&self) -> Vec<Stream> {
+        let kind = match self.settings.mode {
+            Mode::Poll => StreamKind::Poll,
+            Mode::Webhook => StreamKind::Webhook,
+        };
+        let stream = |name, kind| Stream {
+            name,
+            key: String::new(),
+            kind,
+        };
+        let mut streams = vec![stream(UPDATES, kind)];
+        if self.settings.history.enabled {
+            streams.push(stream(HISTORY, StreamKind::Poll));
+        }
+        streams
+    }
+
+    async fn check(&self, _cx: &Cx) -> Result<CheckReport, ConnectorError> {
+        let expected = check::Expectation {
+            hook: self.hook.as_ref(),
+            own_base: self.own_base.as_deref(),
+            chats: &self.settings.chats,
+        };
+        check::check(&self.client, &expected).await
+    }
+
+    async fn subscribe(&self, cx: &Cx) -> Result<(), ConnectorError> {
+        let mut registered = self.registering.lock().await;
+        let outcome = match &self.hook {
+            None => self.clear_the_way(cx).await,
+            Some(hook) => self.subscribe_hook(hook, &mut registered).await,
+        };
+        self.look_at(outcome)
+    }
+
+    async fn subscribe_stream(&self, cx: &Cx, stream: &str) -> Result<(), ConnectorError> {
+        // The history can be read whoever else listens.
+        if stream == HISTORY {
+            Ok(())
+        } else {
+            self.subscribe(cx).await
+        }
+    }
+
+    fn subscription_period(&self) -> Duration {
+        SUBSCRIPTION_PERIOD
+    }
+
+    async fn poll(&self, _cx: &Cx, stream: &str, cursor: &Cursor) -> Result<Page, ConnectorError> {
+        match stream {
+            HISTORY => self.poll_history(cursor).await,
+            _ => self.look_at(self.poll_updates(cursor).await),
+        }
+    }
+
+    fn receive(&self, request: &HookRequest) -> Result<Receipt, Refusal> {
+        let Some(hook) = &self.hook else {
+            return Err(Refusal::NotFound);
+        };
+        if hook.enforce_source_networks {
+            hook.source_networks.require(request.peer)?;
+        }
+        if !hook.path.matches(&request.path) {
+            return Err(Refusal::Forbidden);
+        }
+        require_header_secret(request, SECRET_HEADER, &hook.header)?;
+        require_method(request, "POST")?;
+        if hook.source_networks.require(request.peer).is_err() {
+            self.warn_of_network();
+        }
+        let body: Bytes = request.body.clone();
+        let split = split::update(body);
+        self.note(&split);
+        Ok(Receipt {
+            items: vec![split.item],
+            // Exactly 200 counts.
+            reply: Reply::ok(),
+        })
+    }
+
+    fn normalize(&self, raw: &RawItem) -> Result<Vec<Message>, NormalizeError> {
+        normalize::normalize(raw, &self.policy)
+    }
+
+    fn enriches(&self) -> bool {
+        true
+    }
+
+    async fn enrich(&self, _cx: &Cx, messages: &mut [Message]) {
+        self.titles.fill(&self.client, messages).await;
+    }
+}

@@ -1,0 +1,119 @@
+//! What the tests of several connectors share: a stand-in for the journal and random changes to JSON.
+
+use std::collections::{HashMap, HashSet};
+
+use jiff::Timestamp;
+use priem_sdk::{Item, RawItem, contract::ConnectorId};
+use proptest::prelude::*;
+use serde_json::Value;
+
+/// What the journal does with items: keys once, unchanged versions dropped, versions counted.
+#[derive(Default)]
+pub struct Journal {
+    keys: HashSet<(String, String)>,
+    newest: HashMap<String, (u32, Option<[u8; 16]>)>,
+    /// Items that are new, oldest first.
+    pub stored: Vec<RawItem>,
+    /// Items with a problem.
+    pub quarantined: Vec<Item>,
+}
+
+impl Journal {
+    /// Stores an item unless it is known.
+    pub fn take(&mut self, item: Item) {
+        let seen = self.newest.get(&item.external_id).copied();
+        let known = |name: &str| self.keys.contains(&(item.external_id.clone(), name.to_owned()));
+        if item.revision.as_deref().is_some_and(known) {
+            return;
+        }
+        let unchanged = seen.is_some_and(|(_, newest)| newest.is_some() && newest == item.fingerprint);
+        if unchanged && item.revision.is_none() {
+            return;
+        }
+        let (ordinal, before) = seen.unwrap_or_default();
+        let revision = item.revision.clone().unwrap_or_else(|| format!("c{ordinal}"));
+        self.keys.insert((item.external_id.clone(), revision.clone()));
+        if unchanged {
+            return;
+        }
+        let newest = (ordinal + 1, item.fingerprint.or(before));
+        self.newest.insert(item.external_id.clone(), newest);
+        if item.problem.is_some() {
+            self.quarantined.push(item);
+            return;
+        }
+        self.stored.push(RawItem {
+            ordinal,
+            revision,
+            ..raw("main", item)
+        });
+    }
+}
+
+/// An item as `normalize` gets it, stored at a fixed moment.
+pub fn raw(connector: &'static str, item: Item) -> RawItem {
+    RawItem {
+        connector: ConnectorId::new(connector),
+        external_id: item.external_id,
+        revision: item.revision.unwrap_or_default(),
+        ordinal: 0,
+        format: item.format.to_owned(),
+        body: item.body,
+        received_at: Timestamp::from_second(1_788_000_900).expect("instant"),
+    }
+}
+
+/// The JSON files of a connector's folder `fixtures`, by name.
+pub fn fixtures(connector: &str) -> Vec<(String, Vec<u8>)> {
+    let folder = format!("{}/{connector}/fixtures", env!("CARGO_MANIFEST_DIR"));
+    let mut all: Vec<(String, Vec<u8>)> = std::fs::read_dir(folder)
+        .expect("fixtures")
+        .map(|entry| entry.expect("entry").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+        .map(|path| {
+            let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
+            (name, std::fs::read(&path).expect("readable"))
+        })
+        .collect();
+    all.sort();
+    all
+}
+
+/// A random piece of JSON, shallow.
+pub fn json_value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        ".{0,12}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(3, 24, 4, |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            proptest::collection::btree_map("[a-z_]{1,8}", inner, 0..4)
+                .prop_map(|map| Value::Object(map.into_iter().collect())),
+        ]
+    })
+}
+
+/// All places in a JSON value where something can be put, as JSON pointers.
+pub fn pointers(value: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    collect(value, "", &mut found);
+    found
+}
+
+fn collect(value: &Value, at: &str, found: &mut Vec<String>) {
+    found.push(at.to_owned());
+    match value {
+        Value::Object(fields) => fields
+            .iter()
+            .for_each(|(key, field)| collect(field, &format!("{at}/{key}"), found)),
+        Value::Array(list) => list
+            .iter()
+            .enumerate()
+            .for_each(|(index, entry)| collect(entry, &format!("{at}/{index}"), found)),
+        _ => {}
+    }
+}
