@@ -12,8 +12,3 @@ pub mod routing;
 pub mod runtime;
 pub mod settings;
 pub mod telemetry;
-
-/// Messages are allocated on one thread and freed on another, many thousand a second; the system's allocator spends
-/// about a seventh of the daemon's time on that (see `docs/performance.md`).
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

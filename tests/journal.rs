@@ -44,7 +44,7 @@ fn delivered(record: &Record) -> Settlement {
         outcome: "published",
         channel: "test".into(),
         queue: "q".into(),
-        routing: "{}".into(),
+        routing: Bytes::from_static(b"{}"),
     };
     Settlement {
         position: record.position,

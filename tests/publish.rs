@@ -76,7 +76,7 @@ impl Bench {
                     note(&mut self.outcomes, batch);
                     message = Some(outgoing);
                 }
-                sent = tokio::time::timeout_at(deadline, self.publisher.send(outgoing.clone())) => {
+                sent = tokio::time::timeout_at(deadline, self.publisher.send(vec![outgoing.clone()])) => {
                     let state = self.publisher.state();
                     sent.unwrap_or_else(|_| panic!("message {token} is not taken; {} batches settled, {} unconfirmed; {:?}", self.settled.len(), self.metrics.unconfirmed.get(), state.borrow()));
                 }
@@ -246,9 +246,7 @@ async fn nothing_is_lost_when_the_broker_is_absent_killed_or_stopped() {
     let mut bench = Bench::on(&broker, |_| {});
     let refused = |state: &BrokerState| matches!(state, BrokerState::Disconnected { why, .. } if why.to_lowercase().contains("refused"));
     bench.wait_for("an absent broker is reported", refused).await;
-    for token in 0..100 {
-        bench.send(message(token)).await;
-    }
+    bench.publisher.send((0..100).map(message).collect()).await;
     assert!(bench.outcomes.is_empty(), "nothing is settled without a broker");
     broker.start_again().await.expect("a start");
     bench.settle(100).await;
@@ -459,7 +457,7 @@ async fn a_broker_in_alarm_is_reported_as_blocked_and_takes_nothing() {
     bench
         .wait_for("a connection", |state| *state == BrokerState::Connected)
         .await;
-    bench.publisher.send(message(0)).await;
+    bench.publisher.send(vec![message(0)]).await;
     bench
         .wait_for(
             "the alarm",

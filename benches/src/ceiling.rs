@@ -179,8 +179,12 @@ pub async fn publisher(broker: &Broker, channels: u16, window: u16, body: &Bytes
     let since = Instant::now();
     let body = body.clone();
     let handing_over = tokio::spawn(async move {
-        for token in 0..count as u64 {
-            publisher.send(message(token, &body)).await;
+        let tokens: Vec<u64> = (0..count as u64).collect();
+        // As the pipeline does it.
+        for tokens in tokens.chunks(64) {
+            publisher
+                .send(tokens.iter().map(|token| message(*token, &body)).collect())
+                .await;
         }
         publisher
     });

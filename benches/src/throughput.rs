@@ -352,11 +352,8 @@ fn mean_body(installation: &Installation) -> anyhow::Result<usize> {
     let id = ConnectorId::new(CONNECTOR);
     let connector = built.connectors.get(&id).context("the connector of the benchmarks")?;
     let items = crate::updates::items(connector.as_ref(), 0..SAMPLE)?;
-    let processor = Processor {
-        connectors: std::sync::Arc::new(built.connectors.clone()),
-        rules: built.rules.clone(),
-        metrics: Metrics::new(),
-    };
+    let connectors = std::sync::Arc::new(built.connectors.clone());
+    let processor = Processor::new(connectors, built.rules.clone(), Metrics::new());
     let (mut bytes, mut messages) = (0, 0);
     let now = Timestamp::now();
     for item in items {
@@ -375,11 +372,11 @@ fn mean_body(installation: &Installation) -> anyhow::Result<usize> {
                 received_at: now,
             },
         };
-        let Processed::Publish { messages: outgoing, .. } = processor.process(&record, now) else {
+        let Processed::Publish(publication) = processor.process(&record, now) else {
             anyhow::bail!("an update of the benchmarks gives no message");
         };
-        messages += outgoing.len();
-        bytes += outgoing.iter().map(|one| one.body.len()).sum::<usize>();
+        messages += publication.messages.len();
+        bytes += publication.messages.iter().map(|one| one.body.len()).sum::<usize>();
     }
     Ok(bytes / messages)
 }

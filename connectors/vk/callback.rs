@@ -19,10 +19,11 @@ use tracing::info;
 
 use super::{
     api::{AddedServer, CallbackEvents, CallbackServer, ConfirmationCode, Items, is_set},
-    client::{Call, Client, Token, Trouble, VERSION},
+    client::{Call, Client, Trouble, VERSION},
     communities::{Communities, Community},
     config::CallbackSettings,
     event, split,
+    token::Token,
 };
 
 /// Title of our server in the community's settings; VK takes 14 characters.

@@ -7,10 +7,11 @@ use serde_json::Value;
 use super::{
     api::{Group, Groups, LongPollSettings, TokenPermissions, User},
     callback::{self, Hook},
-    client::{Call, Client, Token, TokenKind, Trouble},
+    client::{Call, Client, Trouble},
     communities::{Communities, Community},
     config::{CatchUpSettings, Mode},
     event,
+    token::{Token, TokenKind},
 };
 
 /// Communities asked at the same time.

@@ -1,14 +1,9 @@
-//! Calls to VK, the pace of each token, and what refusals mean.
+//! Calls to VK, alone and in batches, and what refusals mean.
 //!
-//! The token travels in the body, never in an address. Every token has a gate: after a flood, a limit or a captcha it
-//! stays shut for a while, and calls are refused here without asking VK, whoever asks. One token's gate is nobody else's.
+//! The token travels in the body, never in an address; an answer that is not VK's is trouble on the way.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::Duration;
 
-use parking_lot::Mutex;
 use priem_sdk::{
     ConnectorError, Secret,
     http::{HttpClient, HttpRequest, HttpResponse, Retry, is_loopback},
@@ -19,98 +14,15 @@ use serde_json::{Map, Value};
 use super::{
     api::{Answer, ApiError, LongPollServer},
     errors::{self, Class},
+    token::{Token, TokenKind},
 };
 
 /// API version of our calls and of the events we ask for.
 pub(super) const VERSION: &str = "5.199";
 /// Calls one `execute` may hold.
 pub(super) const MOST_IN_BATCH: usize = 25;
-/// Pause after the first flood or limit; doubles each time, up to the longest.
-const SHORTEST_PAUSE: Duration = Duration::from_secs(60);
-const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
-/// Silence after a captcha was asked for.
-const CAPTCHA_PAUSE: Duration = Duration::from_secs(3600);
 /// How much longer than VK's own hold we wait for the answer of a long poll.
 const POLL_MARGIN: Duration = Duration::from_secs(10);
-
-/// Who a token speaks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum TokenKind {
-    Community,
-    Service,
-    User,
-}
-
-/// A token and its gate. `Debug` shows neither.
-#[derive(Debug)]
-pub(super) struct Token {
-    secret: Secret<String>,
-    pub kind: TokenKind,
-    /// For operators: `token of community 9`.
-    pub whose: String,
-    gate: Mutex<Gate>,
-}
-
-#[derive(Debug, Default)]
-struct Gate {
-    strikes: u32,
-    shut: Option<(Instant, bool)>,
-}
-
-impl Token {
-    pub fn new(secret: Secret<String>, kind: TokenKind, whose: String) -> Arc<Self> {
-        Arc::new(Self {
-            secret,
-            kind,
-            whose,
-            gate: Mutex::default(),
-        })
-    }
-
-    fn require_open(&self) -> Result<(), ConnectorError> {
-        let mut gate = self.gate.lock();
-        let Some((until, captcha)) = gate.shut else {
-            return Ok(());
-        };
-        let left = until.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            gate.shut = None;
-            return Ok(());
-        }
-        if captcha {
-            return Err(ConnectorError::Misconfigured {
-                hint: format!(
-                    "{}: VK asked for a captcha; no calls for another {} min",
-                    self.whose,
-                    left.as_secs() / 60 + 1
-                ),
-            });
-        }
-        Err(ConnectorError::RateLimited { retry_after: left })
-    }
-
-    fn succeeded(&self) {
-        self.gate.lock().strikes = 0;
-    }
-
-    /// Shuts the gate where the error asks for silence, and says what the host should do.
-    pub fn decide(&self, error: &ApiError) -> ConnectorError {
-        let mut gate = self.gate.lock();
-        match errors::class(error) {
-            Class::LongPause => {
-                let pause = (SHORTEST_PAUSE * 2_u32.saturating_pow(gate.strikes.min(10))).min(LONGEST_PAUSE);
-                gate.strikes += 1;
-                gate.shut = Some((Instant::now() + pause, false));
-                ConnectorError::RateLimited { retry_after: pause }
-            }
-            Class::Captcha => {
-                gate.shut = Some((Instant::now() + CAPTCHA_PAUSE, true));
-                errors::decide(error, &self.whose)
-            }
-            _ => errors::decide(error, &self.whose),
-        }
-    }
-}
 
 /// A call did not succeed.
 #[derive(Debug)]
@@ -260,7 +172,7 @@ impl Client {
         let query = [("act", "a_check"), ("key", key.expose()), ("ts", ts), ("wait", &hold)];
         let request = HttpRequest::get(address)
             .query(query)
-            .limit_key(&token.secret)
+            .limit_key(token.secret())
             .timeout(wait + POLL_MARGIN);
         self.community.send(request).await
     }
@@ -292,14 +204,14 @@ impl Client {
     ) -> Result<(T, Vec<ApiError>), Trouble> {
         token.require_open().map_err(Trouble::Decision)?;
         let fixed = [
-            ("access_token", token.secret.expose().as_str()),
+            ("access_token", token.secret().expose().as_str()),
             ("v", VERSION),
             ("lang", "ru"),
         ];
         let pairs = call.params.iter().map(|(key, value)| (*key, value.as_str()));
         let request = HttpRequest::post(format!("{}/method/{}", self.api_url, call.method))
             .form(fixed.into_iter().chain(pairs))
-            .limit_key(&token.secret)
+            .limit_key(token.secret())
             .retry(retry);
         let http = match token.kind {
             TokenKind::Community => &self.community,
@@ -325,7 +237,7 @@ impl Client {
             Answer {
                 error: Some(mut error), ..
             } => {
-                error.message = error.message.replace(token.secret.expose().as_str(), "***");
+                error.message = error.message.replace(token.secret().expose().as_str(), "***");
                 let decision = token.decide(&error);
                 Err(Trouble::Refused { error, decision })
             }
@@ -411,35 +323,6 @@ mod tests {
         assert_eq!(
             call.as_code(),
             r#"API.wall.get({"owner_id":-9,"filter":"a\"});API.x({\""})"#
-        );
-    }
-
-    #[test]
-    fn limits_make_the_pause_grow_and_shut_the_gate() {
-        let token = Token::new(Secret::new("x".into()), TokenKind::Community, "token".into());
-        let error = ApiError {
-            code: 29,
-            subcode: None,
-            message: String::new(),
-        };
-        let pause = || match token.decide(&error) {
-            ConnectorError::RateLimited { retry_after } => retry_after.as_secs(),
-            _ => 0,
-        };
-        assert_eq!([pause(), pause(), pause()], [60, 120, 240]);
-        assert_eq!(
-            token.require_open().err().map(|error| error.kind()),
-            Some("rate_limited")
-        );
-        token.succeeded();
-        assert_eq!(pause(), 60);
-        token.decide(&ApiError {
-            code: 14,
-            ..error.clone()
-        });
-        assert_eq!(
-            token.require_open().err().map(|error| error.kind()),
-            Some("misconfigured")
         );
     }
 }

@@ -7,8 +7,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use priem_sdk::{ConfigError, Secret, webhook::SharedSecret};
 
 use super::{
-    client::{Token, TokenKind},
     config::{Mode, VkSettings},
+    token::{Token, TokenKind},
 };
 
 /// Longest secret key VK takes for a callback server.

@@ -19,9 +19,10 @@ use serde_json::{Value, json};
 use super::{
     Vk, VkSettings,
     callback::Hook,
-    client::{Client, Token, TokenKind},
+    client::Client,
     communities::{CallbackSecret, Communities, Community},
     split,
+    token::{Token, TokenKind},
 };
 
 const TOKEN: &str = "vk1.a.plantedPlantedPlantedPlantedPlanted";

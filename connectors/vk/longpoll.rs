@@ -18,11 +18,7 @@ use parking_lot::Mutex;
 use priem_sdk::{ConnectorError, Cursor, Item, Page, Secret, http::HttpResponse};
 use serde_json::value::RawValue;
 
-use super::{
-    api::LongPoll,
-    client::{Client, Token},
-    split,
-};
+use super::{api::LongPoll, client::Client, split, token::Token};
 
 /// Longest `ts` that is taken for one.
 const LONGEST_TS: usize = 64;

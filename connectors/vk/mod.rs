@@ -24,25 +24,27 @@ mod normalize;
 mod split;
 #[cfg(test)]
 mod tests;
+mod token;
 mod words;
 
 use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use priem_sdk::{
-    BuildContext, CheckReport, ConfigError, Connector, ConnectorError, ConnectorType, Cursor, Cx, HookRequest, Message,
-    NormalizeError, Page, RawItem, Receipt, Refusal, Stream, StreamKind,
+    BuildContext, CheckReport, ConfigError, Connector, ConnectorError, ConnectorType, Cursor, Cx, HookRequest, Item,
+    Message, NormalizeError, Page, RawItem, Receipt, Refusal, Stream, StreamKind,
     http::{HttpClient, HttpOptions},
     registry,
 };
 use tracing::info;
 
 use catchup::{CatchUp, Sort};
-use client::{Call, Client, Token, TokenKind, VERSION};
+use client::{Call, Client, VERSION};
 use communities::{Communities, Community};
 pub use config::{
     CallbackSettings, CatchUpSettings, CatchUpToken, CommunitySettings, LongPollSettings, Mode, OwnWords, VkSettings,
 };
+use token::{Token, TokenKind};
 
 /// Registry entry.
 pub const TYPE: ConnectorType = ConnectorType {
@@ -179,7 +181,21 @@ impl Vk {
             self.messages.start_again(community.id);
             self.walls.start_again(community.id);
         }
+        self.look_for_cropped(&page.items);
         Ok(page)
+    }
+
+    /// VK cuts long messages for bots: their dialogues are read again, where they stand whole.
+    fn look_for_cropped(&self, items: &[Item]) {
+        for item in items.iter().filter(|item| split::is_cropped(&item.body)) {
+            let group = item
+                .conversation
+                .as_deref()
+                .and_then(|name| name.strip_prefix("im")?.split_once('_'));
+            if let Some(group) = group.and_then(|(group, _)| group.parse().ok()) {
+                self.messages.start_again(group);
+            }
+        }
     }
 
     /// Switches on Long Poll and the types of events we need, and leaves the others as they are.
@@ -275,7 +291,9 @@ impl Connector for Vk {
 
     fn receive(&self, request: &HookRequest) -> Result<Receipt, Refusal> {
         let hook = self.hook.as_ref().ok_or(Refusal::NotFound)?;
-        hook.receive(request, &self.communities)
+        let receipt = hook.receive(request, &self.communities)?;
+        self.look_for_cropped(&receipt.items);
+        Ok(receipt)
     }
 
     fn normalize(&self, raw: &RawItem) -> Result<Vec<Message>, NormalizeError> {

@@ -19,7 +19,8 @@ use tracing::debug;
 
 use super::{
     api::{Group, Groups, User},
-    client::{Call, Client, Token, Trouble},
+    client::{Call, Client, Trouble},
+    token::Token,
 };
 
 /// Ids in one call: VK takes 1 000 people and 500 communities.

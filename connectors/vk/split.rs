@@ -139,6 +139,18 @@ pub(super) fn seen(kind: &str, group: i64, mut object: Map<String, Value>, more:
     item(Bytes::from(event.to_string()))
 }
 
+/// Whether VK has cut the message for bots: it has to be read again as a whole.
+pub(super) fn is_cropped(body: &[u8]) -> bool {
+    const KEY: &[u8] = b"\"is_cropped\"";
+    let Some(at) = body.windows(KEY.len()).position(|window| window == KEY) else {
+        return false;
+    };
+    let mut value = body[at + KEY.len()..]
+        .iter()
+        .filter(|byte| !byte.is_ascii_whitespace() && **byte != b':');
+    matches!(value.next(), Some(b't' | b'1'))
+}
+
 /// The object of an event of this subject: `message_new` holds its message one level deeper since 5.103.
 pub(super) fn inner(subject: Subject, raw: &RawValue) -> &str {
     #[derive(Deserialize)]
@@ -347,6 +359,12 @@ mod tests {
             .fingerprint
         };
         assert_eq!(post(1, "https://a"), post(2, "https://b"));
+    }
+
+    #[test]
+    fn a_cut_message_is_seen_from_outside() {
+        assert!(is_cropped(br#"{"object":{"is_cropped" : true}}"#) && is_cropped(br#"{"is_cropped":1}"#));
+        assert!(!is_cropped(br#"{"is_cropped":false}"#) && !is_cropped(b"{}") && !is_cropped(br#""is_cropped""#));
     }
 
     #[test]

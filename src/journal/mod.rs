@@ -25,6 +25,7 @@ mod writer;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use priem_sdk::RawItem;
 
 pub use check::check;
@@ -107,5 +108,5 @@ pub struct DecisionRecord {
     /// Routing key.
     pub queue: String,
     /// [`priem_sdk::message::Routing`] as JSON.
-    pub routing: String,
+    pub routing: Bytes,
 }

@@ -1,6 +1,9 @@
 //! Recording the end of an item's way. Rides in the next commit; a crash before it only means publishing again.
 
-use rusqlite::{Connection, params};
+use rusqlite::{
+    Connection, params,
+    types::{ToSqlOutput, ValueRef},
+};
 
 use super::{End, Settlement, append::hold};
 
@@ -20,7 +23,7 @@ pub(super) fn settle(connection: &Connection, settlement: &Settlement, now: i64)
                     decision.outcome,
                     now,
                     decision.channel,
-                    decision.routing
+                    ToSqlOutput::Borrowed(ValueRef::Text(&decision.routing))
                 ])?;
             }
             if let Some(why) = parked {

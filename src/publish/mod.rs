@@ -128,7 +128,7 @@ pub struct Publisher {
 
 enum Entrance {
     Amqp(amqp::Lanes),
-    Ndjson(mpsc::Sender<Outgoing>),
+    Ndjson(mpsc::Sender<Vec<Outgoing>>),
 }
 
 impl std::fmt::Debug for Entrance {
@@ -167,7 +167,7 @@ impl Publisher {
                 (Entrance::Amqp(lanes), tokio::spawn(supervisor.run()))
             }
             None => {
-                let (sender, receiver) = mpsc::channel(ndjson::BATCH);
+                let (sender, receiver) = mpsc::channel(ndjson::BATCHES);
                 let writer = ndjson::Writer::new(settings.ndjson, metrics, settled, state_sender, shutdown.clone());
                 (Entrance::Ndjson(sender), tokio::spawn(writer.run(receiver)))
             }
@@ -180,22 +180,20 @@ impl Publisher {
         })
     }
 
-    /// Hands over one message; waits while its lane is full. After shutdown the message is dropped here and stays in
-    /// the journal.
-    pub async fn send(&self, outgoing: Outgoing) {
-        let sender = self.lane(outgoing.order_key);
+    /// Hands over messages, in their order; waits while a lane is full. After shutdown what no lane has taken is dropped
+    /// here and stays in the journal. Many at once cost much less than one by one: a lane is woken once for its share.
+    pub async fn send(&self, messages: Vec<Outgoing>) {
+        let hand_over = async {
+            // A lane is gone only after shutdown.
+            match &self.entrance {
+                Entrance::Amqp(lanes) => lanes.send(messages).await,
+                Entrance::Ndjson(sender) => drop(sender.send(messages).await),
+            }
+        };
         tokio::select! {
             biased;
-            // Fails only when the lane is gone, which happens only after shutdown.
-            _ = sender.send(outgoing) => {}
+            () = hand_over => {}
             () = self.shutdown.cancelled() => {}
-        }
-    }
-
-    fn lane(&self, order_key: u64) -> &mpsc::Sender<Outgoing> {
-        match &self.entrance {
-            Entrance::Amqp(lanes) => lanes.of(order_key),
-            Entrance::Ndjson(sender) => sender,
         }
     }
 

@@ -22,8 +22,8 @@ use tracing::{info, warn};
 use super::{BrokerState, CHANNEL_HEADER, Outcome, Outgoing, Settled, settings::NdjsonSettings};
 use crate::telemetry::Metrics;
 
-/// Messages written and synced together.
-pub(super) const BATCH: usize = 512;
+/// Batches of the pipeline that wait in front of the writer and are written and synced together.
+pub(super) const BATCHES: usize = 8;
 
 /// Writes what the pipeline hands over.
 pub(super) struct Writer {
@@ -52,7 +52,7 @@ impl Writer {
     }
 
     /// Runs until shutdown. A batch that was begun is finished first, unless it can't be written.
-    pub(super) async fn run(self, mut incoming: mpsc::Receiver<Outgoing>) {
+    pub(super) async fn run(self, mut incoming: mpsc::Receiver<Vec<Outgoing>>) {
         let mut output = Output::new(self.settings.clone());
         // A file that can't be opened should show before the first message comes.
         let Some(opened) = self.persist(output, Vec::new()).await else {
@@ -60,15 +60,16 @@ impl Writer {
         };
         output = opened;
         loop {
-            let mut batch = Vec::with_capacity(BATCH);
+            let mut batches = Vec::with_capacity(BATCHES);
             let taken = tokio::select! {
                 biased;
                 () = self.shutdown.cancelled() => return,
-                taken = incoming.recv_many(&mut batch, BATCH) => taken,
+                taken = incoming.recv_many(&mut batches, BATCHES) => taken,
             };
             if taken == 0 {
                 return;
             }
+            let batch: Vec<Outgoing> = batches.into_iter().flatten().collect();
             let mut bytes = Vec::with_capacity(batch.iter().map(|outgoing| outgoing.body.len() + 1).sum());
             for outgoing in &batch {
                 bytes.extend_from_slice(&outgoing.body);

@@ -5,9 +5,9 @@
 //! message follows its length, not the number of rules.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use foldhash::HashMap;
 use priem_sdk::message::Message;
 use rust_stemmers::{Algorithm, Stemmer};
 
@@ -50,11 +50,11 @@ impl Default for Vocabulary {
     fn default() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         Self {
-            stems: HashMap::new(),
-            exact: HashMap::new(),
-            prefixes: HashMap::new(),
+            stems: HashMap::default(),
+            exact: HashMap::default(),
+            prefixes: HashMap::default(),
             prefix_lengths: Vec::new(),
-            values: vec![HashMap::new(); Field::COUNT],
+            values: vec![HashMap::default(); Field::COUNT],
             size: 0,
             serial: NEXT.fetch_add(1, Ordering::Relaxed),
         }

@@ -101,11 +101,7 @@ impl Daemon {
             .with_label_values(&[env!("CARGO_PKG_VERSION"), &config_hash, rules.version()])
             .set(1);
         let connectors = Arc::new(connectors);
-        let processor = Processor {
-            connectors: Arc::clone(&connectors),
-            rules,
-            metrics: metrics.clone(),
-        };
+        let processor = Processor::new(Arc::clone(&connectors), rules, metrics.clone());
         let pipeline = Pipeline::start(journal.clone(), processor, publisher, settled, draining.clone());
 
         let intake = Intake::new(journal.clone(), metrics.clone());

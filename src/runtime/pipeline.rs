@@ -16,11 +16,11 @@ use tracing::{error, warn};
 
 use super::{
     enrich::Enricher,
-    process::{Processed, Processor},
+    process::{Processed, Processor, Publication},
 };
 use crate::{
     journal::{DecisionRecord, End, Journal, Record, Settlement},
-    publish::{Outcome, Publisher, Settled},
+    publish::{Outcome, Outgoing, Publisher, Settled},
     telemetry::Metrics,
 };
 
@@ -32,6 +32,9 @@ const READ_AGAIN_AFTER: std::time::Duration = std::time::Duration::from_secs(1);
 /// same pages again and again; large ones would make appends wait. A crash in between only means publishing again.
 const SETTLE_TOGETHER: usize = 512;
 const SETTLE_WITHIN: std::time::Duration = std::time::Duration::from_millis(20);
+/// Messages handed to the publisher together, at least, while there are more: enough to wake its lanes rarely, few enough
+/// to stay in the processor's cache.
+const HAND_OVER: usize = 64;
 /// Bits of a token that number the messages of one item.
 const MESSAGE_BITS: u32 = 16;
 
@@ -65,7 +68,7 @@ impl Pipeline {
         shutdown: CancellationToken,
     ) -> Self {
         let in_flight = InFlight::default();
-        let metrics = processor.metrics.clone();
+        let metrics = processor.metrics().clone();
         let (batches, feed) = mpsc::channel(2);
         tokio::spawn(feeder(journal.clone(), batches, shutdown.clone()));
         let worker = Worker {
@@ -122,7 +125,7 @@ struct Worker {
 
 impl Worker {
     async fn run(self, mut feed: mpsc::Receiver<Vec<Arc<Record>>>, shutdown: CancellationToken) -> Publisher {
-        let mut enricher = Enricher::start(&self.processor.connectors, &self.processor.metrics);
+        let mut enricher = Enricher::start(self.processor.connectors(), self.processor.metrics());
         loop {
             let goes_on = tokio::select! {
                 batch = enricher.ready() => {
@@ -157,49 +160,50 @@ impl Worker {
         batch: impl Iterator<Item = (Arc<Record>, Processed)>,
         shutdown: &CancellationToken,
     ) -> bool {
-        let mut ended = Vec::new();
+        let (mut ended, mut messages) = (Vec::new(), Vec::new());
         for (record, processed) in batch {
             match processed {
-                Processed::End(end) => {
-                    ended.push(Settlement {
-                        position: record.position,
-                        seq: record.seq,
-                        end,
-                    });
-                }
-                Processed::Publish {
-                    messages,
-                    decisions,
-                    occurred,
-                } => {
-                    self.launch(&record, messages.len(), decisions, occurred);
-                    for (number, mut message) in messages.into_iter().enumerate() {
-                        message.token = token(record.position, number);
-                        tokio::select! {
-                            biased;
-                            () = self.publisher.send(message) => {}
-                            // What was not handed over stays pending in the journal.
-                            () = shutdown.cancelled() => return false,
-                        }
-                    }
-                }
+                Processed::End(end) => ended.push(Settlement {
+                    position: record.position,
+                    seq: record.seq,
+                    end,
+                }),
+                Processed::Publish(publication) => self.launch(&record, publication, &mut messages),
+            }
+            if messages.len() >= HAND_OVER {
+                self.publisher.send(std::mem::take(&mut messages)).await;
+            }
+            if shutdown.is_cancelled() {
+                // What was not handed over stays pending in the journal.
+                return false;
             }
         }
+        self.publisher.send(messages).await;
         ended.is_empty() || self.journal.settle(ended).await.is_ok()
     }
 
-    fn launch(&self, record: &Record, left: usize, decisions: Vec<DecisionRecord>, occurred: Option<Timestamp>) {
+    /// Notes an item as on its way and puts its messages to the others.
+    fn launch(&self, record: &Record, publication: Publication, messages: &mut Vec<Outgoing>) {
+        let Publication {
+            messages: own,
+            decisions,
+            occurred,
+        } = publication;
         let flight = Flight {
             position: record.position,
             seq: record.seq,
             connector: record.raw.connector.clone(),
             received_at: record.raw.received_at,
             occurred,
-            left,
+            left: own.len(),
             decisions,
             parked: None,
         };
         self.in_flight.lock().insert(item_of(token(record.position, 0)), flight);
+        for (number, mut message) in own.into_iter().enumerate() {
+            message.token = token(record.position, number);
+            messages.push(message);
+        }
     }
 }
 

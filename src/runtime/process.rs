@@ -7,16 +7,18 @@ use std::{
     sync::Arc,
 };
 
+use bytes::Bytes;
 use jiff::Timestamp;
 use priem_sdk::{
     Connector, Message, NormalizeError,
     contract::ConnectorId,
     message::{Routing, personal},
 };
+use prometheus::IntCounter;
 
 use crate::{
     journal::{DecisionRecord, End, Record},
-    publish::Outgoing,
+    publish::{CHANNEL_HEADER, Outgoing},
     routing::RuleSet,
     telemetry::Metrics,
 };
@@ -26,30 +28,56 @@ pub type Connectors = HashMap<ConnectorId, Arc<dyn Connector>>;
 
 /// What is to be done with an item.
 pub enum Processed {
-    /// Publish these; when all are settled, record the decisions (same order: one decision for each message).
-    Publish {
-        /// Encoded messages; their `token` is still 0.
-        messages: Vec<Outgoing>,
-        /// What was decided about each; outcome `published` until the broker says otherwise.
-        decisions: Vec<DecisionRecord>,
-        /// When it happened at the source, for the delay.
-        occurred: Option<Timestamp>,
-    },
+    /// Publish its messages.
+    Publish(Publication),
     /// Nothing to publish: record this end.
     End(End),
 }
 
+/// The messages of one item and what is recorded when all are settled.
+pub struct Publication {
+    /// Encoded messages; their `token` is still 0.
+    pub messages: Vec<Outgoing>,
+    /// What was decided about each, in the same order; outcome `published` until the broker says otherwise.
+    pub decisions: Vec<DecisionRecord>,
+    /// When it happened at the source, for the delay.
+    pub occurred: Option<Timestamp>,
+}
+
 /// Turns stored items into outgoing messages.
 pub struct Processor {
-    /// Every configured connector.
-    pub connectors: Arc<Connectors>,
-    /// The rules in force.
-    pub rules: Arc<RuleSet>,
-    /// Where hits are counted.
-    pub metrics: Metrics,
+    connectors: Arc<Connectors>,
+    rules: Arc<RuleSet>,
+    metrics: Metrics,
+    /// How often each rule, route or deadline took part.
+    hits: HashMap<String, IntCounter>,
 }
 
 impl Processor {
+    /// A processor for connectors and the rules in force.
+    pub fn new(connectors: Arc<Connectors>, rules: Arc<RuleSet>, metrics: Metrics) -> Self {
+        let hits = rules.rule_ids().map(|id| {
+            let counter = metrics.rule_hits.with_label_values(&[id]);
+            (id.to_owned(), counter)
+        });
+        Self {
+            connectors,
+            hits: hits.collect(),
+            rules,
+            metrics,
+        }
+    }
+
+    /// The connectors it asks.
+    pub fn connectors(&self) -> &Arc<Connectors> {
+        &self.connectors
+    }
+
+    /// Where things are counted.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
     /// Decides what to do with an item at a moment.
     pub fn process(&self, record: &Record, now: Timestamp) -> Processed {
         self.process_normalized(record, self.normalize(record), now)
@@ -101,32 +129,26 @@ impl Processor {
             .occurred
             .as_ref()
             .and_then(priem_sdk::message::Moment::instant);
-        let mut outgoing = Vec::with_capacity(messages.len());
-        let mut decisions = Vec::with_capacity(messages.len());
+        let mut publication = Publication {
+            messages: Vec::with_capacity(messages.len()),
+            decisions: Vec::with_capacity(messages.len()),
+            occurred,
+        };
         for mut message in messages {
             let decision = self.rules.decide(&mut message, now);
             self.count(&decision.routes, decision.default_route);
             personal::mask_for_queue(&mut message);
-            for routing in decision.routes {
-                decisions.push(decided(&message, &routing));
-                match encode(&mut message, routing, order_key) {
-                    Ok(encoded) => outgoing.push(encoded),
-                    Err(error) => {
-                        // Only a number that JSON can't hold gets here.
-                        let why = format!("the message can't be written as JSON: {error}");
-                        return Processed::End(End::Quarantined {
-                            reason: "not_encodable".into(),
-                            why,
-                        });
-                    }
-                }
+            message.data.routing = None;
+            if let Err(error) = encode(&message, decision.routes, order_key, &mut publication) {
+                // Only a number that JSON can't hold gets here.
+                let why = format!("the message can't be written as JSON: {error}");
+                return Processed::End(End::Quarantined {
+                    reason: "not_encodable".into(),
+                    why,
+                });
             }
         }
-        Processed::Publish {
-            messages: outgoing,
-            decisions,
-            occurred,
-        }
+        Processed::Publish(publication)
     }
 
     fn count(&self, routes: &[Routing], default_route: bool) {
@@ -134,7 +156,9 @@ impl Processor {
             self.metrics.default_route_hits.inc();
         }
         for rule in routes.iter().flat_map(|routing| &routing.matched) {
-            self.metrics.rule_hits.with_label_values(&[rule]).inc();
+            if let Some(hits) = self.hits.get(rule) {
+                hits.inc();
+            }
         }
     }
 }
@@ -179,49 +203,69 @@ fn ignored(record: &Record) -> DecisionRecord {
         outcome: "ignored",
         channel: record.raw.connector.to_string(),
         queue: String::new(),
-        routing: "{}".into(),
+        routing: Bytes::from_static(b"{}"),
     }
 }
 
-fn decided(message: &Message, routing: &Routing) -> DecisionRecord {
-    DecisionRecord {
-        event_id: message.id,
-        event: message.event.as_str(),
-        outcome: "published",
-        channel: message.data.channel.clone(),
-        queue: routing.queue.clone(),
-        routing: serde_json::to_string(routing).unwrap_or_default(),
+/// Writes a message once for each of its recipients. Only the routing differs, and it ends the document: the rest is
+/// written once, and the journal's record of the decision is a part of the body, not a copy.
+fn encode(
+    message: &Message,
+    routes: Vec<Routing>,
+    order_key: u64,
+    publication: &mut Publication,
+) -> Result<(), serde_json::Error> {
+    const ENDING: &[u8] = b"}}";
+    let mut common = Vec::with_capacity(2048);
+    serde_json::to_writer(&mut common, message)?;
+    debug_assert!(message.data.routing.is_none() && common.ends_with(ENDING));
+    common.truncate(common.len() - ENDING.len());
+    common.extend_from_slice(b",\"routing\":");
+    for routing in routes {
+        let mut body = Vec::with_capacity(common.len() + 1024);
+        body.extend_from_slice(&common);
+        serde_json::to_writer(&mut body, &routing)?;
+        let decided = common.len()..body.len();
+        body.extend_from_slice(ENDING);
+        let body = Bytes::from(body);
+        publication.decisions.push(DecisionRecord {
+            event_id: message.id,
+            event: message.event.as_str(),
+            outcome: "published",
+            channel: message.data.channel.clone(),
+            queue: routing.queue.clone(),
+            routing: body.slice(decided),
+        });
+        publication.messages.push(Outgoing {
+            token: 0,
+            event_id: message.id,
+            event_type: message.event.as_str(),
+            order_key,
+            priority: routing.priority,
+            timestamp: u64::try_from(message.time.as_second()).unwrap_or(0),
+            headers: headers(message, &routing),
+            routing_key: routing.queue,
+            body,
+        });
     }
+    Ok(())
 }
 
-fn encode(message: &mut Message, routing: Routing, order_key: u64) -> Result<Outgoing, serde_json::Error> {
+/// What consumers filter by without opening the body.
+fn headers(message: &Message, routing: &Routing) -> Vec<(&'static str, String)> {
     let mut headers = vec![
-        ("channel", message.data.channel.clone()),
-        ("connector", message.data.connector.clone()),
-        ("kind", message.data.kind.as_str().to_owned()),
-        ("regime", message.data.legal.regime.as_str().to_owned()),
-        ("recipient", routing.recipient.organisation.clone()),
+        (CHANNEL_HEADER, message.data.channel.clone()),
         ("priority", routing.priority.to_string()),
-        ("rules_version", routing.rules_version.clone()),
     ];
-    let optional = [("sector", &routing.sector), ("territory", &routing.territory)];
+    let optional = [
+        ("sector", routing.sector.as_ref()),
+        ("territory", routing.territory.as_ref()),
+        ("rule", routing.matched.last()),
+    ];
     headers.extend(
         optional
             .into_iter()
-            .filter_map(|(name, value)| Some((name, value.clone()?))),
+            .filter_map(|(name, value)| Some((name, value?.clone()))),
     );
-    headers.extend(routing.matched.last().map(|rule| ("rule", rule.clone())));
-    let (routing_key, priority) = (routing.queue.clone(), routing.priority);
-    message.data.routing = Some(routing);
-    Ok(Outgoing {
-        token: 0,
-        event_id: message.id,
-        event_type: message.event.as_str(),
-        order_key,
-        routing_key,
-        priority,
-        timestamp: u64::try_from(message.time.as_second()).unwrap_or(0),
-        headers,
-        body: serde_json::to_vec(message)?.into(),
-    })
+    headers
 }

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use parking_lot::Mutex;
 
-use super::task::Mark;
+use super::reading::Mark;
 
 /// Marks beyond this are forgotten all together: the next round reads more, nothing else happens.
 const MOST_MARKS: usize = 300_000;

@@ -12,6 +12,7 @@
 //!   and forgotten for a community that lost events, which is then read again at once.
 
 mod memory;
+mod reading;
 mod round;
 mod task;
 
@@ -23,11 +24,13 @@ use priem_sdk::{ConnectorError, Cursor, Page, Wait};
 use tracing::warn;
 
 use super::{
-    client::{Client, MOST_IN_BATCH, Token, TokenKind, Trouble},
+    client::{Client, MOST_IN_BATCH, Trouble},
     communities::Communities,
     config::CatchUpSettings,
+    token::{Token, TokenKind},
 };
 use memory::Memory;
+use reading::Mark;
 use round::Round;
 use task::{Horizon, Task, What};
 
@@ -60,6 +63,8 @@ pub(super) struct CatchUp {
     memory: Memory,
     /// Communities that lost events: they are read again at once, and nothing is believed of them.
     urgent: Mutex<BTreeSet<i64>>,
+    /// The cursor at which they were last taken up: asked again from there, the commit has failed.
+    taken_up: Mutex<(Cursor, BTreeSet<i64>)>,
 }
 
 impl CatchUp {
@@ -75,6 +80,7 @@ impl CatchUp {
             every: Duration::from_secs(u64::from(minutes.get()) * 60),
             memory: Memory::default(),
             urgent: Mutex::default(),
+            taken_up: Mutex::default(),
         }
     }
 
@@ -100,7 +106,7 @@ impl CatchUp {
         let now = now.as_second();
         let first_floor = now - i64::from(self.settings.first_look_h) * 3600;
         let mut round = Round::read(cursor, first_floor)?;
-        if round.is_over() && !self.begin(&mut round, now) {
+        if round.is_over() && !self.begin(&mut round, cursor, now) {
             return Ok(Page {
                 next: cursor.clone(),
                 wait: Wait::For(self.pause(&round, now)),
@@ -130,8 +136,13 @@ impl CatchUp {
     }
 
     /// Begins the round that is due: a whole one, or one over the communities that lost events.
-    fn begin(&self, round: &mut Round, now: i64) -> bool {
-        let urgent = std::mem::take(&mut *self.urgent.lock());
+    fn begin(&self, round: &mut Round, cursor: &Cursor, now: i64) -> bool {
+        let mut urgent = std::mem::take(&mut *self.urgent.lock());
+        let mut taken_up = self.taken_up.lock();
+        if taken_up.0 == *cursor {
+            urgent.extend(&taken_up.1);
+        }
+        *taken_up = (cursor.clone(), urgent.clone());
         if self.left(round, now).is_zero() {
             round.begin(now);
         } else if !urgent.is_empty() {
@@ -222,7 +233,7 @@ impl CatchUp {
         client: &Client,
         token: &Token,
         round: &mut Round,
-        marks: &mut Vec<task::Mark>,
+        marks: &mut Vec<Mark>,
     ) -> Result<Page, ConnectorError> {
         let most = if token.kind == TokenKind::Service {
             CALLS_ONE_BY_ONE

@@ -375,3 +375,42 @@ async fn a_dead_key_does_not_stop_the_others_and_nothing_is_forgotten_meanwhile(
         "only in the first round"
     );
 }
+
+#[tokio::test]
+async fn a_message_vk_has_cut_is_read_again_whole() {
+    let setup = Setup::new();
+    let vk = Vk::start(|call| {
+        let cut = json!({"id": 9230, "conversation_message_id": 230, "peer_id": 5, "from_id": 5, "out": 0, "date": now(),
+            "text": "начало", "is_cropped": true});
+        match call.method.as_str() {
+            "groups.getLongPollServer" => json!({"response": {"server": "{own}/lp", "key": "k", "ts": "1"}}),
+            "a_check" => json!({"ts": "2", "updates": [
+                {"type": "message_new", "group_id": GROUP, "event_id": "e", "object": {"message": cut}}]}),
+            "execute" => json!({"response": parts(call).iter().map(dialogues).collect::<Vec<Value>>()}),
+            _ => json!({"response": dialogues(call)}),
+        }
+    })
+    .await;
+    let mut connector = setup.against(&vk, json!({}));
+    let (mut journal, mut cursor) = (Journal::default(), Cursor::start());
+    let page = connector
+        .poll(&cx(), "longpoll/190700001", &Cursor("1".into()))
+        .await
+        .expect("a page");
+    journal.commit(&connector, "longpoll/190700001", page).await;
+    // As if a whole round had just ended.
+    let floor = now() - 10_000;
+    cursor.0 = json!({"floor": floor, "since": floor, "begun": null, "last_begun": now(), "at": 0}).to_string();
+    round(&mut connector, "messages", &mut journal, &mut cursor, || None).await;
+    let told: Vec<_> = journal
+        .published(&connector)
+        .into_iter()
+        .filter(|(_, text)| text == "начало" || text == "письмо 230")
+        .collect();
+    use priem_sdk::EventType::{Received, Updated};
+    assert_eq!(
+        told,
+        [(Received, "начало".to_owned()), (Updated, "письмо 230".to_owned())]
+    );
+    assert_eq!(journal.stored.len(), 231);
+}

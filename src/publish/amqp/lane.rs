@@ -58,7 +58,7 @@ pub(super) enum End {
 /// See the module.
 pub(super) struct Lane {
     shared: Arc<Shared>,
-    incoming: mpsc::Receiver<Outgoing>,
+    incoming: mpsc::Receiver<Vec<Outgoing>>,
     /// Sent before anything from `incoming`.
     backlog: VecDeque<Outgoing>,
     flights: Flights,
@@ -74,7 +74,7 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    pub(super) fn new(shared: Arc<Shared>, incoming: mpsc::Receiver<Outgoing>) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, incoming: mpsc::Receiver<Vec<Outgoing>>) -> Self {
         Self {
             shared,
             incoming,
@@ -154,7 +154,7 @@ impl Lane {
                         lost = self.answered(number, result).err();
                     }
                     incoming = self.incoming.recv(), if may_take && self.backlog.is_empty() => match incoming {
-                        Some(outgoing) => self.backlog.push_back(outgoing),
+                        Some(share) => self.backlog.extend(share),
                         None => halting = true,
                     },
                     () = pause => pause_until = None,
@@ -200,7 +200,8 @@ impl Lane {
         if self.flights.aloft() == 0 {
             self.probing = false;
         }
-        self.incoming.try_recv().ok()
+        self.backlog.extend(self.incoming.try_recv().ok()?);
+        self.backlog.pop_front()
     }
 
     /// Notes one completed flight; an error means that the channel is lost.

@@ -33,21 +33,35 @@ use lane::{End, Lane, Shared};
 
 /// How long lanes may wait for confirmations after shutdown or after another lane lost its channel.
 const FINISH_LIMIT: Duration = Duration::from_secs(5);
-/// Windows of messages that wait in front of a lane: while one lane waits for the broker, the pipeline goes on
-/// preparing messages for all.
-const QUEUED_WINDOWS: usize = 4;
+/// Shares of messages that wait in front of a lane: while one lane waits for the broker, the pipeline goes on preparing
+/// messages for all.
+const QUEUED_SHARES: usize = 8;
 /// A session that lived this long was a success even if nothing was published.
 const GOOD_SESSION: Duration = Duration::from_secs(10);
 
 /// Ways into the lanes; a message's lane follows from its order key.
-pub(super) struct Lanes(Vec<mpsc::Sender<Outgoing>>);
+pub(super) struct Lanes(Vec<mpsc::Sender<Vec<Outgoing>>>);
 
 impl Lanes {
-    pub(super) fn of(&self, order_key: u64) -> &mpsc::Sender<Outgoing> {
+    /// Gives each lane its share; waits while one is full.
+    pub(super) async fn send(&self, messages: Vec<Outgoing>) {
+        let mut shares: Vec<Vec<Outgoing>> = self.0.iter().map(|_| Vec::new()).collect();
+        for outgoing in messages {
+            shares[self.index_of(outgoing.order_key)].push(outgoing);
+        }
+        for (lane, share) in self.0.iter().zip(shares) {
+            if !share.is_empty() {
+                // Fails only when the lane is gone, which happens only after shutdown.
+                let _ = lane.send(share).await;
+            }
+        }
+    }
+
+    fn index_of(&self, order_key: u64) -> usize {
         // Spreads keys that are small or evenly spaced numbers (Fibonacci hashing).
         let spread = order_key.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
         let lanes = self.0.len() as u64;
-        &self.0[usize::try_from(spread % lanes).expect("there are few lanes")]
+        usize::try_from(spread % lanes).expect("there are few lanes")
     }
 }
 
@@ -86,7 +100,7 @@ impl Supervisor {
         });
         let (mut lanes, mut senders) = (Vec::new(), Vec::new());
         for _ in 0..settings.channels {
-            let (sender, receiver) = mpsc::channel(window * QUEUED_WINDOWS);
+            let (sender, receiver) = mpsc::channel(QUEUED_SHARES);
             senders.push(sender);
             lanes.push(Lane::new(shared.clone(), receiver));
         }

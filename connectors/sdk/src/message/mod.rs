@@ -11,6 +11,8 @@ pub mod personal;
 mod place;
 mod routing;
 
+use std::sync::LazyLock;
+
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -27,9 +29,7 @@ pub use place::{Geo, Place, PlacePrecision};
 pub use routing::{Recipient, Routing};
 
 /// Namespace of event ids: UUIDv5 of the DNS name `message.priem.ru`.
-fn namespace() -> Uuid {
-    Uuid::new_v5(&Uuid::NAMESPACE_DNS, b"message.priem.ru")
-}
+static NAMESPACE: LazyLock<Uuid> = LazyLock::new(|| Uuid::new_v5(&Uuid::NAMESPACE_DNS, b"message.priem.ru"));
 
 /// What happened to the message. `ru.priem.message.*.v1` on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -132,7 +132,7 @@ impl Message {
     /// The stable id of an event.
     pub fn event_id(connector: &str, external_id: &str, revision: &str, event: EventType) -> Uuid {
         let name = [connector, external_id, revision, event.as_str()].join("\u{1f}");
-        Uuid::new_v5(&namespace(), name.as_bytes())
+        Uuid::new_v5(&NAMESPACE, name.as_bytes())
     }
 }
 
@@ -185,12 +185,12 @@ pub struct MessageData {
     /// Links to other messages.
     #[serde(default, skip_serializing_if = "Relation::is_empty")]
     pub relation: Relation,
-    /// What the auto-rules decided. Absent before routing.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub routing: Option<Routing>,
     /// Fields of the source that have no place above, by their source names. Never personal data.
     #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
     pub extra: serde_json::Map<String, serde_json::Value>,
+    /// What the auto-rules decided. Absent before routing; the last field, so that it can be added to what is written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub routing: Option<Routing>,
 }
 
 impl MessageData {
@@ -215,8 +215,8 @@ impl MessageData {
             flags: Flags::default(),
             satisfaction: None,
             relation: Relation::default(),
-            routing: None,
             extra: serde_json::Map::new(),
+            routing: None,
         }
     }
 }
