@@ -5,19 +5,25 @@
 
 mod support;
 
-use priem_city::{broker::Broker, telegram::TelegramCity};
+use priem_city::broker::Broker;
 use support::{
     Installation, PATIENCE,
-    flow::{self, HOOK_TOKEN, Importer, Ledger, POLL_TOKEN, QUEUE, Settlement, Writers},
+    channel::{Channel, ExportsChannel, TelegramChannel},
+    flow::{self, Ledger, QUEUE, Settlement},
     until,
 };
 
 /// Kills in an ordinary run.
 const ROUNDS: u32 = 54;
-/// Updates that wait for each bot when a round begins.
-const WAITING: usize = 60;
-/// Incidents in one export.
-const INCIDENTS: u64 = 60;
+
+/// Every channel that is killed under. A new one joins here.
+async fn channels(seed: u64) -> Vec<Box<dyn Channel>> {
+    vec![
+        Box::new(TelegramChannel::by_webhook(seed).await),
+        Box::new(TelegramChannel::by_polling(seed + 1).await),
+        Box::<ExportsChannel>::default(),
+    ]
+}
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
@@ -32,69 +38,62 @@ enum Moment {
     Logged(usize),
     /// As soon as it answers that it is ready.
     Ready,
-    /// After the webhook simulator saw so many more deliveries acknowledged.
-    Hooked(u64),
-    /// After the polling simulator saw so many more updates confirmed.
-    Polled(u64),
-    /// After so many more rows were stored.
-    Imported(u64),
+    /// After so much more was taken from the channel of this place in the list.
+    Taken(usize, u64),
     /// After so many more messages were published.
     Published(u64),
 }
 
 impl Moment {
-    fn random(random: &mut fastrand::Rng) -> Self {
+    fn random(random: &mut fastrand::Rng, channels: &[Box<dyn Channel>]) -> Self {
         match random.u32(0..9) {
             0 => Self::Spawned,
             1 => Self::Logged(random.usize(1..6)),
             2 => Self::Ready,
-            3 | 4 => Self::Hooked(random.u64(1..WAITING as u64)),
-            5 | 6 => Self::Polled(random.u64(1..WAITING as u64)),
-            7 => Self::Imported(random.u64(1..INCIDENTS)),
+            3..=7 => {
+                let place = random.usize(..channels.len());
+                Self::Taken(place, random.u64(1..channels[place].waiting()))
+            }
             _ => Self::Published(random.u64(1..120)),
         }
     }
 }
 
 struct Scene {
-    city: TelegramCity,
+    channels: Vec<Box<dyn Channel>>,
     daemon: Installation,
     ledger: Ledger,
-    hook: Writers,
-    poll: Writers,
-    import: Importer,
 }
 
 impl Scene {
     async fn new(broker: &Broker, seed: u64) -> Self {
-        let city = flow::telegram().await;
-        let (hook, poll) = (city.bot(HOOK_TOKEN), city.bot(POLL_TOKEN));
-        let api = city.api_url();
-        let settings = flow::settings(Some(broker)) + &flow::hook(&api) + &flow::poll(&api) + &flow::files();
-        let daemon = flow::install(&settings);
+        let mut channels = channels(seed).await;
+        let entries: String = channels.iter().map(|channel| channel.settings()).collect();
+        let daemon = Installation::new(&(flow::settings(Some(broker)) + &entries));
+        for channel in &mut channels {
+            channel.install(&daemon);
+        }
         Self {
-            import: Importer::new(&daemon, INCIDENTS),
-            hook: Writers::new(hook, "hook", seed),
-            poll: Writers::new(poll, "poll", seed + 1),
-            ledger: Ledger::default(),
-            city,
+            channels,
             daemon,
+            ledger: Ledger::default(),
         }
     }
 
     fn load(&mut self) {
-        self.hook.keep_waiting(WAITING, &mut self.ledger);
-        self.poll.keep_waiting(WAITING, &mut self.ledger);
-        self.import.keep_busy(&mut self.ledger);
+        for channel in &mut self.channels {
+            channel.keep_busy(&mut self.ledger);
+        }
     }
 
     /// Starts the daemon and waits for the moment.
     async fn run_until(&mut self, moment: Moment) {
         let lines = self.daemon.log().lines().count();
-        let (hook, poll) = (self.city.bot(HOOK_TOKEN), self.city.bot(POLL_TOKEN));
-        let (hooked, polled) = (hook.delivered(), poll.delivered());
+        for channel in &mut self.channels {
+            channel.mark();
+        }
         self.daemon.spawn();
-        let daemon = &mut self.daemon;
+        let daemon = &self.daemon;
         let reached = async {
             match moment {
                 Moment::Spawned => {}
@@ -107,13 +106,7 @@ impl Scene {
                     })
                     .await;
                 }
-                Moment::Hooked(more) => hook.wait_until(|bot| bot.delivered() >= hooked + more).await,
-                Moment::Polled(more) => poll.wait_until(|bot| bot.delivered() >= polled + more).await,
-                Moment::Imported(more) => {
-                    daemon
-                        .metric_reaches("priem_received_items_total", "connector=\"exports\"", more as f64)
-                        .await;
-                }
+                Moment::Taken(place, more) => self.channels[place].taken(daemon, more).await,
                 Moment::Published(more) => {
                     daemon
                         .metric_reaches("priem_published_messages_total", "", more as f64)
@@ -126,22 +119,22 @@ impl Scene {
         self.daemon.assert_running();
     }
 
-    /// A dead daemon's long poll must be seen as gone, or the next one would be a second poller.
     async fn hang_up(&self) {
-        self.city.bot(POLL_TOKEN).wait_until(|bot| !bot.is_polled()).await;
+        for channel in &self.channels {
+            channel.hung_up().await;
+        }
     }
 
     /// Lets everything flow out, stops in order and compares.
     async fn settle(&mut self, broker: &Broker) -> Settlement {
         self.daemon.start().await;
-        let (hook, poll) = (self.city.bot(HOOK_TOKEN), self.city.bot(POLL_TOKEN));
-        let acknowledged = async {
-            hook.wait_until(|bot| bot.pending() == 0).await;
-            poll.wait_until(|bot| bot.pending() == 0).await;
+        let emptied = async {
+            for channel in &self.channels {
+                channel.emptied().await;
+            }
         };
-        let waited = tokio::time::timeout(PATIENCE, acknowledged).await;
-        assert!(waited.is_ok(), "updates are left:\n{}", self.daemon.log());
-        until("the inbox is empty", async || self.import.files_in("inbox") == 0).await;
+        let waited = tokio::time::timeout(PATIENCE, emptied).await;
+        assert!(waited.is_ok(), "something is left at a source:\n{}", self.daemon.log());
         until("nothing is pending", async || self.daemon.stats()["pending"] == 0).await;
         self.daemon.stop().await;
 
@@ -150,10 +143,10 @@ impl Scene {
         let stats = self.daemon.stats();
         assert_eq!((&stats["pending"], &stats["parked"]), (&0.into(), &0.into()));
         let held = || support::text(&self.daemon.priem(&["quarantine", "list"]));
-        assert_eq!(quarantined(&stats), self.import.bad_rows, "{stats}\n{}", held());
-        assert_eq!(self.import.files_in("done") as u64, self.import.dropped());
-        assert_eq!(self.import.files_in("failed"), 0);
-        assert_eq!(self.city.violations(), [""; 0]);
+        let expected: u64 = self.channels.iter().map(|channel| channel.quarantined()).sum();
+        assert_eq!(quarantined(&stats), expected, "{stats}\n{}", held());
+        let complaints: Vec<String> = self.channels.iter().flat_map(|channel| channel.complaints()).collect();
+        assert_eq!(complaints, [""; 0]);
         assert!(!self.daemon.log().contains("panicked"), "{}", self.daemon.log());
         self.ledger.settle(&broker.drain(QUEUE).await.expect("the queue"))
     }
@@ -178,7 +171,7 @@ async fn nothing_is_lost_doubled_or_invented_by_kills_and_stops() {
     let (mut kills, mut stops) = (0, 0);
     while kills < rounds {
         scene.load();
-        let moment = Moment::random(&mut random);
+        let moment = Moment::random(&mut random, &scene.channels);
         // Every seventh end is an orderly one. Before its handlers are in place SIGTERM is just another kill.
         let orderly = random.u32(0..7) == 0 && !matches!(moment, Moment::Spawned | Moment::Logged(_) | Moment::Ready);
         println!("{kills}: {moment:?}{}", if orderly { ", in order" } else { "" });
