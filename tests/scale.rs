@@ -4,9 +4,12 @@
 
 mod support;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
-use priem_city::{region::Region, vk::Community};
+use priem_city::{
+    region::Region,
+    vk::{Community, Outage},
+};
 use support::{Installation, flow, until};
 
 const COMMUNITIES: usize = 60;
@@ -94,4 +97,35 @@ async fn every_one_of_many_sources_is_heard_within_the_limits() {
     daemon.assert_running();
     daemon.stop().await;
     assert!(daemon.priem(&["journal", "verify"]).status.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_twelve_hours_without_the_platform_everything_is_obtained_once() {
+    let mut region = Region::start(12, 2).await.expect("free ports");
+    let mut daemon = install(&region);
+    daemon.start().await;
+    until("every source is listened to", async || region.listened() == 14).await;
+    for _ in 0..60 {
+        region.write();
+    }
+    all_published(&daemon, &region).await;
+
+    region.vk.outage(Outage::Html(502));
+    until("the outage is noticed", async || {
+        daemon.metric("priem_polls_total", "result=\"transient\"").await >= 12.0
+    })
+    .await;
+    for _ in 0..120 {
+        region.write();
+    }
+    // Keys and the history of events are gone by the time VK is back.
+    region.vk.advance(Duration::from_secs(12 * 3600));
+    for _ in 0..20 {
+        region.write();
+    }
+    region.vk.recover();
+    all_published(&daemon, &region).await;
+    assert!(daemon.log().contains("VK no longer has the events"), "{}", daemon.log());
+    assert_eq!(region.violations(), [""; 0]);
+    daemon.stop().await;
 }

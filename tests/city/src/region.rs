@@ -107,7 +107,7 @@ impl Region {
             let _ = write!(
                 text,
                 "  vk-region:\n    type: vk\n    communities_list: {{ file: \"{secrets}/vk-communities\" }}\n    api_url: {api}\n    \
-                 catch_up:\n      token: {{ file: \"{secrets}/vk-reader\" }}\n      token_kind: user\n"
+                 catch_up:\n      token: {{ file: \"{secrets}/vk-reader\" }}\n      token_kind: user\n      suggested: true\n"
             );
         }
         let api = self.telegram.api_url();

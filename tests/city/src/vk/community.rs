@@ -90,6 +90,7 @@ impl Community {
         state.forget_all();
         state.epoch += 1;
         state.ts = 1;
+        state.heard = 1;
         state.forgotten = 0;
         state.wake.notify_waiters();
     }
@@ -151,6 +152,12 @@ impl Community {
     /// Events in answers of the long poll server, repetitions included.
     pub fn handed_out(&self) -> u64 {
         self.state.lock().handed_out
+    }
+
+    /// Events in the history that no answer has held yet.
+    pub fn pending(&self) -> usize {
+        let state = self.state.lock();
+        state.history.iter().filter(|(ts, _)| *ts > state.heard).count()
     }
 
     /// Present `ts`.

@@ -150,11 +150,13 @@ fn look(network: &Network, community: &SharedCommunity, asked: &Asked, is_over: 
     if events.is_empty() && !is_over {
         return None;
     }
+    let events = spoiled(network, group, events);
     state.handed_out += events.len() as u64;
+    state.heard = state.heard.max(last);
     let ts = shown_ts(&state, last);
     drop(state);
     network.touch();
-    Some(json!({"ts": ts, "updates": spoiled(network, group, events)}))
+    Some(json!({"ts": ts, "updates": events}))
 }
 
 /// Why a poll is not answered with events: its key, or its `ts`.

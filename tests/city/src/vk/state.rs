@@ -94,6 +94,8 @@ pub(super) struct Community {
     pub polls_running: u32,
     pub polls: u64,
     pub handed_out: u64,
+    /// Highest `ts` that was given out with an answer.
+    pub heard: u64,
     pub servers: Vec<Server>,
     next_server: i64,
     pub confirmation: String,
@@ -127,6 +129,7 @@ impl Community {
             polls_running: 0,
             polls: 0,
             handed_out: 0,
+            heard: ts,
             servers: Vec::new(),
             next_server: 1,
             confirmation: format!("c0{:06x}", id & 0xff_ffff),

@@ -162,11 +162,14 @@ pub(super) fn call(network: &Arc<Network>, method: &str, arguments: &Arguments) 
         return Err(ApiError::new(5, "User authorization failed: no access_token passed."));
     };
     let kind = count_request(network, token)?;
+    let outcome = if method == "execute" {
+        execute::run(network, token, kind, arguments)
+    } else {
+        run(network, token, kind, method, arguments)
+    };
+    // Only now everything is counted.
     network.touch();
-    if method == "execute" {
-        return execute::run(network, token, kind, arguments);
-    }
-    run(network, token, kind, method, arguments)
+    outcome
 }
 
 fn check_version(network: &Network, method: &str, arguments: &Arguments) -> Result<(), ApiError> {
