@@ -9,6 +9,7 @@ use priem_sdk::{BuildContext, ConnectorType, contract::ConnectorId};
 
 use super::process::Connectors;
 use crate::{
+    attachments::StoreError,
     http::ListenError,
     journal::JournalError,
     publish::PublishError,
@@ -46,6 +47,9 @@ pub enum BuildError {
     /// Publisher.
     #[error(transparent)]
     Publish(#[from] PublishError),
+    /// The attachment store.
+    #[error(transparent)]
+    Attachments(#[from] StoreError),
     /// Listeners.
     #[error("http.{0}")]
     Http(#[from] ListenError),
