@@ -251,6 +251,8 @@ async fn endless_slow_short_and_empty_bodies_leave_nothing() {
         tokio::spawn(async move {
             let mut held = Vec::new();
             while let Ok((mut stream, _)) = listener.accept().await {
+                let mut request = [0; 4096];
+                assert!(stream.read(&mut request).await.expect("a request") > 0);
                 stream.write_all(head.as_bytes()).await.expect("written");
                 held.push(stream);
             }

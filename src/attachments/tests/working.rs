@@ -306,6 +306,8 @@ async fn a_restart_goes_on_and_leaves_nothing_half_written() {
     let holder = Arc::clone(&held);
     let server = tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
+            let mut request = [0; 4096];
+            assert!(stream.read(&mut request).await.expect("a request") > 0);
             stream.write_all(head.as_bytes()).await.expect("written");
             holder.lock().push(stream);
         }
