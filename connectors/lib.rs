@@ -5,11 +5,13 @@
 
 pub mod files;
 pub mod max;
+pub mod ok;
 pub mod telegram;
 #[cfg(test)]
 mod testing;
+pub mod vk;
 
 use priem_sdk::ConnectorType;
 
 /// Every channel Priem knows, in the order of the reference page.
-pub static CONNECTORS: &[ConnectorType] = &[telegram::TYPE, max::TYPE, files::TYPE];
+pub static CONNECTORS: &[ConnectorType] = &[telegram::TYPE, vk::TYPE, ok::TYPE, max::TYPE, files::TYPE];

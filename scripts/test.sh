@@ -29,6 +29,8 @@ Installs what the tests need, then runs every check. Needs Rust; on Debian and U
 
 Environment:
   PRIEM_TEST_INSTALL=0   install no packages; say what is missing and stop
+  PRIEM_CHANNEL_SCHEMAS  absolute path of a folder with vk/, telegram/, max/, ok/: the platforms' own schemas, which
+                         are not kept here. With it the payloads of the simulators are compared with them
 USAGE
 }
 
@@ -112,6 +114,7 @@ section_fmt() { cargo fmt --all --check; }
 section_clippy() { cargo clippy --workspace --all-targets --locked -- -D warnings; }
 
 section_test() {
+    [[ -n ${PRIEM_CHANNEL_SCHEMAS:-} ]] || echo "PRIEM_CHANNEL_SCHEMAS is not set: simulators are not compared with schemas"
     if cargo nextest --version >/dev/null 2>&1; then
         cargo nextest run --workspace --locked --no-fail-fast
     else

@@ -293,6 +293,27 @@ async fn nothing_is_lost_when_the_broker_is_absent_killed_or_stopped() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_confirms_nothing_is_left_and_everything_is_sent_again() {
+    let broker = Broker::start().await.expect("a broker");
+    let mut bench = Bench::on(&broker, |amqp| {
+        // The limit under test, not the heartbeat, must notice.
+        amqp.heartbeat_seconds = 600;
+        amqp.confirm_seconds = 2;
+    });
+    bench.publish((0..10).map(message)).await;
+    broker.freeze().expect("a signal");
+    bench.publisher.send((10..20).map(message).collect()).await;
+    let left = |state: &BrokerState| matches!(state, BrokerState::Disconnected { why, .. } if why.contains("confirmed nothing for 2 s"));
+    bench.wait_for("the connection is given up", left).await;
+    broker.thaw().expect("a signal");
+    bench.settle(20).await;
+    assert!(bench.outcomes.values().all(|outcome| *outcome == Outcome::Confirmed));
+    let counts = counts(&broker, "all").await;
+    assert!((0..20).all(|token| counts.contains_key(&id(token))), "{counts:?}");
+    bench.publisher.stopped().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_deleted_exchange_is_declared_again_and_parks_nothing() {
     let broker = Broker::start().await.expect("a broker");
     let mut bench = Bench::on(&broker, |_| {});

@@ -55,21 +55,48 @@ pub struct Installation {
 }
 
 impl Installation {
-    /// Writes the settings.
+    /// The installation of most measurements: a bot by webhook, and a folder of exports.
     ///
     /// # Errors
     /// When files can't be written.
     pub fn new(target: &Target<'_>, telegram_api: &str) -> anyhow::Result<Self> {
-        let folder = tempfile::tempdir()?;
-        let (admin, hooks) = (free_port()?, free_port()?);
-        for (name, text) in [
+        let secrets = [
             ("token", "7000001:bench-bot-AAAAAAAAAAAAAAAAAAAAAAAAAAA"),
             ("hook-path", HOOK_PATH),
             ("hook-secret", HOOK_SECRET),
-        ] {
+        ];
+        let secrets = secrets.map(|(name, text)| (name.to_owned(), text.to_owned()));
+        Self::with(target, &secrets, |place| {
+            format!(
+                "  {CONNECTOR}:
+    type: telegram
+    mode: webhook
+    token: {{ file: {place}/token }}
+    api_url: {telegram_api}
+    webhook:
+      path: {{ file: {place}/hook-path }}
+      secret_token: {{ file: {place}/hook-secret }}
+      source_networks: []
+{}",
+                exports(place)
+            )
+        })
+    }
+
+    /// An installation with these secrets, and the connectors that `connectors` writes for their folder.
+    ///
+    /// # Errors
+    /// When files can't be written.
+    pub fn with(
+        target: &Target<'_>,
+        secrets: &[(String, String)],
+        connectors: impl FnOnce(&str) -> String,
+    ) -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let (admin, hooks) = (free_port()?, free_port()?);
+        for (name, text) in secrets {
             std::fs::write(folder.path().join(name), text)?;
         }
-        let place = folder.path().display();
         let broker = match target {
             Target::Amqp(url) => format!("amqp: {{ url: \"{url}\" }}"),
             Target::File => "ndjson: { path: out.ndjson }".to_owned(),
@@ -83,22 +110,8 @@ http:
 {broker}
 log: {{ level: info }}
 connectors:
-  {CONNECTOR}:
-    type: telegram
-    mode: webhook
-    token: {{ file: {place}/token }}
-    api_url: {telegram_api}
-    webhook:
-      path: {{ file: {place}/hook-path }}
-      secret_token: {{ file: {place}/hook-secret }}
-      source_networks: []
-  exports:
-    type: files
-    folder: {place}/exports
-    mapping: incident
-    settle: 0s
-    every: 1s
-"
+{}",
+            connectors(&folder.path().display().to_string())
         );
         std::fs::write(folder.path().join("priem.yaml"), settings)?;
         Ok(Self { folder, admin, hooks })
@@ -213,6 +226,19 @@ connectors:
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
+}
+
+/// The connector of a folder of exports.
+pub fn exports(place: &str) -> String {
+    format!(
+        "  exports:
+    type: files
+    folder: {place}/exports
+    mapping: incident
+    settle: 0s
+    every: 1s
+"
+    )
 }
 
 /// A running daemon; killed when dropped.

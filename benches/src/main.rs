@@ -8,6 +8,7 @@ mod import;
 mod outage;
 mod report;
 mod sender;
+mod sources;
 mod start;
 mod throughput;
 mod updates;
@@ -34,6 +35,8 @@ struct Arguments {
 enum What {
     /// Everything the project promises about speed and memory
     Throughput(throughput::ThroughputArgs),
+    /// A thousand VK communities and two hundred bots on one daemon: memory, processor, limits of calls
+    Sources(sources::SourcesArgs),
     #[command(name = outage::BARE, hide = true)]
     BareAxum { port: u16 },
     /// The plain lapin publisher against Priem's publisher, interleaved.
@@ -64,6 +67,7 @@ fn main() -> anyhow::Result<ExitCode> {
     runtime.block_on(async {
         match what {
             What::Throughput(arguments) => throughput::run(arguments).await,
+            What::Sources(arguments) => sources::run(arguments).await,
             What::Publish { count, body, rounds } => publish(count, body, rounds).await,
             What::BareAxum { .. } => Ok(()),
         }

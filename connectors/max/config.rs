@@ -4,7 +4,7 @@ use std::{collections::HashSet, path::Path, time::Duration};
 
 use priem_sdk::{
     ConfigError, Secret, SecretRef,
-    http::{HttpClientSettings, validate_api_url},
+    http::{HttpClientSettings, require_safe_address},
     webhook::{HookPath, PathSecret, SharedSecret, SourceNetworks},
 };
 use schemars::JsonSchema;
@@ -216,7 +216,7 @@ impl Hook {
 impl MaxSettings {
     /// Everything that can be wrong without asking anybody.
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
-        validate_api_url("api_url", &self.api_url, PUBLIC_API)?;
+        require_safe_address("api_url", &self.api_url, PUBLIC_API)?;
         in_range("poll.timeout_s", self.poll.timeout_s, 0, 90)?;
         in_range("poll.limit", self.poll.limit.into(), 1, 1000)?;
         in_range("history.every_s", self.history.every_s, 60, 86_400)?;

@@ -4,7 +4,7 @@ use std::{collections::HashSet, path::Path};
 
 use priem_sdk::{
     ConfigError, Secret, SecretRef,
-    http::{HttpClientSettings, validate_api_url},
+    http::{HttpClientSettings, require_safe_address},
     webhook::{HookPath, PathSecret, SharedSecret, SourceNetworks},
 };
 use schemars::JsonSchema;
@@ -192,7 +192,7 @@ impl Hook {
 impl TelegramSettings {
     /// Everything that can be wrong without asking anybody.
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
-        validate_api_url("api_url", &self.api_url, PUBLIC_API)?;
+        require_safe_address("api_url", &self.api_url, PUBLIC_API)?;
         in_range("poll.timeout_s", self.poll.timeout_s, 1, 50)?;
         in_range("poll.limit", self.poll.limit.into(), 1, 100)?;
         for (index, chat) in self.chats.iter().enumerate() {

@@ -158,9 +158,7 @@ fn config_path(named: Option<&Path>) -> anyhow::Result<PathBuf> {
 fn settings_of(named: Option<&Path>) -> anyhow::Result<Settings> {
     let path = config_path(named)?;
     let mut settings = settings::load(&path)?;
-    let base = settings::absolute(path.parent().unwrap_or_else(|| Path::new(".")));
-    settings.journal.dir = base.join(&settings.journal.dir);
-    settings.rules.dir = settings.rules.dir.map(|dir| base.join(dir));
+    settings.start_paths_from(&settings::absolute(path.parent().unwrap_or_else(|| Path::new("."))));
     Ok(settings)
 }
 

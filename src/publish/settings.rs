@@ -44,6 +44,9 @@ pub struct AmqpSettings {
     pub channels: u16,
     /// Messages a channel may have sent and not yet seen confirmed. More raises throughput a little and latency a lot.
     pub window: u16,
+    /// A connection on which a message waits longer than this for its confirmation is given up, and everything not
+    /// confirmed is sent again on a new one. A broker that says it is blocked may take as long as it likes.
+    pub confirm_seconds: u16,
     /// Topic exchange everything is published to.
     pub exchange: String,
     /// Whether exchanges and queues are declared, only verified, or left alone.
@@ -86,6 +89,7 @@ impl Default for AmqpSettings {
             heartbeat_seconds: 10,
             channels: 4,
             window: 64,
+            confirm_seconds: 30,
             exchange: "priem".into(),
             topology: Topology::default(),
             queues: vec![QueueSettings::catch_all()],

@@ -78,14 +78,7 @@ impl Built {
     ) -> Result<Self, BuildError> {
         let folder = path.parent().unwrap_or_else(|| Path::new("."));
         let base = &settings::absolute(folder);
-        if let Some(amqp) = &mut settings.amqp {
-            amqp.start_paths_from(base);
-        }
-        settings.journal.dir = base.join(&settings.journal.dir);
-        settings.rules.dir = settings.rules.dir.map(|dir| base.join(dir));
-        if settings.ndjson.path != Path::new("-") {
-            settings.ndjson.path = base.join(&settings.ndjson.path);
-        }
+        settings.start_paths_from(base);
         if let Err(problems) = settings.http.validate() {
             let (key, problem) = &problems[0];
             let keys: Vec<&str> = ["http"].into_iter().chain(key.split('.')).collect();

@@ -4,7 +4,10 @@
 mod load;
 pub mod reference;
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use priem_sdk::ConnectorType;
 use schemars::JsonSchema;
@@ -135,6 +138,20 @@ pub struct ConnectorSettings {
 
 fn enabled() -> bool {
     true
+}
+
+impl Settings {
+    /// Makes relative paths start from `base`, the folder of the settings file. Connectors are told it when built.
+    pub fn start_paths_from(&mut self, base: &Path) {
+        if let Some(amqp) = &mut self.amqp {
+            amqp.start_paths_from(base);
+        }
+        self.journal.dir = base.join(&self.journal.dir);
+        self.rules.dir = self.rules.dir.take().map(|dir| base.join(dir));
+        if self.ndjson.path != Path::new("-") {
+            self.ndjson.path = base.join(&self.ndjson.path);
+        }
+    }
 }
 
 /// JSON Schema of the settings file, with the schemas of every connector inside.

@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     error::{ConnectorError, NormalizeError, Refusal},
     file::FileSource,
+    language,
     message::{Attachment, EventType, Message, MessageData},
 };
 
@@ -171,13 +172,16 @@ pub struct RawItem {
 
 impl RawItem {
     /// Builds a message about this very item: `external.id`, `external.revision` and `times.received` are filled
-    /// from the item, unless `data` already names another object.
+    /// from the item, unless `data` already names another object, and `body.language` from the letters of the text.
     pub fn message(&self, event: EventType, mut data: MessageData) -> Message {
         if data.external.id.is_empty() {
             data.external.id.clone_from(&self.external_id);
         }
         if data.external.revision.is_empty() {
             data.external.revision.clone_from(&self.revision);
+        }
+        if data.body.language.is_none() {
+            data.body.language = language::detect(&data.body.text).map(str::to_owned);
         }
         data.connector = self.connector.to_string();
         data.times.received = self.received_at;

@@ -6,6 +6,7 @@
 //! - [`error`]: errors that say what the host must do.
 //! - [`file`]: how to fetch a file that a message names.
 //! - [`http`]: the HTTP client.
+//! - [`language`]: the language of a text, by its letters.
 //! - [`registry`]: how a connector introduces itself.
 //! - [`secret`]: secrets by reference, never printed.
 //! - [`text`], [`utf16`]: markup of sources turned into plain text.
@@ -18,6 +19,7 @@ pub mod contract;
 pub mod error;
 pub mod file;
 pub mod http;
+pub mod language;
 pub mod message;
 pub mod registry;
 pub mod secret;

@@ -3,6 +3,8 @@
 //! Total functions: any input gives text. Markup that is not understood stays as it is, so no words of a citizen
 //! are lost.
 
+use std::borrow::Cow;
+
 use crate::message::Mention;
 
 /// Longest piece of markup looked for, bytes: keeps the cost linear in the length of the text.
@@ -34,7 +36,8 @@ impl PlainText {
     }
 }
 
-/// VK markup: `[id1|Имя]` and `[club1|текст]` become their words and a mention, `[https://…|текст]` becomes the words
+/// VK markup: `[id1|Имя]` and `[club1|текст]` become their words and a mention (also `[id1:bp-2_3|Имя]`, which answers
+/// comment 3 of a discussion), `[post3|Имя]`, which answers too but names nobody, becomes its words, `[https://…|текст]` becomes the words
 /// with the address, `@id1 (Имя)` and `*id1 (Имя)` become the name, `@user` stays as written and is a mention.
 pub fn from_vk(source: &str) -> PlainText {
     let mut out = PlainText {
@@ -57,6 +60,27 @@ pub fn from_vk(source: &str) -> PlainText {
         rest = &rest[taken..];
     }
     out
+}
+
+/// Decodes HTML entities and nothing else, for sources that escape plain text (`&amp;`, `&lt;`, `&#33;`). What is no
+/// entity stays as it is.
+pub fn decode_entities(source: &str) -> Cow<'_, str> {
+    if !source.contains('&') {
+        return Cow::Borrowed(source);
+    }
+    let mut out = String::with_capacity(source.len());
+    let mut rest = source;
+    while let Some(at) = rest.find('&') {
+        out.push_str(&rest[..at]);
+        rest = &rest[at..];
+        let taken = entity(rest, &mut out).unwrap_or_else(|| {
+            out.push('&');
+            1
+        });
+        rest = &rest[taken..];
+    }
+    out.push_str(rest);
+    Cow::Owned(out)
 }
 
 /// HTML to text: `<br>` and the ends of blocks become line ends, links keep their words, `script` and `style` go,
@@ -99,8 +123,11 @@ fn bracket(rest: &str, out: &mut PlainText) -> Option<usize> {
     if words.is_empty() || target.contains(['[', '\n']) {
         return None;
     }
-    if is_page(target) {
-        out.mention(target, words);
+    let page = target.split_once(":bp").map_or(target, |(page, _)| page);
+    if is_page(page) {
+        out.mention(page, words);
+        out.text.push_str(words);
+    } else if vk_answered_comment(target).is_some() {
         out.text.push_str(words);
     } else if target.starts_with("http://") || target.starts_with("https://") {
         out.text.push_str(words);
@@ -113,6 +140,23 @@ fn bracket(rest: &str, out: &mut PlainText) -> Option<usize> {
         return None;
     }
     Some(end + 1)
+}
+
+/// The comment a target of VK's answer markup names: `post3`, `id1:bp-2_3`.
+fn vk_answered_comment(target: &str) -> Option<i64> {
+    let number = match target.strip_prefix("post") {
+        Some(number) => number,
+        None => target.split_once(":bp")?.1.rsplit_once('_')?.1,
+    };
+    let digits = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then(|| number.parse().ok()).flatten()
+}
+
+/// Which comment of a VK discussion a text answers: `[post3|Имя], …` and `[id1:bp-2_3|Имя], …` at its beginning.
+pub fn vk_answer_target(source: &str) -> Option<i64> {
+    let inside = window(source.trim_start(), LONGEST_MARKUP).strip_prefix('[')?;
+    let (target, _) = inside.split_once('|')?;
+    vk_answered_comment(target.trim())
 }
 
 /// `@name` or `@name (words)` at the start of `rest`; the number of bytes taken.
@@ -310,6 +354,28 @@ mod tests {
         let plain = from_vk("@id5 (Пётр) и @gorod_perm. Пишите dom@mail.ru, *id7 (Оля), 5 * 3");
         assert_eq!(plain.text, "Пётр и @gorod_perm. Пишите dom@mail.ru, Оля, 5 * 3");
         assert_eq!(ids(&plain), ["id5", "gorod_perm", "id7"]);
+    }
+
+    #[test]
+    fn vk_answers_in_discussions_name_the_comment() {
+        let plain = from_vk("[id1:bp-2_34|Анна], а [post35|Олег] прав");
+        assert_eq!(plain.text, "Анна, а Олег прав");
+        assert_eq!(ids(&plain), ["id1"]);
+        assert_eq!(vk_answer_target("[id1:bp-2_34|Анна], да"), Some(34));
+        assert_eq!(vk_answer_target("[club5:bp-2_36|Двор], да"), Some(36));
+        assert_eq!(vk_answer_target(" [post35|Олег], да"), Some(35));
+        for text in ["[id1|Анна]", "да [post35|Олег]", "[postx|Олег]", "[post35", "", "["] {
+            assert_eq!(vk_answer_target(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn entities_are_decoded_and_tags_stay() {
+        assert_eq!(
+            decode_entities("Р&amp;Д &lt;b&gt; &#33; & &nope; <b>"),
+            "Р&Д <b> ! & &nope; <b>"
+        );
+        assert!(matches!(decode_entities("без них"), Cow::Borrowed(_)));
     }
 
     #[test]

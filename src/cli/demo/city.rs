@@ -7,7 +7,8 @@ use std::{
 
 use priem_city::{
     exports::{self, Encoding, ExportSpec, Format, Layout},
-    telegram::{Bot, Fault, Life, Options, TelegramCity},
+    telegram::{self, Bot, Life, TelegramCity},
+    vk::{self, Community, TokenKind, VkCity},
     voices::Crowd,
 };
 
@@ -16,6 +17,10 @@ use crate::runtime::Daemon;
 
 const POLLED_TOKEN: &str = "7000001:demo-bot-that-is-polled-AAAAAAAAAAA";
 const HOOK_TOKEN: &str = "7000002:demo-bot-with-a-webhook-AAAAAAAAAAA";
+const COMMUNITY: i64 = 7_000_003;
+/// Name of the community.
+const COMMUNITY_NAME: &str = "Жители Нагорного";
+const COMMUNITY_TOKEN: &str = "vk1.a.demo-community-AAAAAAAAAAAAAAAAAAA";
 /// Share of the messages that come in files.
 const FILE_SHARE: f64 = 0.3;
 
@@ -29,6 +34,9 @@ pub struct City {
     hooked: Bot,
     life_of_polled: Life,
     life_of_hooked: Life,
+    vk: VkCity,
+    community: Community,
+    life_of_community: vk::Life,
     random: fastrand::Rng,
     seed: u64,
     rows: u64,
@@ -38,12 +46,17 @@ pub struct City {
 impl City {
     /// Starts the simulators and writes the settings a user would write.
     pub async fn start(folder: &Path, arguments: &DemoArgs) -> anyhow::Result<Self> {
-        let telegram = TelegramCity::start(Options::default()).await?;
+        let telegram = TelegramCity::start(telegram::Options::default()).await?;
+        let vk = VkCity::start(vk::Options::default()).await?;
+        vk.add_token(COMMUNITY_TOKEN, TokenKind::Community(COMMUNITY));
+        let community = vk.community(COMMUNITY);
+        community.set_name(COMMUNITY_NAME);
         for (name, text) in [
             ("polled-token", POLLED_TOKEN),
             ("hook-token", HOOK_TOKEN),
             ("hook-path", "demo-path-0123456789abcdef0123456789abcdef"),
             ("hook-secret", "demo-secret-0123456789abcdef"),
+            ("community-token", COMMUNITY_TOKEN),
         ] {
             std::fs::write(folder.join(name), text)?;
         }
@@ -51,7 +64,13 @@ impl City {
         let config = folder.join("priem.yaml");
         std::fs::write(
             &config,
-            settings(folder, &telegram.api_url(), port, arguments.amqp.as_deref())?,
+            settings(
+                folder,
+                &telegram.api_url(),
+                &vk.api_url(),
+                port,
+                arguments.amqp.as_deref(),
+            )?,
         )?;
         let (polled, hooked) = (telegram.bot(POLLED_TOKEN), telegram.bot(HOOK_TOKEN));
         Ok(Self {
@@ -59,9 +78,12 @@ impl City {
             folder: folder.to_owned(),
             life_of_polled: Life::new(polled.clone(), Crowd::new(arguments.seed, 40)),
             life_of_hooked: Life::new(hooked.clone(), Crowd::new(arguments.seed.wrapping_add(1), 20)),
+            life_of_community: vk::Life::new(community.clone(), Crowd::new(arguments.seed.wrapping_add(2), 30)),
             polled,
             hooked,
             telegram,
+            community,
+            vk,
             random: fastrand::Rng::with_seed(arguments.seed),
             seed: arguments.seed,
             rows: 0,
@@ -77,7 +99,7 @@ impl City {
             "файл out.ndjson"
         };
         format!(
-            "Город на {:#}: Telegram (опрос и вебхук), выгрузки «Инцидент менеджмент» → журнал → правила → {broker}\n",
+            "Город на {:#}: Telegram (опрос и вебхук), сообщество ВКонтакте, выгрузки «Инцидент менеджмент» → журнал → правила → {broker}\n",
             arguments.length
         )
     }
@@ -91,6 +113,10 @@ impl City {
         tokio::time::timeout(super::PATIENCE, polled.wait_until(Bot::is_polled)).await?;
         let hooked = self.hooked.clone();
         tokio::time::timeout(super::PATIENCE, hooked.wait_until(|bot| bot.webhook_url().is_some())).await?;
+        let community = self.community.clone();
+        // Its dialogues are read once at the start; what was written later would come twice.
+        let listens = |city: &VkCity| community.polls_running() > 0 && city.calls("messages.getConversations") > 0;
+        tokio::time::timeout(super::PATIENCE, self.vk.wait_until(listens)).await?;
         let in_files = (arguments.rate * length.as_secs_f64() * FILE_SHARE).ceil() as u64;
         self.export(in_files / 2, true)?;
         let mut halfway = false;
@@ -114,14 +140,16 @@ impl City {
     /// One act of one citizen, sometimes delivered twice.
     fn act(&mut self) {
         if self.random.u32(0..40) == 0 {
-            self.telegram.fault(Fault::Duplicate { times: 1 });
+            self.telegram.fault(telegram::Fault::Duplicate { times: 1 });
         }
-        let life = if self.random.u32(0..3) == 0 {
-            &mut self.life_of_hooked
-        } else {
-            &mut self.life_of_polled
-        };
-        life.act();
+        if self.random.u32(0..120) == 0 {
+            self.vk.fault(vk::Fault::duplicate().on(vk::LONG_POLL));
+        }
+        match self.random.u32(0..9) {
+            0..3 => self.life_of_community.act(),
+            3..5 => drop(self.life_of_hooked.act()),
+            _ => drop(self.life_of_polled.act()),
+        }
     }
 
     /// Drops two exports into the inbox; the second time they repeat and change what came the first time.
@@ -153,14 +181,15 @@ impl City {
 
     /// What was given to Priem so far, repetitions included.
     pub fn sent(&self) -> u64 {
-        self.polled.handed_out() + self.hooked.handed_out() + self.rows
+        self.polled.handed_out() + self.hooked.handed_out() + self.community.handed_out() + self.rows
     }
 
     /// Waits until everything given was taken and is settled; `false` when patience ends first.
     pub async fn settled(&self, daemon: &Daemon, show: &mut Show, patience: Duration) -> anyhow::Result<bool> {
         let started = Instant::now();
         while started.elapsed() < patience {
-            let nothing_waits = self.polled.pending() == 0 && self.hooked.pending() == 0;
+            let in_telegram = self.polled.pending() + self.hooked.pending();
+            let nothing_waits = in_telegram + self.community.pending() == 0;
             let taken = summary::sum(&daemon.metrics, "priem_received_items_total");
             if nothing_waits && taken >= self.sent() && daemon.journal().pending_count() == 0 {
                 return Ok(true);
@@ -173,7 +202,7 @@ impl City {
 }
 
 /// The settings a user would write. `amqp` is added as JSON, which is YAML too.
-fn settings(folder: &Path, api_url: &str, port: u16, amqp: Option<&str>) -> anyhow::Result<String> {
+fn settings(folder: &Path, telegram: &str, vk: &str, port: u16, amqp: Option<&str>) -> anyhow::Result<String> {
     let broker = match amqp {
         Some(url) => format!("amqp: {}\n", serde_json::json!({ "url": url })),
         None => String::new(),
@@ -192,17 +221,22 @@ connectors:
   telegram-polled:
     type: telegram
     token: {{ file: {folder}/polled-token }}
-    api_url: {api_url}
+    api_url: {telegram}
     http: {{ requests_per_second: 50 }}
   telegram-webhook:
     type: telegram
     mode: webhook
     token: {{ file: {folder}/hook-token }}
-    api_url: {api_url}
+    api_url: {telegram}
     webhook:
       path: {{ file: {folder}/hook-path }}
       secret_token: {{ file: {folder}/hook-secret }}
       source_networks: []
+  vk-community:
+    type: vk
+    api_url: {vk}
+    communities:
+      - {{ id: {COMMUNITY}, name: {COMMUNITY_NAME}, token: {{ file: {folder}/community-token }} }}
   incident-exports:
     type: files
     folder: {folder}/exports

@@ -20,9 +20,9 @@ use crate::{
 };
 
 const AFTER_HELP: &str = "\
-The city: a Telegram Bot API server with one bot that is polled and one that calls a webhook, and a folder into which
-exports of «Инцидент менеджмент» fall as XLSX and CSV. Citizens write, edit, repeat themselves, send albums and
-nonsense. Every message is invented.
+The city: a Telegram Bot API server with one bot that is polled and one that calls a webhook, a VK network with one
+community, and a folder into which exports of «Инцидент менеджмент» fall as XLSX and CSV. Citizens write, comment,
+edit, delete, repeat themselves, send albums and nonsense. Every message is invented.
 
 The arithmetic at the end: sent = published + parked + quarantined + duplicates. Exit code 1 when it does not hold.
 

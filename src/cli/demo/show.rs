@@ -2,6 +2,8 @@
 
 use std::{collections::HashSet, path::Path, time::Duration};
 
+use priem_sdk::EventType;
+
 use crate::{
     cli::output,
     journal::store::{Decided, Store},
@@ -108,12 +110,13 @@ impl Show {
             .connectors
             .get(&record.raw.connector)
             .and_then(|c| c.normalize(&record.raw).ok());
-        let Some(data) = messages
-            .and_then(|messages| messages.into_iter().next())
-            .map(|message| message.data)
-        else {
+        let Some(message) = messages.and_then(|messages| messages.into_iter().next()) else {
             return Ok(String::new());
         };
+        if message.event == EventType::Deleted {
+            return Ok("(удалено)".into());
+        }
+        let data = message.data;
         let attached = || {
             data.attachments
                 .iter()

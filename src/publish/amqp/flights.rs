@@ -76,6 +76,12 @@ impl Flights {
         self.aloft
     }
 
+    /// When the message that waits longest was sent.
+    pub(super) fn oldest(&self) -> Option<Instant> {
+        // Landed flights leave the front at once.
+        self.flights.front().map(|flight| flight.sent_at)
+    }
+
     /// Notes a message as sent; gives its number.
     pub(super) fn depart(&mut self, outgoing: Outgoing, now: Instant) -> u64 {
         let flight = Flight {

@@ -42,6 +42,8 @@ const HEADERS_LIMIT: usize = 64 * 1024;
 pub(super) struct Shared {
     pub(super) exchange: ShortString,
     pub(super) window: usize,
+    /// Longest wait for a confirmation, while the broker takes messages at all.
+    pub(super) confirm_within: Duration,
     pub(super) metrics: Metrics,
     pub(super) settled: mpsc::Sender<Vec<Settled>>,
 }
@@ -66,6 +68,8 @@ pub(super) struct Lane {
     probing: bool,
     /// Token of the message that closed channels while alone, and how often.
     suspect: Option<(u64, u32)>,
+    /// When the broker was last seen blocked.
+    blocked_at: Option<Instant>,
     /// Whether the broker took or returned anything since [`Lane::take_progress`].
     progress: bool,
     counted_unconfirmed: i64,
@@ -82,6 +86,7 @@ impl Lane {
             flights: Flights::default(),
             probing: false,
             suspect: None,
+            blocked_at: None,
             progress: false,
             counted_unconfirmed: 0,
             published: HashMap::new(),
@@ -140,10 +145,10 @@ impl Lane {
             }
             if lost.is_none() {
                 let may_take = !halting && pause_until.is_none() && self.flights.aloft() < self.window();
-                let paused = pause_until;
-                let pause = pin!(async move {
-                    match paused {
-                        Some(until) => tokio::time::sleep_until(until).await,
+                let wake_at = [pause_until, self.overdue_at()].into_iter().flatten().min();
+                let wake = pin!(async move {
+                    match wake_at {
+                        Some(at) => tokio::time::sleep_until(at).await,
                         None => std::future::pending().await,
                     }
                 });
@@ -157,7 +162,11 @@ impl Lane {
                         Some(share) => self.backlog.extend(share),
                         None => halting = true,
                     },
-                    () = pause => pause_until = None,
+                    () = wake => {
+                        if pause_until.is_some_and(|until| until <= tokio::time::Instant::now()) {
+                            pause_until = None;
+                        }
+                    }
                     () = halt.cancelled(), if !halting => halting = true,
                 }
             }
@@ -181,12 +190,25 @@ impl Lane {
             if cut.is_cancelled() || (halting && self.flights.aloft() == 0) {
                 break End::Asked;
             }
+            if self.overdue_at().is_some_and(|at| at <= tokio::time::Instant::now()) {
+                let limit = shared.confirm_within.as_secs();
+                break End::Lost(format!("the broker has confirmed nothing for {limit} s"));
+            }
         };
         let mut again = self.flights.abandon();
         again.append(&mut self.backlog);
         self.backlog = again;
         self.count_unconfirmed();
         end
+    }
+
+    /// When the oldest message has waited too long for its confirmation. A blocked broker says so and is waited for.
+    fn overdue_at(&mut self) -> Option<tokio::time::Instant> {
+        if self.shared.metrics.broker_blocked.get() == 1 {
+            self.blocked_at = Some(Instant::now());
+        }
+        let since = Some(self.flights.oldest()?).max(self.blocked_at)?;
+        Some((since + self.shared.confirm_within).into())
     }
 
     fn window(&self) -> usize {

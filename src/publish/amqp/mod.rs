@@ -95,6 +95,7 @@ impl Supervisor {
         let shared = Arc::new(Shared {
             exchange,
             window,
+            confirm_within: Duration::from_secs(settings.confirm_seconds.into()),
             metrics: metrics.clone(),
             settled,
         });
@@ -308,6 +309,9 @@ fn validate(settings: &AmqpSettings) -> Result<(), PublishError> {
     }
     if settings.window == 0 {
         return Err(PublishError::settings("amqp.window", "must be at least 1"));
+    }
+    if settings.confirm_seconds == 0 {
+        return Err(PublishError::settings("amqp.confirm_seconds", "must be at least 1"));
     }
     for queue in &settings.queues {
         short_name("amqp.queues.name", &queue.name)?;

@@ -3,7 +3,11 @@
 //! Used by tests and by `priem demo`. A simulator shares no code with the connector it tests.
 
 pub mod broker;
+pub mod clock;
 pub mod exports;
 pub mod max;
+pub mod ok;
+pub mod region;
 pub mod telegram;
+pub mod vk;
 pub mod voices;

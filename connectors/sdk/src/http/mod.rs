@@ -14,7 +14,7 @@ mod options;
 mod request;
 mod response;
 
-pub use address::validate_api_url;
+pub use address::{is_loopback, require_safe_address};
 pub use client::HttpClient;
 pub use options::{HttpClientSettings, HttpOptions};
 pub use request::{HttpRequest, Retry};

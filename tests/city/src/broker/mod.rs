@@ -134,6 +134,22 @@ impl Broker {
         Ok(())
     }
 
+    /// Freezes the node: connections stay open and nothing is answered any more.
+    ///
+    /// # Errors
+    /// When the node can't be signalled.
+    pub fn freeze(&self) -> Result<(), BrokerError> {
+        self.node.freeze(true)
+    }
+
+    /// Lets a frozen node go on.
+    ///
+    /// # Errors
+    /// When the node can't be signalled.
+    pub fn thaw(&self) -> Result<(), BrokerError> {
+        self.node.freeze(false)
+    }
+
     /// Kills the node (`kill -9`) and waits until it is gone.
     pub fn kill(&mut self) {
         self.node.kill();

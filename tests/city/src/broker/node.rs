@@ -163,6 +163,15 @@ impl Node {
         }
     }
 
+    /// Stops the Erlang machine where it stands, or lets it go on.
+    pub(super) fn freeze(&self, frozen: bool) -> Result<(), BrokerError> {
+        let signal = if frozen { Signal::STOP } else { Signal::CONT };
+        match self.server_pid() {
+            Some(pid) if self.watchdog.is_some() => Ok(kill_process(pid, signal).map_err(io::Error::from)?),
+            _ => Ok(()),
+        }
+    }
+
     /// Kills the whole group and waits for the watchdog and the Erlang machine to be gone.
     pub(super) fn kill(&mut self) {
         let server = self.server_pid();

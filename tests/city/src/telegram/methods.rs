@@ -314,8 +314,23 @@ fn get_chat(state: &state::Bot, arguments: &Map<String, Value>) -> Result<Value,
             ..refuse(400, "Bad Request: group chat was upgraded to a supergroup chat")
         });
     }
-    let known = state.chats.get(&id).cloned();
-    known.ok_or_else(|| refuse(400, "Bad Request: chat not found"))
+    let known = state.chats.get(&id);
+    let mut chat = known
+        .cloned()
+        .ok_or_else(|| refuse(400, "Bad Request: chat not found"))?;
+    if let Some(fields) = chat.as_object_mut() {
+        // What every chat has, however little a scenario says about it.
+        let gifts = json!({"unlimited_gifts": false, "limited_gifts": false, "unique_gifts": false,
+            "premium_subscription": false, "gifts_from_channels": false});
+        for (name, value) in [
+            ("accent_color_id", 0.into()),
+            ("max_reaction_count", 11.into()),
+            ("accepted_gift_types", gifts),
+        ] {
+            fields.entry(name).or_insert(value);
+        }
+    }
+    Ok(chat)
 }
 
 fn get_chat_member(state: &state::Bot, arguments: &Map<String, Value>) -> Result<Value, Refusal> {

@@ -29,6 +29,8 @@ use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::{runtime::Handle, task::JoinHandle};
 
+use crate::clock::Clock;
+
 /// How the server behaves.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -111,7 +113,7 @@ impl Fault {
 /// What all bots share.
 struct City {
     options: Options,
-    clock: Mutex<state::Clock>,
+    clock: Mutex<Clock>,
     bots: Mutex<HashMap<String, Arc<Mutex<state::Bot>>>>,
     faults: Mutex<VecDeque<Fault>>,
     /// Calls with tokens nobody has: the real server throttles probing.
@@ -172,7 +174,7 @@ impl TelegramCity {
             .build()
             .map_err(std::io::Error::other)?;
         let city = Arc::new(City {
-            clock: Mutex::new(state::Clock::new(options.second)),
+            clock: Mutex::new(Clock::new(options.second)),
             options,
             bots: Mutex::default(),
             faults: Mutex::default(),
@@ -216,7 +218,7 @@ impl TelegramCity {
 
     /// Lets simulated time pass at once.
     pub fn advance(&self, by: Duration) {
-        self.city.clock.lock().skew += i64::try_from(by.as_secs()).unwrap_or(i64::MAX);
+        self.city.clock.lock().advance(by);
     }
 
     /// What clients did that they must not do.

@@ -3,44 +3,14 @@
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     sync::Arc,
-    time::{Duration, Instant},
 };
 
 use axum::body::Bytes;
-use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::sync::{Notify, Semaphore, watch};
 
 /// An update is dropped this long after it came.
 const KEPT_SECONDS: i64 = 24 * 60 * 60;
-
-/// Simulated time: real time stretched, plus what tests add to it.
-#[derive(Debug)]
-pub(super) struct Clock {
-    started: Instant,
-    base: i64,
-    /// Real duration of one simulated second.
-    pub second: Duration,
-    /// Simulated seconds added by `advance`.
-    pub skew: i64,
-}
-
-impl Clock {
-    pub fn new(second: Duration) -> Self {
-        Self {
-            started: Instant::now(),
-            base: Timestamp::now().as_second(),
-            second,
-            skew: 0,
-        }
-    }
-
-    /// Simulated Unix seconds, with a fraction.
-    pub fn now(&self) -> f64 {
-        let elapsed = self.started.elapsed().as_secs_f64() / self.second.as_secs_f64();
-        self.base as f64 + self.skew as f64 + elapsed
-    }
-}
 
 /// An update that waits.
 #[derive(Debug, Clone)]

@@ -1,0 +1,304 @@
+//! Calls to OK with its two kinds of tokens: [`Graph`] speaks for a group (private messages), [`Rest`] for the account
+//! of an application (topics and comments, names).
+//!
+//! Invariants: one request in flight per token; tokens reach no error, because errors hold no address and the
+//! platform's words are cleaned; an answer that is not the platform's JSON is never taken for "nothing new".
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use priem_sdk::{
+    ConnectorError, Secret,
+    http::{HttpClient, HttpRequest, HttpResponse, Retry},
+};
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::{Value, value::RawValue};
+use tokio::sync::Mutex;
+
+use super::{
+    api::{Chat, Named, Subscription},
+    errors::{ErrorBody, Trouble, decide},
+    sign::Signer,
+};
+
+/// Longest words of the platform that are passed on.
+const LONGEST_WORDS: usize = 200;
+/// The content type the Graph API asks for.
+const JSON_UTF8: &str = "application/json;charset=utf-8";
+/// Chats and messages in one page.
+pub(super) const PAGE: &str = "100";
+/// Names asked for in one call.
+pub(super) const NAMES_AT_ONCE: usize = 100;
+
+/// A page of raw objects.
+pub(super) struct RawPage {
+    /// The objects, as bytes of the answer.
+    pub objects: Vec<Bytes>,
+    /// Where the next page starts, when there is one.
+    pub more: Option<String>,
+}
+
+/// What both kinds share: the way to the platform and the care for secrets.
+#[derive(Debug, Clone)]
+struct Line {
+    http: HttpClient,
+    /// Who speaks, for messages to operators.
+    whom: String,
+    token: Secret<String>,
+    /// Held while a request is in flight.
+    turn: Arc<Mutex<()>>,
+}
+
+impl Line {
+    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, Trouble> {
+        let _turn = self.turn.lock().await;
+        let response = self.http.send(request.limit_key(&self.token)).await?;
+        match ErrorBody::of(&response.body) {
+            Some((code, words)) => Err(decide(code, self.clean(&words), &self.whom, &response)),
+            None if response.is_success() => Ok(response),
+            None if response.status == 404 => Err(ConnectorError::transient(format_args!(
+                "{}: the address answers 404 without an error of OK: something on the way answered",
+                self.whom
+            ))
+            .into()),
+            None => Err(match response.error_for_status() {
+                Err(error) => error.into(),
+                Ok(_) => ConnectorError::transient("an answer that is success and is none").into(),
+            }),
+        }
+    }
+
+    /// Reads an answer; `null` reads as nothing.
+    fn read<'a, T: Deserialize<'a> + Default>(&self, response: &'a HttpResponse) -> Result<T, Trouble> {
+        let read: Result<Option<T>, _> = serde_json::from_slice(&response.body);
+        read.map(Option::unwrap_or_default).map_err(|_| {
+            let why = format!(
+                "{}: the answer is not the JSON expected (status {}, {} bytes)",
+                self.whom,
+                response.status,
+                response.body.len()
+            );
+            ConnectorError::Transient { why }.into()
+        })
+    }
+
+    fn clean(&self, words: &str) -> String {
+        let words = words.replace(self.token.expose().as_str(), "***");
+        words.chars().take(LONGEST_WORDS).collect()
+    }
+}
+
+/// The Graph API of one group.
+#[derive(Debug, Clone)]
+pub(super) struct Graph {
+    line: Line,
+    base: String,
+}
+
+impl Graph {
+    pub fn new(http: HttpClient, api_url: &str, group: &str, token: Secret<String>) -> Self {
+        let line = Line {
+            http,
+            whom: format!("token of group {group}"),
+            token,
+            turn: Arc::default(),
+        };
+        Self {
+            line,
+            base: format!("{}/graph/me/", api_url.trim_end_matches('/')),
+        }
+    }
+
+    /// The group the token speaks for.
+    pub async fn info(&self) -> Result<Named, Trouble> {
+        self.get("info", &[]).await
+    }
+
+    /// Registered webhooks, ours and others'.
+    pub async fn subscriptions(&self) -> Result<Vec<Subscription>, Trouble> {
+        #[derive(Default, Deserialize)]
+        #[serde(default)]
+        struct Answer {
+            subscriptions: Option<Vec<Subscription>>,
+        }
+        let answer: Answer = self.get("subscriptions", &[]).await?;
+        Ok(answer.subscriptions.unwrap_or_default())
+    }
+
+    /// Registers a webhook, or refreshes it.
+    pub async fn subscribe(&self, url: &Secret<String>, kinds: &[&str]) -> Result<(), Trouble> {
+        self.change("subscribe", &serde_json::json!({"types": kinds, "url": url.expose()}))
+            .await
+    }
+
+    /// Removes a webhook.
+    pub async fn unsubscribe(&self, url: &str) -> Result<(), Trouble> {
+        self.change("unsubscribe", &serde_json::json!({ "url": url })).await
+    }
+
+    /// A page of chats, newest activity first, and where the next begins; no marker means the last page.
+    pub async fn chats(&self, marker: Option<&str>) -> Result<(Vec<Chat>, Option<String>), Trouble> {
+        #[derive(Default, Deserialize)]
+        #[serde(default)]
+        struct Answer {
+            chats: Option<Vec<Chat>>,
+            marker: super::api::Text,
+        }
+        let mut parameters = vec![("count", PAGE)];
+        parameters.extend(marker.map(|marker| ("marker", marker)));
+        let answer: Answer = self.get("chats", &parameters).await?;
+        Ok((answer.chats.unwrap_or_default(), answer.marker.into_text()))
+    }
+
+    /// Messages of a chat at or before `from` (the *later* bound, ms), newest first.
+    pub async fn messages(&self, chat: &str, from: Option<i64>) -> Result<Vec<Bytes>, Trouble> {
+        #[derive(Default, Deserialize)]
+        struct Answer<'a> {
+            #[serde(borrow, default)]
+            messages: Option<Vec<&'a RawValue>>,
+        }
+        let from = from.map(|from| from.to_string());
+        let mut parameters = vec![("chat_id", chat), ("count", PAGE)];
+        parameters.extend(from.as_deref().map(|from| ("from", from)));
+        let response = self.fetch("messages", &parameters).await?;
+        let answer: Answer<'_> = self.line.read(&response)?;
+        Ok(slices(&response, answer.messages.unwrap_or_default()))
+    }
+
+    async fn get<T: DeserializeOwned + Default>(&self, path: &str, parameters: &[(&str, &str)]) -> Result<T, Trouble> {
+        let response = self.fetch(path, parameters).await?;
+        self.line.read(&response)
+    }
+
+    async fn fetch(&self, path: &str, parameters: &[(&str, &str)]) -> Result<HttpResponse, Trouble> {
+        let request = HttpRequest::get(format!("{}{path}", self.base))
+            .query(parameters.iter().copied())
+            .query([("access_token", self.line.token.expose().as_str())])
+            .retry(Retry::Idempotent);
+        self.line.send(request).await
+    }
+
+    async fn change(&self, path: &str, arguments: &Value) -> Result<(), Trouble> {
+        let request = HttpRequest::post(format!("{}{path}", self.base))
+            .query([("access_token", self.line.token.expose().as_str())])
+            .body(JSON_UTF8, arguments.to_string());
+        self.line.send(request).await.map(drop)
+    }
+}
+
+/// The REST API of an application's account.
+#[derive(Debug, Clone)]
+pub(super) struct Rest {
+    line: Line,
+    url: String,
+    application_key: String,
+    signer: Signer,
+}
+
+impl Rest {
+    pub fn new(http: HttpClient, api_url: &str, application_key: &str, token: Secret<String>, signer: Signer) -> Self {
+        let line = Line {
+            http,
+            whom: "access token of the application".into(),
+            token,
+            turn: Arc::default(),
+        };
+        Self {
+            line,
+            url: format!("{}/fb.do", api_url.trim_end_matches('/')),
+            application_key: application_key.to_owned(),
+            signer,
+        }
+    }
+
+    /// Calls a method. The token goes in the body, so no address ever holds it.
+    pub async fn call(&self, method: &str, parameters: &[(&str, &str)]) -> Result<HttpResponse, Trouble> {
+        let mut all = vec![
+            ("application_key", self.application_key.as_str()),
+            ("format", "json"),
+            ("method", method),
+        ];
+        all.extend_from_slice(parameters);
+        let sig = self.signer.sign(&all);
+        all.push(("access_token", self.line.token.expose()));
+        all.push(("sig", &sig));
+        let request = HttpRequest::post(&self.url).form(all).retry(Retry::Idempotent);
+        self.line.send(request).await
+    }
+
+    /// The same, read.
+    pub async fn ask<T: DeserializeOwned + Default>(
+        &self,
+        method: &str,
+        parameters: &[(&str, &str)],
+    ) -> Result<T, Trouble> {
+        let response = self.call(method, parameters).await?;
+        self.line.read(&response)
+    }
+
+    /// A page of the list `key` in the answer, which may lie in `entities`. A missing list is an empty one.
+    pub async fn page(&self, method: &str, parameters: &[(&str, &str)], key: &str) -> Result<RawPage, Trouble> {
+        let response = self.call(method, parameters).await?;
+        let answer: Paged<'_> = self.line.read(&response)?;
+        let list = match key {
+            "comments" => answer.comments,
+            "discussions" => answer.discussions,
+            _ => answer
+                .entities
+                .and_then(|entities| entities.media_topics)
+                .or(answer.media_topics),
+        };
+        let objects = slices(&response, list.unwrap_or_default());
+        let goes_on = match answer.has_more {
+            Some(has_more) => has_more,
+            None => !objects.is_empty(),
+        };
+        Ok(RawPage {
+            more: answer.anchor.into_text().filter(|_| goes_on),
+            objects,
+        })
+    }
+
+    /// Names of people (`users.getInfo`) or groups (`group.getInfo`), at most [`NAMES_AT_ONCE`].
+    pub async fn names(&self, method: &str, ids: &[&str]) -> Result<Vec<Named>, Trouble> {
+        let fields = match method {
+            "users.getInfo" => "uid,first_name,last_name,name",
+            _ => "uid,name",
+        };
+        self.ask(method, &[("uids", &ids.join(",")), ("fields", fields)]).await
+    }
+}
+
+/// The outside of every paged answer.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Paged<'a> {
+    #[serde(borrow)]
+    comments: Option<Vec<&'a RawValue>>,
+    #[serde(borrow)]
+    discussions: Option<Vec<&'a RawValue>>,
+    #[serde(borrow)]
+    media_topics: Option<Vec<&'a RawValue>>,
+    #[serde(borrow)]
+    entities: Option<Entities<'a>>,
+    anchor: super::api::Text,
+    has_more: Option<bool>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Entities<'a> {
+    #[serde(borrow)]
+    media_topics: Option<Vec<&'a RawValue>>,
+}
+
+fn slices(response: &HttpResponse, list: Vec<&RawValue>) -> Vec<Bytes> {
+    list.into_iter()
+        .map(|object| response.body.slice_ref(object.get().as_bytes()))
+        .collect()
+}
+
+/// Pause before the next look, for [`priem_sdk::Wait`].
+pub(super) fn pause(every: jiff::SignedDuration) -> Duration {
+    Duration::try_from(every).unwrap_or_default()
+}

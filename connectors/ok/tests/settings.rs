@@ -1,0 +1,104 @@
+//! Settings: what is accepted, and that what is not says why.
+
+use super::*;
+
+fn wrong(more: Value) -> (String, String) {
+    let setup = Setup::new();
+    let error = setup.build(more).err().expect("settings that do not fit");
+    (error.key, error.problem)
+}
+
+#[test]
+fn streams_follow_from_what_is_given() {
+    let setup = Setup::new();
+    let ids = |more: Value| -> Vec<String> {
+        let connector = setup.build(more).expect("settings fit");
+        connector.streams().iter().map(priem_sdk::Stream::id).collect()
+    };
+    let both = [MESSAGES, TALK, "history/57000000000002", "discussions/57000000000002"];
+    assert_eq!(ids(json!({})), both);
+    let webhook = json!({"mode": "webhook", "webhook": {"path": setup.file("path")}});
+    assert_eq!(ids(webhook)[0], "webhook");
+    assert_eq!(ids(json!({"application": null})), [both[0], both[2]]);
+    assert_eq!(ids(json!({"groups": [{"id": GROUP}]})), [TALK]);
+}
+
+#[test]
+fn wrong_settings_name_the_key_and_the_cure() {
+    let setup = Setup::new();
+    let file = setup.file("one");
+    for (more, key, part) in [
+        (json!({"groups": []}), "groups", "at least one"),
+        (json!({"groups": [{"id": "нагорный"}]}), "groups.0.id", "digits"),
+        (
+            json!({"groups": [{"id": GROUP}, {"id": GROUP}]}),
+            "groups.1.id",
+            "twice",
+        ),
+        (
+            json!({"groups": [{"id": GROUP}], "application": null}),
+            "groups.0.token",
+            "nothing of this group",
+        ),
+        (json!({"mode": "webhook"}), "webhook", "path"),
+        (json!({"history_every": "0s"}), "history_every", "longer"),
+        (json!({"first_days": 999}), "first_days", "365"),
+        (
+            json!({"discussions": {"recheck_days": 99}}),
+            "discussions.recheck_days",
+            "60",
+        ),
+        (
+            json!({"discussions": {"evry": "1s"}}),
+            "discussions.evry",
+            "did you mean `every`",
+        ),
+        (json!({"api_url": "http://api.ok.ru"}), "api_url", "https"),
+        (json!({"api_url": "https://user@api.ok.ru"}), "api_url", "address only"),
+        (
+            json!({"application": {"key": "K", "access_token": file}}),
+            "application.secret",
+            "session_secret",
+        ),
+        (
+            json!({"application": {"key": "K", "access_token": "tkn"}}),
+            "application.access_token",
+            "by reference",
+        ),
+        (
+            json!({"groups": [{"id": GROUP, "token": {"file": "no-such-file"}}]}),
+            "groups.0.token",
+            "can't be read",
+        ),
+        (
+            json!({"mode": "webhook", "webhook": {"path": file}, "groups": [{"id": GROUP}]}),
+            "mode",
+            "at least one group with a `token`",
+        ),
+        (
+            json!({"mode": "webhook", "webhook": {"path": setup.file("application")}}),
+            "webhook.path",
+            "can be guessed",
+        ),
+    ] {
+        let (seen, problem) = wrong(more.clone());
+        assert!(seen == key && problem.contains(part), "{more}: {seen}: {problem}");
+    }
+}
+
+#[test]
+fn a_webhook_needs_a_public_https_address() {
+    let setup = Setup::new();
+    let settings = setup.settings(json!({"mode": "webhook", "webhook": {"path": setup.file("path")}}));
+    for (public_url, part) in [(None, "public_url"), (Some("http://priem.example.ru"), "https")] {
+        let context = BuildContext {
+            id: id(),
+            base_dir: setup.folder.path().to_owned(),
+            public_url: public_url.map(str::to_owned),
+        };
+        let error = (super::super::TYPE.build)(settings.clone(), &context)
+            .err()
+            .expect("no address");
+        assert!(error.key == "mode" && error.problem.contains(part), "{error}");
+    }
+}

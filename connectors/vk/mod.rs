@@ -1,0 +1,319 @@
+//! VK (ВКонтакте): messages to communities, posts and comments on their walls, discussions, photos and videos.
+//!
+//! Events come by Bots Long Poll (one stream a community) or Callback API (one address for all), and both are backed by
+//! catch-up: dialogues are read again with the communities' keys, walls with a service key or a user's token. All of
+//! them make the same items under the same keys, so ways can be mixed and changed without doubles.
+//!
+//! Every community has its own key, pace and trouble: what happens to one never stops another.
+
+mod api;
+mod attachments;
+mod callback;
+mod catchup;
+mod check;
+mod client;
+mod communities;
+mod config;
+mod conformance;
+mod errors;
+mod event;
+mod geo;
+mod longpoll;
+mod names;
+mod normalize;
+mod split;
+#[cfg(test)]
+mod tests;
+mod token;
+mod words;
+
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use priem_sdk::{
+    BuildContext, CheckReport, ConfigError, Connector, ConnectorError, ConnectorType, Cursor, Cx, HookRequest, Item,
+    Message, NormalizeError, Page, RawItem, Receipt, Refusal, Stream, StreamKind,
+    http::{HttpClient, HttpOptions},
+    registry,
+};
+use tracing::info;
+
+use catchup::{CatchUp, Sort};
+use client::{Call, Client, VERSION};
+use communities::{Communities, Community};
+pub use config::{
+    CallbackSettings, CatchUpSettings, CatchUpToken, CommunitySettings, LongPollSettings, Mode, OwnWords, VkSettings,
+};
+use token::{Token, TokenKind};
+
+/// Registry entry.
+pub const TYPE: ConnectorType = ConnectorType {
+    name: "vk",
+    title: "ВКонтакте",
+    summary: "Messages to communities, posts, comments and discussions, by Long Poll, Callback API and catch-up.",
+    schema: || schemars::schema_for!(VkSettings),
+    example: include_str!("example.yaml"),
+    build,
+    conformance: conformance::subject,
+};
+
+const LONGPOLL: &str = "longpoll";
+const CALLBACK: &str = "callback";
+const MESSAGES: &str = "messages";
+const WALLS: &str = "walls";
+
+/// Calls a second with a community's key, and with any other token: VK's limits.
+const COMMUNITY_RATE: u32 = 20;
+const OTHER_RATE: u32 = 3;
+
+/// The communities of one entry.
+struct Vk {
+    settings: VkSettings,
+    communities: Communities,
+    client: Client,
+    hook: Option<callback::Hook>,
+    sessions: longpoll::Sessions,
+    messages: CatchUp,
+    walls: CatchUp,
+    catch_up_token: Option<Arc<Token>>,
+    names: names::Names,
+    policy: normalize::Policy,
+}
+
+fn build(settings: serde_json::Value, context: &BuildContext) -> Result<Arc<dyn Connector>, ConfigError> {
+    let mut settings: VkSettings = registry::settings(settings)?;
+    settings.start_paths_from(&context.base_dir);
+    settings.validate()?;
+    let communities = communities::read(&settings)?;
+    let hook = match (settings.mode, &settings.callback) {
+        (Mode::Callback, Some(callback)) => Some(callback::Hook::new(
+            callback,
+            context.id.as_str(),
+            context.public_url.as_deref(),
+        )?),
+        _ => None,
+    };
+    let catch_up_token = match &settings.catch_up.token {
+        Some(reference) => {
+            let secret = reference
+                .read()
+                .map_err(|error| ConfigError::new("catch_up.token", error.to_string()))?;
+            let kind = match settings.catch_up.token_kind {
+                CatchUpToken::Service => TokenKind::Service,
+                CatchUpToken::User => TokenKind::User,
+            };
+            Some(Token::new(secret, kind, "the token of catch_up".into()))
+        }
+        None => None,
+    };
+    let http = |rate: u32| -> Result<HttpClient, ConfigError> {
+        let rate = NonZeroU32::new(rate);
+        let defaults = HttpOptions {
+            requests_per_second: rate,
+            // VK counts whole seconds: a burst on top of the rate would break its limit.
+            burst: NonZeroU32::MIN,
+            ..HttpOptions::default()
+        };
+        let options = settings
+            .http
+            .apply(defaults, &context.base_dir)
+            .map_err(|error| ConfigError::new(format!("http.{}", error.key), error.problem))?;
+        HttpClient::new(options)
+    };
+    let client = Client::new(http(COMMUNITY_RATE)?, http(OTHER_RATE)?, &settings.api_url);
+    Ok(Arc::new(Vk::new(settings, communities, client, hook, catch_up_token)))
+}
+
+impl Vk {
+    fn new(
+        settings: VkSettings,
+        communities: Communities,
+        client: Client,
+        hook: Option<callback::Hook>,
+        catch_up_token: Option<Arc<Token>>,
+    ) -> Self {
+        let mut tokens: Vec<Arc<Token>> = communities
+            .values()
+            .filter_map(|community| community.token.clone())
+            .collect();
+        if tokens.is_empty() {
+            tokens.extend(catch_up_token.clone());
+        }
+        Self {
+            messages: CatchUp::new(Sort::Messages, None, &settings.catch_up),
+            walls: CatchUp::new(Sort::Walls, catch_up_token.clone(), &settings.catch_up),
+            names: names::Names::new(tokens),
+            policy: normalize::Policy {
+                own_words: settings.own_words == OwnWords::Publish,
+            },
+            sessions: longpoll::Sessions::default(),
+            settings,
+            communities,
+            client,
+            hook,
+            catch_up_token,
+        }
+    }
+
+    fn community(&self, key: &str) -> Result<&Community, ConnectorError> {
+        let community = key.parse().ok().and_then(|id: i64| self.communities.get(&id));
+        community.ok_or_else(|| ConnectorError::Misconfigured {
+            hint: format!("there is no community {key:?} in the settings"),
+        })
+    }
+
+    async fn long_poll(&self, key: &str, cursor: &Cursor) -> Result<Page, ConnectorError> {
+        let community = self.community(key)?;
+        let Some(token) = &community.token else {
+            return Err(ConnectorError::Misconfigured {
+                hint: format!("community {key} has no key"),
+            });
+        };
+        let source = longpoll::Source {
+            client: &self.client,
+            sessions: &self.sessions,
+            token,
+            group: community.id,
+            wait: Duration::from_secs(self.settings.longpoll.wait_s),
+        };
+        let page = source.poll(cursor).await?;
+        if page.gap.is_some() {
+            self.messages.start_again(community.id);
+            self.walls.start_again(community.id);
+        }
+        self.look_for_cropped(&page.items);
+        Ok(page)
+    }
+
+    /// VK cuts long messages for bots: their dialogues are read again, where they stand whole.
+    fn look_for_cropped(&self, items: &[Item]) {
+        for item in items.iter().filter(|item| split::is_cropped(&item.body)) {
+            let group = item
+                .conversation
+                .as_deref()
+                .and_then(|name| name.strip_prefix("im")?.split_once('_'));
+            if let Some(group) = group.and_then(|(group, _)| group.parse().ok()) {
+                self.messages.start_again(group);
+            }
+        }
+    }
+
+    /// Switches on Long Poll and the types of events we need, and leaves the others as they are.
+    async fn switch_on(&self, community: &Community) -> Result<(), ConnectorError> {
+        let Some(token) = &community.token else { return Ok(()) };
+        let now = check::settings(&self.client, token, community.id).await?;
+        let missing = callback::missing(&now.events);
+        if now.is_enabled && missing.is_empty() && now.api_version.as_deref() == Some(VERSION) {
+            return Ok(());
+        }
+        let mut call = Call::new(
+            "groups.setLongPollSettings",
+            [
+                ("group_id", community.id.to_string()),
+                ("enabled", "1".into()),
+                ("api_version", VERSION.into()),
+            ],
+        );
+        call.params.extend(missing.iter().map(|name| (*name, "1".to_owned())));
+        self.client.change::<serde_json::Value>(token, &call).await?;
+        info!(
+            community = community.id,
+            types = missing.len(),
+            "events are switched on"
+        );
+        Ok(())
+    }
+}
+
+#[async_trait::async_trait]
+impl Connector for Vk {
+    fn streams(&self) -> Vec<Stream> {
+        let stream = |name: &'static str, key: String, kind: StreamKind| Stream { name, key, kind };
+        let mut streams: Vec<Stream> = match self.settings.mode {
+            Mode::Walls => Vec::new(),
+            Mode::Longpoll => {
+                let each = self.communities.keys();
+                each.map(|id| stream(LONGPOLL, id.to_string(), StreamKind::Poll))
+                    .collect()
+            }
+            Mode::Callback => {
+                let each = self.communities.keys();
+                each.map(|id| stream(CALLBACK, id.to_string(), StreamKind::Webhook))
+                    .collect()
+            }
+        };
+        if self.communities.values().any(|community| community.token.is_some()) && self.settings.mode != Mode::Walls {
+            streams.push(stream(MESSAGES, String::new(), StreamKind::Poll));
+        }
+        if self.catch_up_token.is_some() {
+            streams.push(stream(WALLS, String::new(), StreamKind::Poll));
+        }
+        streams
+    }
+
+    async fn check(&self, _cx: &Cx) -> Result<CheckReport, ConnectorError> {
+        let view = check::View {
+            client: &self.client,
+            communities: &self.communities,
+            mode: self.settings.mode,
+            hook: self.hook.as_ref(),
+            catch_up: &self.settings.catch_up,
+            catch_up_token: self.catch_up_token.as_deref(),
+            switches_on_events: self.settings.switch_on_events,
+        };
+        view.check().await
+    }
+
+    async fn subscribe_stream(&self, _cx: &Cx, stream: &str) -> Result<(), ConnectorError> {
+        match (stream.split_once('/'), &self.hook) {
+            (Some((CALLBACK, key)), Some(hook)) => hook.subscribe(&self.client, self.community(key)?).await,
+            (Some((LONGPOLL, key)), _) if self.settings.switch_on_events => self.switch_on(self.community(key)?).await,
+            _ => Ok(()),
+        }
+    }
+
+    async fn poll(&self, _cx: &Cx, stream: &str, cursor: &Cursor) -> Result<Page, ConnectorError> {
+        match stream.split_once('/') {
+            Some((LONGPOLL, key)) => self.long_poll(key, cursor).await,
+            None if stream == MESSAGES => {
+                self.messages
+                    .poll(&self.client, &self.communities, cursor, Timestamp::now())
+                    .await
+            }
+            None if stream == WALLS => {
+                self.walls
+                    .poll(&self.client, &self.communities, cursor, Timestamp::now())
+                    .await
+            }
+            _ => Err(ConnectorError::Unsupported("poll")),
+        }
+    }
+
+    fn receive(&self, request: &HookRequest) -> Result<Receipt, Refusal> {
+        let hook = self.hook.as_ref().ok_or(Refusal::NotFound)?;
+        let receipt = hook.receive(request, &self.communities)?;
+        self.look_for_cropped(&receipt.items);
+        Ok(receipt)
+    }
+
+    fn normalize(&self, raw: &RawItem) -> Result<Vec<Message>, NormalizeError> {
+        normalize::normalize(raw, self.policy)
+    }
+
+    async fn acknowledge(&self, _cx: &Cx, stream: &str, cursor: &Cursor) -> Result<(), ConnectorError> {
+        match stream {
+            MESSAGES => self.messages.acknowledge(cursor),
+            WALLS => self.walls.acknowledge(cursor),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn enriches(&self) -> bool {
+        self.settings.author_names && self.names.can_ask()
+    }
+
+    async fn enrich(&self, _cx: &Cx, messages: &mut [Message]) {
+        self.names.fill(&self.client, messages).await;
+    }
+}

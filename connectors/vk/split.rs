@@ -1,0 +1,402 @@
+//! From bytes to items: the key of an object, before anything in it is understood.
+//!
+//! Long poll, callback and polling bring the same objects, and polled ones carry no `event_id`, so the natural key is
+//! the identity and all three make the same:
+//! - a message is `im<group>_<peer>_<conversation_message_id>` (`id` is 0 in group chats);
+//! - a post is `wall<owner>_<id>`, a comment `<place><owner>_<parent>_<id>`, where the owner is the one the events name
+//!   (`post_owner_id` …) before `owner_id`;
+//! - what carries no usable ids, or no citizen's words, is named by its `event_id` or the hash of its bytes.
+//!
+//! Versions: a new comment or message is revision `0`, so that a late redelivery changes nothing; an edit, a deletion
+//! and a restoration are named by their `event_id`; polled objects and posts by their content. The fingerprint covers
+//! what a reader sees: text, attached objects by their ids, the point, the kind of post. Counters and signed addresses
+//! of pictures change by themselves and don't count.
+
+use bytes::Bytes;
+use priem_sdk::{Item, NormalizeError, contract::fingerprint, webhook::parse_json_bounded};
+use serde::Deserialize;
+use serde_json::{Map, Value, value::RawValue};
+
+use super::{
+    attachments,
+    event::{self, Act, Event, Place, Subject},
+    geo,
+};
+
+/// Shape of every item: the envelope of an event. Polled objects are wrapped the same way.
+pub(super) const FORMAT: &str = "vk.event";
+
+/// The envelope of long poll and callback, and of what we polled.
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(rename = "type")]
+    kind: String,
+    group_id: i64,
+    event_id: Option<String>,
+    #[serde(borrow)]
+    object: Option<&'a RawValue>,
+}
+
+/// Ids of an object and what a reader sees of it; messages, posts, comments and deletions share the names.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Glance {
+    pub id: Option<i64>,
+    pub peer_id: Option<i64>,
+    pub conversation_message_id: Option<i64>,
+    pub owner_id: Option<i64>,
+    pub post_owner_id: Option<i64>,
+    pub topic_owner_id: Option<i64>,
+    pub photo_owner_id: Option<i64>,
+    pub video_owner_id: Option<i64>,
+    pub market_owner_id: Option<i64>,
+    pub post_id: Option<i64>,
+    pub topic_id: Option<i64>,
+    pub photo_id: Option<i64>,
+    pub pid: Option<i64>,
+    pub video_id: Option<i64>,
+    pub item_id: Option<i64>,
+    text: Option<String>,
+    post_type: Option<String>,
+    attachments: Option<Vec<Value>>,
+    geo: Option<Value>,
+    copy_history: Option<Vec<Glance>>,
+    fwd_messages: Option<Vec<Value>>,
+    deleted: Option<Value>,
+}
+
+/// Names of an object.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Names {
+    /// Our id of the object.
+    pub id: String,
+    /// Our id of what it stands below: dialogue, post, topic, photo.
+    pub conversation: String,
+    /// VK's owner of the place; 0 for messages.
+    pub owner: i64,
+    /// VK's id of the place; the peer for messages.
+    pub parent: i64,
+    /// VK's id of the object.
+    pub own: i64,
+}
+
+/// Makes an item of one event. Never fails: what can't be understood becomes an item with a problem.
+pub(super) fn item(body: Bytes) -> Item {
+    let envelope: Envelope<'_> = match parse_json_bounded_borrowed(&body) {
+        Ok(envelope) => envelope,
+        Err(problem) => return Item::malformed(FORMAT, body, problem),
+    };
+    let event_id = envelope.event_id.filter(|id| !id.is_empty() && id.len() <= 128);
+    let itself = |problem: Option<NormalizeError>| Item {
+        external_id: match &event_id {
+            Some(id) => format!("event:{}:{id}", envelope.group_id),
+            None => format!("event:{}:{}", envelope.group_id, &blake3::hash(&body).to_hex()[..32]),
+        },
+        revision: Some("0".into()),
+        fingerprint: None,
+        conversation: None,
+        format: FORMAT,
+        body: body.clone(),
+        problem,
+    };
+    let Event::Words(subject, act) = event::read(&envelope.kind) else {
+        return itself(None);
+    };
+    let glance = match envelope.object.map(|raw| glance(subject, raw)) {
+        Some(Ok(glance)) => glance,
+        // Whether the object holds something is for `normalize` to say: `{"warning": …}` has its own reason.
+        Some(Err(_)) | None => return itself(None),
+    };
+    let Some(names) = names(subject, envelope.group_id, &glance) else {
+        return itself(None);
+    };
+    let deleted = act == Act::Delete || glance.deleted.as_ref().is_some_and(super::api::is_set);
+    Item {
+        external_id: names.id,
+        revision: match (subject, act) {
+            (Subject::Post, _) | (_, Act::Seen) => None,
+            (_, Act::New) => Some("0".into()),
+            (_, Act::Edit | Act::Restore | Act::Delete) => event_id,
+        },
+        fingerprint: Some(if deleted {
+            fingerprint([&b"deleted"[..]])
+        } else {
+            visible(&glance)
+        }),
+        conversation: Some(names.conversation),
+        format: FORMAT,
+        body,
+        problem: None,
+    }
+}
+
+/// Wraps a polled object as an event, so that one reader understands both.
+pub(super) fn seen(kind: &str, group: i64, mut object: Map<String, Value>, more: &[(&str, i64)]) -> Item {
+    for (key, value) in more {
+        object.entry(*key).or_insert_with(|| (*value).into());
+    }
+    let event = serde_json::json!({"type": kind, "group_id": group, "object": object});
+    item(Bytes::from(event.to_string()))
+}
+
+/// Whether VK has cut the message for bots: it has to be read again as a whole.
+pub(super) fn is_cropped(body: &[u8]) -> bool {
+    const KEY: &[u8] = b"\"is_cropped\"";
+    let Some(at) = body.windows(KEY.len()).position(|window| window == KEY) else {
+        return false;
+    };
+    let mut value = body[at + KEY.len()..]
+        .iter()
+        .filter(|byte| !byte.is_ascii_whitespace() && **byte != b':');
+    matches!(value.next(), Some(b't' | b'1'))
+}
+
+/// The object of an event of this subject: `message_new` holds its message one level deeper since 5.103.
+pub(super) fn inner(subject: Subject, raw: &RawValue) -> &str {
+    #[derive(Deserialize)]
+    struct Nested<'a> {
+        #[serde(borrow)]
+        message: &'a RawValue,
+    }
+    if subject == Subject::Message
+        && let Ok(Nested { message }) = serde_json::from_str::<Nested<'_>>(raw.get())
+    {
+        return message.get();
+    }
+    raw.get()
+}
+
+fn glance(subject: Subject, raw: &RawValue) -> serde_json::Result<Glance> {
+    serde_json::from_str(inner(subject, raw))
+}
+
+/// `None` when an id is missing or the community's number is none.
+pub(super) fn names(subject: Subject, group: i64, glance: &Glance) -> Option<Names> {
+    if group <= 0 {
+        return None;
+    }
+    // Some ids of owners are unsigned in the schema: the community's own number means the community.
+    let owner_of = |owner: Option<i64>| match owner.or(glance.owner_id) {
+        Some(owner) if owner == group => -group,
+        Some(owner) => owner,
+        None => -group,
+    };
+    let (prefix, owner, parent) = match subject {
+        Subject::Message => {
+            let (peer, own) = (glance.peer_id?, glance.conversation_message_id?);
+            if own <= 0 {
+                return None;
+            }
+            let conversation = format!("im{group}_{peer}");
+            return Some(Names {
+                id: format!("{conversation}_{own}"),
+                conversation,
+                owner: 0,
+                parent: peer,
+                own,
+            });
+        }
+        Subject::Post => {
+            let (owner, own) = (owner_of(None), glance.id?);
+            let id = format!("wall{owner}_{own}");
+            return Some(Names {
+                conversation: id.clone(),
+                id,
+                owner,
+                parent: own,
+                own,
+            });
+        }
+        Subject::Comment(place) => match place {
+            Place::Wall => (place.prefix(), owner_of(glance.post_owner_id), glance.post_id?),
+            Place::Board => (place.prefix(), owner_of(glance.topic_owner_id), glance.topic_id?),
+            Place::Photo => (
+                place.prefix(),
+                owner_of(glance.photo_owner_id),
+                glance.photo_id.or(glance.pid)?,
+            ),
+            Place::Video => (place.prefix(), owner_of(glance.video_owner_id), glance.video_id?),
+            Place::Market => (place.prefix(), owner_of(glance.market_owner_id), glance.item_id?),
+        },
+    };
+    let own = glance.id?;
+    let conversation = format!("{prefix}{owner}_{parent}");
+    Some(Names {
+        id: format!("{conversation}_{own}"),
+        conversation,
+        owner,
+        parent,
+        own,
+    })
+}
+
+fn visible(glance: &Glance) -> [u8; 16] {
+    let text = priem_sdk::text::decode_entities(glance.text.as_deref().unwrap_or_default());
+    let point = glance.geo.as_ref().and_then(geo::point);
+    let point = point
+        .map(|geo| format!("{:.6} {:.6}", geo.lat, geo.lon))
+        .unwrap_or_default();
+    let attached = attachments::references(glance.attachments.as_deref().unwrap_or_default());
+    let reposted: Vec<String> = glance
+        .copy_history
+        .iter()
+        .flatten()
+        .map(|post| format!("{:?} {:?}", post.owner_id, post.id))
+        .collect();
+    let forwarded = glance.fwd_messages.as_ref().map_or(0, Vec::len).to_string();
+    let suggested = glance.post_type.as_deref() == Some("suggest");
+    fingerprint([
+        text.as_bytes(),
+        point.as_bytes(),
+        attached.as_bytes(),
+        reposted.join("\u{1f}").as_bytes(),
+        forwarded.as_bytes(),
+        if suggested { &b"suggest"[..] } else { b"" },
+    ])
+}
+
+fn parse_json_bounded_borrowed(body: &[u8]) -> Result<Envelope<'_>, NormalizeError> {
+    match serde_json::from_slice(body) {
+        Ok(envelope) => Ok(envelope),
+        // The owned parser knows how to say what is wrong without quoting it.
+        Err(_) => {
+            parse_json_bounded::<Box<RawValue>>(body)?;
+            Err(NormalizeError::new(
+                "unexpected_shape",
+                "not an event: `type` and `group_id` are missing or of another type",
+            ))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn of(event: Value) -> Item {
+        item(Bytes::from(event.to_string()))
+    }
+
+    #[test]
+    fn every_way_gives_one_object_one_key() {
+        let comment = json!({"id": 7, "from_id": 5, "date": 1, "text": "яма", "post_id": 3, "post_owner_id": -9});
+        let pushed = of(json!({"type": "wall_reply_new", "group_id": 9, "event_id": "e1", "object": comment}));
+        let polled =
+            json!({"id": 7, "from_id": 5, "date": 1, "text": "яма", "thread": {"count": 0}, "likes": {"count": 4}});
+        let polled = seen(
+            "wall_reply_seen",
+            9,
+            polled.as_object().cloned().expect("an object"),
+            &[("owner_id", -9), ("post_id", 3)],
+        );
+        assert_eq!(pushed.external_id, "wall-9_3_7");
+        assert_eq!(pushed.conversation.as_deref(), Some("wall-9_3"));
+        assert_eq!(
+            (pushed.revision.as_deref(), polled.revision.as_deref()),
+            (Some("0"), None)
+        );
+        assert_eq!(
+            (&pushed.external_id, &pushed.conversation, pushed.fingerprint),
+            (&polled.external_id, &polled.conversation, polled.fingerprint)
+        );
+    }
+
+    #[test]
+    fn the_owner_the_event_names_wins_and_an_unsigned_one_means_the_community() {
+        let key = |object: Value| of(json!({"type": "photo_comment_new", "group_id": 9, "object": object})).external_id;
+        assert_eq!(
+            key(json!({"id": 1, "photo_id": 2, "owner_id": 5, "photo_owner_id": -9})),
+            "photo-9_2_1"
+        );
+        assert_eq!(key(json!({"id": 1, "pid": 2, "photo_owner_id": 9})), "photo-9_2_1");
+        assert_eq!(key(json!({"id": 1, "photo_id": 2, "owner_id": 77})), "photo77_2_1");
+        assert_eq!(key(json!({"id": 1, "photo_id": 2})), "photo-9_2_1");
+    }
+
+    #[test]
+    fn both_shapes_of_a_new_message_are_one_message() {
+        let message =
+            json!({"id": 0, "conversation_message_id": 4, "peer_id": 2_000_000_001_i64, "from_id": 5, "text": "x"});
+        let flat = of(json!({"type": "message_new", "group_id": 9, "object": message}));
+        let nested =
+            of(json!({"type": "message_new", "group_id": 9, "object": {"message": message, "client_info": {}}}));
+        assert_eq!(flat.external_id, "im9_2000000001_4");
+        assert_eq!(
+            (&flat.external_id, flat.fingerprint),
+            (&nested.external_id, nested.fingerprint)
+        );
+    }
+
+    #[test]
+    fn a_deletion_and_a_restoration_are_versions_of_the_comment() {
+        let event = |kind: &str, id: &str, object: Value| {
+            of(json!({"type": kind, "group_id": 9, "event_id": id, "object": object}))
+        };
+        let ids = json!({"id": 7, "post_id": 3, "post_owner_id": -9, "text": "яма"});
+        let new = event("wall_reply_new", "a", ids.clone());
+        let deleted = event(
+            "wall_reply_delete",
+            "b",
+            json!({"id": 7, "owner_id": -9, "post_id": 3, "deleter_id": 1}),
+        );
+        let restored = event("wall_reply_restore", "c", ids);
+        assert_eq!(new.external_id, deleted.external_id);
+        assert_eq!(deleted.revision.as_deref(), Some("b"));
+        assert_ne!(new.fingerprint, deleted.fingerprint);
+        assert_eq!(new.fingerprint, restored.fingerprint);
+    }
+
+    #[test]
+    fn counters_and_signed_addresses_show_nothing_new() {
+        let post = |views: i64, url: &str| {
+            of(
+                json!({"type": "wall_post_new", "group_id": 9, "object": {"id": 1, "owner_id": -9, "text": "a",
+                "views": {"count": views}, "attachments": [{"type": "photo", "photo": {"id": 3, "owner_id": -9,
+                "sizes": [{"type": "x", "url": url}]}}]}}),
+            )
+            .fingerprint
+        };
+        assert_eq!(post(1, "https://a"), post(2, "https://b"));
+    }
+
+    #[test]
+    fn a_cut_message_is_seen_from_outside() {
+        assert!(is_cropped(br#"{"object":{"is_cropped" : true}}"#) && is_cropped(br#"{"is_cropped":1}"#));
+        assert!(!is_cropped(br#"{"is_cropped":false}"#) && !is_cropped(b"{}") && !is_cropped(br#""is_cropped""#));
+    }
+
+    #[test]
+    fn what_has_no_ids_is_named_by_its_event() {
+        for (event, id) in [
+            (
+                json!({"type": "wall_reply_new", "group_id": 9, "event_id": "e", "object": {"id": 1}}),
+                "event:9:e",
+            ),
+            (
+                json!({"type": "like_add", "group_id": 9, "event_id": "e", "object": {}}),
+                "event:9:e",
+            ),
+            (
+                json!({"type": "message_new", "group_id": 9, "event_id": "e", "object": {"warning": "old"}}),
+                "event:9:e",
+            ),
+        ] {
+            assert_eq!(of(event).external_id, id);
+        }
+        assert!(
+            of(json!({"type": "like_add", "group_id": 9}))
+                .external_id
+                .starts_with("event:9:")
+        );
+        for (body, reason) in [
+            ("<html>", "not_json"),
+            ("[]", "unexpected_shape"),
+            ("{}", "unexpected_shape"),
+        ] {
+            let item = item(Bytes::from_static(body.as_bytes()));
+            assert_eq!(item.problem.map(|problem| problem.reason), Some(reason), "{body}");
+        }
+    }
+}
