@@ -1,8 +1,9 @@
 //! Priem: citizens' messages in from every channel, one schema, auto-rules, RabbitMQ out.
 //!
 //! The flow, in one direction: connectors → [`intake`] → [`journal`] → [`routing`] → [`publish`]. [`runtime`] puts it
-//! together; [`http`] listens for webhooks and shows health and metrics; [`cli`] is what people type.
+//! together; [`attachments`] keeps the files that messages name, when asked to; [`http`] listens for webhooks and shows health and metrics; [`cli`] is what people type.
 
+pub mod attachments;
 pub mod cli;
 pub mod http;
 pub mod intake;

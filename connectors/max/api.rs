@@ -156,3 +156,38 @@ pub(super) struct Membership {
     #[serde(default)]
     pub permissions: Option<Vec<String>>,
 }
+
+/// `GET /videos/{token}`.
+#[derive(Debug, Deserialize)]
+pub(super) struct Video {
+    /// Null while the film is being converted.
+    #[serde(default)]
+    pub urls: Option<VideoUrls>,
+}
+
+/// Addresses of a film by height.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct VideoUrls {
+    mp4_1080: Option<String>,
+    mp4_720: Option<String>,
+    mp4_480: Option<String>,
+    mp4_360: Option<String>,
+    mp4_240: Option<String>,
+    mp4_144: Option<String>,
+}
+
+impl VideoUrls {
+    /// The version with the most lines.
+    pub fn best(self) -> Option<String> {
+        let all = [
+            self.mp4_1080,
+            self.mp4_720,
+            self.mp4_480,
+            self.mp4_360,
+            self.mp4_240,
+            self.mp4_144,
+        ];
+        all.into_iter().flatten().find(|url| !url.is_empty())
+    }
+}

@@ -12,7 +12,7 @@ use priem_sdk::{
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::json;
 
-use super::api::{ApiError, Chat, Done, Me, Membership, Subscription, Subscriptions};
+use super::api::{self, ApiError, Chat, Done, Me, Membership, Subscription, Subscriptions};
 
 /// How much longer than the server's own hold we wait for the answer of a long poll.
 const POLL_MARGIN: Duration = Duration::from_secs(10);
@@ -131,6 +131,12 @@ impl Client {
             request = request.query([("from", before.as_str())]);
         }
         self.send(request.retry(Retry::Idempotent)).await
+    }
+
+    /// Address of the best version of a film; `None` while it is being converted.
+    pub async fn video(&self, token: &str) -> Result<Option<String>, Trouble> {
+        let details: api::Video = self.ask(&format!("/videos/{token}")).await?;
+        Ok(details.urls.and_then(|urls| urls.best()))
     }
 
     async fn ask<T: DeserializeOwned>(&self, path: &str) -> Result<T, Trouble> {

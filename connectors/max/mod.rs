@@ -11,6 +11,7 @@ mod check;
 mod client;
 mod config;
 mod conformance;
+mod files;
 mod history;
 mod kinds;
 mod normalize;
@@ -33,10 +34,11 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use priem_sdk::{
-    BuildContext, CheckReport, ConfigError, Connector, ConnectorError, ConnectorType, Cursor, Cx, HookRequest, Message,
-    NormalizeError, Page, RawItem, Receipt, Refusal, Reply, Secret, Stream, StreamKind, Wait,
+    BuildContext, CheckReport, ConfigError, Connector, ConnectorError, ConnectorType, Cursor, Cx, FileSource,
+    HookRequest, Message, NormalizeError, Page, RawItem, Receipt, Refusal, Reply, Secret, Stream, StreamKind, Wait,
     contract::ConnectorId,
     http::{HttpClient, HttpOptions},
+    message::Attachment,
     registry,
     webhook::{host_of, require_header_secret, require_method},
 };
@@ -434,6 +436,10 @@ impl Connector for Max {
             // Exactly 200 counts.
             reply: Reply::ok(),
         })
+    }
+
+    async fn file(&self, _cx: &Cx, attachment: &Attachment) -> Result<FileSource, ConnectorError> {
+        files::source_of(&self.client, attachment).await
     }
 
     fn normalize(&self, raw: &RawItem) -> Result<Vec<Message>, NormalizeError> {

@@ -112,6 +112,22 @@ impl Client {
         self.call("getChatMember", &arguments, Retry::Idempotent).await
     }
 
+    /// Path of a file on the server, for about an hour.
+    pub async fn get_file(&self, file_id: &str) -> Result<Option<String>, Trouble> {
+        #[derive(Deserialize)]
+        struct File {
+            file_path: Option<String>,
+        }
+        let arguments = json!({"file_id": file_id});
+        let file: File = self.call("getFile", &arguments, Retry::Idempotent).await?;
+        Ok(file.file_path)
+    }
+
+    /// Address of a file. Holds the token.
+    pub fn file_address(&self, path: &str) -> Secret<String> {
+        Secret::new(format!("{}/file/bot{}/{path}", self.api_url, self.token.expose()))
+    }
+
     async fn call<T: DeserializeOwned>(&self, method: &str, arguments: &Value, retry: Retry) -> Result<T, Trouble> {
         let request = self.request(method, arguments).retry(retry);
         let response = self.http.send(request).await.map_err(Trouble::Decision)?;

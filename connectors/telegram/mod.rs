@@ -10,6 +10,7 @@ mod check;
 mod client;
 mod config;
 mod conformance;
+mod files;
 mod normalize;
 mod split;
 #[cfg(test)]
@@ -21,9 +22,10 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use priem_sdk::{
-    BuildContext, CheckReport, ConfigError, Connector, ConnectorError, ConnectorType, Cursor, Cx, HookRequest, Message,
-    NormalizeError, Page, RawItem, Receipt, Refusal, Reply, Secret, Stream, StreamKind, Wait,
+    BuildContext, CheckReport, ConfigError, Connector, ConnectorError, ConnectorType, Cursor, Cx, FileSource,
+    HookRequest, Message, NormalizeError, Page, RawItem, Receipt, Refusal, Reply, Secret, Stream, StreamKind, Wait,
     http::HttpClient,
+    message::Attachment,
     registry,
     webhook::{host_of, require_header_secret, require_method},
 };
@@ -189,6 +191,10 @@ impl Connector for Telegram {
             // Telegram executes a method named in the answer: the answer stays empty.
             reply: Reply::ok(),
         })
+    }
+
+    async fn file(&self, _cx: &Cx, attachment: &Attachment) -> Result<FileSource, ConnectorError> {
+        files::source_of(&self.client, attachment).await
     }
 
     fn normalize(&self, raw: &RawItem) -> Result<Vec<Message>, NormalizeError> {

@@ -32,23 +32,38 @@ pub(super) fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
     })
 }
 
+/// Most bytes of bodies read at once.
+const MAX_BYTES: usize = 4 << 20;
+
 /// Pending items after a position, in order, at most `limit` and about 4 MB.
 pub(super) fn pending_after(
     connection: &Connection,
     position: i64,
     limit: usize,
 ) -> rusqlite::Result<Vec<Arc<Record>>> {
-    const MAX_BYTES: usize = 4 << 20;
     let mut select = connection.prepare_cached(&format!(
         "SELECT p.position, {COLUMNS} FROM pending p JOIN raw r ON r.seq = p.seq JOIN connector c ON c.id = r.connector \
          WHERE p.position > ?1 ORDER BY p.position LIMIT ?2"
     ))?;
-    let mut rows = select.query(params![position, limit as i64])?;
+    let rows = select.query(params![position, limit as i64])?;
+    Ok(take(rows)?.into_iter().map(Arc::new).collect())
+}
+
+/// Stored items after a number, in order, whether they wait or not.
+pub(super) fn raw_after(connection: &Connection, seq: i64, limit: usize) -> rusqlite::Result<Vec<Record>> {
+    let mut select = connection.prepare_cached(&format!(
+        "SELECT 0, {COLUMNS} FROM raw r JOIN connector c ON c.id = r.connector WHERE r.seq > ?1 ORDER BY r.seq LIMIT ?2"
+    ))?;
+    take(select.query(params![seq, limit as i64])?)
+}
+
+/// Records of rows, as many as fit.
+fn take(mut rows: rusqlite::Rows<'_>) -> rusqlite::Result<Vec<Record>> {
     let (mut records, mut bytes) = (Vec::new(), 0);
     while let Some(row) = rows.next()? {
         let record = record(row)?;
         bytes += record.raw.body.len();
-        records.push(Arc::new(record));
+        records.push(record);
         if bytes > MAX_BYTES {
             break;
         }

@@ -251,6 +251,37 @@ impl Store {
         Ok(self.connection.query_row(&query, [seq], read::record).optional()?)
     }
 
+    /// Stored items after a number, in order, at most `limit` and about 4 MB.
+    ///
+    /// # Errors
+    /// When the journal can't be read.
+    pub fn raw_after(&self, seq: i64, limit: usize) -> Result<Vec<Record>, JournalError> {
+        Ok(read::raw_after(&self.connection, seq, limit)?)
+    }
+
+    /// Number of the newest item ever stored; 0 before the first.
+    ///
+    /// # Errors
+    /// When the journal can't be read.
+    pub fn newest_seq(&self) -> Result<i64, JournalError> {
+        let query = "SELECT seq FROM sqlite_sequence WHERE name = 'raw'";
+        Ok(self
+            .connection
+            .query_row(query, [], |row| row.get(0))
+            .optional()?
+            .unwrap_or(0))
+    }
+
+    /// Number of the oldest item that waits for publication.
+    ///
+    /// # Errors
+    /// When the journal can't be read.
+    pub fn oldest_pending_seq(&self) -> Result<Option<i64>, JournalError> {
+        Ok(self
+            .connection
+            .query_row("SELECT min(seq) FROM pending", [], |row| row.get(0))?)
+    }
+
     /// What became of an event, or of every event of a message by its external id, or of an item by its number.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ use priem_sdk::{BuildContext, ConnectorType, contract::ConnectorId};
 
 use super::process::Connectors;
 use crate::{
+    attachments::{AttachmentSettings, StoreError},
     http::ListenError,
     journal::JournalError,
     publish::PublishError,
@@ -46,6 +47,9 @@ pub enum BuildError {
     /// Publisher.
     #[error(transparent)]
     Publish(#[from] PublishError),
+    /// The attachment store.
+    #[error(transparent)]
+    Attachments(#[from] StoreError),
     /// Listeners.
     #[error("http.{0}")]
     Http(#[from] ListenError),
@@ -84,6 +88,12 @@ impl Built {
                 problem: format!("http.{key}: {problem}"),
             }
             .into());
+        }
+        if let Some(Err(error)) = settings.attachments.as_ref().map(AttachmentSettings::validate) {
+            let keys: Vec<&str> = ["attachments"].into_iter().chain(error.key.split('.')).collect();
+            let place = format!("{}:{}", path.display(), settings::line_of(text, &keys));
+            let problem = format!("attachments.{error}");
+            return Err(SettingsError::Wrong { place, problem }.into());
         }
         if let Err(error) = telemetry::filter(&settings.log) {
             let place = format!("{}:{}", path.display(), settings::line_of(text, &["log", "level"]));

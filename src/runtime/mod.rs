@@ -26,6 +26,7 @@ use self::{
     process::Processor,
 };
 use crate::{
+    attachments::AttachmentStore,
     http::{Condition, Health},
     intake::Intake,
     journal::Journal,
@@ -101,7 +102,18 @@ impl Daemon {
             .with_label_values(&[env!("CARGO_PKG_VERSION"), &config_hash, rules.version()])
             .set(1);
         let connectors = Arc::new(connectors);
-        let processor = Processor::new(Arc::clone(&connectors), rules, metrics.clone());
+        let attachments = match &settings.attachments {
+            Some(attachments) => Some(AttachmentStore::open(
+                attachments,
+                &base_dir,
+                &settings.journal,
+                Arc::clone(&connectors),
+                &metrics,
+            )?),
+            None => None,
+        };
+        let processor = Processor::new(Arc::clone(&connectors), rules, metrics.clone())
+            .with_attachments(attachments.as_ref().map(AttachmentStore::policy));
         let pipeline = Pipeline::start(journal.clone(), processor, publisher, settled, draining.clone());
 
         let intake = Intake::new(journal.clone(), metrics.clone());
@@ -139,6 +151,9 @@ impl Daemon {
             closing.clone(),
         ));
         sources.spawn(watch::watchdog(journal.clone(), closing.clone()));
+        if let Some(attachments) = attachments {
+            attachments.start(&sources, &health, &closing);
+        }
         sources.close();
         health.set("connectors", Condition::Ready);
         health.set("journal", Condition::Ready);

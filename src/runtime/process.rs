@@ -17,6 +17,7 @@ use priem_sdk::{
 use prometheus::IntCounter;
 
 use crate::{
+    attachments::Policy,
     journal::{DecisionRecord, End, Record},
     publish::{CHANNEL_HEADER, Outgoing},
     routing::RuleSet,
@@ -49,6 +50,8 @@ pub struct Processor {
     connectors: Arc<Connectors>,
     rules: Arc<RuleSet>,
     metrics: Metrics,
+    /// Which attachments get a reference into the store, when there is one.
+    attachments: Option<Policy>,
     /// How often each rule, route or deadline took part.
     hits: HashMap<String, IntCounter>,
 }
@@ -62,10 +65,18 @@ impl Processor {
         });
         Self {
             connectors,
+            attachments: None,
             hits: hits.collect(),
             rules,
             metrics,
         }
+    }
+
+    /// The same, with references into an attachment store.
+    #[must_use]
+    pub fn with_attachments(mut self, policy: Option<Policy>) -> Self {
+        self.attachments = policy;
+        self
     }
 
     /// The connectors it asks.
@@ -138,6 +149,9 @@ impl Processor {
             let decision = self.rules.decide(&mut message, now);
             self.count(&decision.routes, decision.default_route);
             personal::mask_for_queue(&mut message);
+            if let Some(policy) = &self.attachments {
+                policy.mark(&mut message);
+            }
             message.data.routing = None;
             if let Err(error) = encode(&message, decision.routes, order_key, &mut publication) {
                 // Only a number that JSON can't hold gets here.

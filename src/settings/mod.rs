@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 pub use load::{SettingsError, absolute, line_of, load, parse, read};
 
 use crate::{
+    attachments::AttachmentSettings,
     http::HttpSettings,
     journal::JournalSettings,
     publish::settings::{AmqpSettings, NdjsonSettings},
@@ -35,6 +36,8 @@ pub struct Settings {
     pub amqp: Option<AmqpSettings>,
     /// Where messages go without a broker: a file or standard output, one JSON document a line.
     pub ndjson: NdjsonSettings,
+    /// Keeping copies of the files that messages name. Leave out to keep none.
+    pub attachments: Option<AttachmentSettings>,
     /// Auto-rules.
     pub rules: RulesSettings,
     /// Logs.

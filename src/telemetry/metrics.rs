@@ -134,6 +134,17 @@ metrics! {
     /// Messages that only the default route caught
     default_route_hits: counter "priem_default_route_hits_total" [];
 
+    /// Files of messages that were stored, or given up for a reason
+    attachments: counters "priem_attachments_total" ["connector", "result"];
+    /// Attempts to fetch a file that are made again later, by reason
+    attachment_retries: counters "priem_attachment_retries_total" ["connector", "reason"];
+    /// Files waiting to be fetched
+    attachments_waiting: gauge "priem_attachments_waiting" [];
+    /// Size of all stored files
+    attachments_bytes: gauge "priem_attachments_bytes" [];
+    /// Size at which no more files are fetched; 0 when none are kept
+    attachments_limit_bytes: gauge "priem_attachments_limit_bytes" [];
+
     /// Items stored and not yet settled
     pending: gauge "priem_pending_items" [];
     /// Age of the oldest item not yet settled

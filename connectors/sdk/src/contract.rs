@@ -18,8 +18,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     error::{ConnectorError, NormalizeError, Refusal},
+    file::FileSource,
     language,
-    message::{EventType, Message, MessageData},
+    message::{Attachment, EventType, Message, MessageData},
 };
 
 /// Name of one configured connector: `[a-z0-9-]`, at most 64 characters, unique in a configuration.
@@ -435,6 +436,15 @@ pub trait Connector: Send + Sync {
     /// The host tries again later.
     async fn acknowledge(&self, _cx: &Cx, _stream: &str, _cursor: &Cursor) -> Result<(), ConnectorError> {
         Ok(())
+    }
+
+    /// How to fetch the file of an attachment, asked anew for each attempt: addresses expire. May call the platform
+    /// (Telegram's `getFile`). Tokens stay inside the [`FileSource`].
+    ///
+    /// # Errors
+    /// A decision for the host: it asks again later, whatever the variant.
+    async fn file(&self, _cx: &Cx, attachment: &Attachment) -> Result<FileSource, ConnectorError> {
+        Ok(FileSource::public(attachment).unwrap_or(FileSource::Unavailable("no_address")))
     }
 
     /// Whether [`Connector::enrich`] does anything; fixed for the connector's life.

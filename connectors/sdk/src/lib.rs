@@ -4,6 +4,7 @@
 //! - [`conformance`]: proof that a connector keeps the contract.
 //! - [`contract`]: the four verbs of a [`Connector`] and the data they exchange.
 //! - [`error`]: errors that say what the host must do.
+//! - [`file`]: how to fetch a file that a message names.
 //! - [`http`]: the HTTP client.
 //! - [`language`]: the language of a text, by its letters.
 //! - [`registry`]: how a connector introduces itself.
@@ -16,6 +17,7 @@
 pub mod conformance;
 pub mod contract;
 pub mod error;
+pub mod file;
 pub mod http;
 pub mod language;
 pub mod message;
@@ -30,6 +32,7 @@ pub use contract::{
     StreamKind, Wait,
 };
 pub use error::{ConfigError, ConnectorError, NormalizeError, Refusal};
+pub use file::{FileRequest, FileSource};
 pub use http::{HttpClient, HttpClientSettings, HttpOptions, HttpRequest, HttpResponse, Retry};
 pub use message::{EventType, Message, MessageData};
 pub use registry::{BuildContext, ConnectorType};

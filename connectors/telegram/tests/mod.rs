@@ -1,5 +1,6 @@
 //! Tests of the connector: golden files, hostile input, and life against the simulated Bot API server.
 
+mod files;
 mod fixtures;
 mod polling;
 mod receiving;

@@ -61,6 +61,10 @@ pub struct Attachment {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub expires_at: Option<jiff::Timestamp>,
+    /// Where the attachment store will have the file, `<event id>/<number>`: known before the file is fetched. Absent
+    /// when Priem keeps no files or does not want this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stored: Option<String>,
 }
 
 impl Attachment {
@@ -76,6 +80,7 @@ impl Attachment {
             name: None,
             needs_token: false,
             expires_at: None,
+            stored: None,
         }
     }
 }

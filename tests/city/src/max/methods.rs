@@ -97,6 +97,7 @@ async fn call(State(city): State<Arc<City>>, request: Request) -> Response {
         }
         "GET /chats/{}" => chat(&bot.lock(), last.parse().ok()),
         "GET /chats/{}/members/me" => membership(&bot.lock(), of_chat(2)),
+        _ if parts.method == Method::GET && path.starts_with("/videos/") => video(&bot.lock(), last),
         _ => {
             city.violate(format!("{name} was called"));
             Err(refuse(404, "not.found", "unknown method"))
@@ -240,6 +241,17 @@ fn messages(city: &City, state: &state::Bot, arguments: &HashMap<String, String>
     let limit = usize::try_from(count).unwrap_or(50);
     let list: Vec<&Value> = messages.iter().rev().filter(inside).take(limit).collect();
     Ok(json!({"messages": list}).to_string())
+}
+
+/// A film; its addresses are null while it is being converted.
+fn video(state: &state::Bot, token: &str) -> Outcome {
+    let Some(url) = state.videos.get(token) else {
+        return Err(refuse(404, "not.found", "No such video"));
+    };
+    let urls = url
+        .as_ref()
+        .map(|url| json!({"mp4_1080": null, "mp4_720": url, "mp4_144": "http://127.0.0.1:9/small"}));
+    Ok(json!({"token": token, "urls": urls, "width": 1280, "height": 720, "duration": 14}).to_string())
 }
 
 fn known(state: &state::Bot, chat: Option<i64>) -> Result<(i64, &state::Chat), Refusal> {

@@ -355,6 +355,12 @@ impl Bot {
         self.state.lock().chats.insert(id, chat);
     }
 
+    /// Puts a film where `GET /videos/{token}` finds it; without an address it is still being converted.
+    pub fn add_video(&self, token: &str, url: Option<&str>) {
+        let url = url.map(str::to_owned);
+        self.state.lock().videos.insert(token.to_owned(), url);
+    }
+
     /// The bot is removed from a chat.
     pub fn remove_from_chat(&self, id: i64) {
         if let Some(chat) = self.state.lock().chats.get_mut(&id) {

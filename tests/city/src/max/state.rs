@@ -88,6 +88,8 @@ pub(super) struct Bot {
     /// What people did, in order.
     pub ledger: Vec<Entry>,
     pub last_message_at: i64,
+    /// Addresses of films by their tokens; `None` while they are being converted.
+    pub videos: HashMap<String, Option<String>>,
     pub calls: HashMap<String, usize>,
     pub requests: VecDeque<Instant>,
     pub polls: VecDeque<Instant>,
@@ -114,6 +116,7 @@ impl Bot {
             history: HashMap::new(),
             ledger: Vec::new(),
             last_message_at: 0,
+            videos: HashMap::new(),
             calls: HashMap::new(),
             requests: VecDeque::new(),
             polls: VecDeque::new(),

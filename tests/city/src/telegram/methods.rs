@@ -16,6 +16,8 @@ use super::{City, Fault, hooks, polling, state};
 
 /// Largest request body that is read.
 const LARGEST_BODY: usize = 16 * 1024 * 1024;
+/// Largest file the public server gives to bots.
+const LARGEST_FILE: usize = 20 * 1024 * 1024;
 /// Unknown tokens a minute before probing is throttled.
 const PROBES_A_MINUTE: usize = 20;
 
@@ -43,6 +45,9 @@ pub(super) fn router(city: Arc<City>) -> Router {
 
 async fn call(State(city): State<Arc<City>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
+    if let Some(path) = parts.uri.path().strip_prefix("/file/bot") {
+        return download(&city, path);
+    }
     let Ok(body) = to_bytes(body, LARGEST_BODY).await else {
         return answer(Err(refuse(413, "Request Entity Too Large")));
     };
@@ -83,6 +88,7 @@ async fn call(State(city): State<Arc<City>>, request: Request) -> Response {
         "deletewebhook" => remove_webhook(&city, &bot, &arguments),
         "getchat" => get_chat(&bot.lock(), &arguments).map(|chat| chat.to_string()),
         "getchatmember" => get_chat_member(&bot.lock(), &arguments).map(|member| member.to_string()),
+        "getfile" => get_file(&bot.lock(), &arguments).map(|file| file.to_string()),
         "logout" | "close" => {
             bot.lock().violate(format!("{method} was called"));
             Ok("true".into())
@@ -265,6 +271,39 @@ fn end_poll(state: &mut state::Bot) {
     state.poll_ended_by = "terminated by setWebhook request";
     state.wake.notify_waiters();
     state.touch();
+}
+
+/// A path for the file; the files of a bot are those it was given by [`super::Bot::add_file`].
+fn get_file(state: &state::Bot, arguments: &Map<String, Value>) -> Result<Value, Refusal> {
+    let file_id = text(arguments, "file_id").unwrap_or_default();
+    let Some(content) = state.files.get(file_id) else {
+        let why = "Bad Request: wrong file_id or the file is temporarily unavailable";
+        return Err(refuse(400, why));
+    };
+    if content.len() > LARGEST_FILE {
+        return Err(refuse(400, "Bad Request: file is too big"));
+    }
+    Ok(
+        json!({"file_id": file_id, "file_unique_id": file_id, "file_size": content.len(),
+        "file_path": format!("photos/{file_id}.jpg")}),
+    )
+}
+
+/// `<token>/photos/<file_id>.jpg`
+fn download(city: &City, path: &str) -> Response {
+    let found = path.split_once('/').and_then(|(token, path)| {
+        let file_id = path.strip_prefix("photos/")?.strip_suffix(".jpg")?;
+        find_bot(city, token)?.lock().files.get(file_id).cloned()
+    });
+    match found {
+        Some(content) => {
+            let mut response = Response::new(Body::from(content));
+            let jpeg = header::HeaderValue::from_static("image/jpeg");
+            response.headers_mut().insert(header::CONTENT_TYPE, jpeg);
+            response
+        }
+        None => answer(Err(refuse(404, "Not Found"))),
+    }
 }
 
 fn get_chat(state: &state::Bot, arguments: &Map<String, Value>) -> Result<Value, Refusal> {

@@ -303,6 +303,11 @@ impl Bot {
         self.state.lock().webhook.as_ref().map(|webhook| webhook.url.clone())
     }
 
+    /// Puts a file where `getFile` finds it.
+    pub fn add_file(&self, file_id: &str, content: impl Into<axum::body::Bytes>) {
+        self.state.lock().files.insert(file_id.to_owned(), content.into());
+    }
+
     /// Adds a chat the bot knows, with its own status there.
     pub fn add_chat(&self, chat: Value, status: &str) {
         let id = chat["id"].as_i64().unwrap_or_default();

@@ -58,6 +58,8 @@ pub(super) struct Bot {
     pub memberships: HashMap<i64, String>,
     pub migrated: HashMap<i64, i64>,
     pub message_ids: HashMap<i64, i64>,
+    /// Contents by `file_id`.
+    pub files: HashMap<String, Bytes>,
     pub calls: HashMap<String, usize>,
     pub violations: Vec<String>,
     pub delivered: u64,
@@ -93,6 +95,7 @@ impl Bot {
             memberships: HashMap::new(),
             migrated: HashMap::new(),
             message_ids: HashMap::new(),
+            files: HashMap::new(),
             calls: HashMap::new(),
             violations: Vec::new(),
             delivered: 0,

@@ -1,0 +1,207 @@
+//! The attachment store: copies of the files that messages name, because addresses of platforms expire.
+//!
+//! Off unless `attachments:` stands in the settings. It follows the journal on its own (`follow`), remembers what is to
+//! be fetched in a database of its own (`queue`), fetches (`work`, `fetch`) and keeps files by the hash of their content
+//! (`files`). The pipeline only writes the reference `<event id>/<number>` into the message: it is known before anything
+//! is fetched, so delivery waits for nothing here and fails for nothing here.
+//!
+//! Invariants:
+//! - a message can't make us talk to an internal address: names are resolved by us, every address is checked, the
+//!   checked one is connected to, and each redirect is checked again (`address`, `fetch`);
+//! - size, time, types and disk space are bounded, whatever a server claims or sends;
+//! - a file is either absent or complete: it gets its name after its last byte is on the disk;
+//! - tokens live in [`FileRequest`](priem_sdk::FileRequest)s only: neither logs, errors, the queue nor the files' names
+//!   hold one;
+//! - a kill at any moment costs an attempt, never a job.
+
+mod address;
+mod fetch;
+mod files;
+mod follow;
+mod policy;
+mod queue;
+mod serve;
+pub mod settings;
+#[cfg(test)]
+mod tests;
+mod work;
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use priem_sdk::ConfigError;
+use tokio::sync::Notify;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{info, warn};
+
+pub use policy::Policy;
+pub use settings::AttachmentSettings;
+
+use self::{fetch::Fetcher, files::Files, queue::Queue};
+use crate::{
+    http::{Condition, Health},
+    journal::JournalSettings,
+    runtime::process::Connectors,
+    telemetry::Metrics,
+};
+
+/// How often retention and gauges are due.
+const CLEAN_EVERY: Duration = Duration::from_secs(10);
+
+/// Why the store can't start.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A setting does not fit.
+    #[error("attachments.{0}")]
+    Settings(#[from] ConfigError),
+    /// The folder can't be used.
+    #[error("attachments.dir: {folder}: {error}; give a folder the daemon may write to")]
+    Folder {
+        /// Which folder.
+        folder: String,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// The queue can't be opened.
+    #[error("attachments.dir: the queue can't be opened: {0}")]
+    Queue(#[from] rusqlite::Error),
+}
+
+/// What the parts share.
+struct Shared {
+    settings: AttachmentSettings,
+    policy: Policy,
+    queue: Queue,
+    files: Files,
+    fetcher: Fetcher,
+    connectors: Arc<Connectors>,
+    metrics: Metrics,
+    /// There may be something to fetch.
+    wake: Notify,
+}
+
+/// The store with everything opened, not yet working.
+pub struct AttachmentStore {
+    shared: Arc<Shared>,
+    server: Option<serve::Server>,
+    journal: JournalSettings,
+}
+
+impl AttachmentStore {
+    /// Opens folder, queue and listener. Relative paths in the settings start from `base_dir`.
+    ///
+    /// # Errors
+    /// [`StoreError`] with the key and the cure.
+    pub fn open(
+        settings: &AttachmentSettings,
+        base_dir: &Path,
+        journal: &JournalSettings,
+        connectors: Arc<Connectors>,
+        metrics: &Metrics,
+    ) -> Result<Self, StoreError> {
+        let settings = settings.starting_from(base_dir);
+        settings.validate()?;
+        let files = Files::open(&settings).map_err(|error| StoreError::Folder {
+            folder: settings.dir.display().to_string(),
+            error,
+        })?;
+        let server = match &settings.serve {
+            Some(serve) => Some(serve::Server::bind(serve)?),
+            None => None,
+        };
+        metrics.attachments_limit_bytes.set(as_gauge(settings.max_total_bytes));
+        Ok(Self {
+            shared: Arc::new(Shared {
+                policy: Policy::new(&settings),
+                queue: Queue::open(&settings.dir)?,
+                fetcher: Fetcher::new(&settings)?,
+                files,
+                connectors,
+                metrics: metrics.clone(),
+                wake: Notify::new(),
+                settings,
+            }),
+            server,
+            journal: journal.clone(),
+        })
+    }
+
+    /// Which attachments get a reference.
+    pub fn policy(&self) -> Policy {
+        self.shared.policy.clone()
+    }
+
+    /// Starts following, fetching, serving and cleaning until `closing`.
+    pub fn start(self, tasks: &TaskTracker, health: &Health, closing: &CancellationToken) {
+        info!(dir = %self.shared.settings.dir.display(), "attachments are kept");
+        let shared = self.shared;
+        tasks.spawn(follow::run(Arc::clone(&shared), self.journal, closing.clone()));
+        tasks.spawn(work::run(Arc::clone(&shared), closing.clone()));
+        tasks.spawn(housekeeping(Arc::clone(&shared), health.clone(), closing.clone()));
+        if let Some(server) = self.server {
+            tasks.spawn(server.run(shared, closing.clone()));
+        }
+    }
+}
+
+/// Retention, gauges and health, beside the work.
+async fn housekeeping(shared: Arc<Shared>, health: Health, closing: CancellationToken) {
+    let mut ticks = tokio::time::interval(CLEAN_EVERY);
+    let mut is_swept = false;
+    loop {
+        tokio::select! {
+            () = closing.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        let worker = Arc::clone(&shared);
+        let sweeps = !std::mem::replace(&mut is_swept, true);
+        let quiet = shared.files.quiet().await;
+        let cleaned = tokio::task::spawn_blocking(move || {
+            if sweeps {
+                worker.sweep()?;
+            }
+            Ok::<(), Box<dyn std::error::Error + Send + Sync>>(worker.clean()?)
+        });
+        if let Ok(Err(error)) = cleaned.await {
+            warn!(%error, "cleaning the attachment store failed");
+        }
+        drop(quiet);
+        let condition = match shared.files.room_for(0) {
+            Ok(()) => Condition::Ready,
+            Err(why) => Condition::Degraded {
+                why: format!("attachments are not fetched: {why}"),
+            },
+        };
+        health.set("attachments", condition);
+    }
+}
+
+impl Shared {
+    /// Removes contents no job names: a process died between their rename and their row.
+    fn sweep(&self) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        for hash in self.files.all()? {
+            if !self.queue.names(&hash)? {
+                self.files.remove(&hash);
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes what is past its time and sets the gauges. Nobody may be storing meanwhile.
+    fn clean(&self) -> rusqlite::Result<()> {
+        for hash in self.queue.expire(now_ms() - self.settings.keep_ms())? {
+            self.files.remove(&hash);
+        }
+        let counts = self.queue.counts()?;
+        self.metrics.attachments_waiting.set(counts.waiting);
+        self.metrics.attachments_bytes.set(as_gauge(self.files.used()));
+        Ok(())
+    }
+}
+
+fn as_gauge(bytes: u64) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
+}
+
+fn now_ms() -> i64 {
+    jiff::Timestamp::now().as_millisecond()
+}
