@@ -72,6 +72,8 @@ impl Reading {
     /// # Errors
     /// [`ConnectorError::Misconfigured`] when it can't be moved.
     pub fn put_away(&self, cursor: &FileCursor) -> Result<(), ConnectorError> {
+        // At a start this comes before any poll.
+        self.inbox.create().map_err(unusable)?;
         self.inbox
             .put_away(cursor, |path| self.report(cursor, path))
             .map_err(unusable)
