@@ -49,8 +49,8 @@ pub struct VkSettings {
     /// Address of the API; another one for a proxy or a test. Plain http only on loopback.
     #[serde(default = "default_api_url")]
     pub api_url: String,
-    /// The HTTP client: proxy, extra certificates, rate. Without a rate of its own: 20 calls a second with a community's
-    /// key, 3 with a service key or a user's token, as VK allows.
+    /// The HTTP client: proxy, extra certificates, rate. Without a rate of its own: 16 calls a second with a community's
+    /// key, 2 with a service key or a user's token, somewhat below VK's limits of 20 and 3.
     #[serde(default)]
     pub http: HttpClientSettings,
 }

@@ -34,7 +34,7 @@ use reading::Mark;
 use round::Round;
 use task::{Horizon, Task, What};
 
-/// Calls of one poll where the token can't batch them: about two seconds at VK's pace.
+/// Calls of one poll where the token can't batch them: about three seconds at our pace.
 const CALLS_ONE_BY_ONE: usize = 6;
 /// Communities taken up at once when nothing is left to read.
 const COMMUNITIES_AT_ONCE: usize = 25;
