@@ -94,6 +94,8 @@ async fn files_survive_kills_and_delivery_waits_for_none() {
     let bot = telegram.bot(POLL_TOKEN);
     let options = priem_city::max::Options {
         second: Duration::from_millis(5),
+        // A process that was killed has polled a moment ago, and its successor does not know.
+        polls_per_second: 20,
         ..Default::default()
     };
     let max = MaxCity::start(options).await.expect("a MAX simulator");

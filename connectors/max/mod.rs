@@ -16,6 +16,7 @@ mod history;
 mod kinds;
 mod normalize;
 mod split;
+mod subscribing;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -40,11 +41,11 @@ use priem_sdk::{
     http::{HttpClient, HttpOptions},
     message::Attachment,
     registry,
-    webhook::{host_of, require_header_secret, require_method},
+    webhook::{require_header_secret, require_method},
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use tracing::{info, warn};
+use tracing::warn;
 
 pub use config::{Bots, ChatSettings, HistorySettings, MaxSettings, Mode, PollSettings, WebhookSettings};
 
@@ -68,8 +69,6 @@ const UPDATES: &str = "updates";
 const HISTORY: &str = "history";
 /// Our own pace; the platform allows 30.
 const REQUESTS_PER_SECOND: u32 = 20;
-/// How often polling looks whether somebody has subscribed a webhook: answers would stay empty without a word.
-const LOOK_EVERY: Duration = Duration::from_secs(600);
 /// How often the subscription of our webhook is looked after.
 const SUBSCRIPTION_PERIOD: Duration = Duration::from_secs(300);
 /// Pause when the server gave updates and no way on, so that asking again is no busy loop.
@@ -88,7 +87,7 @@ struct Max {
     own_base: Option<String>,
     policy: normalize::Policy,
     /// One registration at a time: two streams ask for it.
-    registering: tokio::sync::Mutex<Registered>,
+    registering: tokio::sync::Mutex<subscribing::Registered>,
     /// Everything must be read from the history: after a start, and when the platform had dropped our subscription.
     catch_up: AtomicBool,
     /// Why the token was refused in the last exchange of the main stream: the history need not ask to know.
@@ -99,10 +98,6 @@ struct Max {
     looked_at: Mutex<Option<Instant>>,
     warned_at: Mutex<Option<Instant>>,
 }
-
-/// Whether this process has subscribed before.
-#[derive(Default)]
-struct Registered(bool);
 
 fn build(settings: serde_json::Value, context: &BuildContext) -> Result<Arc<dyn Connector>, ConfigError> {
     let mut settings: MaxSettings = registry::settings(settings)?;
@@ -219,25 +214,6 @@ impl Max {
         Ok(page)
     }
 
-    /// Polling stays empty without a word while a webhook is subscribed; now and then we ask.
-    async fn look_for_webhooks(&self) -> Result<(), ConnectorError> {
-        let is_due = {
-            let mut looked_at = self.looked_at.lock();
-            let is_due = looked_at.is_none_or(|at| at.elapsed() >= LOOK_EVERY);
-            if is_due {
-                *looked_at = Some(Instant::now());
-            }
-            is_due
-        };
-        if !is_due {
-            return Ok(());
-        }
-        match self.client.subscriptions().await?.first() {
-            None => Ok(()),
-            Some(subscription) => Err(in_the_way(&subscription.url)),
-        }
-    }
-
     async fn poll_history(&self, cursor: &Cursor) -> Result<Page, ConnectorError> {
         if let Some(hint) = self.refused.lock().clone() {
             return Err(ConnectorError::AuthRejected { hint });
@@ -273,47 +249,6 @@ impl Max {
         }
     }
 
-    /// Polling: no webhook may be subscribed. Our own from an earlier mode goes, somebody else's only when allowed.
-    async fn clear_the_way(&self, cx: &Cx) -> Result<(), ConnectorError> {
-        for subscription in self.client.subscriptions().await? {
-            if !check::is_ours(&subscription.url, self.own_base.as_deref()) && !cx.take_over {
-                return Err(in_the_way(&subscription.url));
-            }
-            self.client.unsubscribe(&subscription.url).await?;
-            info!(connector = %self.id, host = host_of(&subscription.url), "webhook subscription removed");
-        }
-        Ok(())
-    }
-
-    /// Webhook: our address is subscribed for everything, older ones of ours are not. Others receive their own copy
-    /// and are nobody's trouble.
-    async fn subscribe_hook(&self, hook: &config::Hook, registered: &mut Registered) -> Result<(), ConnectorError> {
-        let subscriptions = self.client.subscriptions().await?;
-        let ours = subscriptions.iter().find(|one| one.url == *hook.url.expose());
-        let is_complete = ours.is_some_and(|one| check::missing_kinds(one).is_empty());
-        // The secret of a subscription is never told, so each process says ours once.
-        if !is_complete || !registered.0 {
-            self.client.subscribe(&hook.url, &hook.secret).await?;
-        }
-        let was_dropped = registered.0 && ours.is_none();
-        registered.0 = true;
-        let stale = subscriptions
-            .iter()
-            .filter(|one| one.url != *hook.url.expose() && check::is_ours(&one.url, self.own_base.as_deref()));
-        for subscription in stale {
-            self.client.unsubscribe(&subscription.url).await?;
-        }
-        if was_dropped {
-            self.catch_up.store(true, Ordering::Release);
-            return Err(ConnectorError::Gap {
-                what: "MAX had removed our webhook (it does after 8 hours without a successful delivery); it is subscribed \
-                       again, and the history of known chats is read"
-                    .into(),
-            });
-        }
-        Ok(())
-    }
-
     /// Says, not too often, that a proven delivery came from a network that is not on the list.
     fn warn_of_network(&self) {
         let mut warned_at = self.warned_at.lock();
@@ -344,16 +279,6 @@ fn marker(text: &str) -> Result<i64, ConnectorError> {
     text.parse().map_err(|_| ConnectorError::Misconfigured {
         hint: format!("the stored cursor {text:?} is not a marker of GET /updates"),
     })
-}
-
-fn in_the_way(url: &str) -> ConnectorError {
-    ConnectorError::Misconfigured {
-        hint: format!(
-            "a webhook at {} is subscribed for this bot, so nothing can be polled: use mode: webhook, or let Priem remove \
-             it with --take-over",
-            host_of(url)
-        ),
-    }
 }
 
 #[async_trait::async_trait]

@@ -4,7 +4,7 @@
 //! - [`conformance`]: proof that a connector keeps the contract.
 //! - [`contract`]: the four verbs of a [`Connector`] and the data they exchange.
 //! - [`error`]: errors that say what the host must do.
-//! - [`file`]: how to fetch a file that a message names.
+//! - [`mod@file`]: how to fetch a file that a message names.
 //! - [`http`]: the HTTP client.
 //! - [`language`]: the language of a text, by its letters.
 //! - [`registry`]: how a connector introduces itself.
