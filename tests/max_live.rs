@@ -25,15 +25,23 @@ const QUIET_CHANNEL: i64 = -70_000_000_000_002;
 
 /// A platform whose seconds last five milliseconds. Its limits are those of the real one.
 async fn platform() -> MaxCity {
-    platform_with(Options::default().polls_per_second).await
+    platform_with(Options::default()).await
 }
 
-/// A process that was killed has polled a moment ago, and its successor does not know.
-async fn platform_with(polls_per_second: usize) -> MaxCity {
+/// The same for a test that kills: a process knows nothing of what the one before it has asked a moment ago.
+async fn platform_for_kills() -> MaxCity {
+    let options = Options {
+        polls_per_second: 20,
+        requests_per_second: 100,
+        ..Options::default()
+    };
+    platform_with(options).await
+}
+
+async fn platform_with(options: Options) -> MaxCity {
     let options = Options {
         second: Duration::from_millis(5),
-        polls_per_second,
-        ..Options::default()
+        ..options
     };
     MaxCity::start(options).await.expect("a MAX simulator")
 }
@@ -164,7 +172,7 @@ async fn settle(daemon: &mut Installation, city: &MaxCity, bots: &[(&str, &Bot)]
 
 #[tokio::test(flavor = "multi_thread")]
 async fn faults_and_kills_lose_and_double_nothing() {
-    let city = platform_with(4).await;
+    let city = platform_for_kills().await;
     let (hooked, polled) = (bot(&city, HOOK_TOKEN), bot(&city, POLL_TOKEN));
     let mut daemon = install(&city);
     let (mut by_hook, mut by_poll) = (Writers::new(&hooked, 1), Writers::new(&polled, 2));

@@ -52,7 +52,7 @@ pub struct MaxSettings {
     /// Reading the history of known chats, for what was not delivered.
     #[serde(default)]
     pub history: HistorySettings,
-    /// The HTTP client: proxy, extra certificates (the platform's chain ends at the Russian Trusted Root CA), rate (20
+    /// The HTTP client: proxy, extra certificates (the platform's chain ends at the Russian Trusted Root CA), rate (15
     /// requests a second when absent; the platform allows 30).
     #[serde(default)]
     pub http: HttpClientSettings,

@@ -67,8 +67,10 @@ const SECRET_HEADER: &str = "x-max-bot-api-secret";
 const UPDATES: &str = "updates";
 /// Stream of what was not delivered.
 const HISTORY: &str = "history";
-/// Our own pace; the platform allows 30.
-const REQUESTS_PER_SECOND: u32 = 20;
+/// Our own pace; the platform allows 30. A process that replaces another one within a second knows nothing of its calls.
+const REQUESTS_PER_SECOND: u32 = 15;
+/// Requests that may go at once before the pace applies.
+const BURST: u32 = 5;
 /// How often the subscription of our webhook is looked after.
 const SUBSCRIPTION_PERIOD: Duration = Duration::from_secs(300);
 /// Pause when the server gave updates and no way on, so that asking again is no busy loop.
@@ -111,7 +113,7 @@ fn build(settings: serde_json::Value, context: &BuildContext) -> Result<Arc<dyn 
     let hook = settings.read_hook(own_base.as_deref())?;
     let defaults = HttpOptions {
         requests_per_second: NonZeroU32::new(REQUESTS_PER_SECOND),
-        burst: NonZeroU32::new(REQUESTS_PER_SECOND / 2).unwrap_or(NonZeroU32::MIN),
+        burst: NonZeroU32::new(BURST).unwrap_or(NonZeroU32::MIN),
         ..Default::default()
     };
     let options = settings
