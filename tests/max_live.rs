@@ -332,6 +332,7 @@ async fn a_foreign_webhook_stays_and_a_revoked_token_stops_only_its_own_bot() {
     let log = daemon.log();
     assert!(log.contains("elsewhere.example") && !log.contains("with-a-secret"));
     assert_eq!(polled.webhook_urls(), [ELSEWHERE]);
+    hooked.wait_until(|bot| !bot.webhook_urls().is_empty()).await;
     by_hook.write_many(10);
     taken(&hooked, &daemon).await;
     daemon.stop().await;
