@@ -96,24 +96,3 @@ pub fn json_value() -> impl Strategy<Value = Value> {
         ]
     })
 }
-
-/// All places in a JSON value where something can be put, as JSON pointers.
-pub fn pointers(value: &Value) -> Vec<String> {
-    let mut found = Vec::new();
-    collect(value, "", &mut found);
-    found
-}
-
-fn collect(value: &Value, at: &str, found: &mut Vec<String>) {
-    found.push(at.to_owned());
-    match value {
-        Value::Object(fields) => fields
-            .iter()
-            .for_each(|(key, field)| collect(field, &format!("{at}/{key}"), found)),
-        Value::Array(list) => list
-            .iter()
-            .enumerate()
-            .for_each(|(index, entry)| collect(entry, &format!("{at}/{index}"), found)),
-        _ => {}
-    }
-}

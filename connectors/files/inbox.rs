@@ -7,7 +7,7 @@
 use std::{
     collections::HashMap,
     fs::{self, File},
-    io::{self, Read, Write},
+    io::{self, Read},
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
@@ -196,12 +196,21 @@ impl Inbox {
         });
         let failed = |error| (folder.clone(), error);
         let name = free_name(&folder, &cursor.file).map_err(failed)?;
-        if let Some(report) = report(&self.path(&cursor.file)) {
+        let report = report(&self.path(&cursor.file)).map(|text| (folder.join(format!("{name}.report.txt")), text));
+        if let Some((path, text)) = &report {
             // Before the move: after it nothing would remind us.
-            let mut file = File::create(folder.join(format!("{name}.report.txt"))).map_err(failed)?;
-            file.write_all(report.as_bytes()).map_err(failed)?;
+            fs::write(path, text).map_err(failed)?;
         }
-        fs::rename(self.path(&cursor.file), folder.join(&name)).map_err(failed)?;
+        if let Err(error) = fs::rename(self.path(&cursor.file), folder.join(&name)) {
+            if self.stamp(&cursor.file) == Some(cursor.stamp) {
+                return Err(failed(error));
+            }
+            // An acknowledgement that was given up goes on in its thread, and was faster than this one.
+            if let (Some((path, _)), false) = (report, folder.join(&name).exists()) {
+                fs::remove_file(path).map_err(failed)?;
+            }
+            return Ok(());
+        }
         let (file, good, bad) = (&cursor.file, cursor.good, cursor.bad);
         match end {
             End::Done => tracing::info!(file, good, bad, outcome = "done", "file put away"),
@@ -252,5 +261,45 @@ pub fn content_hash(path: &Path) -> io::Result<String> {
             return Ok(hasher.finalize().to_hex()[..32].to_owned());
         }
         hasher.update(&buffer[..read]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_another_thread_put_away_first_is_no_error_and_leaves_no_report() {
+        let folder = tempfile::tempdir().expect("folder");
+        let inbox = Inbox::new(folder.path().into(), Duration::ZERO, Duration::ZERO);
+        inbox.create().expect("folders");
+        fs::write(inbox.path("a.pdf"), "%PDF").expect("a file");
+        let stamp = inbox.stamp("a.pdf").expect("is there");
+        let mut cursor = FileCursor::start("a.pdf".into(), stamp, "00".into());
+        cursor.end = Some(End::Failed {
+            reason: "file_unsupported".into(),
+            report: "why".into(),
+        });
+        let faster = |path: &Path| {
+            fs::rename(path, folder.path().join("elsewhere.pdf")).expect("moved");
+            Some("why".to_owned())
+        };
+        inbox.put_away(&cursor, faster).expect("nothing left to do");
+        let failed = fs::read_dir(folder.path().join("failed")).expect("folder");
+        assert_eq!(failed.count(), 0);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_moved_is_an_error() {
+        let folder = tempfile::tempdir().expect("folder");
+        let inbox = Inbox::new(folder.path().into(), Duration::ZERO, Duration::ZERO);
+        inbox.create().expect("folders");
+        fs::write(inbox.path("a.csv"), "1").expect("a file");
+        let stamp = inbox.stamp("a.csv").expect("is there");
+        let mut cursor = FileCursor::start("a.csv".into(), stamp, "00".into());
+        cursor.end = Some(End::Done);
+        fs::remove_dir(folder.path().join("done")).expect("removed");
+        let refused = inbox.put_away(&cursor, |_| None);
+        assert_eq!(refused.expect_err("nowhere to go").0, folder.path().join("done"));
     }
 }

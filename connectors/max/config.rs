@@ -162,10 +162,7 @@ fn default_api_url() -> String {
 }
 
 fn default_source_networks() -> SourceNetworks {
-    let networks = MAX_NETWORKS
-        .iter()
-        .map(|text| text.parse().expect("constant networks parse"));
-    SourceNetworks::new(networks.collect())
+    SourceNetworks::published(&MAX_NETWORKS)
 }
 
 /// The webhook with its secrets read.

@@ -159,10 +159,7 @@ fn default_first_days() -> u32 {
 }
 
 fn default_source_networks() -> SourceNetworks {
-    let networks = OK_NETWORKS
-        .iter()
-        .map(|text| text.parse().expect("constant networks parse"));
-    SourceNetworks::new(networks.collect())
+    SourceNetworks::published(&OK_NETWORKS)
 }
 
 /// The webhook with its secret read. Each group has an address of its own, because a delivery may not name the group.

@@ -136,10 +136,7 @@ fn default_max_connections() -> u32 {
 }
 
 fn default_source_networks() -> SourceNetworks {
-    let networks = TELEGRAM_NETWORKS
-        .iter()
-        .map(|text| text.parse().expect("constant networks parse"));
-    SourceNetworks::new(networks.collect())
+    SourceNetworks::published(&TELEGRAM_NETWORKS)
 }
 
 /// The webhook with its secrets read.

@@ -2,7 +2,6 @@
 //! on loopback that holds a queue as the Bot API does.
 
 use std::{
-    io,
     net::IpAddr,
     sync::{Arc, LazyLock},
 };
@@ -11,16 +10,13 @@ use bytes::Bytes;
 use http::HeaderValue;
 use priem_sdk::{
     Cx, HookRequest, Secret,
-    conformance::{BoxFuture, Expected, FaultSample, HookSample, ItemSample, PollSubject, Subject},
+    conformance::{
+        BoxFuture, Expected, FaultSample, HookSample, ItemSample, PollSubject, ScriptedAnswer, ScriptedServer, Subject,
+    },
     contract::ConnectorId,
     http::{HttpClient, HttpOptions},
 };
 use serde_json::{Value, json};
-use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
-    net::{TcpListener, TcpStream},
-    task::JoinHandle,
-};
 
 use super::{SECRET_HEADER, STREAM, Telegram, TelegramSettings, config::Hook, split};
 
@@ -29,8 +25,6 @@ const PATH: &str = "planted-path-0123456789abcdef";
 const SECRET_TOKEN: &str = "planted-header-0123456789abcdef";
 /// An address inside Telegram's documented networks.
 const TELEGRAM: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(149, 154, 167, 220));
-/// Largest request the scripted server reads.
-const LARGEST_REQUEST: usize = 64 * 1024;
 
 macro_rules! samples {
     ($($name:literal => $expected:expr),+ $(,)?) => {
@@ -238,28 +232,18 @@ enum Script {
     Fixed(u16, &'static str),
 }
 
-/// Ends the server with the subject.
-struct Server(JoinHandle<()>);
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
 fn queue(script: Script) -> BoxFuture<PollSubject> {
     Box::pin(async move {
-        let listener = TcpListener::bind("127.0.0.1:0")
-            .await
-            .expect("loopback has a free port");
-        let address = listener.local_addr().expect("a bound listener has an address");
-        let server = tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                // A client that goes away ends its own connection only.
-                let _ = answer(stream, script).await;
-            }
+        let server = ScriptedServer::start(move |request| match script {
+            Script::Fixed(status, body) => ScriptedAnswer {
+                status,
+                headers: vec![("content-type", "application/json".into())],
+                body: Bytes::from_static(body.as_bytes()),
+            },
+            Script::Queue => ScriptedAnswer::json(&updates(&serde_json::from_slice(&request.body).unwrap_or_default())),
         });
-        let api_url = format!("http://{address}");
+        let server = server.await.expect("loopback has a free port");
+        let api_url = server.url();
         PollSubject {
             open: Box::new(move || Arc::new(bot(json!({"api_url": api_url})))),
             cx: Cx {
@@ -268,46 +252,16 @@ fn queue(script: Script) -> BoxFuture<PollSubject> {
             },
             stream: STREAM,
             items: QUEUE.len(),
-            keep: Box::new(Server(server)),
+            keep: Box::new(server),
         }
     })
 }
 
-/// Reads one request and answers it; the connection ends with it.
-async fn answer(stream: TcpStream, script: Script) -> io::Result<()> {
-    let mut stream = BufReader::new(stream);
-    let mut length = 0;
-    loop {
-        let mut line = String::new();
-        stream.read_line(&mut line).await?;
-        let line = line.trim_end().to_ascii_lowercase();
-        if line.is_empty() {
-            break;
-        }
-        if let Some(value) = line.strip_prefix("content-length:") {
-            length = value.trim().parse().unwrap_or(0);
-        }
-    }
-    let mut body = vec![0; usize::min(length, LARGEST_REQUEST)];
-    stream.read_exact(&mut body).await?;
-    let (status, body) = match script {
-        Script::Fixed(status, body) => (status, body.to_owned()),
-        Script::Queue => (200, updates(&serde_json::from_slice(&body).unwrap_or_default())),
-    };
-    let head = format!(
-        "HTTP/1.1 {status} Scripted\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
-        body.len()
-    );
-    stream.write_all(head.as_bytes()).await?;
-    stream.write_all(body.as_bytes()).await?;
-    stream.shutdown().await
-}
-
-fn updates(arguments: &Value) -> String {
+fn updates(arguments: &Value) -> Value {
     let offset = arguments["offset"].as_i64().unwrap_or(0);
     let due = QUEUE
         .iter()
         .filter(|update| update["update_id"].as_i64() >= Some(offset));
     let due: Vec<&Value> = due.take(10).collect();
-    json!({"ok": true, "result": due}).to_string()
+    json!({"ok": true, "result": due})
 }

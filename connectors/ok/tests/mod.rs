@@ -15,12 +15,13 @@ use std::{
     time::Duration,
 };
 
-use jiff::Timestamp;
 use priem_city::ok::{Act, Group, OkCity, Options, Place, Registration, Word};
 use priem_sdk::{
     BuildContext, Connector, ConnectorError, Cursor, Cx, EventType, Item, RawItem, Wait, contract::ConnectorId,
 };
 use serde_json::{Value, json};
+
+use crate::testing;
 
 const GROUP: &str = "57000000000001";
 const OTHER: &str = "57000000000002";
@@ -163,14 +164,10 @@ impl Journal {
 }
 
 fn raw(item: Item) -> RawItem {
+    let revision = item.revision.clone().unwrap_or_else(|| "c0123456789abcdef".into());
     RawItem {
-        connector: id(),
-        external_id: item.external_id,
-        revision: item.revision.unwrap_or_else(|| "c0123456789abcdef".into()),
-        ordinal: 0,
-        format: item.format.to_owned(),
-        body: item.body,
-        received_at: Timestamp::from_second(1_788_000_900).expect("instant"),
+        revision,
+        ..testing::raw("ok-groups", item)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Fixture in, item and messages out, reviewed as golden files; and whatever bytes, no panic.
 
 use bytes::Bytes;
+use priem_sdk::conformance::pointers;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -133,7 +134,7 @@ proptest! {
     fn any_change_to_a_fixture(which in any::<prop::sample::Index>(), place in any::<prop::sample::Index>(), new in testing::json_value()) {
         let all = fixtures();
         let mut update: Value = serde_json::from_slice(&which.get(all.as_slice()).1).expect("fixtures are JSON");
-        let places = testing::pointers(&update);
+        let places = pointers(&update);
         *update.pointer_mut(place.get::<String>(&places)).expect("a place inside") = new;
         never_panics_never_drops(update.to_string().into_bytes());
     }

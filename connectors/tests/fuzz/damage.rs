@@ -1,5 +1,6 @@
 //! Damage to a sample: to its bytes and, when it is JSON, to its structure.
 
+use priem_sdk::conformance::pointers;
 use proptest::{collection::vec, prelude::*, sample::Index};
 use serde_json::{Value, json};
 
@@ -193,31 +194,4 @@ fn structure(mut root: Value, damage: &Damage) -> Vec<u8> {
         _ => {}
     }
     root.to_string().into_bytes()
-}
-
-/// Pointers of every value, the root included.
-fn pointers(root: &Value) -> Vec<String> {
-    fn walk(value: &Value, at: &str, out: &mut Vec<String>) {
-        out.push(at.to_owned());
-        match value {
-            Value::Object(fields) => {
-                for (key, field) in fields {
-                    walk(
-                        field,
-                        &format!("{at}/{}", key.replace('~', "~0").replace('/', "~1")),
-                        out,
-                    );
-                }
-            }
-            Value::Array(list) => {
-                for (index, field) in list.iter().enumerate() {
-                    walk(field, &format!("{at}/{index}"), out);
-                }
-            }
-            _ => {}
-        }
-    }
-    let mut out = Vec::new();
-    walk(root, "", &mut out);
-    out
 }

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use jiff::Timestamp;
 use priem_sdk::{ConnectorError, Wait};
 
 use super::*;

@@ -1,7 +1,7 @@
 //! Fixture in, item and messages out, reviewed as golden files; and whatever bytes, no panic.
 
 use bytes::Bytes;
-use priem_sdk::EventType;
+use priem_sdk::{EventType, conformance::pointers};
 use proptest::prelude::*;
 
 use super::{
@@ -13,18 +13,7 @@ use super::{
 };
 
 fn fixtures() -> Vec<(String, Vec<u8>)> {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/vk/fixtures");
-    let mut all: Vec<(String, Vec<u8>)> = std::fs::read_dir(folder)
-        .expect("fixtures")
-        .map(|entry| entry.expect("entry").path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
-        .map(|path| {
-            let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
-            (name, std::fs::read(&path).expect("readable"))
-        })
-        .collect();
-    all.sort();
-    all
+    testing::fixtures("vk")
 }
 
 fn fixture(name: &str) -> Value {
@@ -138,42 +127,6 @@ fn what_was_overtaken_by_its_edit_or_deletion_is_not_published() {
     assert_eq!(told(&["seen_deleted"]), Vec::<EventType>::new());
 }
 
-/// A random piece of JSON, shallow.
-fn json_value() -> impl Strategy<Value = Value> {
-    let leaf = prop_oneof![
-        Just(Value::Null),
-        any::<bool>().prop_map(Value::from),
-        any::<i64>().prop_map(Value::from),
-        any::<f64>().prop_map(Value::from),
-        ".{0,12}".prop_map(Value::from),
-    ];
-    leaf.prop_recursive(3, 24, 4, |inner| {
-        prop_oneof![
-            proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-            proptest::collection::btree_map("[a-z_]{1,8}", inner, 0..4)
-                .prop_map(|map| Value::Object(map.into_iter().collect())),
-        ]
-    })
-}
-
-/// All places in a JSON value where something can be put.
-fn pointers(value: &Value, at: &str, found: &mut Vec<String>) {
-    found.push(at.to_owned());
-    match value {
-        Value::Object(fields) => {
-            fields
-                .iter()
-                .for_each(|(key, field)| pointers(field, &format!("{at}/{key}"), found));
-        }
-        Value::Array(list) => {
-            list.iter()
-                .enumerate()
-                .for_each(|(index, entry)| pointers(entry, &format!("{at}/{index}"), found));
-        }
-        _ => {}
-    }
-}
-
 fn never_panics_never_drops(body: Vec<u8>) {
     let item = split::item(Bytes::from(body.clone()));
     assert_eq!(item.body, body, "the bytes are kept as they came");
@@ -196,11 +149,10 @@ proptest! {
     }
 
     #[test]
-    fn any_change_to_a_fixture(which in any::<prop::sample::Index>(), place in any::<prop::sample::Index>(), new in json_value()) {
+    fn any_change_to_a_fixture(which in any::<prop::sample::Index>(), place in any::<prop::sample::Index>(), new in testing::json_value()) {
         let all = fixtures();
         let mut event: Value = serde_json::from_slice(&which.get(all.as_slice()).1).expect("fixtures are JSON");
-        let mut places = Vec::new();
-        pointers(&event, "", &mut places);
+        let places = pointers(&event);
         *event.pointer_mut(place.get::<String>(&places)).expect("a place inside") = new;
         never_panics_never_drops(event.to_string().into_bytes());
     }

@@ -14,7 +14,6 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use jiff::Timestamp;
 use parking_lot::Mutex;
 use priem_sdk::{
     BuildContext, Connector, Cursor, Cx, Item, Page, RawItem,
@@ -22,6 +21,8 @@ use priem_sdk::{
     contract::ConnectorId,
 };
 use serde_json::{Value, json};
+
+use crate::testing;
 
 const GROUP: i64 = super::conformance::GROUP;
 
@@ -246,13 +247,11 @@ impl Journal {
 }
 
 fn raw(item: Item, ordinal: u32) -> RawItem {
+    let revision = item.revision.clone().unwrap_or_else(|| format!("c{ordinal}"));
     RawItem {
         connector: id(),
-        revision: item.revision.unwrap_or_else(|| format!("c{ordinal}")),
-        external_id: item.external_id,
+        revision,
         ordinal,
-        format: item.format.to_owned(),
-        body: item.body,
-        received_at: Timestamp::from_second(1_788_000_900).expect("instant"),
+        ..testing::raw("", item)
     }
 }

@@ -34,6 +34,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
+pub use mutations::pointers;
 pub use report::{CheckResult, Outcome, Report};
 pub use server::{ScriptedAnswer, ScriptedRequest, ScriptedServer};
 pub use subject::{BoxFuture, Expected, FaultSample, HookSample, ItemSample, PollSubject, PollerFactory, Subject};

@@ -111,10 +111,9 @@ pub(super) fn unknown_additions(sample: &[u8]) -> Vec<Mutation> {
         return Vec::new();
     };
     let mut all = Vec::new();
-    let objects = std::iter::once(String::new()).chain(pointers(&root));
-    for pointer in objects.take(MOST_LEAVES) {
+    for pointer in pointers(&root).iter().take(MOST_LEAVES) {
         let mut changed = root.clone();
-        let Some(object) = changed.pointer_mut(&pointer).and_then(Value::as_object_mut) else {
+        let Some(object) = changed.pointer_mut(pointer).and_then(Value::as_object_mut) else {
             continue;
         };
         object.insert(
@@ -148,13 +147,16 @@ pub(super) fn reordered(sample: &[u8]) -> Option<Vec<u8>> {
     Some(reverse(&root).to_string().into_bytes())
 }
 
-/// Pointers of every value below the root.
-fn pointers(root: &Value) -> Vec<String> {
+/// JSON pointers of every value, the root (an empty pointer) first.
+pub fn pointers(root: &Value) -> Vec<String> {
     fn walk(value: &Value, at: &str, out: &mut Vec<String>) {
+        out.push(at.to_owned());
         let mut child = |key: &str, field: &Value| {
-            let pointer = format!("{at}/{}", key.replace('~', "~0").replace('/', "~1"));
-            out.push(pointer.clone());
-            walk(field, &pointer, out);
+            walk(
+                field,
+                &format!("{at}/{}", key.replace('~', "~0").replace('/', "~1")),
+                out,
+            );
         };
         match value {
             Value::Object(fields) => fields.iter().for_each(|(key, field)| child(key, field)),

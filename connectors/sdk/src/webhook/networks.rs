@@ -19,6 +19,17 @@ impl SourceNetworks {
         Self(networks)
     }
 
+    /// A platform's published networks, as its connector lists them.
+    ///
+    /// # Panics
+    /// When one is no network: these are constants, and each connector's tests build them.
+    pub fn published(networks: &[&str]) -> Self {
+        let networks = networks
+            .iter()
+            .map(|text| text.parse().expect("constant networks parse"));
+        Self(networks.collect())
+    }
+
     /// Whether nothing is listed, so that any sender passes.
     pub fn is_open(&self) -> bool {
         self.0.is_empty()
