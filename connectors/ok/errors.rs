@@ -131,6 +131,32 @@ mod tests {
         }
     }
 
+    /// The list is not part of this repository: `PRIEM_CHANNEL_SCHEMAS` names the folder with it.
+    #[test]
+    fn decisions_agree_with_the_published_list_of_codes() {
+        let Some(folder) = std::env::var_os("PRIEM_CHANNEL_SCHEMAS") else {
+            eprintln!("PRIEM_CHANNEL_SCHEMAS is not set: decisions are NOT compared with the list of error codes");
+            return;
+        };
+        let path = std::path::Path::new(&folder).join("ok/error-codes.json");
+        let list = std::fs::read(&path).expect("the list of codes");
+        let list: serde_json::Value = serde_json::from_slice(&list).expect("JSON");
+        let codes = list["errors"].as_array().expect("a list");
+        assert!(codes.len() > 30, "{} codes", codes.len());
+        for listed in codes {
+            let code = listed["code"].as_i64().expect("a code");
+            let allowed: &[&str] = match listed["class"].as_str().expect("a class") {
+                "retry" => &["transient"],
+                "retry-long" => &["rate_limited"],
+                "auth" => &["auth_rejected"],
+                "fatal" => &["auth_rejected", "misconfigured"],
+                "skip" => &["skip"],
+                other => panic!("{code}: {other} is no class we know"),
+            };
+            assert!(allowed.contains(&kind(code)), "{listed}: {}", kind(code));
+        }
+    }
+
     #[test]
     fn an_error_is_found_under_any_status_and_only_in_an_error_object() {
         let found = ErrorBody::of(br#"{"error_code":"102","error_msg":"PARAM_SESSION_EXPIRED","error_data":null}"#);
