@@ -70,6 +70,9 @@ fn authenticate(world: &mut World, application: &Application, call: &Call) -> Re
     if call.text("format") != "json" {
         world.violate("a REST call that does not ask for JSON");
     }
+    if application.expired.iter().any(|old| old == call.text("access_token")) {
+        return Err(error(102, "PARAM_SESSION_EXPIRED : Session expired"));
+    }
     if call.text("access_token") != application.access_token {
         return Err(error(103, "PARAM_SESSION_KEY : Invalid session key"));
     }

@@ -133,10 +133,15 @@ pub(super) struct Group {
 #[derive(Debug, Clone)]
 pub(super) struct Application {
     pub key: String,
+    pub secret: String,
     pub access_token: String,
     /// What signs: given with the token, or derived.
     pub session_secret: String,
     pub revoked: bool,
+    /// Tokens of before a renewal.
+    pub expired: Vec<String>,
+    /// The application's number and the token that renews access tokens, when one was given.
+    pub refresh: Option<(String, String)>,
     /// Rights the account lacks: methods that answer 10.
     pub forbidden: Vec<String>,
 }
