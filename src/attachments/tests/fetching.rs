@@ -356,7 +356,7 @@ async fn a_platforms_own_server_is_trusted_alone_and_headers_stay_there() {
     let bench = Bench::new(&[elsewhere, SocketAddr::new(INTERNAL, 80)], |_| {});
     let request = |path: &str, trusted_host| FileRequest {
         url: Secret::new(format!("http://{own}/{path}")),
-        headers: vec![("x-token", Secret::new("secret".into()))],
+        headers: vec![("x-token".into(), Secret::new("secret".into()))],
         trusted_host,
     };
     assert!(
