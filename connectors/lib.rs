@@ -4,6 +4,7 @@
 //! conformance run follow from the list.
 
 pub mod files;
+pub mod manifest;
 pub mod max;
 pub mod ok;
 pub mod telegram;
