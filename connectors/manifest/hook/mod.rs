@@ -34,7 +34,9 @@ pub struct Receiver {
 
 impl fmt::Debug for Receiver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Receiver").field("proofs", &self.proofs).finish_non_exhaustive()
+        f.debug_struct("Receiver")
+            .field("proofs", &self.proofs)
+            .finish_non_exhaustive()
     }
 }
 
@@ -58,7 +60,10 @@ impl Receiver {
                 "must be 2xx: the reply is sent when everything is stored",
             ));
         }
-        let reply_body = reply.body_jq.as_deref().map(|source| Pick::compile(source, "reply.body_jq"));
+        let reply_body = reply
+            .body_jq
+            .as_deref()
+            .map(|source| Pick::compile(source, "reply.body_jq"));
         Ok(Self {
             proofs: Proofs::new(settings, connector, base_dir)?,
             items: Pick::compile(&settings.items, "items")?,

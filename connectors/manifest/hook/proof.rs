@@ -42,7 +42,10 @@ impl Proofs {
         let path = settings.path.starting_from(base_dir).read("path")?;
         let authorization = match (&settings.bearer, &settings.basic) {
             (Some(_), Some(_)) => {
-                return Err(ConfigError::new("basic", "give one of `bearer` and `basic`: both use one header"));
+                return Err(ConfigError::new(
+                    "basic",
+                    "give one of `bearer` and `basic`: both use one header",
+                ));
             }
             (Some(token), None) => Some(Authorization {
                 scheme: "bearer",
@@ -67,7 +70,10 @@ impl Proofs {
             }
         };
         let certificate = settings.client_certificate.clone();
-        if certificate.as_ref().is_some_and(|certificate| certificate.subjects.is_empty()) {
+        if certificate
+            .as_ref()
+            .is_some_and(|certificate| certificate.subjects.is_empty())
+        {
             return Err(ConfigError::new(
                 "client_certificate.subjects",
                 "name the certificates that may send: any certificate of the authority is too many",
@@ -77,11 +83,17 @@ impl Proofs {
         Ok(Self {
             path: PathSecret::new(&path, "path")?,
             networks: settings.source_networks.clone(),
-            methods: settings.methods.iter().map(|method| method.to_ascii_uppercase()).collect(),
+            methods: settings
+                .methods
+                .iter()
+                .map(|method| method.to_ascii_uppercase())
+                .collect(),
             authorization,
             header,
             certificate,
-            signature: signature.map(|settings| Signature::new(settings, connector, base_dir)).transpose()?,
+            signature: signature
+                .map(|settings| Signature::new(settings, connector, base_dir))
+                .transpose()?,
         })
     }
 

@@ -50,7 +50,9 @@ struct Moment {
 
 impl fmt::Debug for Signature {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Signature").field("header", &self.header).finish_non_exhaustive()
+        f.debug_struct("Signature")
+            .field("header", &self.header)
+            .finish_non_exhaustive()
     }
 }
 
@@ -124,7 +126,11 @@ impl Signature {
         let candidates = fields(header, self.field.as_deref()).take(MOST_SIGNATURES);
         let mut holds = false;
         for candidate in candidates {
-            let Some(tag) = candidate.trim().strip_prefix(&self.prefix).and_then(|text| decode(text, self.encoding)) else {
+            let Some(tag) = candidate
+                .trim()
+                .strip_prefix(&self.prefix)
+                .and_then(|text| decode(text, self.encoding))
+            else {
                 continue;
             };
             holds |= self.keys.iter().any(|key| hmac::verify(key, &signed, &tag).is_ok());
@@ -146,7 +152,9 @@ impl Signature {
                 Part::Body => signed.extend_from_slice(&request.body),
                 Part::Timestamp => signed.extend_from_slice(timestamp.as_bytes()),
                 Part::Method => signed.extend_from_slice(request.method.as_bytes()),
-                Part::Path => signed.extend_from_slice(format!("/hooks/{}/{}", self.connector, request.path).as_bytes()),
+                Part::Path => {
+                    signed.extend_from_slice(format!("/hooks/{}/{}", self.connector, request.path).as_bytes())
+                }
             }
         }
         signed
@@ -173,15 +181,21 @@ impl Moment {
 
     /// The time as it is written: that is what was signed.
     fn written<'r>(&'r self, request: &'r HookRequest) -> Option<&'r str> {
-        fields(request.header(&self.header)?, self.field.as_deref()).next().map(str::trim)
+        fields(request.header(&self.header)?, self.field.as_deref())
+            .next()
+            .map(str::trim)
     }
 
     fn is_now(&self, written: &str, received_at: Timestamp) -> bool {
         let moment = match self.format {
-            TimestampFormat::UnixSeconds => written.parse().ok().and_then(|seconds| Timestamp::from_second(seconds).ok()),
-            TimestampFormat::UnixMillis => {
-                written.parse().ok().and_then(|millis| Timestamp::from_millisecond(millis).ok())
-            }
+            TimestampFormat::UnixSeconds => written
+                .parse()
+                .ok()
+                .and_then(|seconds| Timestamp::from_second(seconds).ok()),
+            TimestampFormat::UnixMillis => written
+                .parse()
+                .ok()
+                .and_then(|millis| Timestamp::from_millisecond(millis).ok()),
             TimestampFormat::Rfc3339 => written.parse().ok(),
         };
         moment.is_some_and(|moment| moment.duration_since(received_at).unsigned_abs() <= self.window)
@@ -237,7 +251,11 @@ fn decode(text: &str, encoding: Encoding) -> Option<Vec<u8>> {
             pairs.map(|pair| Some(hex(pair[0])? << 4 | hex(pair[1])?)).collect()
         }
         Encoding::Base64 => {
-            let alphabet = if text.contains(['-', '_']) { alphabet::URL_SAFE } else { alphabet::STANDARD };
+            let alphabet = if text.contains(['-', '_']) {
+                alphabet::URL_SAFE
+            } else {
+                alphabet::STANDARD
+            };
             let config = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
             GeneralPurpose::new(&alphabet, config).decode(text).ok()
         }
@@ -245,7 +263,9 @@ fn decode(text: &str, encoding: Encoding) -> Option<Vec<u8>> {
 }
 
 fn hex(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+    char::from(digit)
+        .to_digit(16)
+        .and_then(|digit| u8::try_from(digit).ok())
 }
 
 #[cfg(test)]
@@ -293,10 +313,17 @@ mod tests {
             (json!({"encoding": "base64"}), format!("{base64}=")),
             (json!({"encoding": "base64"}), base64.replace('+', "-")),
             (json!({"field": "v1"}), format!("t=7,v1=00,v1={SHA256}")),
-            (json!({"secret": {"file": "new"}, "previous_secret": {"file": "key"}}), SHA256.to_owned()),
+            (
+                json!({"secret": {"file": "new"}, "previous_secret": {"file": "key"}}),
+                SHA256.to_owned(),
+            ),
         ] {
             let signature = signature(settings.clone()).expect("settings");
-            assert_eq!(signature.require(&request(&[("x-signature", &header)])), Ok(()), "{settings}");
+            assert_eq!(
+                signature.require(&request(&[("x-signature", &header)])),
+                Ok(()),
+                "{settings}"
+            );
         }
     }
 
@@ -304,7 +331,16 @@ mod tests {
     fn anything_else_is_refused() {
         let signature = signature(json!({})).expect("settings");
         assert_eq!(signature.require(&request(&[])), Err(Refusal::Unauthenticated));
-        for wrong in ["", "00", "zz", "f7bc8", SHA1, &SHA256[..62], &format!("{SHA256}00"), &SHA256.replace('f', "e")] {
+        for wrong in [
+            "",
+            "00",
+            "zz",
+            "f7bc8",
+            SHA1,
+            &SHA256[..62],
+            &format!("{SHA256}00"),
+            &SHA256.replace('f', "e"),
+        ] {
             let refused = signature.require(&request(&[("x-signature", wrong)]));
             assert_eq!(refused, Err(Refusal::Forbidden), "{wrong:?}");
         }
@@ -322,7 +358,11 @@ mod tests {
         let sign = |seconds: &str| {
             let key = hmac::Key::new(hmac::HMAC_SHA256, KEY.as_bytes());
             let text = format!("{seconds}.POST./hooks/smev/secret.{BODY}");
-            let tag: String = hmac::sign(&key, text.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+            let tag: String = hmac::sign(&key, text.as_bytes())
+                .as_ref()
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect();
             tag
         };
         let tag = sign("1000");
@@ -332,11 +372,24 @@ mod tests {
             signature.require(&request)
         };
         let header = format!("t=1000,v1={tag}");
-        assert_eq!((at(1000, &header), at(1300, &header), at(700, &header)), (Ok(()), Ok(()), Ok(())));
-        assert_eq!((at(1301, &header), at(699, &header)), (Err(Refusal::Forbidden), Err(Refusal::Forbidden)));
-        assert_eq!(at(2000, &format!("t=2000,v1={tag}")), Err(Refusal::Forbidden), "the time is signed");
+        assert_eq!(
+            (at(1000, &header), at(1300, &header), at(700, &header)),
+            (Ok(()), Ok(()), Ok(()))
+        );
+        assert_eq!(
+            (at(1301, &header), at(699, &header)),
+            (Err(Refusal::Forbidden), Err(Refusal::Forbidden))
+        );
+        assert_eq!(
+            at(2000, &format!("t=2000,v1={tag}")),
+            Err(Refusal::Forbidden),
+            "the time is signed"
+        );
         assert_eq!(at(1000, &format!("v1={tag}")), Err(Refusal::Unauthenticated));
-        assert_eq!(at(1000, &format!("t=soon,v1={}", sign("soon"))), Err(Refusal::Forbidden));
+        assert_eq!(
+            at(1000, &format!("t=soon,v1={}", sign("soon"))),
+            Err(Refusal::Forbidden)
+        );
     }
 
     #[test]

@@ -96,7 +96,9 @@ impl Acknowledging {
                 if self.done.lock().contains(id) {
                     continue;
                 }
-                let outcome = self.send(line, records, &Values::default().with("id", id.clone())).await?;
+                let outcome = self
+                    .send(line, records, &Values::default().with("id", id.clone()))
+                    .await?;
                 failed = self.note(std::slice::from_ref(id), outcome).or(failed);
             }
         }
@@ -115,7 +117,12 @@ impl Acknowledging {
         match outcome {
             Outcome::Done => {}
             Outcome::Refused(status) => {
-                warn!(status, id = name, records = ids.len(), "the source refuses an acknowledgement");
+                warn!(
+                    status,
+                    id = name,
+                    records = ids.len(),
+                    "the source refuses an acknowledgement"
+                );
             }
             Outcome::Failed(error) if !self.patience.is_over(name) => {
                 self.patience.failed(name);
@@ -156,8 +163,12 @@ impl Acknowledging {
         if answer.body.is_empty() {
             return false;
         }
-        let Ok(body) = records.read(&answer.body) else { return false };
+        let Ok(body) = records.read(&answer.body) else {
+            return false;
+        };
         let errors = self.errors.all(&body).unwrap_or_default();
-        errors.iter().any(|error| !matches!(error, Value::Null | Value::Bool(false)))
+        errors
+            .iter()
+            .any(|error| !matches!(error, Value::Null | Value::Bool(false)))
     }
 }

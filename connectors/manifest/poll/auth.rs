@@ -149,7 +149,11 @@ impl Oauth {
         let url = if settings.token_url.starts_with('/') {
             format!("{}{}", base_url.trim_end_matches('/'), settings.token_url)
         } else {
-            require_safe_address("auth.token_url", &settings.token_url, "https://login.example.ru/oauth/token")?;
+            require_safe_address(
+                "auth.token_url",
+                &settings.token_url,
+                "https://login.example.ru/oauth/token",
+            )?;
             settings.token_url.clone()
         };
         let needed = |name: &str| ConfigError::new(format!("auth.{name}"), "is needed for this grant");
@@ -165,7 +169,10 @@ impl Oauth {
             }
             super::config::Grant::RefreshToken => {
                 let token = settings.refresh_token.as_ref().ok_or_else(|| needed("refresh_token"))?;
-                form.push(("refresh_token".into(), read_secret(token, "auth.refresh_token", base_dir)?));
+                form.push((
+                    "refresh_token".into(),
+                    read_secret(token, "auth.refresh_token", base_dir)?,
+                ));
             }
             super::config::Grant::ClientCredentials if settings.client_id.is_none() => {
                 return Err(needed("client_id"));

@@ -95,9 +95,10 @@ impl Line {
     pub fn own_link(&self, link: &str, seen_at: &str) -> Result<String, ConnectorError> {
         let Some(address) = resolve_at_home(seen_at, link) else {
             return Err(ConnectorError::Misconfigured {
-                hint: "the answer names a next page on another host or scheme; credentials are not sent there: ask for \
+                hint:
+                    "the answer names a next page on another host or scheme; credentials are not sent there: ask for \
                        the right base_url"
-                    .into(),
+                        .into(),
             });
         };
         let path_at = address.find("://").map_or(0, |at| at + 3);
@@ -129,7 +130,11 @@ impl Line {
         };
         let at_home = resolve_at_home(&format!("{}/", self.base_url), url).filter(|_| self.files_with_credentials);
         let Some(url) = at_home else {
-            let reason = if attachment.needs_token { "foreign_host" } else { "no_address" };
+            let reason = if attachment.needs_token {
+                "foreign_host"
+            } else {
+                "no_address"
+            };
             return Ok(FileSource::public(attachment).unwrap_or(FileSource::Unavailable(reason)));
         };
         let mut request = FileRequest {
@@ -183,9 +188,20 @@ mod tests {
         let at = "https://pos.example.ru/api/list?page=1";
         let own = line.own_link("?page=2&key=s3cret#x", at).expect("own");
         assert_eq!(own, "/api/list?page=2");
-        assert_eq!(line.address_of(&own).as_deref(), Some("https://pos.example.ru/api/list?page=2"));
-        assert_eq!(line.own_link("https://POS.example.ru/api/list?page=3", at).expect("own"), "/api/list?page=3");
-        for foreign in ["https://evil.example.ru/api/list", "//evil.example.ru/", "http://pos.example.ru/api"] {
+        assert_eq!(
+            line.address_of(&own).as_deref(),
+            Some("https://pos.example.ru/api/list?page=2")
+        );
+        assert_eq!(
+            line.own_link("https://POS.example.ru/api/list?page=3", at)
+                .expect("own"),
+            "/api/list?page=3"
+        );
+        for foreign in [
+            "https://evil.example.ru/api/list",
+            "//evil.example.ru/",
+            "http://pos.example.ru/api",
+        ] {
             assert_eq!(line.own_link(foreign, at).expect_err(foreign).kind(), "misconfigured");
         }
         assert!(!format!("{line:?}").contains("s3cret"));
@@ -202,10 +218,20 @@ mod tests {
             panic!("not fetched")
         };
         assert_eq!(request.url.expose(), "https://pos.example.ru/files/1");
-        assert_eq!(request.headers, [("x-key".into(), Secret::new("s3cret key".to_owned()))]);
-        let foreign = line.file(&attachment("https://evil.example.ru/1", true)).await.expect("a source");
+        assert_eq!(
+            request.headers,
+            [("x-key".into(), Secret::new("s3cret key".to_owned()))]
+        );
+        let foreign = line
+            .file(&attachment("https://evil.example.ru/1", true))
+            .await
+            .expect("a source");
         assert_eq!(foreign, FileSource::Unavailable("foreign_host"));
-        let FileSource::Fetch(public) = line.file(&attachment("https://cdn.example.ru/1", false)).await.expect("x") else {
+        let FileSource::Fetch(public) = line
+            .file(&attachment("https://cdn.example.ru/1", false))
+            .await
+            .expect("x")
+        else {
             panic!("not fetched")
         };
         assert!(public.headers.is_empty() && !public.trusted_host);

@@ -26,8 +26,12 @@ impl Marks {
         let wrong = |key: &str, problem: String| ConfigError::new(format!("incremental.{key}"), problem);
         let zone = match &settings.zone {
             None => TimeZone::UTC,
-            Some(name) => TimeZone::get(name)
-                .map_err(|_| wrong("zone", format!("`{name}` is not a time zone; write it like Asia/Yekaterinburg")))?,
+            Some(name) => TimeZone::get(name).map_err(|_| {
+                wrong(
+                    "zone",
+                    format!("`{name}` is not a time zone; write it like Asia/Yekaterinburg"),
+                )
+            })?,
         };
         let overlap = match settings.kind {
             MarkKind::Number => i64::try_from(settings.overlap_count).unwrap_or(i64::MAX),
@@ -44,9 +48,12 @@ impl Marks {
             start: None,
         };
         if let Some(start) = &settings.start {
-            let start = marks
-                .read(&Value::String(start.clone()))
-                .ok_or_else(|| wrong("start", "is not a mark of the kind named; write a time like 2026-01-01T00:00:00Z".into()))?;
+            let start = marks.read(&Value::String(start.clone())).ok_or_else(|| {
+                wrong(
+                    "start",
+                    "is not a mark of the kind named; write a time like 2026-01-01T00:00:00Z".into(),
+                )
+            })?;
             marks.start = Some(start);
         }
         Ok(marks)
@@ -107,7 +114,8 @@ mod tests {
 
     #[test]
     fn times_are_read_in_their_zone_and_written_as_asked() {
-        let perm = |write| marks(json!({"mark": ".at", "overlap": "10m", "zone": "Asia/Yekaterinburg", "write": write}));
+        let perm =
+            |write| marks(json!({"mark": ".at", "overlap": "10m", "zone": "Asia/Yekaterinburg", "write": write}));
         let read = perm("rfc3339").read(&json!("2026-06-01T00:05:00"));
         assert_eq!(read, perm("rfc3339").read(&json!("2026-05-31T19:05:00Z")));
         assert_eq!(read, perm("rfc3339").read(&json!("2026-06-01T00:05:00+05:00")));

@@ -14,17 +14,17 @@ mod line;
 mod marks;
 mod patience;
 mod pick;
+mod template;
 #[cfg(test)]
 mod tests;
-mod template;
 mod walk;
 
 use std::{fmt, path::Path, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use priem_sdk::{
-    CheckReport, ConfigError, ConnectorError, Cursor, FileSource, HttpRequest, HttpResponse, Item, NormalizeError, Page, Retry, Wait,
-    message::Attachment,
+    CheckReport, ConfigError, ConnectorError, Cursor, FileSource, HttpRequest, HttpResponse, Item, NormalizeError,
+    Page, Retry, Wait, message::Attachment,
 };
 use serde_json::Value;
 use tracing::warn;
@@ -70,7 +70,9 @@ pub struct Poller {
 
 impl fmt::Debug for Poller {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Poller").field("line", &self.line).finish_non_exhaustive()
+        f.debug_struct("Poller")
+            .field("line", &self.line)
+            .finish_non_exhaustive()
     }
 }
 
@@ -141,7 +143,10 @@ impl Poller {
             walk: Walk {
                 stepping,
                 page_size: paging.page_size,
-                drains: settings.acknowledge.as_ref().is_some_and(|acknowledge| acknowledge.removes),
+                drains: settings
+                    .acknowledge
+                    .as_ref()
+                    .is_some_and(|acknowledge| acknowledge.removes),
             },
             items: Pick::compile(&settings.items, "items")?,
             line: Line::new(settings, base_dir)?,
@@ -165,7 +170,9 @@ impl Poller {
         let (answer, address) = self.ask(&state).await?;
         let whole = self.read(&answer)?;
         let records = self.records_of(&whole)?;
-        let mut brought = self.paging.brought(&whole, &answer, |link| self.line.own_link(link, &address))?;
+        let mut brought = self
+            .paging
+            .brought(&whole, &answer, |link| self.line.own_link(link, &address))?;
         brought.records = records.len() as u64;
         let mut items = Vec::with_capacity(records.len());
         for mut record in records {
@@ -196,7 +203,9 @@ impl Poller {
     /// # Errors
     /// A decision for the host: it comes again.
     pub async fn acknowledge(&self, cursor: &Cursor) -> Result<(), ConnectorError> {
-        let Some(acknowledging) = &self.acknowledging else { return Ok(()) };
+        let Some(acknowledging) = &self.acknowledging else {
+            return Ok(());
+        };
         let ids = self.state(cursor).acknowledge;
         acknowledging.tell(&self.line, self.records.as_ref(), &ids).await
     }
@@ -247,9 +256,12 @@ impl Poller {
         let since = self.marks.as_ref().and_then(|(marks, _)| marks.since(state.mark));
         let (request, address) = match &state.place {
             Place::Link(link) => {
-                let address = self.line.address_of(link).ok_or_else(|| ConnectorError::Misconfigured {
-                    hint: "the stored address of the next page does not belong to base_url any more".into(),
-                })?;
+                let address = self
+                    .line
+                    .address_of(link)
+                    .ok_or_else(|| ConnectorError::Misconfigured {
+                        hint: "the stored address of the next page does not belong to base_url any more".into(),
+                    })?;
                 (HttpRequest::get(&address), address)
             }
             place => {
@@ -259,7 +271,11 @@ impl Poller {
                 (request, self.request.address(base_url, &values).unwrap_or_default())
             }
         };
-        let request = if self.request.is_read() { request.retry(Retry::Idempotent) } else { request };
+        let request = if self.request.is_read() {
+            request.retry(Retry::Idempotent)
+        } else {
+            request
+        };
         let answer = self.line.send(request).await?.error_for_status()?;
         Ok((answer, address))
     }
@@ -292,12 +308,14 @@ impl Poller {
     async fn follow(&self, record: &mut Value) -> Result<(), ConnectorError> {
         for one in &self.follow_ups {
             let Some(id) = one.id.text(record) else { continue };
-            let request = one.request.request(
-                self.line.base_url(),
-                &Values::default().with("id", id.clone()),
-                &[],
-            )?;
-            let request = if one.request.is_read() { request.retry(Retry::Idempotent) } else { request };
+            let request = one
+                .request
+                .request(self.line.base_url(), &Values::default().with("id", id.clone()), &[])?;
+            let request = if one.request.is_read() {
+                request.retry(Retry::Idempotent)
+            } else {
+                request
+            };
             let answer = self.line.send(request).await?;
             let answer = match answer.status {
                 404 | 410 => Value::Null,
@@ -307,7 +325,10 @@ impl Poller {
                 }
                 // One card may be broken for ever: the record goes on without it in the end.
                 status if self.unserved.is_over(&id) => {
-                    warn!(status, id, "the source does not serve a record's details; it goes on without them");
+                    warn!(
+                        status,
+                        id, "the source does not serve a record's details; it goes on without them"
+                    );
                     Value::Null
                 }
                 _ => {
@@ -468,7 +489,9 @@ impl Paging {
 /// The address of the next page in the header `Link`.
 fn link_header(answer: &HttpResponse) -> Option<String> {
     let values = answer.headers.get_all("link").iter();
-    let mut links = values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split('<').skip(1));
+    let mut links = values
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split('<').skip(1));
     links.find_map(|link| {
         let (address, parameters) = link.split_once('>')?;
         let mut parameters = parameters.split([';', ',']).map(str::trim);
@@ -488,4 +511,3 @@ fn short_name(item: &Item) -> String {
     }
     hasher.finalize().to_hex()[..12].to_owned()
 }
-

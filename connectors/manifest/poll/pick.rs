@@ -71,11 +71,16 @@ impl PlainPath {
             None => (source, false),
         };
         if source == "." {
-            return Some(Self { names: Vec::new(), each });
+            return Some(Self {
+                names: Vec::new(),
+                each,
+            });
         }
         let is_name = |name: &&str| {
             let mut letters = name.bytes();
-            letters.next().is_some_and(|first| first.is_ascii_alphabetic() || first == b'_')
+            letters
+                .next()
+                .is_some_and(|first| first.is_ascii_alphabetic() || first == b'_')
                 && letters.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
         };
         let names: Vec<&str> = source.strip_prefix('.')?.split('.').collect();
@@ -114,8 +119,19 @@ mod tests {
     fn plain_paths_give_what_jq_gives() {
         let value = json!({"page": {"last": true}, "content": [1, null], "null": null, "text": "x"});
         for source in [
-            ".", ".[]", ".page", ".page.last", ".page[]", ".content[]", ".content", ".null.a.b", ".absent", ".absent[]",
-            ".text.a", ".text[]", ".null[]",
+            ".",
+            ".[]",
+            ".page",
+            ".page.last",
+            ".page[]",
+            ".content[]",
+            ".content",
+            ".null.a.b",
+            ".absent",
+            ".absent[]",
+            ".text.a",
+            ".text[]",
+            ".null[]",
         ] {
             let pick = Pick::compile(source, "items").expect(source);
             assert!(pick.path.is_some(), "{source}");

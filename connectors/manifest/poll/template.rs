@@ -80,7 +80,11 @@ impl Template {
                     key,
                     format!(
                         "`{{{name}}}` is not known here; known: {}",
-                        known.iter().map(|name| format!("{{{name}}}")).collect::<Vec<_>>().join(", ")
+                        known
+                            .iter()
+                            .map(|name| format!("{{{name}}}"))
+                            .collect::<Vec<_>>()
+                            .join(", ")
                     ),
                 ));
             }
@@ -94,7 +98,9 @@ impl Template {
     }
 
     fn uses(&self, name: &str) -> bool {
-        self.0.iter().any(|part| matches!(part, Part::Name(used) if used == name))
+        self.0
+            .iter()
+            .any(|part| matches!(part, Part::Name(used) if used == name))
     }
 
     /// `None` when a value is missing.
@@ -162,7 +168,11 @@ pub struct RequestTemplate {
 enum Body {
     Json(Value, Vec<(String, Template)>),
     Form(Vec<(String, Template)>),
-    Text { content_type: String, text: Template, is_xml: bool },
+    Text {
+        content_type: String,
+        text: Template,
+        is_xml: bool,
+    },
 }
 
 impl RequestTemplate {
@@ -194,7 +204,12 @@ impl RequestTemplate {
         }
         let map = |map: &std::collections::BTreeMap<String, String>, part: &str| {
             map.iter()
-                .map(|(name, text)| Ok((name.clone(), Template::parse(text, known, &format!("{key}.{part}.{name}"))?)))
+                .map(|(name, text)| {
+                    Ok((
+                        name.clone(),
+                        Template::parse(text, known, &format!("{key}.{part}.{name}"))?,
+                    ))
+                })
                 .collect::<Result<Vec<_>, ConfigError>>()
         };
         let body = match &settings.body {
@@ -330,7 +345,10 @@ fn filled(value: &Value, templates: &[(String, Template)], values: &Values) -> O
                 None => template.render(values, Encoding::Plain)?.into(),
             }
         }
-        Value::Array(list) => list.iter().map(|one| filled(one, templates, values)).collect::<Option<_>>()?,
+        Value::Array(list) => list
+            .iter()
+            .map(|one| filled(one, templates, values))
+            .collect::<Option<_>>()?,
         Value::Object(map) => Value::Object(
             map.iter()
                 .map(|(name, one)| Some((name.clone(), filled(one, templates, values)?)))
@@ -351,14 +369,29 @@ mod tests {
         let parse = |text| Template::parse(text, &["id", "ids"], "x").expect("a template");
         let values = Values::default().with("id", "../7 &<").with("ids", json!(["a", 7]));
         let path = parse("/a/{id}/b");
-        assert_eq!(path.render(&values, Encoding::Path).as_deref(), Some("/a/..%2F7%20%26%3C/b"));
-        assert_eq!(parse("<i>{id}</i>").render(&values, Encoding::Xml).as_deref(), Some("<i>../7 &amp;&lt;</i>"));
+        assert_eq!(
+            path.render(&values, Encoding::Path).as_deref(),
+            Some("/a/..%2F7%20%26%3C/b")
+        );
+        assert_eq!(
+            parse("<i>{id}</i>").render(&values, Encoding::Xml).as_deref(),
+            Some("<i>../7 &amp;&lt;</i>")
+        );
         assert_eq!(parse("{ids}").lone_value(&values), Some(&json!(["a", 7])));
-        assert_eq!(parse("{ids}!").render(&values, Encoding::Plain).as_deref(), Some("a,7!"));
-        assert_eq!(parse("{\"a\": 1} {Id}").render(&values, Encoding::Plain).as_deref(), Some("{\"a\": 1} {Id}"));
+        assert_eq!(
+            parse("{ids}!").render(&values, Encoding::Plain).as_deref(),
+            Some("a,7!")
+        );
+        assert_eq!(
+            parse("{\"a\": 1} {Id}").render(&values, Encoding::Plain).as_deref(),
+            Some("{\"a\": 1} {Id}")
+        );
         assert_eq!(parse("{id}").render(&Values::default(), Encoding::Plain), None);
         let step_up = Values::default().with("id", "..");
-        assert_eq!(path.render(&step_up, Encoding::Path).as_deref(), Some("/a/%252E%252E/b"));
+        assert_eq!(
+            path.render(&step_up, Encoding::Path).as_deref(),
+            Some("/a/%252E%252E/b")
+        );
     }
 
     #[test]
@@ -369,8 +402,16 @@ mod tests {
             (json!({"path": "x"}), "request.path", "begins with /"),
             (json!({"path": "/x?a=1"}), "request.path", "`query`"),
             (json!({"path": "/x", "method": "STEAL"}), "request.method", "GET"),
-            (json!({"path": "/x", "headers": {"Authorization": "x"}}), "request.headers.Authorization", "`auth`"),
-            (json!({"path": "/x", "body": {"json": {"a": ["{b}"]}}}), "request.body.json.a", "{page}"),
+            (
+                json!({"path": "/x", "headers": {"Authorization": "x"}}),
+                "request.headers.Authorization",
+                "`auth`",
+            ),
+            (
+                json!({"path": "/x", "body": {"json": {"a": ["{b}"]}}}),
+                "request.body.json.a",
+                "{page}",
+            ),
         ] {
             let error = RequestTemplate::new(&settings(request), &["page"], "request").expect_err(key);
             assert_eq!(error.key, key);
@@ -384,8 +425,13 @@ mod tests {
         let settings = serde_json::from_value(settings).expect("fits");
         let template = RequestTemplate::new(&settings, &["page"], "request").expect("a request");
         assert!(template.uses("page") && !template.uses("size"));
-        let Some(Body::Json(value, templates)) = &template.body else { panic!("JSON") };
+        let Some(Body::Json(value, templates)) = &template.body else {
+            panic!("JSON")
+        };
         let values = Values::default().with("page", 3);
-        assert_eq!(filled(value, templates, &values), Some(json!({"n": 3, "of": ["p3", 1]})));
+        assert_eq!(
+            filled(value, templates, &values),
+            Some(json!({"n": 3, "of": ["p3", 1]}))
+        );
     }
 }

@@ -1,10 +1,6 @@
 //! The poller against the ПОС simulator and against a scripted server.
 
-use std::{
-    collections::BTreeSet,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -42,7 +38,11 @@ impl Records for Plain {
 
 fn poller(settings: Value) -> Poller {
     let folder = tempfile::tempdir().expect("a folder");
-    for (name, secret) in [("password", "pass word"), ("client-secret", "client-secret"), ("key", "k3y-of-tests")] {
+    for (name, secret) in [
+        ("password", "pass word"),
+        ("client-secret", "client-secret"),
+        ("key", "k3y-of-tests"),
+    ] {
         std::fs::write(folder.path().join(name), secret).expect("write");
     }
     let settings: PollSettings = serde_json::from_value(settings).expect("fits");
@@ -61,7 +61,8 @@ impl Host {
     /// One turn of the host's loop; whether a walk has ended.
     async fn turn(&mut self, poller: &Poller) -> Result<bool, ConnectorError> {
         let page = poller.poll(&self.cursor).await?;
-        self.stored.extend(page.items.iter().map(|item| item.external_id.clone()));
+        self.stored
+            .extend(page.items.iter().map(|item| item.external_id.clone()));
         self.commits += usize::from(!page.items.is_empty() || page.next != self.cursor);
         self.cursor = page.next;
         poller.acknowledge(&self.cursor).await?;
@@ -127,7 +128,10 @@ async fn a_shifting_list_is_drained_and_nothing_else_is_acknowledged() {
     let all: BTreeSet<String> = city.submitted().iter().map(u64::to_string).collect();
     assert_eq!((host.stored, all.len()), (all, 28));
     assert_eq!(city.accepted().len(), 27, "each once, the refused one never");
-    assert!(city.refusals() > 0 && city.calls("token") > 5, "tokens wore out on the way");
+    assert!(
+        city.refusals() > 0 && city.calls("token") > 5,
+        "tokens wore out on the way"
+    );
     assert_eq!(city.violations(), [""; 0]);
     // An acknowledgement that becomes possible is made up for.
     city.refuse(submitted[20], false);
@@ -179,7 +183,10 @@ async fn troubles_are_decisions_and_a_refused_token_is_fetched_once() {
     }
     city.fault(Fault::ExpiredToken);
     city.fault(Fault::ExpiredToken);
-    assert_eq!(host.turn(&poller).await.expect_err("refused twice").kind(), "auth_rejected");
+    assert_eq!(
+        host.turn(&poller).await.expect_err("refused twice").kind(),
+        "auth_rejected"
+    );
     city.fault(Fault::ExpiredToken);
     host.walk(&poller).await;
     assert_eq!((host.stored.len(), city.waiting()), (3, 0));
@@ -233,9 +240,15 @@ async fn serve(answer: fn(&str) -> Answer) -> (String, Arc<Mutex<Vec<String>>>) 
     };
     let handler = |Shares(script): Shares<Script>, request: Request| async move {
         let target = request.uri().to_string();
-        let proof = request.headers().get("x-key").and_then(|value| value.to_str().ok()).unwrap_or("-");
+        let proof = request
+            .headers()
+            .get("x-key")
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or("-");
         let mut noted = format!("{} {target} {proof}", request.method());
-        let body = axum::body::to_bytes(request.into_body(), 100_000).await.expect("a body");
+        let body = axum::body::to_bytes(request.into_body(), 100_000)
+            .await
+            .expect("a body");
         if !body.is_empty() {
             noted = format!("{noted} {}", String::from_utf8_lossy(&body));
         }
@@ -262,9 +275,17 @@ fn with(base_url: &str, settings: Value) -> Poller {
 #[tokio::test]
 async fn links_are_followed_on_the_same_host_only() {
     let (base, heard) = serve(|target| match target {
-        "/list" => Answer(200, json!([{"id": 1}]), Some("</list?page=0>; rel=\"prev\", </list?page=2>; rel=\"next\"".into())),
+        "/list" => Answer(
+            200,
+            json!([{"id": 1}]),
+            Some("</list?page=0>; rel=\"prev\", </list?page=2>; rel=\"next\"".into()),
+        ),
         "/list?page=2" => Answer(200, json!([{"id": 2}]), Some("<?page=3>; rel=\"next\"".into())),
-        _ => Answer(200, json!([{"id": 3}]), Some("<http://127.0.0.1:1/steal>; rel=\"next\"".into())),
+        _ => Answer(
+            200,
+            json!([{"id": 3}]),
+            Some("<http://127.0.0.1:1/steal>; rel=\"next\"".into()),
+        ),
     })
     .await;
     let poller = with(&base, json!({"items": ".[]", "paging": {"kind": "next_link"}}));
@@ -273,10 +294,17 @@ async fn links_are_followed_on_the_same_host_only() {
         assert!(!host.turn(&poller).await.expect("a page"));
     }
     let error = host.turn(&poller).await.expect_err("elsewhere");
-    assert!(error.kind() == "misconfigured" && !error.to_string().contains("127.0.0.1:1"), "{error}");
+    assert!(
+        error.kind() == "misconfigured" && !error.to_string().contains("127.0.0.1:1"),
+        "{error}"
+    );
     assert_eq!(
         *heard.lock(),
-        ["GET /list k3y-of-tests", "GET /list?page=2 k3y-of-tests", "GET /list?page=3 k3y-of-tests"]
+        [
+            "GET /list k3y-of-tests",
+            "GET /list?page=2 k3y-of-tests",
+            "GET /list?page=3 k3y-of-tests"
+        ]
     );
 }
 
@@ -303,7 +331,10 @@ async fn the_mark_moves_when_a_walk_has_ended_and_looks_back() {
     host.turn(&poller).await.expect("the end");
     host.turn(&poller).await.expect("the next walk");
     let heard = heard.lock().clone();
-    assert!(heard[0].contains("from=2026-01-01T00%3A00%3A00Z&offset=0&limit=2"), "{heard:?}");
+    assert!(
+        heard[0].contains("from=2026-01-01T00%3A00%3A00Z&offset=0&limit=2"),
+        "{heard:?}"
+    );
     assert!(heard[1].contains("from=2026-01-01T00%3A00%3A00Z&offset=2"), "{heard:?}");
     assert!(heard[2].contains("from=2026-06-01T11%3A50%3A00Z&offset=0"), "{heard:?}");
 }
@@ -320,7 +351,14 @@ async fn a_feed_of_changes_goes_on_from_its_last_word() {
     let mut host = Host::default();
     host.walk(&poller).await;
     host.walk(&poller).await;
-    assert_eq!(*heard.lock(), ["GET /list k3y-of-tests", "GET /list?cursor=w1 k3y-of-tests", "GET /list?cursor=w1 k3y-of-tests"]);
+    assert_eq!(
+        *heard.lock(),
+        [
+            "GET /list k3y-of-tests",
+            "GET /list?cursor=w1 k3y-of-tests",
+            "GET /list?cursor=w1 k3y-of-tests"
+        ]
+    );
 }
 
 #[tokio::test]
@@ -348,7 +386,10 @@ async fn cards_are_fetched_and_a_broken_one_stops_the_others_not_for_ever() {
         .iter()
         .map(|item| serde_json::from_slice::<Value>(&item.body).expect("JSON")["card"].clone())
         .collect();
-    assert_eq!((cards, failed), (vec![json!({"text": "слово"}), Value::Null, Value::Null], 5));
+    assert_eq!(
+        (cards, failed),
+        (vec![json!({"text": "слово"}), Value::Null, Value::Null], 5)
+    );
     assert_eq!(page.wait, Wait::For(Duration::from_secs(60)));
 }
 
@@ -376,10 +417,22 @@ async fn a_page_can_be_acknowledged_in_one_request() {
 fn settings_that_cannot_work_name_their_key() {
     for (settings, key) in [
         (json!({"request": {"path": "/x"}}), "base_url"),
-        (json!({"base_url": "http://pos.example.ru", "request": {"path": "/x"}}), "base_url"),
-        (json!({"base_url": "https://x.ru", "request": {"path": "/x/{since}"}}), "incremental"),
-        (json!({"base_url": "https://x.ru", "request": {"path": "/x"}, "incremental": {"mark": ".a"}}), "request"),
-        (json!({"base_url": "https://x.ru", "request": {"path": "/x"}, "every": "0s"}), "every"),
+        (
+            json!({"base_url": "http://pos.example.ru", "request": {"path": "/x"}}),
+            "base_url",
+        ),
+        (
+            json!({"base_url": "https://x.ru", "request": {"path": "/x/{since}"}}),
+            "incremental",
+        ),
+        (
+            json!({"base_url": "https://x.ru", "request": {"path": "/x"}, "incremental": {"mark": ".a"}}),
+            "request",
+        ),
+        (
+            json!({"base_url": "https://x.ru", "request": {"path": "/x"}, "every": "0s"}),
+            "every",
+        ),
         (
             json!({"base_url": "https://x.ru", "request": {"path": "/x"}, "paging": {"kind": "spring", "page_size": 0}}),
             "paging.page_size",

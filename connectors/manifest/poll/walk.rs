@@ -200,7 +200,10 @@ impl Walk {
                 }
                 let is_new = !brought.names.is_subset(&state.seen);
                 if self.drains && is_new && state.seen.len() < MOST_SEEN {
-                    return Some((self.here(&state.place), state.seen.union(&brought.names).cloned().collect()));
+                    return Some((
+                        self.here(&state.place),
+                        state.seen.union(&brought.names).cloned().collect(),
+                    ));
                 }
                 if self.drains {
                     return Some((self.onward(&state.place, brought.records, 0), BTreeSet::new()));
@@ -308,7 +311,10 @@ mod tests {
             let mut list = list(stepping, false);
             let (read, state) = list.walk(|_, _, _| {});
             assert_eq!(read.len(), 95);
-            assert_eq!((state.mark, state.reached, &state.place), (Some(94), None, &Place::Start));
+            assert_eq!(
+                (state.mark, state.reached, &state.place),
+                (Some(94), None, &Place::Start)
+            );
         }
     }
 
