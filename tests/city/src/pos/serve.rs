@@ -32,9 +32,9 @@ async fn call(Shares(shared): Shares<Arc<Shared>>, request: Request) -> Response
     let query = parts.uri.query().unwrap_or_default();
     let answer = match (&parts.method, path) {
         (&Method::POST, TOKEN) => token(&shared, &parts.headers, &body),
-        _ => match authorized(&shared, &parts.headers) {
-            Err(answer) => answer,
-            Ok(()) => authorized_call(&shared, &parts.method, path, query, &body).await,
+        _ => match unauthorized(&shared, &parts.headers) {
+            Some(answer) => answer,
+            None => authorized_call(&shared, &parts.method, path, query, &body).await,
         },
     };
     shared.touch();
@@ -130,8 +130,8 @@ fn token(shared: &Shared, headers: &HeaderMap, body: &Bytes) -> Response {
     )
 }
 
-/// Whether the token is good; each call uses it up a little.
-fn authorized(shared: &Shared, headers: &HeaderMap) -> Result<(), Response> {
+/// The answer to a token that is not good; each call uses a good one up a little.
+fn unauthorized(shared: &Shared, headers: &HeaderMap) -> Option<Response> {
     let mut state = shared.state.lock();
     let given = authorization(headers).unwrap_or_default().to_owned();
     if given.starts_with("Basic ") {
@@ -143,12 +143,12 @@ fn authorized(shared: &Shared, headers: &HeaderMap) -> Result<(), Response> {
     match state.tokens.get_mut(token) {
         Some(calls) if *calls > 0 => {
             *calls -= 1;
-            Ok(())
+            None
         }
-        _ => Err(json_answer(
-            401,
-            &json!({"error": "invalid_token", "error_description": "Access token expired"}),
-        )),
+        _ => {
+            let body = json!({"error": "invalid_token", "error_description": "Access token expired"});
+            Some(json_answer(401, &body))
+        }
     }
 }
 
