@@ -15,4 +15,11 @@ pub mod vk;
 use priem_sdk::ConnectorType;
 
 /// Every channel Priem knows, in the order of the reference page.
-pub static CONNECTORS: &[ConnectorType] = &[telegram::TYPE, vk::TYPE, ok::TYPE, max::TYPE, files::TYPE];
+pub static CONNECTORS: &[ConnectorType] = &[
+    telegram::TYPE,
+    vk::TYPE,
+    ok::TYPE,
+    max::TYPE,
+    manifest::TYPE,
+    files::TYPE,
+];

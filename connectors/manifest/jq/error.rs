@@ -74,6 +74,8 @@ pub(super) enum Problem {
     OutOfSteps,
     #[error("stopped because it called itself too deeply")]
     OutOfStack,
+    #[error("the system gives no thread for a filter with a loop")]
+    NoThread,
     #[error("the filter broke down over this record")]
     Panicked,
     #[error("{0}")]

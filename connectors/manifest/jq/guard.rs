@@ -112,17 +112,47 @@ pub(super) fn step() -> Fun<Kind> {
 }
 
 /// Puts the steps into a term and tells how deep it is nested. `literal` sees every text of the source.
-pub(super) fn instrument<'s>(term: Term<&'s str>, literal: &mut dyn FnMut(&str)) -> (Term<&'s str>, usize) {
-    let mut walk = Walk { literal, deepest: 0 };
+pub(super) fn instrument<'s>(term: Term<&'s str>, literal: &mut dyn FnMut(&str)) -> Instrumented<'s> {
+    let mut walk = Walk {
+        literal,
+        deepest: 0,
+        nests: false,
+    };
     let term = walk.term(term, 1);
-    (term, walk.deepest)
+    Instrumented {
+        term,
+        deepest: walk.deepest,
+        nests: walk.nests,
+    }
 }
+
+/// A term with its steps.
+pub(super) struct Instrumented<'s> {
+    pub(super) term: Term<&'s str>,
+    /// How deep terms stand inside each other.
+    pub(super) deepest: usize,
+    /// Whether it can build values nested deeper than its own text: it loops over something of its own making.
+    pub(super) nests: bool,
+}
+
+/// Filters of the library that repeat what they are given over its own result, or build as deep as data says.
+const LOOPS: [&str; 8] = [
+    "recurse",
+    "repeat",
+    "until",
+    "while",
+    "setpath",
+    "pick",
+    "getpath",
+    "combinations",
+];
 
 /// Puts the steps into a definition.
 pub(super) fn instrument_definition(definition: Def<&'static str>) -> Def<&'static str> {
     Walk {
         literal: &mut |_| {},
         deepest: 0,
+        nests: false,
     }
     .definition(definition, 1)
 }
@@ -130,11 +160,13 @@ pub(super) fn instrument_definition(definition: Def<&'static str>) -> Def<&'stat
 struct Walk<'w> {
     literal: &'w mut dyn FnMut(&str),
     deepest: usize,
+    nests: bool,
 }
 
 impl Walk<'_> {
     fn definition<'s>(&mut self, definition: Def<&'s str>, depth: usize) -> Def<&'s str> {
         let recursive = calls(&definition.body, definition.name);
+        self.nests |= recursive;
         let body = self.term(definition.body, depth);
         Def {
             body: if recursive { step_then(body) } else { body },
@@ -197,12 +229,15 @@ impl Walk<'_> {
                 Term::BinOp(self.boxed(left, next), operator, self.boxed(right, next))
             }
             Term::Label(name, inner) => Term::Label(name, self.boxed(inner, next)),
-            Term::Fold(name, over, pattern, terms) => Term::Fold(
-                name,
-                self.boxed(over, next),
-                self.pattern(pattern, next),
-                self.all(terms, next),
-            ),
+            Term::Fold(name, over, pattern, terms) => {
+                self.nests = true;
+                Term::Fold(
+                    name,
+                    self.boxed(over, next),
+                    self.pattern(pattern, next),
+                    self.all(terms, next),
+                )
+            }
             Term::TryCatch(inner, catch) => {
                 Term::TryCatch(self.boxed(inner, next), catch.map(|catch| self.boxed(catch, next)))
             }
@@ -217,7 +252,10 @@ impl Walk<'_> {
                 definitions.into_iter().map(|one| self.definition(one, next)).collect(),
                 self.boxed(inner, next),
             ),
-            Term::Call(name, arguments) => Term::Call(name, self.all(arguments, next)),
+            Term::Call(name, arguments) => {
+                self.nests |= LOOPS.contains(&name);
+                Term::Call(name, self.all(arguments, next))
+            }
             Term::Path(head, mut path) => {
                 let head = self.boxed(head, next);
                 let mut walks = false;

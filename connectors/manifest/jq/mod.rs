@@ -39,9 +39,12 @@ pub use value::Input;
 /// Longest source of a filter, bytes.
 const LONGEST_SOURCE: usize = 32 * 1024;
 /// Deepest nesting of terms in a filter; what runs can't be nested deeper.
-const DEEPEST_TERM: usize = 300;
+const DEEPEST_TERM: usize = 150;
 /// Parsing is recursive; the stack it gets is enough for the longest source. Only touched pages cost memory.
 const COMPILE_STACK: usize = 256 * 1024 * 1024;
+/// Values nested by a loop are taken down level by level on the stack; this is enough for one level in each step.
+/// Filters without loops, nearly all, need no thread of their own.
+const NESTING_STACK: usize = 512 * 1024 * 1024;
 /// Most outputs of one run.
 const MOST_OUTPUTS: usize = 100_000;
 /// Under this name the filter stands behind the prelude.
@@ -70,9 +73,8 @@ impl Tables {
 pub struct Filter {
     /// Dotted key of the manifest the filter comes from, for errors.
     what: Arc<str>,
-    program: Arc<jaq_core::Filter<Kind>>,
+    program: Arc<Program>,
     tables: Tables,
-    literals: Arc<Literals>,
 }
 
 impl std::fmt::Debug for Filter {
@@ -104,20 +106,11 @@ impl Filter {
         if source.trim().is_empty() {
             return Err(fail(Problem::Empty));
         }
-        let compiled = std::thread::scope(|scope| {
-            std::thread::Builder::new()
-                .name("priem-jq".into())
-                .stack_size(COMPILE_STACK)
-                .spawn_scoped(scope, || compile(source))
-                .ok()
-                .and_then(|thread| thread.join().ok())
-        });
-        let (program, literals) = compiled.unwrap_or(Err(Problem::Panicked)).map_err(fail)?;
+        let program = on_stack(COMPILE_STACK, || compile(source)).map_err(fail)?;
         Ok(Self {
             what: what.into(),
             program: Arc::new(program),
             tables: tables.clone(),
-            literals: Arc::new(literals),
         })
     }
 
@@ -173,22 +166,23 @@ impl Filter {
         let Some(steps) = input.steps() else {
             return Err(self.fail(Problem::InputTooLarge));
         };
-        let meter = Meter::start(steps);
-        let outputs = catch_unwind(AssertUnwindSafe(|| self.outputs(input, &meter, most)));
-        match outputs {
-            Ok(outputs) => outputs.map_err(|problem| self.fail(problem)),
-            Err(_) => Err(self.fail(Problem::Panicked)),
-        }
+        let outputs = if self.program.nests {
+            on_stack(NESTING_STACK, || self.outputs(input, &Meter::start(steps), most))
+        } else {
+            catch_unwind(AssertUnwindSafe(|| self.outputs(input, &Meter::start(steps), most)))
+                .unwrap_or(Err(Problem::Panicked))
+        };
+        outputs.map_err(|problem| self.fail(problem))
     }
 
     fn outputs(&self, input: &Input, meter: &Meter, most: usize) -> Result<Vec<Value>, Problem> {
         let run = Run {
-            lut: &self.program.lut,
+            lut: &self.program.filter.lut,
             meter,
         };
         let context = Ctx::<Kind>::new(run, Vars::new([self.tables.0.clone()]));
         let mut outputs = Vec::new();
-        for output in self.program.id.run((context, input.value())) {
+        for output in self.program.filter.id.run((context, input.value())) {
             let output = output.map_err(|exception| self.problem(exception, meter))?;
             if outputs.len() == most {
                 if most == 2 {
@@ -203,19 +197,35 @@ impl Filter {
 
     fn problem(&self, exception: Exn<'_, Val>, meter: &Meter) -> Problem {
         match exception.get_err() {
-            Ok(error) => self.literals.thrown(&error.into_val()),
+            Ok(error) => self.program.literals.thrown(&error.into_val()),
             Err(_) => meter.verdict(),
         }
     }
 }
 
-type Compiled = Result<(jaq_core::Filter<Kind>, Literals), Problem>;
+/// Runs something on a thread with its own stack.
+fn on_stack<T: Send>(bytes: usize, work: impl FnOnce() -> Result<T, Problem> + Send) -> Result<T, Problem> {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name("priem-jq".into()).stack_size(bytes);
+        match thread.spawn_scoped(scope, work) {
+            Ok(thread) => thread.join().unwrap_or(Err(Problem::Panicked)),
+            Err(_) => Err(Problem::NoThread),
+        }
+    })
+}
 
-fn compile(source: &str) -> Compiled {
+/// What a source is compiled to.
+struct Program {
+    filter: jaq_core::Filter<Kind>,
+    literals: Literals,
+    nests: bool,
+}
+
+fn compile(source: &str) -> Result<Program, Problem> {
     let term = parse(source)?;
     let mut literals = Literals::default();
-    let (term, depth) = guard::instrument(term, &mut |literal| literals.add(literal));
-    if depth > DEEPEST_TERM {
+    let guard::Instrumented { term, deepest, nests } = guard::instrument(term, &mut |literal| literals.add(literal));
+    if deepest > DEEPEST_TERM {
         return Err(Problem::TooDeep { limit: DEEPEST_TERM });
     }
     let main = Def {
@@ -228,12 +238,16 @@ fn compile(source: &str) -> Compiled {
     let modules = loader
         .load(&arena, File { code: MAIN, path: () })
         .map_err(|_| Problem::Panicked)?;
-    let program = Compiler::default()
+    let filter = Compiler::default()
         .with_funs(prelude::natives())
         .with_global_vars(["$tables"])
         .compile(modules)
         .map_err(|errors| undefined(source, &errors))?;
-    Ok((program, literals))
+    Ok(Program {
+        filter,
+        literals,
+        nests,
+    })
 }
 
 fn parse(source: &str) -> Result<Term<&str>, Problem> {

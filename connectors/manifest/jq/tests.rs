@@ -39,7 +39,7 @@ fn the_language_works() {
     assert_eq!(one("[range(3)] | map(. * 2)", &Value::Null), json!([0, 2, 4]));
     assert_eq!(one("[limit(3; repeat(1))] | length", &Value::Null), json!(3));
     assert_eq!(one(r#""а-б" | split("-") | join("+")"#, &Value::Null), json!("а+б"));
-    assert_eq!(one(r#"[.a[]?] |= map(.) | .a[0] |= 7 | .a[0]"#, &record), json!(7));
+    assert_eq!(one(r#".a[]? |= . | .a[0] |= 7 | .a[0]"#, &record), json!(7));
     assert_eq!(
         one(r#""Дело №15" | capture("№(?<n>[0-9]+)").n"#, &Value::Null),
         json!("15")
@@ -87,6 +87,9 @@ fn endless_work_stops() {
         "[recurse(.)]",
         "reduce repeat(1) as $x (0; . + $x)",
         "def f: [f]; f",
+        "def f: [.] | f; f",
+        "def f: {a: .} | f; f",
+        "last(repeat([.]))",
         "def f: 1 + f; f",
         "def f: f + 1; f",
         "def f(g): f(g | g); f(.)",
@@ -161,9 +164,7 @@ fn a_wrong_filter_is_shown_its_place_and_cure() {
     );
     assert_eq!(
         wrong("{\n  id: .id,\n  text: ]\n}"),
-        "message: line 3, column 9: expected string, found `]`"
-            .replace("string", "term")
-            .replace("term, found", "term, found")
+        "message: line 3, column 9: expected closing brace, found `]`"
     );
     assert_eq!(
         wrong("{a: .a}\n| html_txt"),
@@ -186,6 +187,18 @@ fn deep_and_huge_values_are_errors_and_nothing_worse() {
     let deep = format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000));
     assert_eq!(problem("fromjson", &json!(deep)), "fromjson: the text is no JSON");
     assert!(problem("reduce range(300) as $i (0; [.])", &Value::Null).contains("nested deeper"));
+    let links: Vec<Value> = (0..50_000).map(Value::from).collect();
+    assert!(problem("reduce .[] as $i (null; {next: ., item: $i})", &json!(links)).contains("nested deeper"));
+    assert_eq!(
+        one("reduce .[] as $i (null; {next: ., item: $i}) | .item", &json!(links)),
+        json!(49_999)
+    );
+    let path: Vec<Value> = vec![json!(0); 50_000];
+    assert!(problem("setpath(.; 1)", &json!({})).len() < 200);
+    assert!(problem(". as $path | null | setpath($path; 1)", &json!(path)).len() < 200);
+    let nested = format!("{}.{}", "[".repeat(140), "]".repeat(140));
+    assert!(problem(&nested, &Value::Null).contains("nested deeper"));
+    assert_eq!(one(&format!("{}.", ". | ".repeat(140)), &json!(1)), json!(1));
     assert!(problem("\"x\" * 1e18", &Value::Null).len() < 200);
     assert_eq!(
         problem("{(\"a\"): 1} | with_entries(.key = 5)", &Value::Null),
@@ -274,7 +287,7 @@ fn the_helpers_do_what_the_reference_says() {
             "compact",
             &json!({"a": null, "b": {"c": null}, "d": [null, 1], "e": ""})
         ),
-        json!({"b": {}, "d": [1], "e": ""})
+        json!({"d": [1], "e": ""})
     );
     assert_eq!(
         one("[node(5; \"Дороги\"), node(6; null)]", &Value::Null),

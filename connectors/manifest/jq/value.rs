@@ -8,7 +8,7 @@ use super::Problem;
 /// Largest input of a filter: values and bytes of text together.
 const LARGEST_INPUT: u64 = 64 * 1024 * 1024;
 /// Steps a filter has in any case. A step takes well below a microsecond.
-const FEWEST_STEPS: u64 = 500_000;
+const FEWEST_STEPS: u64 = 200_000;
 /// And for each value and each 16 bytes of its input.
 const STEPS_PER_VALUE: u64 = 20;
 /// Deepest nesting of a result; what JSON readers commonly take.
