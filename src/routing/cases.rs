@@ -90,7 +90,7 @@ pub(super) fn run(rules: &RuleSet) -> TestReport {
         }
     }
     report.untested = rules
-        .rule_ids()
+        .own_ids()
         .filter(|id| !touched.iter().any(|seen| seen == id))
         .map(str::to_owned)
         .collect();
