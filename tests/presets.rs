@@ -81,7 +81,10 @@ async fn the_daemon_runs_with_each_and_sends_every_row_to_a_recipient_of_it() {
             .map(|event| event["data"]["routing"]["queue"].as_str().expect("a queue"))
             .collect();
         // Berezniki sends by source, the others by sector too.
-        assert!(queues.len() > 1 || name == "berezniki", "{name}: all went to {queues:?}");
+        assert!(
+            queues.len() > 1 || name == "berezniki",
+            "{name}: all went to {queues:?}"
+        );
         assert!(queues.iter().all(|queue| rules.contains(queue)), "{name}: {queues:?}");
         assert!(
             by_id
