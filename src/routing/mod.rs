@@ -24,6 +24,7 @@ mod facts;
 mod fields;
 mod include;
 mod index;
+mod junit;
 mod keys;
 mod load;
 mod model;
@@ -54,7 +55,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use priem_sdk::message::Message;
 
-pub use cases::{TestFailure, TestReport};
+pub use cases::{Coverage, TestFailure, TestReport};
 pub use condition::Check;
 pub use decision::Decision;
 pub use error::{RuleError, RuleErrors};
@@ -159,15 +160,12 @@ impl RuleSet {
         self.ids.iter().map(String::as_str)
     }
 
-    /// Ids of what stands in the files themselves, not in the parts they include.
-    fn own_ids(&self) -> impl Iterator<Item = &str> {
+    /// What stands in the files themselves, not in the parts they include.
+    fn own_heads(&self) -> impl Iterator<Item = &Head> {
         let mut heads: Vec<&Head> = self.compiled.classify.iter().map(|rule| &rule.head).collect();
         collect_routes(&self.compiled.route, &mut |route| heads.push(&route.head));
         heads.extend(self.compiled.deadlines.iter().map(|rule| &rule.head));
-        heads
-            .into_iter()
-            .filter(|head| !include::is_part(&head.origin.file))
-            .map(|head| head.id.as_str())
+        heads.into_iter().filter(|head| !include::is_part(&head.origin.file))
     }
 
     /// What looks like a slip and is no error, in Russian, with file and line: a channel nobody knows.
