@@ -283,7 +283,7 @@ pub enum PagingSettings {
         #[serde(default)]
         total: Option<String>,
     },
-    /// Each answer names the address of the next page. It must be on the same host.
+    /// Each answer names the address of the next page. It is asked with GET and must be on the same host.
     NextLink {
         /// jq over the answer; absent: the header `Link` with `rel="next"`.
         #[serde(default)]

@@ -71,9 +71,9 @@ impl Line {
     /// Sends a request with credentials. A refused token is fetched anew once.
     ///
     /// # Errors
-    /// [`ConnectorError::AuthRejected`] for 401 after that, and for 403; [`ConnectorError::RateLimited`] and
+    /// [`ConnectorError::AuthRejected`] for 401 after that; [`ConnectorError::RateLimited`] and
     /// [`ConnectorError::Transient`] for outages of the whole source (429, 502, 503, 504, redirects, no answer). Any
-    /// other status is handed over.
+    /// other status is handed over: 403 may mean one record only.
     pub async fn send(&self, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
         let credential = self.authority.credential(&self.http).await?;
         let mut answer = self.http.send(credential.put_on(request.clone())).await?;
@@ -82,7 +82,7 @@ impl Line {
             answer = self.http.send(credential.put_on(request)).await?;
         }
         match answer.status {
-            300..=399 | 401 | 403 | 408 | 421 | 425 | 429 | 502..=504 => answer.error_for_status(),
+            300..=399 | 401 | 408 | 421 | 425 | 429 | 502..=504 => answer.error_for_status(),
             _ => Ok(answer),
         }
     }

@@ -23,8 +23,8 @@ use std::{fmt, path::Path, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use priem_sdk::{
-    CheckReport, ConfigError, ConnectorError, Cursor, FileSource, HttpRequest, HttpResponse, Item, NormalizeError,
-    Page, Retry, Wait, message::Attachment,
+    CheckReport, ConfigError, ConnectorError, Cursor, FileSource, HttpResponse, Item, NormalizeError, Page, Retry,
+    Wait, message::Attachment,
 };
 use serde_json::Value;
 use tracing::warn;
@@ -262,7 +262,8 @@ impl Poller {
                     .ok_or_else(|| ConnectorError::Misconfigured {
                         hint: "the stored address of the next page does not belong to base_url any more".into(),
                     })?;
-                (HttpRequest::get(&address), address)
+                let (values, _) = self.paging.values(&Place::Start, since);
+                (self.request.follow(&address, &values), address)
             }
             place => {
                 let (values, further) = self.paging.values(place, since);

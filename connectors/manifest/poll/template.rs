@@ -310,6 +310,17 @@ impl RequestTemplate {
         }
         Ok(request)
     }
+
+    /// A GET of an address the source named, with the headers of this request that need no missing value.
+    pub fn follow(&self, address: &str, values: &Values) -> HttpRequest {
+        let mut request = HttpRequest::get(address);
+        for (name, template) in &self.headers {
+            if let Some(value) = template.render(values, Encoding::Plain) {
+                request = request.header(name, &value);
+            }
+        }
+        request
+    }
 }
 
 /// All texts of a JSON value, each with its template.

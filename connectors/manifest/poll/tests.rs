@@ -364,19 +364,20 @@ async fn a_feed_of_changes_goes_on_from_its_last_word() {
 #[tokio::test]
 async fn cards_are_fetched_and_a_broken_one_stops_the_others_not_for_ever() {
     let (base, _) = serve(|target| match target {
-        "/list" => ok(json!([{"id": 1}, {"id": 2}, {"id": 3}])),
+        "/list" => ok(json!([{"id": 1}, {"id": 2}, {"id": 3}, {"id": 4}])),
         "/card/1" => ok(json!({"text": "слово"})),
         "/card/2" => Answer(404, json!({}), None),
+        "/card/4" => Answer(403, json!({}), None),
         _ => Answer(500, json!({}), None),
     })
     .await;
     let follow_up = json!([{"id": ".id", "request": {"path": "/card/{id}"}, "into": "card"}]);
     let poller = with(&base, json!({"follow_up": follow_up}));
-    let mut failed = 0;
+    let (mut failed, mut kinds) = (0, Vec::new());
     let page = loop {
         match poller.poll(&Cursor::start()).await {
             Ok(page) => break page,
-            Err(error) => assert_eq!(error.kind(), "transient"),
+            Err(error) => kinds.push(error.kind()),
         }
         failed += 1;
         assert!(failed < 20, "for ever");
@@ -386,10 +387,8 @@ async fn cards_are_fetched_and_a_broken_one_stops_the_others_not_for_ever() {
         .iter()
         .map(|item| serde_json::from_slice::<Value>(&item.body).expect("JSON")["card"].clone())
         .collect();
-    assert_eq!(
-        (cards, failed),
-        (vec![json!({"text": "слово"}), Value::Null, Value::Null], 5)
-    );
+    assert_eq!(cards, [json!({"text": "слово"}), Value::Null, Value::Null, Value::Null]);
+    assert_eq!(kinds, [["transient"; 5], ["auth_rejected"; 5]].concat());
     assert_eq!(page.wait, Wait::For(Duration::from_secs(60)));
 }
 
