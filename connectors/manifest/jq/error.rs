@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, ops::Range};
 
 use jaq_json::Val;
 
-use super::stdlib;
+use super::{prelude, stdlib};
 
 /// Longest part of a thrown text that is shown, characters.
 const LONGEST_SHOWN: usize = 120;
@@ -117,8 +117,11 @@ impl Problem {
                 let known: Vec<String> = same.iter().map(usize::to_string).collect();
                 format!(" with {arity} arguments; it takes {}", known.join(" or "))
             }
+            (Some(_), true) if prelude::IMPURE.contains(&name) => {
+                "; filters that look at the clock, the environment or the input stream do not exist here".into()
+            }
             (Some(_), true) => nearest(name, known).map_or_else(
-                || "; filters that look at the clock, the environment or the input stream do not exist here".into(),
+                || "; docs/manifest.md lists the helpers".into(),
                 |near| format!(", did you mean `{near}`?"),
             ),
             (None, _) => "; known: `$tables` and what the filter binds itself".into(),

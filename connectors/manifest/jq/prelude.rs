@@ -11,7 +11,9 @@ use super::{
 
 /// Filters of the standard library that look outside, write somewhere, or end the program, and those made of them.
 /// `localtime` and its kin read the zone of the machine.
-const IMPURE: [&str; 11] = [
+pub(super) const IMPURE: [&str; 13] = [
+    "input",
+    "inputs",
     "now",
     "env",
     "halt",

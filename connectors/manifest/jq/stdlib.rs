@@ -12,7 +12,7 @@ use jaq_core::{
 };
 use jaq_json::{Map, Val};
 use jiff::tz::TimeZone;
-use priem_sdk::{message::Moment, text};
+use priem_sdk::{html, message::Moment, text};
 
 use super::guard::Kind;
 use crate::manifest::values::{contact, moment, place};
@@ -152,7 +152,7 @@ pub(super) fn natives() -> Vec<Fun<Kind>> {
             None => Err(Error::typ(value, "string")),
         }),
         plain!("html_text", |value| Ok(text_or_null(&value, |text| Some(
-            text::from_html(text)
+            html::to_text(text)
         )))),
         plain!("vk_text", |value| Ok(text_or_null(&value, |text| Some(
             text::from_vk(text).text

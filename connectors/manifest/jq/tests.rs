@@ -194,7 +194,6 @@ fn deep_and_huge_values_are_errors_and_nothing_worse() {
         json!(49_999)
     );
     let path: Vec<Value> = vec![json!(0); 50_000];
-    assert!(problem("setpath(.; 1)", &json!({})).len() < 200);
     assert!(problem(". as $path | null | setpath($path; 1)", &json!(path)).len() < 200);
     let nested = format!("{}.{}", "[".repeat(140), "]".repeat(140));
     assert!(problem(&nested, &Value::Null).contains("nested deeper"));

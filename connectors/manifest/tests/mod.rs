@@ -73,33 +73,51 @@ fn every_manifest_we_ship_holds() {
     assert!(seen >= 1);
 }
 
+/// Number of the first line that holds this.
+fn line(text: &str, part: &str) -> usize {
+    text.lines().position(|line| line.contains(part)).expect(part) + 1
+}
+
 #[test]
 fn errors_name_file_line_key_and_cure() {
+    for (from, to, problem) in [
+        (
+            "message: |",
+            "mesage: |",
+            "unknown key `mesage`, did you mean `message`?",
+        ),
+        ("  every: 1m", "  evry: 1m", "unknown key `evry`, did you mean `every`?"),
+        (
+            "id: .id\n",
+            "id: .id |\n",
+            "id: line 1, column 6: expected term, found the end",
+        ),
+        ("version: 1\n", "version: 2\n", "version: this build reads version 1"),
+        (
+            "channel: portal\n",
+            "channel: Portal X\n",
+            "channel: use a-z, 0-9 and _, 64 characters at most",
+        ),
+    ] {
+        let text = changed(from, to);
+        assert_eq!(
+            wrong(&text),
+            format!("x.yaml:{}: {problem}", line(&text, to.trim_end()))
+        );
+    }
+    let text = changed("(.text | html_text)", "(.text | html_txt)");
+    let inside = line(&text, "html_txt") - line(&text, "message: |");
     assert_eq!(
-        wrong(&changed("message: |", "mesage: |")),
-        "x.yaml:44: unknown key `mesage`, did you mean `message`?"
-    );
-    assert_eq!(
-        wrong(&changed("  every: 1m", "  evry: 1m")),
-        "x.yaml:17: unknown key `evry`, did you mean `every`?"
-    );
-    assert_eq!(
-        wrong(&changed("(.text | html_text)", "(.text | html_txt)")),
-        "x.yaml:49: message: line 5: unknown filter `html_txt`, did you mean `html_text`?"
-    );
-    assert!(wrong(&changed("id: .id", "id: .id |")).starts_with("x.yaml:41: id: line 1, column 6: expected term"));
-    assert_eq!(
-        wrong(&changed("version: 1", "version: 2")),
-        "x.yaml:6: version: this build reads version 1"
-    );
-    assert_eq!(
-        wrong(&changed("channel: portal", "channel: Portal X")),
-        "x.yaml:10: channel: use a-z, 0-9 and _, 64 characters at most"
+        wrong(&text),
+        format!(
+            "x.yaml:{}: message: line {inside}: unknown filter `html_txt`, did you mean `html_text`?",
+            line(&text, "html_txt")
+        )
     );
     assert!(wrong("version: 1\nname: x\nchannel: x\nid: .id\nmessage: .\n").contains("needs `poll:`"));
     assert!(wrong("").starts_with("x.yaml"));
-    assert!(wrong("[1, 2").starts_with("x.yaml:"));
-    assert!(wrong(&changed("id: .id", "")).contains("id"));
+    assert!(wrong("[1, 2").starts_with("x.yaml"));
+    assert!(wrong(&changed("id: .id\n", "")).contains("id"));
     let folder = folder();
     let error = load(&folder.path().join("absent.yaml"))
         .expect_err("absent")
