@@ -11,13 +11,18 @@ use super::compile::read_includes;
 const FOLDER: &str = "built-in";
 
 /// What can be included: its name, its file name, its text.
-pub(super) const PARTS: [(&str, &str, &str); 2] = [
+pub(super) const PARTS: [(&str, &str, &str); 3] = [
     (
         "sectors",
         "10-sectors.yaml",
         include_str!("../../config/rules/10-sectors.yaml"),
     ),
     ("text", "20-text.yaml", include_str!("../../config/rules/20-text.yaml")),
+    (
+        "calendar-2026",
+        "calendar-2026.yaml",
+        include_str!("../../config/calendars/ru-2026.yaml"),
+    ),
 ];
 
 /// The files with the parts that any of them includes, each once, in the order of their names. Unknown names are left

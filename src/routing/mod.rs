@@ -13,6 +13,7 @@
 //!
 //! How it is explained: decision and explanation are made from the same `verdict`.
 
+mod calendar;
 mod cases;
 mod clock;
 mod compile;
@@ -29,6 +30,7 @@ mod keys;
 mod load;
 mod model;
 mod normal;
+mod read_calendar;
 mod read_condition;
 mod read_deadlines;
 mod read_rules;
