@@ -11,13 +11,18 @@ use super::compile::read_includes;
 const FOLDER: &str = "built-in";
 
 /// What can be included: its name, its file name, its text.
-pub(super) const PARTS: [(&str, &str, &str); 3] = [
+pub(super) const PARTS: [(&str, &str, &str); 4] = [
     (
         "sectors",
         "10-sectors.yaml",
         include_str!("../../config/rules/10-sectors.yaml"),
     ),
     ("text", "20-text.yaml", include_str!("../../config/rules/20-text.yaml")),
+    (
+        "deadlines",
+        "40-deadlines.yaml",
+        include_str!("../../config/rules/40-deadlines.yaml"),
+    ),
     (
         "calendar-2026",
         "calendar-2026.yaml",
@@ -29,14 +34,18 @@ pub(super) const PARTS: [(&str, &str, &str); 3] = [
 /// to the reader, which knows the line.
 pub(super) fn expand(files: &[(PathBuf, String)]) -> Vec<(PathBuf, String)> {
     let mut all = files.to_vec();
-    for name in files.iter().flat_map(|(_, text)| read_includes(text)) {
-        let Some((_, file, text)) = PARTS.iter().find(|(part, ..)| *part == name) else {
-            continue;
-        };
-        let path = Path::new(FOLDER).join(file);
-        if !all.iter().any(|(known, _)| *known == path) {
-            all.push((path, (*text).to_owned()));
+    let mut looked_at = 0;
+    while looked_at < all.len() {
+        for name in read_includes(&all[looked_at].1) {
+            let Some((_, file, text)) = PARTS.iter().find(|(part, ..)| *part == name) else {
+                continue;
+            };
+            let path = Path::new(FOLDER).join(file);
+            if !all.iter().any(|(known, _)| *known == path) {
+                all.push((path, (*text).to_owned()));
+            }
         }
+        looked_at += 1;
     }
     if all.len() > files.len() {
         all.sort_by(|(one, _), (other, _)| one.file_name().cmp(&other.file_name()));
