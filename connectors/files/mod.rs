@@ -17,6 +17,7 @@ mod layout;
 pub mod mapping;
 pub mod probe;
 mod probe_text;
+pub mod plain;
 mod problem;
 mod reading;
 mod rows;

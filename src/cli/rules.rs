@@ -1,5 +1,7 @@
 //! `priem rules check|test|explain`: what rule authors work with. Everything they read is Russian.
 
+mod evaluate;
+
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -42,6 +44,8 @@ enum RulesCommand {
     Check(SetArgs),
     /// Run the tests beside the rules
     Test(SetArgs),
+    /// Measure the rules on labelled history: coverage, precision, recall, where they are wrong
+    Evaluate(evaluate::EvaluateArgs),
     /// Show step by step why a message goes where it goes
     Explain(Box<ExplainArgs>),
 }
@@ -116,6 +120,7 @@ fn run_to(out: &mut dyn Write, args: RulesArgs, default_rules_dir: Option<&Path>
     match args.command {
         RulesCommand::Check(set) => check(out, &set, default_rules_dir, true),
         RulesCommand::Test(set) => check(out, &set, default_rules_dir, false),
+        RulesCommand::Evaluate(args) => evaluate::run(out, &args, default_rules_dir),
         RulesCommand::Explain(args) => explain(out, &args, default_rules_dir),
     }
 }

@@ -167,6 +167,15 @@ impl RuleSet {
         error::nearest(word, self.rule_ids())
     }
 
+    /// The rule that set the sector of a decision of this set: the first that matched and sets one.
+    pub fn sector_rule(&self, decision: &Decision) -> Option<&str> {
+        let matched = &decision.main().matched;
+        let mut rules = self.compiled.classify.iter().filter(|rule| rule.set.sector.is_some());
+        rules
+            .find(|rule| matched.contains(&rule.head.id))
+            .map(|rule| rule.head.id.as_str())
+    }
+
     /// Russian name of a sector; the id itself when the files declare none.
     pub fn sector_name<'a>(&'a self, id: &'a str) -> &'a str {
         let mut sectors = self.compiled.sectors.iter();
