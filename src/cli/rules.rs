@@ -1,6 +1,7 @@
 //! `priem rules check|test|explain`: what rule authors work with. Everything they read is Russian.
 
 mod evaluate;
+mod lint;
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -44,6 +45,8 @@ enum RulesCommand {
     Check(SetArgs),
     /// Run the tests beside the rules
     Test(SetArgs),
+    /// Prove what the rules can never do: dead, shadowed, conflicting entries, useless and suspicious words
+    Lint(lint::LintArgs),
     /// Measure the rules on labelled history: coverage, precision, recall, where they are wrong
     Evaluate(evaluate::EvaluateArgs),
     /// Show step by step why a message goes where it goes
@@ -120,6 +123,7 @@ fn run_to(out: &mut dyn Write, args: RulesArgs, default_rules_dir: Option<&Path>
     match args.command {
         RulesCommand::Check(set) => check(out, &set, default_rules_dir, true),
         RulesCommand::Test(set) => check(out, &set, default_rules_dir, false),
+        RulesCommand::Lint(args) => lint::run(out, &args, default_rules_dir),
         RulesCommand::Evaluate(args) => evaluate::run(out, &args, default_rules_dir),
         RulesCommand::Explain(args) => explain(out, &args, default_rules_dir),
     }

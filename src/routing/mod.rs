@@ -24,6 +24,7 @@ mod facts;
 mod fields;
 mod index;
 mod keys;
+mod lint;
 mod load;
 mod model;
 mod normal;
@@ -58,6 +59,7 @@ pub use condition::Check;
 pub use decision::Decision;
 pub use error::{RuleError, RuleErrors};
 pub use explain::{Explanation, RouteStep, RuleTrace};
+pub use lint::{Finding, Level, Witness};
 pub use schema::json_schema;
 
 use compile::Compiled;
@@ -160,6 +162,12 @@ impl RuleSet {
     /// What looks like a slip and is no error, in Russian, with file and line: a channel nobody knows.
     pub fn warnings(&self) -> Vec<String> {
         warnings::find(self)
+    }
+
+    /// Proves dead, shadowed and conflicting entries, routes that only the default catches, useless and suspicious words.
+    /// Each finding about messages brings one, and the engine has confirmed it.
+    pub fn lint(&self) -> Vec<Finding> {
+        lint::run(self)
     }
 
     /// The id of a rule, route or deadline that `word` most likely meant.

@@ -238,7 +238,11 @@ impl Evaluation {
             let _ = writeln!(out, "Не считались (метка не означает отрасли): {}", self.not_counted);
         }
         if !self.unknown_labels.is_empty() {
-            let list: Vec<String> = self.unknown_labels.iter().map(|(label, n)| format!("«{label}» ({n})")).collect();
+            let list: Vec<String> = self
+                .unknown_labels
+                .iter()
+                .map(|(label, n)| format!("«{label}» ({n})"))
+                .collect();
             let _ = writeln!(out, "Меток нет в файле соответствия, не считались: {}", list.join(", "));
         }
         let _ = writeln!(out, "\nПо отраслям (решено, верно, точность; ожидалось, полнота):");
@@ -254,12 +258,22 @@ impl Evaluation {
                 percent(sector.recall)
             );
         }
-        let _ = writeln!(out, "\nКуда ушли сообщения каждой метки (всего, верно: отрасль × число):");
+        let _ = writeln!(
+            out,
+            "\nКуда ушли сообщения каждой метки (всего, верно: отрасль × число):"
+        );
         for label in &self.labels {
             let mut split: Vec<(&String, &usize)> = label.decided_as.iter().collect();
             split.sort_by(|a, b| b.1.cmp(a.1).then_with(|| a.0.cmp(b.0)));
             let split: Vec<String> = split.iter().map(|(sector, n)| format!("{sector} {n}")).collect();
-            let _ = writeln!(out, "  {:<14} {:>5} {:>5}: {}", label.label, label.rows, label.right, split.join(", "));
+            let _ = writeln!(
+                out,
+                "  {:<14} {:>5} {:>5}: {}",
+                label.label,
+                label.rows,
+                label.right,
+                split.join(", ")
+            );
         }
         let _ = writeln!(out, "\nПравила, которые ошибались чаще (решило, ошиблось):");
         for rule in self.rules.iter().filter(|rule| rule.wrong > 0).take(20) {

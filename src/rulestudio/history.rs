@@ -27,7 +27,8 @@ pub struct Labelled {
 /// # Errors
 /// One sentence: the file can't be read, or a column is not there.
 pub fn read(path: &Path, text_column: &str, label_column: &str) -> Result<Vec<Labelled>, String> {
-    let table = PlainTable::read(path, &std::env::temp_dir()).map_err(|error| format!("{}: {error}", path.display()))?;
+    let table =
+        PlainTable::read(path, &std::env::temp_dir()).map_err(|error| format!("{}: {error}", path.display()))?;
     let column = |name: &str| {
         table.column(name).ok_or_else(|| {
             format!(

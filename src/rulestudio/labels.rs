@@ -89,7 +89,8 @@ mod tests {
 
     #[test]
     fn one_several_or_none() {
-        let map = LabelMap::parse("version: 1\nlabels:\n  '3': [housing, waste]\n  '0': roads\n  '12': none\n").expect("a map");
+        let map = LabelMap::parse("version: 1\nlabels:\n  '3': [housing, waste]\n  '0': roads\n  '12': none\n")
+            .expect("a map");
         assert_eq!(map.accepted("3").expect("known"), ["housing", "waste"]);
         assert_eq!(map.accepted("0").expect("known"), ["roads"]);
         assert_eq!(map.accepted("12").expect("known"), Vec::<String>::new());
@@ -100,6 +101,10 @@ mod tests {
     #[test]
     fn a_slip_is_named() {
         assert!(LabelMap::parse("version: 2\nlabels: {}").is_err());
-        assert!(LabelMap::parse("version: 1\nlabel: {}").expect_err("refused").contains("label"));
+        assert!(
+            LabelMap::parse("version: 1\nlabel: {}")
+                .expect_err("refused")
+                .contains("label")
+        );
     }
 }

@@ -36,7 +36,10 @@ impl HistoryArgs {
             Some(path) => LabelMap::load(path)?,
             None => LabelMap::identity(),
         };
-        Ok((history::read(&self.data, &self.text_column, &self.label_column)?, labels))
+        Ok((
+            history::read(&self.data, &self.text_column, &self.label_column)?,
+            labels,
+        ))
     }
 }
 
