@@ -1,6 +1,7 @@
 //! `priem rules check|test|explain`: what rule authors work with. Everything they read is Russian.
 
 mod evaluate;
+mod learn;
 mod lint;
 
 use std::io::{Read, Write};
@@ -49,6 +50,8 @@ enum RulesCommand {
     Lint(lint::LintArgs),
     /// Measure the rules on labelled history: coverage, precision, recall, where they are wrong
     Evaluate(evaluate::EvaluateArgs),
+    /// Propose rules from labelled history, as YAML to edit
+    Learn(learn::LearnArgs),
     /// Show step by step why a message goes where it goes
     Explain(Box<ExplainArgs>),
 }
@@ -125,6 +128,7 @@ fn run_to(out: &mut dyn Write, args: RulesArgs, default_rules_dir: Option<&Path>
         RulesCommand::Test(set) => check(out, &set, default_rules_dir, false),
         RulesCommand::Lint(args) => lint::run(out, &args, default_rules_dir),
         RulesCommand::Evaluate(args) => evaluate::run(out, &args, default_rules_dir),
+        RulesCommand::Learn(args) => learn::run(out, &args),
         RulesCommand::Explain(args) => explain(out, &args, default_rules_dir),
     }
 }

@@ -217,6 +217,16 @@ const STARTER: [(&str, &str); 4] = [
     ),
 ];
 
+/// Calls `visit` with the stem and the written form of every word of a text, as rules see them. Words too long to be one
+/// are left out.
+pub fn each_word(text: &str, mut visit: impl FnMut(&str, &str)) {
+    normal::for_each_word(text, |word, span| {
+        if let Some(stem) = vocabulary::stem(word) {
+            visit(&stem, &text[span.start..span.end]);
+        }
+    });
+}
+
 fn collect_routes<'r>(route: &'r Route, visit: &mut dyn FnMut(&'r Route)) {
     visit(route);
     for child in &route.children {

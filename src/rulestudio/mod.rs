@@ -4,7 +4,10 @@
 //! Nothing here decides about a message in the daemon. The engine is used through its public face only, so what is
 //! measured is what runs.
 
+mod corpus;
+mod decision_list;
 pub mod evaluate;
 pub mod history;
 pub mod labels;
+pub mod learn;
 pub mod mask;
