@@ -1,7 +1,7 @@
 //! Priem: citizens' messages in from every channel, one schema, auto-rules, RabbitMQ out.
 //!
 //! The flow, in one direction: connectors → [`intake`] → [`journal`] → [`routing`] → [`publish`]. [`runtime`] puts it
-//! together; [`attachments`] keeps the files that messages name, when asked to; [`http`] listens for webhooks and shows health and metrics; [`cli`] is what people type.
+//! together; [`rulestudio`] measures, proposes and compares rules; [`attachments`] keeps the files that messages name, when asked to; [`http`] listens for webhooks and shows health and metrics; [`cli`] is what people type.
 
 pub mod attachments;
 pub mod cli;
@@ -10,6 +10,7 @@ pub mod intake;
 pub mod journal;
 pub mod publish;
 pub mod routing;
+pub mod rulestudio;
 pub mod runtime;
 pub mod settings;
 pub mod telemetry;

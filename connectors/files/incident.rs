@@ -275,6 +275,7 @@ fn fill_times(cells: &Cells<'_>, zone: &TimeZone, data: &mut MessageData) {
             Precision::Minute | Precision::Second => DeadlineUnit::CalendarHours,
         },
         internal_due_at: None,
+        calendar_missing: false,
     });
 }
 

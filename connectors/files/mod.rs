@@ -15,6 +15,7 @@ mod incident;
 mod items;
 mod layout;
 pub mod mapping;
+pub mod plain;
 pub mod probe;
 mod probe_text;
 mod problem;

@@ -1,5 +1,9 @@
 //! `priem rules check|test|explain`: what rule authors work with. Everything they read is Russian.
 
+mod evaluate;
+mod learn;
+mod lint;
+
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -42,6 +46,12 @@ enum RulesCommand {
     Check(SetArgs),
     /// Run the tests beside the rules
     Test(TestArgs),
+    /// Prove what the rules can never do: dead, shadowed, conflicting entries, useless and suspicious words
+    Lint(lint::LintArgs),
+    /// Measure the rules on labelled history: coverage, precision, recall, where they are wrong
+    Evaluate(evaluate::EvaluateArgs),
+    /// Propose rules from labelled history, as YAML to edit
+    Learn(learn::LearnArgs),
     /// Show step by step why a message goes where it goes
     Explain(Box<ExplainArgs>),
 }
@@ -128,6 +138,9 @@ fn run_to(out: &mut dyn Write, args: RulesArgs, default_rules_dir: Option<&Path>
     match args.command {
         RulesCommand::Check(set) => check(out, &set, default_rules_dir),
         RulesCommand::Test(args) => test(out, &args, default_rules_dir),
+        RulesCommand::Lint(args) => lint::run(out, &args, default_rules_dir),
+        RulesCommand::Evaluate(args) => evaluate::run(out, &args, default_rules_dir),
+        RulesCommand::Learn(args) => learn::run(out, &args),
         RulesCommand::Explain(args) => explain(out, &args, default_rules_dir),
     }
 }

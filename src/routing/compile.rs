@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
 
+use super::calendar::{Calendar, WorkDay, Year};
 use super::error::{RuleError, RuleErrors};
 use super::include;
 use super::index::Index;
 use super::keys;
 use super::model::{ClassifyRule, DeadlineRule, Route, Sectors, Zone};
+use super::read_calendar;
 use super::read_condition::Terms;
 use super::read_deadlines;
 use super::read_rules::{self, Ids};
@@ -29,6 +31,7 @@ pub(super) struct Compiled {
     pub(super) vocabulary: Vocabulary,
     pub(super) sectors: Sectors,
     pub(super) zone: Zone,
+    pub(super) calendar: Calendar,
     pub(super) classify: Vec<ClassifyRule>,
     pub(super) classify_index: Index,
     pub(super) route: Route,
@@ -43,6 +46,8 @@ struct Shared {
     sectors: Sectors,
     lists: HashMap<String, Vec<Lined>>,
     zone: Option<Zone>,
+    years: Vec<(i16, Year)>,
+    work_day: Option<WorkDay>,
     ids: Ids,
     vocabulary: Vocabulary,
 }
@@ -95,6 +100,11 @@ pub(super) fn compile(files: &[(PathBuf, String)]) -> Result<Compiled, RuleError
         }
     }
 
+    let mut calendar = Calendar::new(shared.work_day.unwrap_or_default());
+    for (year, days) in shared.years {
+        calendar.add(year, days);
+    }
+
     let mut errors: Vec<RuleError> = sources.into_iter().flat_map(|(reader, _)| reader.errors).collect();
     // The tree may stand in the file that can't be read.
     if route.is_none() && nodes.iter().all(Option::is_some) {
@@ -105,6 +115,7 @@ pub(super) fn compile(files: &[(PathBuf, String)]) -> Result<Compiled, RuleError
             vocabulary: shared.vocabulary,
             sectors: shared.sectors,
             zone,
+            calendar,
             classify_index: Index::build(classify.iter().map(|rule: &ClassifyRule| rule.head.when.as_ref())),
             classify,
             route,
@@ -221,6 +232,19 @@ fn read_declarations(reader: &mut Reader<'_>, entries: &[&Entry], shared: &mut S
                     );
                 }
             }
+            "calendar" => {
+                for node in reader.list(&entry.node, "calendar") {
+                    shared.years.extend(read_calendar::year(reader, node));
+                }
+            }
+            "work_day" => match (&shared.work_day, read_calendar::work_day(reader, &entry.node)) {
+                (Some(first), Some(second)) if *first != second => reader.error(
+                    entry.line,
+                    "рабочий день work_day задан дважды и по-разному",
+                    "оставьте его в одном файле",
+                ),
+                (_, read) => shared.work_day = read.or(shared.work_day),
+            },
             "zone" => {
                 let Some(name) = reader.text(&entry.node, "zone") else {
                     continue;

@@ -11,27 +11,41 @@ use super::compile::read_includes;
 const FOLDER: &str = "built-in";
 
 /// What can be included: its name, its file name, its text.
-pub(super) const PARTS: [(&str, &str, &str); 2] = [
+pub(super) const PARTS: [(&str, &str, &str); 4] = [
     (
         "sectors",
         "10-sectors.yaml",
         include_str!("../../config/rules/10-sectors.yaml"),
     ),
     ("text", "20-text.yaml", include_str!("../../config/rules/20-text.yaml")),
+    (
+        "deadlines",
+        "40-deadlines.yaml",
+        include_str!("../../config/rules/40-deadlines.yaml"),
+    ),
+    (
+        "calendar-2026",
+        "calendar-2026.yaml",
+        include_str!("../../config/calendars/ru-2026.yaml"),
+    ),
 ];
 
 /// The files with the parts that any of them includes, each once, in the order of their names. Unknown names are left
 /// to the reader, which knows the line.
 pub(super) fn expand(files: &[(PathBuf, String)]) -> Vec<(PathBuf, String)> {
     let mut all = files.to_vec();
-    for name in files.iter().flat_map(|(_, text)| read_includes(text)) {
-        let Some((_, file, text)) = PARTS.iter().find(|(part, ..)| *part == name) else {
-            continue;
-        };
-        let path = Path::new(FOLDER).join(file);
-        if !all.iter().any(|(known, _)| *known == path) {
-            all.push((path, (*text).to_owned()));
+    let mut looked_at = 0;
+    while looked_at < all.len() {
+        for name in read_includes(&all[looked_at].1) {
+            let Some((_, file, text)) = PARTS.iter().find(|(part, ..)| *part == name) else {
+                continue;
+            };
+            let path = Path::new(FOLDER).join(file);
+            if !all.iter().any(|(known, _)| *known == path) {
+                all.push((path, (*text).to_owned()));
+            }
         }
+        looked_at += 1;
     }
     if all.len() > files.len() {
         all.sort_by(|(one, _), (other, _)| one.file_name().cmp(&other.file_name()));

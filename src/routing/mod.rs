@@ -13,6 +13,7 @@
 //!
 //! How it is explained: decision and explanation are made from the same `verdict`.
 
+mod calendar;
 mod cases;
 mod clock;
 mod compile;
@@ -26,9 +27,11 @@ mod include;
 mod index;
 mod junit;
 mod keys;
+mod lint;
 mod load;
 mod model;
 mod normal;
+mod read_calendar;
 mod read_condition;
 mod read_deadlines;
 mod read_rules;
@@ -60,6 +63,7 @@ pub use condition::Check;
 pub use decision::Decision;
 pub use error::{RuleError, RuleErrors};
 pub use explain::{Explanation, RouteStep, RuleTrace};
+pub use lint::{Finding, Level, Witness};
 pub use schema::json_schema;
 
 use compile::Compiled;
@@ -173,9 +177,24 @@ impl RuleSet {
         warnings::find(self)
     }
 
+    /// Proves dead, shadowed and conflicting entries, routes that only the default catches, useless and suspicious words.
+    /// Each finding about messages brings one, and the engine has confirmed it.
+    pub fn lint(&self) -> Vec<Finding> {
+        lint::run(self)
+    }
+
     /// The id of a rule, route or deadline that `word` most likely meant.
     pub fn nearest_id(&self, word: &str) -> Option<&str> {
         error::nearest(word, self.rule_ids())
+    }
+
+    /// The rule that set the sector of a decision of this set: the first that matched and sets one.
+    pub fn sector_rule(&self, decision: &Decision) -> Option<&str> {
+        let matched = &decision.main().matched;
+        let mut rules = self.compiled.classify.iter().filter(|rule| rule.set.sector.is_some());
+        rules
+            .find(|rule| matched.contains(&rule.head.id))
+            .map(|rule| rule.head.id.as_str())
     }
 
     /// Russian name of a sector; the id itself when the files declare none.
@@ -210,6 +229,16 @@ const STARTER: [(&str, &str); 4] = [
         include_str!("../../config/rules/40-deadlines.yaml"),
     ),
 ];
+
+/// Calls `visit` with the stem and the written form of every word of a text, as rules see them. Words too long to be one
+/// are left out.
+pub fn each_word(text: &str, mut visit: impl FnMut(&str, &str)) {
+    normal::for_each_word(text, |word, span| {
+        if let Some(stem) = vocabulary::stem(word) {
+            visit(&stem, &text[span.start..span.end]);
+        }
+    });
+}
 
 fn collect_routes<'r>(route: &'r Route, visit: &mut dyn FnMut(&'r Route)) {
     visit(route);

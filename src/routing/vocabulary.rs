@@ -161,8 +161,25 @@ impl Vocabulary {
         });
     }
 
+    /// Every word the rules name, by its fact.
+    pub(super) fn word_forms(&self) -> HashMap<FactId, WordForm> {
+        let stems = self
+            .stems
+            .iter()
+            .map(|(word, &id)| (id, WordForm::Stem(word.to_string())));
+        let exact = self
+            .exact
+            .iter()
+            .map(|(word, &id)| (id, WordForm::Exact(word.to_string())));
+        let prefixes = self
+            .prefixes
+            .iter()
+            .map(|(word, &id)| (id, WordForm::Prefix(word.to_string())));
+        stems.chain(exact).chain(prefixes).collect()
+    }
+
     /// The facts a folded word makes true.
-    fn word_facts(&self, word: &str) -> Box<[FactId]> {
+    pub(super) fn word_facts(&self, word: &str) -> Box<[FactId]> {
         let mut ids = Vec::new();
         ids.extend(self.exact.get(word));
         for &length in self.prefix_lengths.iter().take_while(|&&length| length <= word.len()) {

@@ -148,6 +148,9 @@ impl Processor {
         for mut message in messages {
             let decision = self.rules.decide(&mut message, now);
             self.count(&decision.routes, decision.default_route);
+            if decision.deadlines.iter().any(|deadline| deadline.calendar_missing) {
+                self.metrics.calendar_missing.inc();
+            }
             personal::mask_for_queue(&mut message);
             if let Some(policy) = &self.attachments {
                 policy.mark(&mut message);

@@ -133,6 +133,8 @@ metrics! {
     rule_hits: counters "priem_rule_hits_total" ["rule"];
     /// Messages that only the default route caught
     default_route_hits: counter "priem_default_route_hits_total" [];
+    /// Messages with a deadline in working time over a year without a production calendar
+    calendar_missing: counter "priem_calendar_missing_total" [];
 
     /// Files of messages that were stored, or given up for a reason
     attachments: counters "priem_attachments_total" ["connector", "result"];

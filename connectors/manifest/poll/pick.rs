@@ -84,7 +84,7 @@ impl PlainPath {
                 && letters.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
         };
         let names: Vec<&str> = source.strip_prefix('.')?.split('.').collect();
-        names.iter().all(|name| is_name(name)).then(|| Self {
+        names.iter().all(is_name).then(|| Self {
             names: names.into_iter().map(str::to_owned).collect(),
             each,
         })

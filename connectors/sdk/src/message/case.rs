@@ -217,6 +217,9 @@ pub struct Deadline {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub internal_due_at: Option<Timestamp>,
+    /// Counted over a year whose production calendar was not there: weekends are left out, holidays are not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub calendar_missing: bool,
 }
 
 /// What must be done by a deadline (domain reference, 7.2).
