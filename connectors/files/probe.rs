@@ -11,7 +11,7 @@ use super::{
     FilesSettings,
     config::column_letters,
     items::{self, RowContext},
-    mapping::Role,
+    mapping::{self, Mapping, Role},
     problem::FileProblem,
     table::Table,
 };
@@ -49,6 +49,8 @@ pub struct ProbeReport {
     pub columns: Vec<KnownColumn>,
     /// Columns that are kept in the raw row only, as `AI «Название»`.
     pub unknown_columns: Vec<String>,
+    /// Columns whose cells are not even stored (СНИЛС, ОМС, birth dates).
+    pub forbidden_columns: Vec<String>,
     /// Fields that rules usually need and the file has not, by their headers.
     pub missing: Vec<&'static str>,
     /// Fields that `columns:` may name, in the order of the mapping.
@@ -127,11 +129,29 @@ pub fn probe(
     shown: usize,
     on_progress: OnProgress<'_>,
 ) -> Result<ProbeReport, ConfigError> {
-    let checked = settings.validate()?;
+    walk(path, settings, shown, on_progress, &mut |_, _| {})
+}
+
+/// The same, and hands over every message with the number of its row.
+///
+/// # Errors
+/// As [`probe`].
+pub fn walk(
+    path: &Path,
+    settings: &FilesSettings,
+    shown: usize,
+    on_progress: OnProgress<'_>,
+    on_message: &mut dyn FnMut(u64, &Message),
+) -> Result<ProbeReport, ConfigError> {
+    let checked = settings.open()?;
+    let asked = match checked.mappings.as_slice() {
+        &[mapping] => Some(mapping),
+        _ => None,
+    };
     let mut report = ProbeReport {
         file: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-        mapping: checked.mapping.name,
-        mapping_title: checked.mapping.title,
+        mapping: asked.map_or(mapping::AUTO, |mapping| mapping.name),
+        mapping_title: asked.map_or("по заголовкам", |mapping| mapping.title),
         kind: None,
         sheet: None,
         encoding: None,
@@ -139,8 +159,9 @@ pub fn probe(
         header_row: None,
         columns: Vec::new(),
         unknown_columns: Vec::new(),
+        forbidden_columns: Vec::new(),
         missing: Vec::new(),
-        fields: checked.mapping.fields.iter().map(|spec| spec.name).collect(),
+        fields: asked.map(fields_of).unwrap_or_default(),
         good_rows: 0,
         bad_rows: 0,
         problems: Vec::new(),
@@ -154,7 +175,7 @@ pub fn probe(
             return Ok(report);
         }
     };
-    report.describe(&table, checked.mapping);
+    report.describe(&table);
     let mut count = 0u64;
     loop {
         let row = match table.next_row() {
@@ -169,10 +190,9 @@ pub fn probe(
             file: &report.file,
             sheet: table.format.sheet.as_deref(),
             layout: &table.layout,
-            mapping: checked.mapping,
             zone: &checked.zone,
         };
-        let made = items::row_item(&context, &row);
+        let mut made = items::row_items(&context, &row);
         match made.problem {
             Some(problem) => {
                 report.bad_rows += 1;
@@ -186,10 +206,13 @@ pub fn probe(
             }
             None => {
                 report.good_rows += 1;
-                if report.messages.len() < shown {
-                    report
-                        .messages
-                        .extend(message(made.item.external_id, made.item.body, &checked));
+                // The row comes first; what its aspects would say on first sight is in it already.
+                let item = made.items.swap_remove(0);
+                for message in message(item.external_id, item.body, &checked) {
+                    on_message(row.number, &message);
+                    if report.messages.len() < shown {
+                        report.messages.push(message);
+                    }
                 }
             }
         }
@@ -215,7 +238,11 @@ fn message(external_id: String, body: Bytes, checked: &super::Checked) -> Vec<Me
         body,
         received_at: Timestamp::now(),
     };
-    items::normalize(&raw, &checked.zone).unwrap_or_default()
+    items::normalize(&raw, checked).unwrap_or_default()
+}
+
+fn fields_of(mapping: &Mapping) -> Vec<&'static str> {
+    mapping.fields.iter().map(|spec| spec.name).collect()
 }
 
 impl ProbeReport {
@@ -227,7 +254,11 @@ impl ProbeReport {
         });
     }
 
-    fn describe(&mut self, table: &Table, mapping: &'static super::mapping::Mapping) {
+    fn describe(&mut self, table: &Table) {
+        let mapping = table.layout.mapping;
+        self.mapping = mapping.name;
+        self.mapping_title = mapping.title;
+        self.fields = fields_of(mapping);
         self.kind = Some(table.format.kind);
         self.sheet.clone_from(&table.format.sheet);
         self.encoding = table.format.encoding;
@@ -243,6 +274,7 @@ impl ProbeReport {
                     alias: column.alias,
                 }),
                 None if column.name == letters => {}
+                None if column.forbidden => self.forbidden_columns.push(format!("{letters} «{}»", column.name)),
                 None => self.unknown_columns.push(format!("{letters} «{}»", column.name)),
             }
         }
