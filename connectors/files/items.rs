@@ -201,7 +201,10 @@ fn canonical(cells: &Cells<'_>, mapping: &Mapping, zone: &TimeZone, part: Option
     let mut parts: Vec<(&str, String)> = Vec::with_capacity(mapping.fields.len());
     for (index, spec) in mapping.fields.iter().enumerate() {
         let is_of_part = mapping.aspect_of(spec.name).map(|aspect| aspect.name) == part.map(|aspect| aspect.name);
-        let Some(value) = cells.at(index).filter(|_| is_of_part && spec.role != Role::Volatile) else {
+        let Some(value) = cells
+            .said_at(index)
+            .filter(|_| is_of_part && spec.role != Role::Volatile)
+        else {
             continue;
         };
         let value = match spec.kind {

@@ -242,6 +242,11 @@ impl<'a> Cells<'a> {
         self.get(name).filter(|value| !is_nothing(value))
     }
 
+    /// The same by its position.
+    pub fn said_at(&self, field: usize) -> Option<&'a str> {
+        self.at(field).filter(|value| !is_nothing(value))
+    }
+
     /// Value of a field as an owned text, [`Cells::said`].
     pub fn owned(&self, name: &str) -> Option<String> {
         self.said(name).map(str::to_owned)
