@@ -8,12 +8,14 @@ use priem_sdk::{ConfigError, Message, RawItem, contract::ConnectorId};
 use serde::Serialize;
 
 use super::{
-    FilesSettings,
+    Checked, FilesSettings,
     config::column_letters,
     items::{self, RowContext},
-    mapping::{self, Mapping, Role},
+    mapping::{self, FieldKind, Mapping, Role},
     problem::FileProblem,
+    rows::RawRow,
     table::Table,
+    when,
 };
 
 /// Problems listed one by one; the rest are counted.
@@ -80,6 +82,10 @@ pub struct KnownColumn {
     /// The known spelling that matched; absent when the settings name the column.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alias: Option<&'static str>,
+    /// Good rows in which something stands here.
+    pub filled: u64,
+    /// Of these, cells of a date column that are no date.
+    pub unread: u64,
 }
 
 /// A bad row.
@@ -206,6 +212,7 @@ pub fn walk(
             }
             None => {
                 report.good_rows += 1;
+                report.count_cells(&table, &row, &checked);
                 // The row comes first; what its aspects would say on first sight is in it already.
                 let item = made.items.swap_remove(0);
                 for message in message(item.external_id, item.body, &checked) {
@@ -228,7 +235,7 @@ pub fn walk(
 }
 
 /// The message a row would become, as seen for the first time now.
-fn message(external_id: String, body: Bytes, checked: &super::Checked) -> Vec<Message> {
+fn message(external_id: String, body: Bytes, checked: &Checked) -> Vec<Message> {
     let raw = RawItem {
         connector: ConnectorId::new("probe"),
         external_id,
@@ -254,6 +261,22 @@ impl ProbeReport {
         });
     }
 
+    fn count_cells(&mut self, table: &Table, row: &RawRow, checked: &Checked) {
+        let mapping = table.layout.mapping;
+        let cells = table.layout.cells(row);
+        for column in &mut self.columns {
+            let Some(field) = mapping.position(column.field) else {
+                continue;
+            };
+            let Some(value) = cells.said_at(field) else {
+                continue;
+            };
+            column.filled += 1;
+            let is_date = mapping.fields[field].kind == FieldKind::Date;
+            column.unread += u64::from(is_date && when::parse(value, &checked.zone).is_none());
+        }
+    }
+
     fn describe(&mut self, table: &Table) {
         let mapping = table.layout.mapping;
         self.mapping = mapping.name;
@@ -272,6 +295,8 @@ impl ProbeReport {
                     header: column.name.clone(),
                     field: mapping.fields[field].name,
                     alias: column.alias,
+                    filled: 0,
+                    unread: 0,
                 }),
                 None if column.name == letters => {}
                 None if column.forbidden => self.forbidden_columns.push(format!("{letters} «{}»", column.name)),
