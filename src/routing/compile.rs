@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use jiff::tz::TimeZone;
 
 use super::error::{RuleError, RuleErrors};
+use super::include;
 use super::index::Index;
 use super::keys;
 use super::model::{ClassifyRule, DeadlineRule, Route, Sectors, Zone};
@@ -85,6 +86,9 @@ pub(super) fn compile(files: &[(PathBuf, String)]) -> Result<Compiled, RuleError
     let zone = zone_or_default(&mut sources, shared.zone.take(), has_deadlines);
     let mut tests = Vec::new();
     for (reader, entries) in &mut sources {
+        if include::is_part(&reader.file) {
+            continue;
+        }
         for entry in entries.iter().filter(|entry| entry.key == "tests") {
             let nodes = reader.list(&entry.node, "tests");
             tests.extend(nodes.iter().filter_map(|node| read_tests::test(reader, &zone, node)));
@@ -110,6 +114,26 @@ pub(super) fn compile(files: &[(PathBuf, String)]) -> Result<Compiled, RuleError
         }),
         _ => Err(RuleErrors(errors)),
     }
+}
+
+/// Names that a file includes; none when it can't be read.
+pub(super) fn read_includes(text: &str) -> Vec<String> {
+    if !text.contains("include") {
+        return Vec::new();
+    }
+    let Ok(node) = yaml::parse(text) else {
+        return Vec::new();
+    };
+    let mut reader = Reader::new(PathBuf::new(), text);
+    let entries = reader.map(&node, "файл правил");
+    let Some(entry) = entries.iter().find(|entry| entry.key == "include") else {
+        return Vec::new();
+    };
+    reader
+        .texts(&entry.node, "include")
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect()
 }
 
 fn parse_file<'a>(path: &Path, text: &'a str) -> (Reader<'a>, Option<Node>) {
@@ -185,6 +209,16 @@ fn read_declarations(reader: &mut Reader<'_>, entries: &[&Entry], shared: &mut S
                             "переименуйте один из них",
                         );
                     }
+                }
+            }
+            "include" => {
+                for (name, line) in reader.texts(&entry.node, "include") {
+                    reader.word(
+                        &name,
+                        line,
+                        "часть встроенного набора",
+                        &include::PARTS.map(|(name, ..)| name),
+                    );
                 }
             }
             "zone" => {

@@ -6,6 +6,10 @@ pub(super) type Key = (&'static str, &'static str);
 pub(super) const FILE: &[Key] = &[
     ("version", "Версия языка правил. Сейчас 1."),
     (
+        "include",
+        "Части встроенного набора: sectors (отрасли и темы источников), text (слова). Встают по имени файла.",
+    ),
+    (
         "zone",
         "Часовой пояс сроков, например Asia/Yekaterinburg. Один на весь набор.",
     ),

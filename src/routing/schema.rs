@@ -4,6 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use super::fields::{Field, Form, OKTMO_MAX, OKTMO_MIN};
+use super::include;
 use super::keys::{self, Key};
 
 /// The schema of one rule file.
@@ -17,6 +18,7 @@ pub fn json_schema() -> Value {
         "additionalProperties": false,
         "properties": properties(keys::FILE, |key| match key {
             "version" => json!({ "const": 1 }),
+            "include" => json!({ "type": "array", "items": { "enum": include::PARTS.map(|(name, ..)| name) } }),
             "zone" => text(),
             "sectors" => json!({ "type": "object", "additionalProperties": text() }),
             "words" => json!({ "type": "object", "additionalProperties": definition("texts") }),
