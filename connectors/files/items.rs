@@ -103,7 +103,7 @@ impl Serialize for Filled<'_> {
             match column {
                 Some(column) => map.serialize_entry(&column.name, cell)?,
                 // Beyond the header: kept under its letters.
-                None => map.serialize_entry(&super::config::column_letters(index), cell)?,
+                None => map.serialize_entry(&super::naming::column_letters(index), cell)?,
             }
         }
         map.end()
@@ -143,7 +143,9 @@ pub fn row_items(context: &RowContext<'_>, row: &RawRow) -> RowItems {
     items.push(item(own_key.clone(), content, body(context, row, None, Which::All)));
     for aspect in mapping.aspects.iter().filter(|_| key.is_some()) {
         let says = (aspect.says)(&cells);
-        if !says && !(aspect.notes_silence && context.layout.has(|spec| aspect.fields.contains(&spec.name))) {
+        let has_column = context.layout.has(|spec| aspect.fields.contains(&spec.name));
+        let is_noted = says || (aspect.notes_silence && has_column);
+        if !is_noted {
             continue;
         }
         let content = if says {

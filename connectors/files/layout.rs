@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{
-    config::column_letters,
     mapping::{AUTO, Cells, FieldKind, FieldSpec, Mapping, Role, plain_header},
+    naming::column_letters,
     problem::FileProblem,
     rows::RawRow,
     when,
@@ -33,6 +33,8 @@ pub struct Column {
     pub field: Option<usize>,
     /// The known spelling that matched.
     pub alias: Option<&'static str>,
+    /// The header as it is compared; empty without a header row.
+    pub written: String,
     /// It holds what no purpose of ours needs (СНИЛС, ОМС, birth dates): its cells are not even stored.
     pub forbidden: bool,
 }
@@ -139,6 +141,7 @@ impl Layout {
                     name: mapping.fields[field].header.to_owned(),
                     field: Some(field),
                     alias: None,
+                    written: plain,
                     forbidden,
                 });
                 continue;
@@ -156,6 +159,7 @@ impl Layout {
                 name,
                 field: found.map(|(field, _)| field),
                 alias: found.map(|(_, alias)| alias),
+                written: plain,
                 forbidden,
             });
         }
@@ -183,6 +187,7 @@ impl Layout {
                     ),
                     field,
                     alias: None,
+                    written: String::new(),
                     forbidden: false,
                 }
             })
@@ -218,10 +223,8 @@ impl Layout {
         self.header_row > 0
             && row.broken.is_none()
             && self.columns.iter().enumerate().all(|(index, column)| {
-                column.alias.is_none_or(|alias| {
-                    let cell = row.cells.get(index).map(String::as_str).unwrap_or_default();
-                    plain_header(cell) == plain_header(alias)
-                })
+                let cell = row.cells.get(index).map(String::as_str).unwrap_or_default();
+                column.field.is_none() || plain_header(cell) == column.written
             })
     }
 }

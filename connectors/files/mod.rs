@@ -18,6 +18,7 @@ mod items;
 mod layout;
 pub mod mapping;
 mod mss;
+mod naming;
 mod pos_registry;
 pub mod probe;
 mod probe_text;

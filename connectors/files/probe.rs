@@ -9,9 +9,9 @@ use serde::Serialize;
 
 use super::{
     Checked, FilesSettings,
-    config::column_letters,
     items::{self, RowContext},
     mapping::{self, FieldKind, Mapping, Role},
+    naming::column_letters,
     problem::FileProblem,
     rows::RawRow,
     table::Table,
@@ -106,8 +106,11 @@ pub struct Failure {
     pub reason: &'static str,
     /// For operators.
     pub why: String,
-    /// In Russian, with the cure.
+    /// In Russian, with the cure. May quote the first rows of a file that was not understood.
     pub why_ru: String,
+    /// The same without quoting anything from the file.
+    #[serde(skip)]
+    pub advice_ru: String,
 }
 
 impl ProbeReport {
@@ -258,6 +261,7 @@ impl ProbeReport {
             reason: problem.reason(),
             why: problem.to_string(),
             why_ru: problem.russian(),
+            advice_ru: problem.without_quotes().russian(),
         });
     }
 

@@ -115,7 +115,11 @@ impl From<ProbeReport> for FileReport {
             unknown_columns: probed.unknown_columns,
             forbidden_columns: probed.forbidden_columns,
             missing: probed.missing,
-            failure: probed.failure,
+            // What the file holds may be anybody's name.
+            failure: probed.failure.map(|failure| Failure {
+                why_ru: failure.advice_ru.clone(),
+                ..failure
+            }),
         }
     }
 }
