@@ -7,9 +7,18 @@ use priem_city::exports::{
     registry::{self, Life, RegistrySpec, System},
     sample_voice,
 };
-use priem_sdk::EventType;
+use priem_sdk::{EventType, message::Precision};
+use proptest::prelude::*;
 
-use super::{FilesSettings, Host};
+use super::{
+    super::{
+        items::{self, RowContext},
+        layout::{Layout, Named},
+        mapping::MAPPINGS,
+        rows::RawRow,
+    },
+    FilesSettings, Host, raw,
+};
 
 /// Settings that read the exports of a system.
 fn understands(system: System) -> impl FnOnce(&mut FilesSettings) {
@@ -264,4 +273,36 @@ fn a_classifier_file_and_statuses_of_the_settings_apply() {
     let unknown = host.messages("770002").remove(0).data;
     assert_eq!(unknown.flags.other, [priem_sdk::message::Flags::UNKNOWN_TOPIC]);
     assert_eq!(unknown.status.expect("a status").common, "closed");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Whatever stands in the cells, each item of a row becomes messages or the row is bad; nothing is in between, and a
+    /// day never becomes an instant.
+    #[test]
+    fn any_cells_become_messages_or_a_bad_row(
+        kind in 0..MAPPINGS.len(),
+        cells in prop::collection::vec("(-|Да|Нет|[0-9]{1,6}|[0-3][0-9]\\.0[1-9]\\.2026|5,5|\\PC{0,9})", 32),
+    ) {
+        let mapping = MAPPINGS[kind];
+        let header = mapping.fields.iter().map(|spec| spec.header.to_owned()).collect();
+        let layout = Layout::find(&[RawRow::good(1, header)], &[mapping], &Named::default()).expect("its own headers");
+        let checked = FilesSettings::new("/in").validate().expect("the defaults are valid");
+        let context = RowContext { file: "x.csv", sheet: None, layout: &layout, zone: &checked.zone };
+        let row = RawRow::good(2, cells.into_iter().take(mapping.fields.len()).collect());
+        let made = items::row_items(&context, &row);
+        for (ordinal, item) in (0u32..).zip(&made.items) {
+            match (&made.problem, items::normalize(&raw(item, ordinal), &checked)) {
+                (Some(_), said) => prop_assert!(said.is_err()),
+                (None, Ok(messages)) => for message in messages {
+                    let moments = [&message.data.times.occurred, &message.data.times.at_source, &message.data.times.closed];
+                    for moment in moments.into_iter().flatten().filter(|moment| moment.precision == Precision::Date) {
+                        prop_assert!(moment.instant().is_none() && moment.value.len() == 10, "{moment:?}");
+                    }
+                },
+                (None, Err(error)) => prop_assert!(false, "{error:?}"),
+            }
+        }
+    }
 }

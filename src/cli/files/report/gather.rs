@@ -195,7 +195,7 @@ fn summarise(report: &mut Report, question: &Question<'_>, seen: &[Seen]) {
             messages,
         })
         .collect();
-    report.destinations.sort_by(|a, b| b.messages.cmp(&a.messages));
+    report.destinations.sort_by_key(|one| std::cmp::Reverse(one.messages));
     report.unknown_topics = unknown(topics);
     report.unknown_statuses = unknown(statuses);
     due.sort_by_key(|(at, one, _)| (*at, &one.member.id));
@@ -252,6 +252,6 @@ fn unknown(counts: BTreeMap<(&str, &str), u64>) -> Vec<Unknown> {
             messages,
         })
         .collect();
-    list.sort_by(|a, b| b.messages.cmp(&a.messages));
+    list.sort_by_key(|one| std::cmp::Reverse(one.messages));
     list
 }
