@@ -131,6 +131,8 @@ metrics! {
 
     /// Messages a rule or route took part in
     rule_hits: counters "priem_rule_hits_total" ["rule"];
+    /// Messages whose topic is not in the classifier of their source; they go on
+    unknown_topics: counters "priem_unknown_topics_total" ["connector"];
     /// Messages that only the default route caught
     default_route_hits: counter "priem_default_route_hits_total" [];
     /// Messages with a deadline in working time over a year without a production calendar

@@ -289,6 +289,9 @@ pub struct Flags {
 }
 
 impl Flags {
+    /// In [`Flags::other`]: the source's name of the topic is not in the classifier. The host counts such messages.
+    pub const UNKNOWN_TOPIC: &str = "unknown_topic";
+
     /// Whether no mark is set.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
