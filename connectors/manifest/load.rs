@@ -141,7 +141,8 @@ impl Source<'_> {
     fn wrong_filter(&self, error: &FilterError) -> LoadError {
         let line = self.line_of(&error.what).map(|key| {
             let written = self.text.lines().nth(key as usize - 1).unwrap_or_default();
-            let block = written.trim_end().ends_with(['|', '-', '+', '>']);
+            let value = written.split_once(':').map_or("", |(_, value)| value.trim_start());
+            let block = value.starts_with(['|', '>']);
             match error.line {
                 0 => key,
                 inside if block => key + inside as u64,

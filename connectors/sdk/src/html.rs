@@ -146,9 +146,8 @@ impl<'s> Scan<'s> {
                     return Some(piece);
                 }
             }
-            let end = self.rest[1..].find('<').map_or(self.rest.len(), |end| end + 1);
-            // The first character may be longer than a byte, but then it is no `<`.
-            let end = (end..=self.rest.len()).find(|at| self.rest.is_char_boundary(*at))?;
+            let first = self.rest.chars().next().map_or(1, char::len_utf8);
+            let end = self.rest[first..].find('<').map_or(self.rest.len(), |end| end + first);
             let (words, rest) = self.rest.split_at(end);
             self.rest = rest;
             return Some(Piece::Text(words));
@@ -563,7 +562,7 @@ mod tests {
             "</",
             "<o:",
         ] {
-            let source = piece.repeat(200_000);
+            let source = piece.repeat(20_000);
             let _ = to_text(&source);
         }
     }
