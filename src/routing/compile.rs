@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
 
+use super::condition::Condition;
 use super::error::{RuleError, RuleErrors};
 use super::index::Index;
 use super::keys;
 use super::model::{ClassifyRule, DeadlineRule, Route, Sectors, Zone};
+use super::named::{self, Declared};
 use super::read_condition::Terms;
 use super::read_deadlines;
 use super::read_rules::{self, Ids};
@@ -41,6 +43,7 @@ pub(super) struct Compiled {
 struct Shared {
     sectors: Sectors,
     lists: HashMap<String, Vec<Lined>>,
+    named: HashMap<String, Condition>,
     zone: Option<Zone>,
     ids: Ids,
     vocabulary: Vocabulary,
@@ -68,9 +71,23 @@ pub(super) fn compile(files: &[(PathBuf, String)]) -> Result<Compiled, RuleError
     }
 
     let mut shared = Shared::default();
-    for (reader, entries) in &mut sources {
+    let mut declared = Declared::default();
+    for (at, (reader, entries)) in sources.iter_mut().enumerate() {
         read_declarations(reader, entries, &mut shared);
+        declared.collect(at, reader, entries);
     }
+    if let Some(zone) = &shared.zone {
+        shared.vocabulary.set_zone(zone.zone.clone());
+    }
+    let mut readers: Vec<&mut Reader<'_>> = sources.iter_mut().map(|(reader, _)| reader).collect();
+    shared.lists = named::lists(&mut readers, &declared);
+    shared.named = named::conditions(
+        &mut readers,
+        &declared,
+        &mut shared.vocabulary,
+        &shared.lists,
+        &shared.sectors,
+    );
     let mut classify = Vec::new();
     let mut deadlines = Vec::new();
     let mut route: Option<(Option<Route>, String)> = None;
@@ -149,41 +166,21 @@ fn top_level<'n>(reader: &mut Reader<'_>, node: &'n Node) -> Vec<&'n Entry> {
     entries
 }
 
-/// `sectors`, `words` and `zone`: other files may refer to them.
+/// `sectors` and `zone`: other files may refer to them.
 fn read_declarations(reader: &mut Reader<'_>, entries: &[&Entry], shared: &mut Shared) {
     for entry in entries {
         match entry.key.as_str() {
             "sectors" => {
                 for sector in reader.map(&entry.node, "sectors") {
                     let name = reader.text(&sector.node, "название отрасли").unwrap_or_default();
-                    if shared.sectors.iter().any(|(id, _)| *id == sector.key) {
+                    if shared.sectors.iter().any(|(id, _)| sector.key == id.as_str()) {
                         reader.error(
                             sector.line,
                             format!("отрасль «{}» объявлена дважды", sector.key),
                             "оставьте одну строку",
                         );
                     } else {
-                        shared.sectors.push((sector.key.clone(), name));
-                    }
-                }
-            }
-            "words" => {
-                for list in reader.map(&entry.node, "words") {
-                    let words = reader.texts(&list.node, &format!("список «{}»", list.key));
-                    if let Some((nested, line)) = words.iter().find(|(word, _)| word.starts_with('$')) {
-                        let problem = format!("список «{}» ссылается на другой список «{nested}»", list.key);
-                        reader.error(
-                            *line,
-                            problem,
-                            "перечислите слова; в условии можно указать несколько списков",
-                        );
-                    }
-                    if shared.lists.insert(list.key.clone(), words).is_some() {
-                        reader.error(
-                            list.line,
-                            format!("список слов «{}» описан дважды", list.key),
-                            "переименуйте один из них",
-                        );
+                        shared.sectors.push((sector.key.to_string(), name));
                     }
                 }
             }
@@ -223,6 +220,7 @@ fn read_section(
     let Shared {
         sectors,
         lists,
+        named,
         ids,
         vocabulary,
         ..
@@ -230,6 +228,7 @@ fn read_section(
     let mut terms = Terms {
         vocabulary,
         lists,
+        named,
         sectors,
     };
     match entry.key.as_str() {

@@ -24,8 +24,11 @@ mod facts;
 mod fields;
 mod index;
 mod keys;
+mod layout;
 mod load;
 mod model;
+mod moment;
+mod named;
 mod normal;
 mod read_condition;
 mod read_deadlines;
@@ -34,6 +37,7 @@ mod read_tests;
 mod reader;
 mod schema;
 mod term;
+mod typos;
 mod verdict;
 mod vocabulary;
 mod warnings;
@@ -122,7 +126,7 @@ impl RuleSet {
     /// Deciding again gives the same decision. `now` starts the clocks of a message without any time of its own.
     pub fn decide(&self, message: &mut Message, now: Timestamp) -> Decision {
         let (decision, changes) = {
-            let mut facts = self.compiled.vocabulary.facts(message);
+            let mut facts = self.compiled.vocabulary.facts_at(message, now);
             let verdict = Verdict::reach(&self.compiled, message, &mut facts, now);
             let sight = Sight {
                 message,

@@ -46,6 +46,15 @@ pub(super) struct Effects {
     pub(super) priority: Option<u8>,
     pub(super) review: Option<bool>,
     pub(super) hint: Option<String>,
+    /// Over the recipient of the route.
+    pub(super) recipient: Option<Recipient>,
+    /// Over the queue of the route.
+    pub(super) queue: Option<String>,
+    pub(super) also: Vec<Copy>,
+    pub(super) deadline_policy: Option<String>,
+    pub(super) personal_data: Option<String>,
+    /// Later entries are not looked at.
+    pub(super) stop: bool,
 }
 
 /// A node of the `route` tree.
@@ -70,6 +79,8 @@ pub(super) struct Target {
     pub(super) tags: Vec<String>,
     /// Copies of the node and its parents.
     pub(super) also: Vec<Copy>,
+    pub(super) deadline_policy: Option<String>,
+    pub(super) personal_data: Option<String>,
 }
 
 /// A copy for information.

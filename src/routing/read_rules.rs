@@ -128,6 +128,17 @@ fn read_effects(reader: &mut Reader<'_>, terms: &Terms<'_>, node: &Node) -> Effe
             "flags" => set.flags = plain_texts(reader, value, "flags"),
             "priority" => set.priority = read_priority(reader, value),
             "review" => set.review = reader.yes_no(value, "review"),
+            "to" => set.recipient = read_recipient(reader, value),
+            "queue" => set.queue = read_queue(reader, value),
+            "also" => {
+                for copy in reader.list(value, "also") {
+                    let copy = read_copy(reader, copy);
+                    add_new(&mut set.also, copy);
+                }
+            }
+            "deadline_policy" => set.deadline_policy = reader.text(value, "deadline_policy"),
+            "personal_data" => set.personal_data = reader.text(value, "personal_data"),
+            "stop" => set.stop = reader.yes_no(value, "stop").unwrap_or_default(),
             _ => set.hint = reader.text(value, "hint"),
         }
     }
@@ -279,6 +290,8 @@ fn read_target(reader: &mut Reader<'_>, entries: &[&Entry], parent: Option<&Targ
             "queue" => target.queue = read_queue(reader, value).unwrap_or_default(),
             "priority" => target.priority = read_priority(reader, value),
             "review" => target.review = reader.yes_no(value, "review"),
+            "deadline_policy" => target.deadline_policy = reader.text(value, "deadline_policy"),
+            "personal_data" => target.personal_data = reader.text(value, "personal_data"),
             "tags" => add_new(&mut target.tags, plain_texts(reader, value, "tags")),
             "also" => {
                 for copy in reader.list(value, "also") {

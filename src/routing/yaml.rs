@@ -4,7 +4,11 @@
 //! thousand rules would take several times as long. The tree is built from the parser's events and read by
 //! [`super::reader`], which speaks Russian and goes on after an error.
 
+use std::borrow::Borrow;
 use std::collections::HashSet;
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
 
 use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput};
 
@@ -24,9 +28,58 @@ pub(super) struct Node {
 /// One key of a mapping with its value.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Entry {
-    pub(super) key: String,
+    pub(super) key: Key,
     pub(super) line: u32,
     pub(super) node: Node,
+}
+
+/// A key. The few different ones of a file are kept once.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Key(Arc<str>);
+
+impl Key {
+    /// As written.
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Borrow<str> for Key {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Deref for Key {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl PartialEq<str> for Key {
+    fn eq(&self, other: &str) -> bool {
+        *self.0 == *other
+    }
+}
+
+impl PartialEq<Key> for &str {
+    fn eq(&self, other: &Key) -> bool {
+        **self == *other.0
+    }
+}
+
+impl PartialEq<&str> for Key {
+    fn eq(&self, other: &&str) -> bool {
+        *self.0 == **other
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
 }
 
 /// A YAML value.
@@ -126,7 +179,10 @@ const MEANINGS: &[(&str, &str)] = &[
     ("node content", "нет значения: лишний знак, или не закрыта скобка"),
     ("eof", "файл обрывается: не закрыта кавычка или скобка"),
     ("budget", "файл слишком велик или слишком часто повторяет себя"),
-    ("several documents", "в файле несколько документов: оставьте один, уберите строку «---»"),
+    (
+        "several documents",
+        "в файле несколько документов: оставьте один, уберите строку «---»",
+    ),
     ("key is no text", "ключ — не текст: уберите скобки"),
     ("nesting", "скобки или отступы вложены слишком глубоко"),
 ];
@@ -150,6 +206,7 @@ pub(super) fn parse(text: &str) -> Result<Node, NotYaml> {
     let mut builder = Builder {
         events: Parser::new_from_str_with_options(text, granit_parser::options! { emit_comments: false }),
         anchors: Vec::new(),
+        keys: HashSet::new(),
         nodes: 0,
     };
     builder.document()
@@ -160,6 +217,8 @@ struct Builder<'t> {
     events: Parser<'t, StrInput<'t>>,
     /// Nodes that the file repeats by `*name`: number of the anchor, node, how many nodes it has.
     anchors: Vec<(usize, Node, usize)>,
+    /// Every different key so far.
+    keys: HashSet<Key>,
     /// Nodes built so far.
     nodes: usize,
 }
@@ -232,6 +291,15 @@ impl<'t> Builder<'t> {
         Ok(())
     }
 
+    fn key(&mut self, text: &str) -> Key {
+        if let Some(known) = self.keys.get(text) {
+            return known.clone();
+        }
+        let key = Key(text.into());
+        self.keys.insert(key.clone());
+        key
+    }
+
     fn list(&mut self) -> Result<Value, NotYaml> {
         let mut nodes = Vec::new();
         loop {
@@ -245,12 +313,12 @@ impl<'t> Builder<'t> {
 
     fn map(&mut self) -> Result<Value, NotYaml> {
         let mut entries: Vec<Entry> = Vec::new();
-        let mut keys: HashSet<String> = HashSet::new();
+        let mut keys: HashSet<Key> = HashSet::new();
         loop {
             let (event, span) = self.next()?;
             let key = match event {
                 Event::MappingEnd => return Ok(Value::Map(entries)),
-                Event::Scalar(text, ..) => text.into_owned(),
+                Event::Scalar(text, ..) => self.key(&text),
                 _ => return Err(wrong(&span, "key is no text")),
             };
             if entries.len() == SMALL_MAP {
@@ -330,7 +398,11 @@ mod tests {
             other => panic!("{other:?}"),
         };
         let text = |text: &str| Value::Text(text.to_owned());
-        assert_eq!(value("01701000"), text("01701000"), "codes with a leading zero stay text");
+        assert_eq!(
+            value("01701000"),
+            text("01701000"),
+            "codes with a leading zero stay text"
+        );
         assert_eq!(value("\"57701\""), text("57701"));
         assert_eq!(value("!!str 57701"), text("57701"));
         assert_eq!(value("57701"), Value::Integer(57701));
