@@ -229,32 +229,34 @@ pub(super) fn effects_ru(rules: &RuleSet, rule: &ClassifyRule, verdict: &Verdict
     if let Some(hint) = &set.hint {
         note(format!("подсказка «{hint}»"), verdict.hint.map(|set| set.rule));
     }
-    if let Some(recipient) = &set.recipient {
-        note(
-            format!("получатель «{}»", recipient_ru(recipient)),
-            verdict.recipient.map(|set| set.rule),
-        );
-    }
-    if let Some(queue) = &set.queue {
-        note(format!("очередь «{queue}»"), verdict.queue.map(|set| set.rule));
-    }
-    for copy in &set.also {
-        note(
-            format!("копия: {} ({})", recipient_ru(&copy.recipient), copy.queue),
-            None,
-        );
-    }
-    if let Some(policy) = &set.deadline_policy {
-        note(
-            format!("порядок сроков «{policy}»"),
-            verdict.deadline_policy.map(|set| set.rule),
-        );
-    }
-    if let Some(policy) = &set.personal_data {
-        note(
-            format!("порядок личных данных «{policy}»"),
-            verdict.personal_data.map(|set| set.rule),
-        );
+    if let Some(handling) = &set.handling {
+        if let Some(recipient) = &handling.recipient {
+            note(
+                format!("получатель «{}»", recipient_ru(recipient)),
+                verdict.recipient.map(|set| set.rule),
+            );
+        }
+        if let Some(queue) = &handling.queue {
+            note(format!("очередь «{queue}»"), verdict.queue.map(|set| set.rule));
+        }
+        for copy in &handling.also {
+            note(
+                format!("копия: {} ({})", recipient_ru(&copy.recipient), copy.queue),
+                None,
+            );
+        }
+        if let Some(policy) = &handling.deadline_policy {
+            note(
+                format!("порядок сроков «{policy}»"),
+                verdict.deadline_policy.map(|set| set.rule),
+            );
+        }
+        if let Some(policy) = &handling.personal_data {
+            note(
+                format!("порядок личных данных «{policy}»"),
+                verdict.personal_data.map(|set| set.rule),
+            );
+        }
     }
     if set.stop {
         note("следующие правила не рассматривались (stop)".to_owned(), None);

@@ -74,7 +74,6 @@ use verdict::Verdict;
 pub struct RuleSet {
     compiled: Compiled,
     version: String,
-    ids: Vec<String>,
 }
 
 /// Hex digits of the version.
@@ -95,11 +94,9 @@ impl RuleSet {
     /// Everything wrong in any file, in Russian, with file, line and cure.
     pub fn parse(files: &[(PathBuf, String)]) -> Result<Self, RuleErrors> {
         let compiled = compile::compile(files)?;
-        let ids = all_ids(&compiled);
         Ok(Self {
             compiled,
             version: version_of(files),
-            ids,
         })
     }
 
@@ -158,7 +155,15 @@ impl RuleSet {
 
     /// Ids of all rules, routes and deadlines: the closed set of values of the metric label `rule`.
     pub fn rule_ids(&self) -> impl Iterator<Item = &str> {
-        self.ids.iter().map(String::as_str)
+        let mut ids: Vec<&str> = self
+            .compiled
+            .classify
+            .iter()
+            .map(|rule| rule.head.id.as_str())
+            .collect();
+        ids.extend(self.route_ids());
+        ids.extend(self.compiled.deadlines.iter().map(|rule| rule.head.id.as_str()));
+        ids.into_iter()
     }
 
     /// What looks like a slip and is no error, in Russian, with file and line: a channel nobody knows.
@@ -209,13 +214,6 @@ fn collect_routes<'r>(route: &'r Route, visit: &mut dyn FnMut(&'r Route)) {
     for child in &route.children {
         collect_routes(child, visit);
     }
-}
-
-fn all_ids(compiled: &Compiled) -> Vec<String> {
-    let mut ids: Vec<String> = compiled.classify.iter().map(|rule| rule.head.id.clone()).collect();
-    collect_routes(&compiled.route, &mut |route| ids.push(route.head.id.clone()));
-    ids.extend(compiled.deadlines.iter().map(|rule| rule.head.id.clone()));
-    ids
 }
 
 fn version_of(files: &[(PathBuf, String)]) -> String {

@@ -18,6 +18,9 @@ const DEEPEST: usize = 16;
 /// Most parts of a condition after its named ones are put in: named conditions can multiply.
 const LARGEST: usize = 50_000;
 
+/// Words of a list that is looked through rather than looked up in.
+const SHORT_LIST: usize = 16;
+
 /// The step a condition belongs to: `classify` can't ask about what it decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
@@ -312,7 +315,8 @@ fn read_text(reader: &mut Reader<'_>, terms: &mut Terms<'_>, node: &Node) -> Vec
 /// Words, phrases and `$lists`.
 fn read_words(reader: &mut Reader<'_>, terms: &mut Terms<'_>, node: &Node, spelling: Spelling) -> Vec<Term> {
     let mut found: Vec<Term> = Vec::new();
-    let mut seen: HashSet<String> = HashSet::new();
+    // Only for long lists, which otherwise would be walked over for each of their words.
+    let mut seen: HashSet<Box<str>> = HashSet::new();
     for (written, line) in reader.texts(node, "слова") {
         let expanded: Vec<String> = match written.strip_prefix('$') {
             None => vec![written],
@@ -329,7 +333,14 @@ fn read_words(reader: &mut Reader<'_>, terms: &mut Terms<'_>, node: &Node, spell
             },
         };
         for word in expanded {
-            if !seen.insert(word.clone()) {
+            if found.len() == SHORT_LIST {
+                seen = found.iter().map(|term| term.written.clone()).collect();
+            }
+            let is_known = match found.len() < SHORT_LIST {
+                true => found.iter().any(|term| *term.written == *word),
+                false => !seen.insert(word.as_str().into()),
+            };
+            if is_known {
                 continue;
             }
             match Term::parse_as(&word, spelling, terms.vocabulary) {
@@ -338,5 +349,6 @@ fn read_words(reader: &mut Reader<'_>, terms: &mut Terms<'_>, node: &Node, spell
             }
         }
     }
+    found.shrink_to_fit();
     found
 }

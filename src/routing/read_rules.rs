@@ -6,7 +6,7 @@ use priem_sdk::message::Recipient;
 
 use super::index::Index;
 use super::keys;
-use super::model::{ClassifyRule, Copy, Effects, Head, Origin, Route, Target};
+use super::model::{ClassifyRule, Copy, Effects, Handling, Head, Origin, Route, Target};
 use super::read_condition::{self, Step, Terms, is_sector};
 use super::reader::Reader;
 use super::yaml::{Entry, Node};
@@ -128,21 +128,30 @@ fn read_effects(reader: &mut Reader<'_>, terms: &Terms<'_>, node: &Node) -> Effe
             "flags" => set.flags = plain_texts(reader, value, "flags"),
             "priority" => set.priority = read_priority(reader, value),
             "review" => set.review = reader.yes_no(value, "review"),
-            "to" => set.recipient = read_recipient(reader, value),
-            "queue" => set.queue = read_queue(reader, value),
-            "also" => {
-                for copy in reader.list(value, "also") {
-                    let copy = read_copy(reader, copy);
-                    add_new(&mut set.also, copy);
-                }
+            "to" | "queue" | "also" | "deadline_policy" | "personal_data" => {
+                read_handling(reader, entry, set.handling.get_or_insert_default());
             }
-            "deadline_policy" => set.deadline_policy = reader.text(value, "deadline_policy"),
-            "personal_data" => set.personal_data = reader.text(value, "personal_data"),
             "stop" => set.stop = reader.yes_no(value, "stop").unwrap_or_default(),
             _ => set.hint = reader.text(value, "hint"),
         }
     }
     set
+}
+
+fn read_handling(reader: &mut Reader<'_>, entry: &Entry, handling: &mut Handling) {
+    let value = &entry.node;
+    match entry.key.as_str() {
+        "to" => handling.recipient = read_recipient(reader, value),
+        "queue" => handling.queue = read_queue(reader, value),
+        "deadline_policy" => handling.deadline_policy = reader.text(value, "deadline_policy"),
+        "personal_data" => handling.personal_data = reader.text(value, "personal_data"),
+        _ => {
+            for copy in reader.list(value, "also") {
+                let copy = read_copy(reader, copy);
+                add_new(&mut handling.also, copy);
+            }
+        }
+    }
 }
 
 /// Levels of a topic: a list, or a text parted by ` / `.

@@ -32,11 +32,6 @@ impl Typos {
         self.known.get(word).copied()
     }
 
-    /// Every filed word with its fact.
-    pub(super) fn words(&self) -> impl Iterator<Item = (&str, FactId)> {
-        self.known.iter().map(|(word, &fact)| (&**word, fact))
-    }
-
     /// Files a word under spellings any of which may have a typo: its stem and itself.
     pub(super) fn insert(&mut self, word: &str, stem: &str, fact: FactId) {
         self.known.insert(word.into(), fact);

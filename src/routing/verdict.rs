@@ -70,10 +70,10 @@ impl<'r> Verdict<'r> {
             priority: first(&rules, |set| set.priority),
             review: first(&rules, |set| set.review),
             hint: first(&rules, |set| set.hint.as_deref()),
-            recipient: first(&rules, |set| set.recipient.as_ref()),
-            queue: first(&rules, |set| set.queue.as_deref()),
-            deadline_policy: first(&rules, |set| set.deadline_policy.as_deref()),
-            personal_data: first(&rules, |set| set.personal_data.as_deref()),
+            recipient: first(&rules, |set| set.handling.as_ref()?.recipient.as_ref()),
+            queue: first(&rules, |set| set.handling.as_ref()?.queue.as_deref()),
+            deadline_policy: first(&rules, |set| set.handling.as_ref()?.deadline_policy.as_deref()),
+            personal_data: first(&rules, |set| set.handling.as_ref()?.personal_data.as_deref()),
             also: Vec::new(),
             tags: Vec::new(),
             flags: Vec::new(),
@@ -85,7 +85,10 @@ impl<'r> Verdict<'r> {
         for rule in &verdict.rules {
             add_new(&mut verdict.tags, rule.set.tags.iter().map(String::as_str));
             add_new(&mut verdict.flags, rule.set.flags.iter().map(String::as_str));
-            add_new(&mut verdict.also, &rule.set.also);
+            add_new(
+                &mut verdict.also,
+                rule.set.handling.iter().flat_map(|handling| &handling.also),
+            );
         }
         verdict.publish_decided(compiled, facts);
         verdict.path = walk(&compiled.route, facts);

@@ -305,6 +305,7 @@ impl<'t> Builder<'t> {
         loop {
             let (event, span) = self.next()?;
             if event == Event::SequenceEnd {
+                nodes.shrink_to_fit();
                 return Ok(Value::List(nodes));
             }
             nodes.push(self.node(event, &span)?);
@@ -317,7 +318,10 @@ impl<'t> Builder<'t> {
         loop {
             let (event, span) = self.next()?;
             let key = match event {
-                Event::MappingEnd => return Ok(Value::Map(entries)),
+                Event::MappingEnd => {
+                    entries.shrink_to_fit();
+                    return Ok(Value::Map(entries));
+                }
                 Event::Scalar(text, ..) => self.key(&text),
                 _ => return Err(wrong(&span, "key is no text")),
             };

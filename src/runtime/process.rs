@@ -7,21 +7,20 @@ use std::{
     sync::Arc,
 };
 
-use bytes::Bytes;
-use jiff::Timestamp;
-use priem_sdk::{
-    Connector, Message, NormalizeError,
-    contract::ConnectorId,
-    message::{Routing, personal},
-};
-use prometheus::IntCounter;
-
+use super::rules::{RuleSetInForce, RulesInForce};
 use crate::{
     attachments::Policy,
     journal::{DecisionRecord, End, Record},
     publish::{CHANNEL_HEADER, Outgoing},
     routing::RuleSet,
     telemetry::Metrics,
+};
+use bytes::Bytes;
+use jiff::Timestamp;
+use priem_sdk::{
+    Connector, Message, NormalizeError,
+    contract::ConnectorId,
+    message::{Routing, personal},
 };
 
 /// Connectors by their configured names.
@@ -48,25 +47,24 @@ pub struct Publication {
 /// Turns stored items into outgoing messages.
 pub struct Processor {
     connectors: Arc<Connectors>,
-    rules: Arc<RuleSet>,
+    rules: Arc<RulesInForce>,
     metrics: Metrics,
     /// Which attachments get a reference into the store, when there is one.
     attachments: Option<Policy>,
-    /// How often each rule, route or deadline took part.
-    hits: HashMap<String, IntCounter>,
 }
 
 impl Processor {
-    /// A processor for connectors and the rules in force.
+    /// A processor for connectors and rules that stay.
     pub fn new(connectors: Arc<Connectors>, rules: Arc<RuleSet>, metrics: Metrics) -> Self {
-        let hits = rules.rule_ids().map(|id| {
-            let counter = metrics.rule_hits.with_label_values(&[id]);
-            (id.to_owned(), counter)
-        });
+        let rules = RulesInForce::new(rules, None, String::new(), metrics.clone());
+        Self::following(connectors, Arc::new(rules), metrics)
+    }
+
+    /// A processor that decides each message by the rules in force then.
+    pub fn following(connectors: Arc<Connectors>, rules: Arc<RulesInForce>, metrics: Metrics) -> Self {
         Self {
             connectors,
             attachments: None,
-            hits: hits.collect(),
             rules,
             metrics,
         }
@@ -145,9 +143,10 @@ impl Processor {
             decisions: Vec::with_capacity(messages.len()),
             occurred,
         };
+        let in_force = self.rules.now();
         for mut message in messages {
-            let decision = self.rules.decide(&mut message, now);
-            self.count(&decision.routes, decision.default_route);
+            let decision = in_force.rules.decide(&mut message, now);
+            self.count(&in_force, &decision.routes, decision.default_route);
             personal::mask_for_queue(&mut message);
             if let Some(policy) = &self.attachments {
                 policy.mark(&mut message);
@@ -165,14 +164,12 @@ impl Processor {
         Processed::Publish(publication)
     }
 
-    fn count(&self, routes: &[Routing], default_route: bool) {
+    fn count(&self, in_force: &RuleSetInForce, routes: &[Routing], default_route: bool) {
         if default_route {
             self.metrics.default_route_hits.inc();
         }
         for rule in routes.iter().flat_map(|routing| &routing.matched) {
-            if let Some(hits) = self.hits.get(rule) {
-                hits.inc();
-            }
+            in_force.count(rule);
         }
     }
 }
