@@ -1,13 +1,14 @@
 //! Priem: citizens' messages in from every channel, one schema, auto-rules, RabbitMQ out.
 //!
 //! The flow, in one direction: connectors → [`intake`] → [`journal`] → [`routing`] → [`publish`]. [`runtime`] puts it
-//! together; [`attachments`] keeps the files that messages name, when asked to; [`http`] listens for webhooks and shows health and metrics; [`cli`] is what people type.
+//! together; [`privacy`] decides what of personal data leaves; [`attachments`] keeps the files that messages name, when asked to; [`http`] listens for webhooks and shows health and metrics; [`cli`] is what people type.
 
 pub mod attachments;
 pub mod cli;
 pub mod http;
 pub mod intake;
 pub mod journal;
+pub mod privacy;
 pub mod publish;
 pub mod routing;
 pub mod runtime;

@@ -82,6 +82,7 @@ impl Daemon {
             base_dir,
             connectors,
             rules,
+            privacy,
             config_hash,
         } = built;
         let health = Health::new(&["journal", "connectors"]);
@@ -113,6 +114,7 @@ impl Daemon {
             None => None,
         };
         let processor = Processor::new(Arc::clone(&connectors), rules, metrics.clone())
+            .with_privacy(privacy)
             .with_attachments(attachments.as_ref().map(AttachmentStore::policy));
         let pipeline = Pipeline::start(journal.clone(), processor, publisher, settled, draining.clone());
 

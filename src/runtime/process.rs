@@ -1,4 +1,4 @@
-//! From a stored item to what goes out: normalise, route, encode. No I/O; a panic in a connector only quarantines.
+//! From a stored item to what goes out: normalise, route, leave out personal data, encode. No I/O; a panic in a connector only quarantines.
 
 use std::{
     collections::HashMap,
@@ -9,16 +9,13 @@ use std::{
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use priem_sdk::{
-    Connector, Message, NormalizeError,
-    contract::ConnectorId,
-    message::{Routing, personal},
-};
+use priem_sdk::{Connector, Message, NormalizeError, contract::ConnectorId, message::Routing};
 use prometheus::IntCounter;
 
 use crate::{
-    attachments::Policy,
+    attachments,
     journal::{DecisionRecord, End, Record},
+    privacy,
     publish::{CHANNEL_HEADER, Outgoing},
     routing::RuleSet,
     telemetry::Metrics,
@@ -51,7 +48,9 @@ pub struct Processor {
     rules: Arc<RuleSet>,
     metrics: Metrics,
     /// Which attachments get a reference into the store, when there is one.
-    attachments: Option<Policy>,
+    attachments: Option<attachments::Policy>,
+    /// What of personal data goes out.
+    privacy: Arc<privacy::Policy>,
     /// How often each rule, route or deadline took part.
     hits: HashMap<String, IntCounter>,
 }
@@ -66,6 +65,7 @@ impl Processor {
         Self {
             connectors,
             attachments: None,
+            privacy: Arc::default(),
             hits: hits.collect(),
             rules,
             metrics,
@@ -74,8 +74,15 @@ impl Processor {
 
     /// The same, with references into an attachment store.
     #[must_use]
-    pub fn with_attachments(mut self, policy: Option<Policy>) -> Self {
+    pub fn with_attachments(mut self, policy: Option<attachments::Policy>) -> Self {
         self.attachments = policy;
+        self
+    }
+
+    /// The same, with a policy of personal data other than the built-in one.
+    #[must_use]
+    pub fn with_privacy(mut self, policy: Arc<privacy::Policy>) -> Self {
+        self.privacy = policy;
         self
     }
 
@@ -148,12 +155,11 @@ impl Processor {
         for mut message in messages {
             let decision = self.rules.decide(&mut message, now);
             self.count(&decision.routes, decision.default_route);
-            personal::mask_for_queue(&mut message);
             if let Some(policy) = &self.attachments {
                 policy.mark(&mut message);
             }
             message.data.routing = None;
-            if let Err(error) = encode(&message, decision.routes, order_key, &mut publication) {
+            if let Err(error) = self.encode(message, decision.routes, order_key, &mut publication) {
                 // Only a number that JSON can't hold gets here.
                 let why = format!("the message can't be written as JSON: {error}");
                 return Processed::End(End::Quarantined {
@@ -163,6 +169,29 @@ impl Processor {
             }
         }
         Processed::Publish(publication)
+    }
+
+    /// Writes a message for each of its recipients, without the personal data that none or this one may have.
+    fn encode(
+        &self,
+        mut message: Message,
+        routes: Vec<Routing>,
+        order_key: u64,
+        publication: &mut Publication,
+    ) -> Result<(), serde_json::Error> {
+        self.privacy.clean(&mut message);
+        if self.privacy.is_same_for_all(&message.data.channel, &routes) {
+            if let Some(routing) = routes.first() {
+                self.privacy.apply(&mut message, routing);
+            }
+            return encode(&message, routes, order_key, publication);
+        }
+        for routing in routes {
+            let mut own = message.clone();
+            self.privacy.apply(&mut own, &routing);
+            encode(&own, vec![routing], order_key, publication)?;
+        }
+        Ok(())
     }
 
     fn count(&self, routes: &[Routing], default_route: bool) {

@@ -19,6 +19,7 @@ use crate::{
     attachments::AttachmentSettings,
     http::HttpSettings,
     journal::JournalSettings,
+    privacy::PrivacySettings,
     publish::settings::{AmqpSettings, NdjsonSettings},
 };
 
@@ -40,6 +41,8 @@ pub struct Settings {
     pub attachments: Option<AttachmentSettings>,
     /// Auto-rules.
     pub rules: RulesSettings,
+    /// What of personal data goes out.
+    pub privacy: PrivacySettings,
     /// Logs.
     pub log: LogSettings,
     /// Sources, by names of your choice (`[a-z0-9-]`). The names take part in message ids: never rename one.
@@ -146,6 +149,7 @@ impl Settings {
         if let Some(amqp) = &mut self.amqp {
             amqp.start_paths_from(base);
         }
+        self.privacy.start_paths_from(base);
         self.journal.dir = base.join(&self.journal.dir);
         self.rules.dir = self.rules.dir.take().map(|dir| base.join(dir));
         if self.ndjson.path != Path::new("-") {
