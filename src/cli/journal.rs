@@ -75,7 +75,10 @@ pub fn run(command: JournalCommand, settings: &Settings) -> anyhow::Result<u8> {
             }
             return Ok(if problems.is_empty() { DONE } else { FINDING });
         }
-        JournalCommand::Export { output: Some(path), masked } => {
+        JournalCommand::Export {
+            output: Some(path),
+            masked,
+        } => {
             use std::os::unix::fs::OpenOptionsExt;
             let file = std::fs::File::options()
                 .write(true)

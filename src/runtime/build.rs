@@ -98,6 +98,11 @@ impl Built {
             let problem = format!("attachments.{error}");
             return Err(SettingsError::Wrong { place, problem }.into());
         }
+        if let Err((key, problem)) = settings.duplicates.validate() {
+            let place = format!("{}:{}", path.display(), settings::line_of(text, &["duplicates", key]));
+            let problem = format!("duplicates.{key}: {problem}");
+            return Err(SettingsError::Wrong { place, problem }.into());
+        }
         if let Err(error) = telemetry::filter(&settings.log) {
             let place = format!("{}:{}", path.display(), settings::line_of(text, &["log", "level"]));
             let problem = error.to_string();

@@ -27,6 +27,7 @@ use self::{
 };
 use crate::{
     attachments::AttachmentStore,
+    duplicates::{Choice, Linker},
     http::{Condition, Health},
     intake::Intake,
     journal::Journal,
@@ -115,8 +116,10 @@ impl Daemon {
         };
         let processor = Processor::new(Arc::clone(&connectors), rules, metrics.clone())
             .with_privacy(privacy)
+            .with_duplicates(Choice::new(&settings.duplicates))
             .with_attachments(attachments.as_ref().map(AttachmentStore::policy));
-        let pipeline = Pipeline::start(journal.clone(), processor, publisher, settled, draining.clone());
+        let linker = Linker::new(&settings.duplicates, &journal, &metrics);
+        let pipeline = Pipeline::start(journal.clone(), processor, linker, publisher, settled, draining.clone());
 
         let intake = Intake::new(journal.clone(), metrics.clone());
         let listeners = Bound::open(

@@ -14,6 +14,7 @@ use prometheus::IntCounter;
 
 use crate::{
     attachments,
+    duplicates::Choice,
     journal::{DecisionRecord, End, Record},
     privacy,
     publish::{CHANNEL_HEADER, Outgoing},
@@ -51,6 +52,8 @@ pub struct Processor {
     attachments: Option<attachments::Policy>,
     /// What of personal data goes out.
     privacy: Arc<privacy::Policy>,
+    /// Which of several messages on one matter goes where the rules say.
+    duplicates: Choice,
     /// How often each rule, route or deadline took part.
     hits: HashMap<String, IntCounter>,
 }
@@ -66,6 +69,7 @@ impl Processor {
             connectors,
             attachments: None,
             privacy: Arc::default(),
+            duplicates: Choice::default(),
             hits: hits.collect(),
             rules,
             metrics,
@@ -83,6 +87,13 @@ impl Processor {
     #[must_use]
     pub fn with_privacy(mut self, policy: Arc<privacy::Policy>) -> Self {
         self.privacy = policy;
+        self
+    }
+
+    /// The same, with another choice between duplicates than sending them all.
+    #[must_use]
+    pub fn with_duplicates(mut self, choice: Choice) -> Self {
+        self.duplicates = choice;
         self
     }
 
@@ -153,7 +164,8 @@ impl Processor {
             occurred,
         };
         for mut message in messages {
-            let decision = self.rules.decide(&mut message, now);
+            let mut decision = self.rules.decide(&mut message, now);
+            self.duplicates.apply(&message, &mut decision.routes);
             self.count(&decision.routes, decision.default_route);
             if let Some(policy) = &self.attachments {
                 policy.mark(&mut message);

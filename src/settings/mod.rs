@@ -17,6 +17,7 @@ pub use load::{SettingsError, absolute, line_of, load, parse, read};
 
 use crate::{
     attachments::AttachmentSettings,
+    duplicates::DuplicateSettings,
     http::HttpSettings,
     journal::JournalSettings,
     privacy::PrivacySettings,
@@ -41,6 +42,8 @@ pub struct Settings {
     pub attachments: Option<AttachmentSettings>,
     /// Auto-rules.
     pub rules: RulesSettings,
+    /// Messages on one matter that came by several ways.
+    pub duplicates: DuplicateSettings,
     /// What of personal data goes out.
     pub privacy: PrivacySettings,
     /// Logs.

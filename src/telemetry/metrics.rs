@@ -134,6 +134,9 @@ metrics! {
     /// Messages that only the default route caught
     default_route_hits: counter "priem_default_route_hits_total" [];
 
+    /// Messages that repeat an earlier one on the same matter, by what they were recognised
+    linked: counters "priem_linked_duplicates_total" ["channel", "reason"];
+
     /// Files of messages that were stored, or given up for a reason
     attachments: counters "priem_attachments_total" ["connector", "result"];
     /// Attempts to fetch a file that are made again later, by reason

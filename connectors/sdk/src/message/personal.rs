@@ -224,7 +224,10 @@ mod tests {
             ],
         ),
         ("Recipient", &["organisation", "role"]),
-        ("Relation", &["repeat_of", "cluster"]),
+        (
+            "Relation",
+            &["repeat_of", "cluster", "duplicate_of", "reason", "seen_in"],
+        ),
         (
             "Routing",
             &[
