@@ -239,7 +239,7 @@ mod tests {
                 ..Place::default()
             };
             message(Kind::Portal, |data| {
-                data.external.id = street.into();
+                data.external.id = format!("{street} {house}");
                 data.place = place;
             })
         };

@@ -86,11 +86,7 @@ impl Linker {
             external_id: message.data.external.id.clone(),
             event_id: message.id,
             channel: message.data.channel.clone(),
-            keys: if has_words {
-                likeness::keys(message, self.least_letters)
-            } else {
-                Vec::new()
-            },
+            keys: has_words.then(|| likeness::keys(message, self.least_letters)),
             at,
             until: at.saturating_add(self.window),
         }

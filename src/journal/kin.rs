@@ -1,11 +1,11 @@
 //! What the journal remembers of messages on one matter, inside the writer's transaction.
 //!
 //! - `likeness`: one row per key of a message (keyed hash), until its window ends: whose key it is;
-//! - `kin`: one row per object (keyed hash of connector and external id) that belongs to a cluster: what was decided.
-//!   The first of a cluster has a row too, that says so.
+//! - `kin`: one row per object (keyed hash of connector and external id): what was decided when it was first seen, also
+//!   when it repeats nothing.
 //!
-//! A decision, once stored, is given again for the same object; so all events of an object, and an event that is
-//! published again after a crash, carry the same link.
+//! An object is judged once. All its events, and an event that is published again after a crash, carry the same link;
+//! what leads a cluster never joins another one.
 
 use rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;
@@ -82,16 +82,16 @@ impl Key {
 /// A message that may have kin.
 #[derive(Debug, Clone)]
 pub struct Candidate {
-    /// Connector and
+    /// Connector; with the external id it names the object.
     pub connector: String,
-    /// external id name the object.
+    /// External id.
     pub external_id: String,
     /// Id of the event.
     pub event_id: Uuid,
     /// Channel.
     pub channel: String,
-    /// The strongest first; empty for events without words.
-    pub keys: Vec<Key>,
+    /// The strongest first; `None` for events that say nothing new (a rating, a removal): they are not judged.
+    pub keys: Option<Vec<Key>>,
     /// When it was taken in, microseconds since 1970.
     pub at: i64,
     /// Until when its keys are remembered.
@@ -113,10 +113,8 @@ pub struct Kinship {
 
 /// A row of `likeness`.
 struct Owner {
-    object: Vec<u8>,
     event: Uuid,
     cluster: Uuid,
-    channel: String,
 }
 
 /// Finds the kin of a message and remembers its keys. `None` for one without earlier kin.
@@ -125,64 +123,41 @@ pub(super) fn find(
     hash_key: &HashKey,
     candidate: &Candidate,
 ) -> rusqlite::Result<Option<Kinship>> {
-    let Candidate {
-        connector, external_id, ..
-    } = candidate;
-    let object = dedupe::hash(hash_key, &[b"object", connector.as_bytes(), external_id.as_bytes()]);
+    let parts = [
+        b"object",
+        candidate.connector.as_bytes(),
+        candidate.external_id.as_bytes(),
+    ];
+    let object = dedupe::hash(hash_key, &parts);
     if let Some(decided) = decided(connection, &object)? {
         return Ok(decided);
     }
-    let mut found = None;
-    for key in &candidate.keys {
-        let owner = owner(connection, &hashed(hash_key, &key.sought), candidate.at)?;
-        match owner.filter(|owner| owner.object != object) {
-            Some(owner) => {
-                found = Some((key.reason, owner));
-                break;
-            }
-            None => continue,
-        }
-    }
-    let Some((reason, owner)) = found else {
-        remember(connection, hash_key, candidate, &object, candidate.event_id)?;
+    let Some(keys) = &candidate.keys else {
         return Ok(None);
     };
-    let channels = channels(connection, &owner)?;
-    // The first of the cluster gets a row too: whatever it says later, it stays the first.
-    insert(
-        connection,
-        &owner.object,
-        &owner.cluster,
-        None,
-        &owner.channel,
-        "",
-        candidate.at,
-    )?;
-    let kinship = Kinship {
-        cluster: owner.cluster,
-        of: owner.event,
-        reason,
-        channels,
-    };
-    let before = kinship.channels.join("\n");
-    insert(
-        connection,
-        &object,
-        &owner.cluster,
-        Some(&kinship),
-        &candidate.channel,
-        &before,
-        candidate.at,
-    )?;
-    remember(connection, hash_key, candidate, &object, owner.cluster)?;
-    Ok(Some(kinship))
+    let mut kinship = None;
+    for key in keys {
+        if let Some(owner) = owner(connection, &hashed(hash_key, &key.sought), candidate.at)? {
+            kinship = Some(Kinship {
+                channels: channels(connection, &owner.cluster)?,
+                cluster: owner.cluster,
+                of: owner.event,
+                reason: key.reason,
+            });
+            break;
+        }
+    }
+    let cluster = kinship.as_ref().map_or(candidate.event_id, |kinship| kinship.cluster);
+    decide(connection, &object, candidate, &cluster, kinship.as_ref())?;
+    remember(connection, hash_key, candidate, keys, &cluster)?;
+    Ok(kinship)
 }
 
 fn hashed(hash_key: &HashKey, text: &str) -> [u8; 16] {
     dedupe::hash(hash_key, &[b"likeness", text.as_bytes()])
 }
 
-/// What was decided about an object: `Some(None)` when it is the first of a cluster.
+/// What was decided about an object: `Some(None)` when it repeats nothing.
 fn decided(connection: &Connection, object: &[u8; 16]) -> rusqlite::Result<Option<Option<Kinship>>> {
     connection
         .prepare_cached("SELECT cluster, of, reason, before FROM kin WHERE object = ?1")?
@@ -191,7 +166,7 @@ fn decided(connection: &Connection, object: &[u8; 16]) -> rusqlite::Result<Optio
             let (Some(of), Some(reason)) = (of, reason.as_deref().and_then(Reason::named)) else {
                 return Ok(None);
             };
-            let before: String = row.get(3)?;
+            let before: String = row.get::<_, Option<String>>(3)?.unwrap_or_default();
             Ok(Some(Kinship {
                 cluster: uuid(&row.get::<_, Vec<u8>>(0)?),
                 of: uuid(&of),
@@ -204,49 +179,41 @@ fn decided(connection: &Connection, object: &[u8; 16]) -> rusqlite::Result<Optio
 
 fn owner(connection: &Connection, key: &[u8; 16], at: i64) -> rusqlite::Result<Option<Owner>> {
     connection
-        .prepare_cached("SELECT object, event_id, cluster, channel FROM likeness WHERE key = ?1 AND until >= ?2")?
+        .prepare_cached("SELECT event_id, cluster FROM likeness WHERE key = ?1 AND until >= ?2")?
         .query_row(params![&key[..], at], |row| {
             Ok(Owner {
-                object: row.get(0)?,
-                event: uuid(&row.get::<_, Vec<u8>>(1)?),
-                cluster: uuid(&row.get::<_, Vec<u8>>(2)?),
-                channel: row.get(3)?,
+                event: uuid(&row.get::<_, Vec<u8>>(0)?),
+                cluster: uuid(&row.get::<_, Vec<u8>>(1)?),
             })
         })
         .optional()
 }
 
 /// Channels of all that belong to a cluster so far, in the order of their names.
-fn channels(connection: &Connection, owner: &Owner) -> rusqlite::Result<Vec<String>> {
-    let mut select = connection.prepare_cached("SELECT DISTINCT channel FROM kin WHERE cluster = ?1")?;
-    let mut channels: Vec<String> = select
-        .query_map([&owner.cluster.as_bytes()[..]], |row| row.get(0))?
-        .collect::<rusqlite::Result<_>>()?;
-    channels.push(owner.channel.clone());
-    channels.sort();
-    channels.dedup();
-    Ok(channels)
+fn channels(connection: &Connection, cluster: &Uuid) -> rusqlite::Result<Vec<String>> {
+    let mut select =
+        connection.prepare_cached("SELECT DISTINCT channel FROM kin WHERE cluster = ?1 ORDER BY channel")?;
+    let channels = select.query_map([&cluster.as_bytes()[..]], |row| row.get(0))?;
+    channels.collect()
 }
 
-fn insert(
+fn decide(
     connection: &Connection,
-    object: &[u8],
+    object: &[u8; 16],
+    candidate: &Candidate,
     cluster: &Uuid,
     kinship: Option<&Kinship>,
-    channel: &str,
-    before: &str,
-    at: i64,
 ) -> rusqlite::Result<()> {
     connection
-        .prepare_cached("INSERT INTO kin VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING")?
+        .prepare_cached("INSERT INTO kin VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
         .execute(params![
-            object,
+            &object[..],
             &cluster.as_bytes()[..],
             kinship.map(|kinship| &kinship.of.as_bytes()[..]),
             kinship.map(|kinship| kinship.reason.as_str()),
-            channel,
-            before,
-            at
+            candidate.channel,
+            kinship.map(|kinship| kinship.channels.join("\n")),
+            candidate.at
         ])
         .map(drop)
 }
@@ -256,21 +223,18 @@ fn remember(
     connection: &Connection,
     hash_key: &HashKey,
     candidate: &Candidate,
-    object: &[u8; 16],
-    cluster: Uuid,
+    keys: &[Key],
+    cluster: &Uuid,
 ) -> rusqlite::Result<()> {
     let mut upsert = connection.prepare_cached(
-        "INSERT INTO likeness VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO UPDATE SET object = excluded.object, \
-         event_id = excluded.event_id, cluster = excluded.cluster, channel = excluded.channel, until = excluded.until \
-         WHERE until < ?7",
+        "INSERT INTO likeness VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET event_id = excluded.event_id, \
+         cluster = excluded.cluster, until = excluded.until WHERE until < ?5",
     )?;
-    for key in &candidate.keys {
+    for key in keys {
         upsert.execute(params![
             &hashed(hash_key, &key.own)[..],
-            &object[..],
             &candidate.event_id.as_bytes()[..],
             &cluster.as_bytes()[..],
-            candidate.channel,
             candidate.until,
             candidate.at
         ])?;

@@ -66,10 +66,8 @@ const MIGRATIONS: &[&str] = &[
     "
     CREATE TABLE likeness (
         key BLOB PRIMARY KEY,
-        object BLOB NOT NULL,
         event_id BLOB NOT NULL,
         cluster BLOB NOT NULL,
-        channel TEXT NOT NULL,
         until INTEGER NOT NULL
     ) WITHOUT ROWID;
     CREATE TABLE kin (
@@ -78,7 +76,7 @@ const MIGRATIONS: &[&str] = &[
         of BLOB,
         reason TEXT,
         channel TEXT NOT NULL,
-        before TEXT NOT NULL,
+        before TEXT,
         at INTEGER NOT NULL
     ) WITHOUT ROWID;
     CREATE INDEX kin_cluster ON kin (cluster);
