@@ -225,6 +225,7 @@ async fn what_must_not_leave_is_nowhere() {
     });
     let _group = city.ok.group(OK_GROUP, OK_KEY);
     let max = city.max.bot(MAX_TOKEN);
+    let _bot = city.telegram.bot(POLL_TOKEN);
     let mut daemon = install(&city.settings(&broker));
     daemon.start().await;
     max.wait_until(|bot| bot.calls("GET /updates") > 1 && bot.is_polled())
