@@ -9,7 +9,7 @@ use priem_sdk::{
 use serde::Deserialize as _;
 use serde_json::Value;
 
-use super::{config::ManifestSettings, jq::FilterError, mapping::Mapping, model::Manifest};
+use super::{config::ManifestSettings, jq::FilterError, mapping::Mapping, model::Manifest, proving};
 
 /// Longest manifest, bytes.
 const LONGEST: u64 = 4 * 1024 * 1024;
@@ -23,6 +23,13 @@ pub struct Loaded {
     pub mapping: Mapping,
     /// The folder paths in it start from.
     pub folder: PathBuf,
+}
+
+impl Loaded {
+    /// Runs the fixtures inside.
+    pub fn prove(&self) -> proving::Outcome {
+        proving::prove(&self.manifest, &self.mapping)
+    }
 }
 
 /// Why a manifest can't be used: `file:line: key: problem`.

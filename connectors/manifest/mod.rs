@@ -60,8 +60,7 @@ fn build(settings: serde_json::Value, context: &BuildContext) -> Result<Arc<dyn 
 /// A channel described by a manifest.
 #[derive(Debug)]
 pub struct ManifestConnector {
-    title: String,
-    fixtures: proving::Outcome,
+    manifest: model::Manifest,
     mapping: Arc<Mapping>,
     poller: Option<Poller>,
     receiver: Option<Receiver>,
@@ -73,7 +72,6 @@ impl ManifestConnector {
     /// # Errors
     /// [`ConfigError`] with the key, below `poll` or `webhook`.
     pub fn new(loaded: Loaded, id: &str) -> Result<Self, ConfigError> {
-        let fixtures = proving::prove(&loaded);
         let Loaded {
             manifest,
             mapping,
@@ -108,11 +106,7 @@ impl ManifestConnector {
             }
         };
         Ok(Self {
-            title: match manifest.title.is_empty() {
-                true => manifest.name,
-                false => manifest.title,
-            },
-            fixtures,
+            manifest,
             mapping,
             poller,
             receiver,
@@ -135,17 +129,22 @@ impl Connector for ManifestConnector {
 
     async fn check(&self, _cx: &Cx) -> Result<CheckReport, ConnectorError> {
         let mut report = CheckReport::default();
-        let (failed, all) = (self.fixtures.failed(), self.fixtures.fixtures.len());
+        let fixtures = proving::prove(&self.manifest, &self.mapping);
+        let (failed, all) = (fixtures.failed(), fixtures.fixtures.len());
+        let title = match self.manifest.title.as_str() {
+            "" => &self.manifest.name,
+            title => title,
+        };
         match (failed, all) {
             (0, 0) => report.warn(
                 "manifest",
-                format!("{}: nothing proves its mapping", self.title),
+                format!("{title}: nothing proves its mapping"),
                 "add `fixtures:` with invented records and what must become of them",
             ),
-            (0, _) => report.ok("manifest", format!("{}: {all} fixtures hold", self.title)),
+            (0, _) => report.ok("manifest", format!("{title}: {all} fixtures hold")),
             _ => report.fail(
                 "manifest",
-                format!("{}: {failed} of {all} fixtures fail", self.title),
+                format!("{title}: {failed} of {all} fixtures fail"),
                 "run `priem connectors test` on the manifest",
             ),
         }

@@ -11,7 +11,6 @@ use serde_json::{Map, Value};
 
 use super::{
     jq::Filter,
-    load::Loaded,
     mapping::Mapping,
     message,
     model::{Fixture, From, Manifest},
@@ -96,13 +95,11 @@ impl Outcome {
 }
 
 /// Runs the fixtures.
-pub fn prove(loaded: &Loaded) -> Outcome {
-    let fixtures = loaded.manifest.fixtures.iter();
+pub(super) fn prove(manifest: &Manifest, mapping: &Mapping) -> Outcome {
+    let fixtures = manifest.fixtures.iter();
     Outcome {
-        manifest: loaded.manifest.name.clone(),
-        fixtures: fixtures
-            .map(|fixture| run(fixture, &loaded.manifest, &loaded.mapping))
-            .collect(),
+        manifest: manifest.name.clone(),
+        fixtures: fixtures.map(|fixture| run(fixture, manifest, mapping)).collect(),
     }
 }
 

@@ -19,8 +19,9 @@ mod tests;
 mod value;
 
 use std::{
+    collections::HashMap,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    sync::{Arc, LazyLock},
 };
 
 use jaq_core::{
@@ -28,6 +29,7 @@ use jaq_core::{
     load::{self, Arena, File, Lexer, Loader, Parser, parse::Def, parse::Term},
 };
 use jaq_json::Val;
+use parking_lot::Mutex;
 use serde_json::Value;
 
 pub use error::FilterError;
@@ -106,10 +108,9 @@ impl Filter {
         if source.trim().is_empty() {
             return Err(fail(Problem::Empty));
         }
-        let program = on_stack(COMPILE_STACK, || compile(source)).map_err(fail)?;
         Ok(Self {
             what: what.into(),
-            program: Arc::new(program),
+            program: program(source).map_err(fail)?,
             tables: tables.clone(),
         })
     }
@@ -219,6 +220,25 @@ struct Program {
     filter: jaq_core::Filter<Kind>,
     literals: Literals,
     nests: bool,
+}
+
+/// Programs by their source. A program knows nothing of tables, keys, or records, so everybody may share it: a reload and
+/// a thousand entries of one profile compile nothing anew.
+static COMPILED: LazyLock<Mutex<HashMap<String, Arc<Program>>>> = LazyLock::new(Mutex::default);
+/// Most programs that are kept; past it all are forgotten at once.
+const MOST_COMPILED: usize = 512;
+
+fn program(source: &str) -> Result<Arc<Program>, Problem> {
+    if let Some(known) = COMPILED.lock().get(source) {
+        return Ok(Arc::clone(known));
+    }
+    let program = Arc::new(on_stack(COMPILE_STACK, || compile(source))?);
+    let mut compiled = COMPILED.lock();
+    if compiled.len() >= MOST_COMPILED {
+        compiled.clear();
+    }
+    compiled.insert(source.to_owned(), Arc::clone(&program));
+    Ok(program)
 }
 
 fn compile(source: &str) -> Result<Program, Problem> {

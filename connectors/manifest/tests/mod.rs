@@ -36,7 +36,7 @@ fn changed(from: &str, to: &str) -> String {
 fn what_is_written_for_a_start_holds() {
     let folder = folder();
     let loaded = load(&written(folder.path(), &scaffold::manifest("region-7"))).expect("valid");
-    let outcome = proving::prove(&loaded);
+    let outcome = loaded.prove();
     assert_eq!(outcome.failed(), 0, "{}", outcome.render());
     assert!(outcome.fixtures.len() >= 4);
     assert_eq!(
@@ -55,7 +55,7 @@ fn every_manifest_we_ship_holds() {
             continue;
         }
         let loaded = load(&path).unwrap_or_else(|error| panic!("{error}"));
-        let outcome = proving::prove(&loaded);
+        let outcome = loaded.prove();
         assert!(
             outcome.failed() == 0 && !outcome.fixtures.is_empty(),
             "{}",
@@ -132,7 +132,7 @@ fn a_fixture_that_fails_says_what_is_different() {
         .replace("expect_error: id", "expect_error: nobody says this")
         .replace("ids: [ \"103\", \"104\" ]", "ids: [ \"103\" ]");
     let folder = folder();
-    let outcome = proving::prove(&load(&written(folder.path(), &text)).expect("valid"));
+    let outcome = load(&written(folder.path(), &text)).expect("valid").prove();
     assert_eq!(outcome.failed(), 3, "{}", outcome.render());
     let said = outcome.render();
     for line in [
@@ -156,7 +156,7 @@ fn exact_fixtures_look_at_everything() {
         )
     };
     let folder = folder();
-    let failed = |text: &str| proving::prove(&load(&written(folder.path(), text)).expect("valid")).failed();
+    let failed = |text: &str| load(&written(folder.path(), text)).expect("valid").prove().failed();
     assert_eq!((failed(&fixture(false)), failed(&fixture(true))), (0, 1));
 }
 

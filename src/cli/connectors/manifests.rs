@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use priem_connectors::manifest::{LoadError, load, proving, scaffold};
+use priem_connectors::manifest::{LoadError, load, scaffold};
 use serde_json::json;
 
 use crate::cli::{DONE, ENVIRONMENT, FINDING, USAGE, output};
@@ -56,7 +56,7 @@ pub fn test(arguments: &TestArgs) -> anyhow::Result<u8> {
     for path in &arguments.manifests {
         let (result, found) = match load(path) {
             Ok(loaded) => {
-                let outcome = proving::prove(&loaded);
+                let outcome = loaded.prove();
                 let found = if outcome.failed() == 0 { DONE } else { FINDING };
                 if !arguments.json {
                     output::lines(&outcome.render())?;
