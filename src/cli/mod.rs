@@ -7,6 +7,7 @@ mod files;
 mod journal;
 mod output;
 mod quarantine;
+mod reload;
 mod rules;
 mod run;
 mod schema;
@@ -69,6 +70,8 @@ enum Command {
     Files(files::FilesArgs),
     /// Auto-rules (автоправила): check, test, explain
     Rules(rules::RulesArgs),
+    /// Let the running daemon read its rules again, without a stop
+    Reload(reload::ReloadArgs),
     /// Why a message went where it went («почему сюда?»)
     Why(why::WhyArgs),
     /// Items that could not be understood, or that no queue took
@@ -119,6 +122,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         Command::Connectors(command) => connectors::run(command),
         Command::Files(arguments) => files::run(arguments, &|| rules_dir(config)),
         Command::Rules(arguments) => rules::run(arguments, rules_dir(config)?.as_deref()),
+        Command::Reload(arguments) => reload::run(arguments, &settings_of(config)?),
         Command::Why(arguments) => why::run(arguments, &settings_of(config)?),
         Command::Quarantine(command) => quarantine::run(command, &settings_of(config)?),
         Command::Journal(command) => journal::run(command, &settings_of(config)?),

@@ -201,6 +201,8 @@ fn actual(rules: &RuleSet, expected: &Expected, message: &Message, decision: &De
         "organisation" => vec![main.recipient.organisation.clone()],
         "role" => one(&main.recipient.role),
         "queue" => vec![main.queue.clone()],
+        "deadline_policy" => one(&main.deadline_policy),
+        "personal_data" => one(&main.personal_data),
         "priority" => vec![main.priority.to_string()],
         "review" => vec![main.review_required.to_string()],
         "also" => decision.routes.iter().skip(1).map(|copy| copy.queue.clone()).collect(),

@@ -33,6 +33,26 @@ pub(super) struct FieldTest {
 }
 
 impl Condition {
+    /// Whether any part asks about what only `classify` decides.
+    pub(super) fn asks_about_decided(&self) -> bool {
+        match self {
+            Self::Is(test) => test.field.is_decided(),
+            Self::Text(_) => false,
+            Self::All(parts) | Self::Any(parts) => parts.iter().any(Self::asks_about_decided),
+            Self::Not(part) => part.asks_about_decided(),
+        }
+    }
+
+    /// Number of its parts.
+    pub(super) fn size(&self) -> usize {
+        match self {
+            Self::Is(_) => 1,
+            Self::Text(terms) => 1 + terms.len(),
+            Self::All(parts) | Self::Any(parts) => 1 + parts.iter().map(Self::size).sum::<usize>(),
+            Self::Not(part) => 1 + part.size(),
+        }
+    }
+
     /// Whether it holds.
     pub(super) fn holds(&self, facts: &Facts<'_>) -> bool {
         match self {
@@ -79,6 +99,7 @@ pub(super) struct Sight<'a> {
 impl Sight<'_> {
     fn values(&self, field: Field) -> Vec<String> {
         let mut values = Vec::new();
+        values.extend(self.facts.moment().and_then(|moment| moment.shown(field)));
         field.visit(self.message, &mut |value| values.push(value.to_owned()));
         values.extend(
             self.decided

@@ -6,7 +6,7 @@ use priem_sdk::message::{Deadline, DeadlineStage, DeadlineUnit, Message, Recipie
 use super::RuleSet;
 use super::condition::Sight;
 use super::fields::RULES_CLASSIFIER;
-use super::model::{ClassifyRule, Route};
+use super::model::{ClassifyRule, Copy, Route};
 use super::read_rules::add_new;
 use super::read_tests::{set_flag, topic_of};
 use super::verdict::Verdict;
@@ -47,8 +47,14 @@ pub(super) fn make(rules: &RuleSet, verdict: &Verdict<'_>, sight: &Sight<'_>) ->
     let main = Routing {
         sector: verdict.sector.map(|set| set.value.to_owned()),
         territory: verdict.territory.map(|set| set.value.to_owned()),
-        recipient: target.recipient.clone(),
-        queue: target.queue.clone(),
+        recipient: recipient_of(verdict).clone(),
+        queue: verdict.queue.map_or(target.queue.as_str(), |set| set.value).to_owned(),
+        deadline_policy: verdict.policy().map(str::to_owned),
+        personal_data: verdict
+            .personal_data
+            .map(|set| set.value)
+            .or(target.personal_data.as_deref())
+            .map(str::to_owned),
         priority: verdict
             .priority
             .map(|set| set.value)
@@ -64,9 +70,10 @@ pub(super) fn make(rules: &RuleSet, verdict: &Verdict<'_>, sight: &Sight<'_>) ->
             .collect(),
         explanation: sentences(rules, verdict, sight),
     };
-    let copies: Vec<Routing> = target
-        .also
-        .iter()
+    let mut also: Vec<&Copy> = verdict.also.clone();
+    add_new(&mut also, &target.also);
+    let copies: Vec<Routing> = also
+        .into_iter()
         .filter(|copy| copy.queue != main.queue || copy.recipient != main.recipient)
         .map(|copy| {
             let mut routing = Routing {
@@ -180,6 +187,12 @@ fn rule_sentence(rules: &RuleSet, rule: &ClassifyRule, verdict: &Verdict<'_>, si
 
 /// What a rule contributed, and where it came too late.
 pub(super) fn effects_ru(rules: &RuleSet, rule: &ClassifyRule, verdict: &Verdict<'_>) -> Vec<String> {
+    if let Some(stop) = verdict.stopped_before(&rules.compiled, rule) {
+        let (name, id) = (&stop.head.name, &stop.head.id);
+        return vec![format!(
+            "не применено: правило «{name}» ({id}) остановило классификацию (stop)"
+        )];
+    }
     let set = &rule.set;
     let mut lines = Vec::new();
     let mut note = |what: String, winner: Option<&ClassifyRule>| match winner {
@@ -223,6 +236,38 @@ pub(super) fn effects_ru(rules: &RuleSet, rule: &ClassifyRule, verdict: &Verdict
     if let Some(hint) = &set.hint {
         note(format!("подсказка «{hint}»"), verdict.hint.map(|set| set.rule));
     }
+    if let Some(handling) = &set.handling {
+        if let Some(recipient) = &handling.recipient {
+            note(
+                format!("получатель «{}»", recipient_ru(recipient)),
+                verdict.recipient.map(|set| set.rule),
+            );
+        }
+        if let Some(queue) = &handling.queue {
+            note(format!("очередь «{queue}»"), verdict.queue.map(|set| set.rule));
+        }
+        for copy in &handling.also {
+            note(
+                format!("копия: {} ({})", recipient_ru(&copy.recipient), copy.queue),
+                None,
+            );
+        }
+        if let Some(policy) = &handling.deadline_policy {
+            note(
+                format!("порядок сроков «{policy}»"),
+                verdict.deadline_policy.map(|set| set.rule),
+            );
+        }
+        if let Some(policy) = &handling.personal_data {
+            note(
+                format!("порядок личных данных «{policy}»"),
+                verdict.personal_data.map(|set| set.rule),
+            );
+        }
+    }
+    if set.stop {
+        note("следующие правила не рассматривались (stop)".to_owned(), None);
+    }
     if !set.tags.is_empty() {
         note(format!("метки: {}", set.tags.join(", ")), None);
     }
@@ -234,7 +279,18 @@ pub(super) fn effects_ru(rules: &RuleSet, rule: &ClassifyRule, verdict: &Verdict
 
 fn route_sentence(verdict: &Verdict<'_>, sight: &Sight<'_>) -> String {
     let route = verdict.route();
-    let to = recipient_ru(&route.target.recipient);
+    let to = recipient_ru(recipient_of(verdict));
+    if let Some(rule) = verdict
+        .recipient
+        .map(|set| set.rule)
+        .or(verdict.queue.map(|set| set.rule))
+    {
+        let (name, id) = (&rule.head.name, &rule.head.id);
+        return format!(
+            "Адресата назвало правило «{name}» ({id}): {to}; маршрут {} уступил.",
+            path_ru(&verdict.path)
+        );
+    }
     if verdict.is_default() {
         return format!(
             "Ни один маршрут не подошёл; маршрут по умолчанию «{}» ({}): {to}.",
@@ -255,9 +311,21 @@ fn route_sentence(verdict: &Verdict<'_>, sight: &Sight<'_>) -> String {
     format!("Маршрут {}: {because} → {to}.", path_ru(&verdict.path))
 }
 
+/// The recipient: of `classify`, else of the route.
+fn recipient_of<'r>(verdict: &Verdict<'r>) -> &'r Recipient {
+    verdict
+        .recipient
+        .map_or(&verdict.route().target.recipient, |set| set.value)
+}
+
 /// The chain of routes below the root: «Дороги → Снег» (roads-snow).
 pub(super) fn path_ru(path: &[&Route]) -> String {
-    let names: Vec<&str> = path.iter().skip(1).map(|route| route.head.name.as_str()).collect();
+    let skipped = usize::from(path.len() > 1);
+    let names: Vec<&str> = path
+        .iter()
+        .skip(skipped)
+        .map(|route| route.head.name.as_str())
+        .collect();
     let id = path.last().map_or("", |route| route.head.id.as_str());
     format!("«{}» ({id})", names.join(" → "))
 }

@@ -72,7 +72,7 @@ pub struct RouteStep {
 /// Explains a message. Does not change it.
 pub(super) fn explain(rules: &RuleSet, message: &Message, now: Timestamp) -> Explanation {
     let compiled = &rules.compiled;
-    let mut facts = compiled.vocabulary.facts(message);
+    let mut facts = compiled.vocabulary.facts_at(message, now);
     let candidates = compiled.classify_index.candidates(&facts);
     let before = Sight {
         message,
@@ -118,7 +118,7 @@ pub(super) fn explain(rules: &RuleSet, message: &Message, now: Timestamp) -> Exp
 /// What one rule of any step sees in a message, whether it was looked at or not. `None` for an unknown id.
 pub(super) fn why(rules: &RuleSet, message: &Message, now: Timestamp, id: &str) -> Option<RuleTrace> {
     let compiled = &rules.compiled;
-    let mut facts = compiled.vocabulary.facts(message);
+    let mut facts = compiled.vocabulary.facts_at(message, now);
     if let Some(rule) = compiled.classify.iter().find(|rule| rule.head.id == id) {
         let mut seen = trace(
             &rule.head,
@@ -262,6 +262,12 @@ fn summary(rules: &RuleSet, message: &Message, decision: &Decision) -> Vec<Strin
     }
     if !main.tags.is_empty() {
         lines.push(format!("Метки: {}", main.tags.join(", ")));
+    }
+    if let Some(policy) = &main.deadline_policy {
+        lines.push(format!("Порядок сроков: {policy}"));
+    }
+    if let Some(policy) = &main.personal_data {
+        lines.push(format!("Порядок личных данных: {policy}"));
     }
     if main.review_required {
         lines.push("Сначала должен посмотреть человек".into());

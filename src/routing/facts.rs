@@ -1,5 +1,6 @@
 //! What holds for one message: a sorted list of fact numbers, with the places of words in the text.
 
+use super::moment::Seen;
 use super::normal::Span;
 use super::vocabulary::FactId;
 
@@ -13,6 +14,8 @@ pub(super) struct Facts<'m> {
     words: Vec<Span>,
     /// Sorted by fact, then by position.
     list: Vec<(FactId, u32)>,
+    /// When the message was written; only when a rule asks about time.
+    moment: Option<Seen>,
 }
 
 impl<'m> Facts<'m> {
@@ -22,6 +25,7 @@ impl<'m> Facts<'m> {
             text,
             words: Vec::with_capacity(text.len() / 12),
             list: Vec::with_capacity(32),
+            moment: None,
         }
     }
 
@@ -36,6 +40,32 @@ impl<'m> Facts<'m> {
         let position = u32::try_from(self.words.len()).unwrap_or(NOWHERE - 1);
         self.words.push(span);
         self.list.extend(facts.iter().map(|&fact| (fact, position)));
+    }
+
+    /// Takes what a piece of the text between two places means when its words are read otherwise. Its first
+    /// and its last word stand for the whole, so that phrases may go on either side.
+    pub(super) fn push_reading(&mut self, piece: Span, facts: &[FactId]) {
+        let first = self.words.partition_point(|word| word.start < piece.start);
+        let end = self.words.partition_point(|word| word.start < piece.end);
+        let Some(last) = end.checked_sub(1).filter(|&last| first <= last) else {
+            return;
+        };
+        self.words[first] = piece;
+        for at in [first, last] {
+            // As in `push_word`.
+            let position = u32::try_from(at).unwrap_or(NOWHERE - 1);
+            self.list.extend(facts.iter().map(|&fact| (fact, position)));
+        }
+    }
+
+    /// Takes the moment of the message.
+    pub(super) fn set_moment(&mut self, moment: Seen) {
+        self.moment = Some(moment);
+    }
+
+    /// When the message was written, if any rule asks about time.
+    pub(super) fn moment(&self) -> Option<&Seen> {
+        self.moment.as_ref()
     }
 
     /// Takes a fact that is not a word. [`Facts::seal`] must follow.

@@ -27,9 +27,12 @@ mod include;
 mod index;
 mod junit;
 mod keys;
+mod layout;
 mod lint;
 mod load;
 mod model;
+mod moment;
+mod named;
 mod normal;
 mod read_calendar;
 mod read_condition;
@@ -39,6 +42,7 @@ mod read_tests;
 mod reader;
 mod schema;
 mod term;
+mod typos;
 mod verdict;
 mod vocabulary;
 mod warnings;
@@ -76,7 +80,6 @@ use verdict::Verdict;
 pub struct RuleSet {
     compiled: Compiled,
     version: String,
-    ids: Vec<String>,
 }
 
 /// Hex digits of the version.
@@ -98,11 +101,9 @@ impl RuleSet {
     pub fn parse(files: &[(PathBuf, String)]) -> Result<Self, RuleErrors> {
         let files = include::expand(files);
         let compiled = compile::compile(&files)?;
-        let ids = all_ids(&compiled);
         Ok(Self {
             compiled,
             version: version_of(&files),
-            ids,
         })
     }
 
@@ -129,7 +130,7 @@ impl RuleSet {
     /// Deciding again gives the same decision. `now` starts the clocks of a message without any time of its own.
     pub fn decide(&self, message: &mut Message, now: Timestamp) -> Decision {
         let (decision, changes) = {
-            let mut facts = self.compiled.vocabulary.facts(message);
+            let mut facts = self.compiled.vocabulary.facts_at(message, now);
             let verdict = Verdict::reach(&self.compiled, message, &mut facts, now);
             let sight = Sight {
                 message,
@@ -161,7 +162,15 @@ impl RuleSet {
 
     /// Ids of all rules, routes and deadlines: the closed set of values of the metric label `rule`.
     pub fn rule_ids(&self) -> impl Iterator<Item = &str> {
-        self.ids.iter().map(String::as_str)
+        let mut ids: Vec<&str> = self
+            .compiled
+            .classify
+            .iter()
+            .map(|rule| rule.head.id.as_str())
+            .collect();
+        ids.extend(self.route_ids());
+        ids.extend(self.compiled.deadlines.iter().map(|rule| rule.head.id.as_str()));
+        ids.into_iter()
     }
 
     /// What stands in the files themselves, not in the parts they include.
@@ -245,13 +254,6 @@ fn collect_routes<'r>(route: &'r Route, visit: &mut dyn FnMut(&'r Route)) {
     for child in &route.children {
         collect_routes(child, visit);
     }
-}
-
-fn all_ids(compiled: &Compiled) -> Vec<String> {
-    let mut ids: Vec<String> = compiled.classify.iter().map(|rule| rule.head.id.clone()).collect();
-    collect_routes(&compiled.route, &mut |route| ids.push(route.head.id.clone()));
-    ids.extend(compiled.deadlines.iter().map(|rule| rule.head.id.clone()));
-    ids
 }
 
 fn version_of(files: &[(PathBuf, String)]) -> String {

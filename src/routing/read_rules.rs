@@ -6,7 +6,7 @@ use priem_sdk::message::Recipient;
 
 use super::index::Index;
 use super::keys;
-use super::model::{ClassifyRule, Copy, Effects, Head, Origin, Route, Target};
+use super::model::{ClassifyRule, Copy, Effects, Handling, Head, Origin, Route, Target};
 use super::read_condition::{self, Step, Terms, is_sector};
 use super::reader::Reader;
 use super::yaml::{Entry, Node};
@@ -128,10 +128,30 @@ fn read_effects(reader: &mut Reader<'_>, terms: &Terms<'_>, node: &Node) -> Effe
             "flags" => set.flags = plain_texts(reader, value, "flags"),
             "priority" => set.priority = read_priority(reader, value),
             "review" => set.review = reader.yes_no(value, "review"),
+            "to" | "queue" | "also" | "deadline_policy" | "personal_data" => {
+                read_handling(reader, entry, set.handling.get_or_insert_default());
+            }
+            "stop" => set.stop = reader.yes_no(value, "stop").unwrap_or_default(),
             _ => set.hint = reader.text(value, "hint"),
         }
     }
     set
+}
+
+fn read_handling(reader: &mut Reader<'_>, entry: &Entry, handling: &mut Handling) {
+    let value = &entry.node;
+    match entry.key.as_str() {
+        "to" => handling.recipient = read_recipient(reader, value),
+        "queue" => handling.queue = read_queue(reader, value),
+        "deadline_policy" => handling.deadline_policy = reader.text(value, "deadline_policy"),
+        "personal_data" => handling.personal_data = reader.text(value, "personal_data"),
+        _ => {
+            for copy in reader.list(value, "also") {
+                let copy = read_copy(reader, copy);
+                add_new(&mut handling.also, copy);
+            }
+        }
+    }
 }
 
 /// Levels of a topic: a list, or a text parted by ` / `.
@@ -279,6 +299,8 @@ fn read_target(reader: &mut Reader<'_>, entries: &[&Entry], parent: Option<&Targ
             "queue" => target.queue = read_queue(reader, value).unwrap_or_default(),
             "priority" => target.priority = read_priority(reader, value),
             "review" => target.review = reader.yes_no(value, "review"),
+            "deadline_policy" => target.deadline_policy = reader.text(value, "deadline_policy"),
+            "personal_data" => target.personal_data = reader.text(value, "personal_data"),
             "tags" => add_new(&mut target.tags, plain_texts(reader, value, "tags")),
             "also" => {
                 for copy in reader.list(value, "also") {

@@ -3,7 +3,7 @@
 use jiff::{Timestamp, civil};
 use priem_sdk::message::{
     Attachment, AttachmentKind, AuthorKind, Deadline, DeadlineBasis, DeadlineStage, DeadlineUnit, EventType, Kind,
-    Message, MessageData, Moment, OrganisationRef, Regime, Status, Topic, TopicNode,
+    Message, MessageData, Moment, OrganisationRef, Regime, Satisfaction, Status, Topic, TopicNode,
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
@@ -76,6 +76,7 @@ fn read_given(reader: &mut Reader<'_>, zone: &Zone, node: &Node) -> Message {
     let mut event = EventType::Received;
     let mut topic = Vec::new();
     let mut classifier = "test".to_owned();
+    let mut version = None;
     for entry in reader.known(node, "given", keys::GIVEN) {
         let value = &entry.node;
         match entry.key.as_str() {
@@ -95,6 +96,12 @@ fn read_given(reader: &mut Reader<'_>, zone: &Zone, node: &Node) -> Message {
                     data.times.at_source = Some(Moment::from_instant(at));
                 }
             }
+            "written" => {
+                let at = read_moment(reader, zone, value, "written");
+                data.times.occurred = at.map(Moment::from_instant);
+            }
+            "satisfaction" => data.satisfaction = read_rating(reader, value),
+            "classifier_version" => version = reader.text(value, "classifier_version"),
             "source_deadlines" => {
                 for (stage, at) in read_stages(reader, value, "source_deadlines") {
                     if let Some(due_at) = read_moment(reader, zone, &at.node, "source_deadlines") {
@@ -143,9 +150,29 @@ fn read_given(reader: &mut Reader<'_>, zone: &Zone, node: &Node) -> Message {
         }
     }
     if !topic.is_empty() {
-        data.topic = Some(topic_of(&classifier, &topic));
+        data.topic = Some(Topic {
+            version,
+            ..topic_of(&classifier, &topic)
+        });
     }
     Message::new(event, data)
+}
+
+/// «2 из 5».
+fn read_rating(reader: &mut Reader<'_>, node: &Node) -> Option<Satisfaction> {
+    let written = reader.text(node, "satisfaction")?;
+    let rating = written.split_once(" из ").and_then(|(score, scale)| {
+        let (score, scale): (f64, f64) = (score.trim().parse().ok()?, scale.trim().parse().ok()?);
+        (scale > 0.0).then_some(Satisfaction { score, scale })
+    });
+    if rating.is_none() {
+        reader.error(
+            node.line,
+            format!("satisfaction: «{written}» — не оценка"),
+            "пример: \"2 из 5\"",
+        );
+    }
+    rating
 }
 
 /// A topic from its levels; the star is taken off, as connectors do.

@@ -23,6 +23,7 @@ pub fn json_schema() -> Value {
             "calendar" => list_of("calendar"),
             "work_day" => object(keys::WORK_DAY, &["from", "to"], |_| text()),
             "sectors" => json!({ "type": "object", "additionalProperties": text() }),
+            "conditions" => json!({ "type": "object", "additionalProperties": definition("condition") }),
             "words" => json!({ "type": "object", "additionalProperties": definition("texts") }),
             "route" => definition("route"),
             "classify" => list_of("classify"),
@@ -115,12 +116,13 @@ fn condition() -> Value {
     let combining = properties(keys::CONDITION, |key| match key {
         "text" => json!({ "oneOf": [
             definition("texts"),
-            object(keys::TEXT, &[], |_| definition("texts")),
+            object(keys::TEXT, &[], |key| if key == "typos" { yes_no() } else { definition("texts") }),
         ] }),
         "place" => json!({
             "type": "object", "minProperties": 1, "additionalProperties": false, "properties": place.clone()
         }),
         "not" => definition("condition"),
+        "use" => definition("texts"),
         _ => json!({ "type": "array", "minItems": 1, "items": definition("condition") }),
     });
     if let Value::Object(combining) = combining {
@@ -135,6 +137,10 @@ fn field_schema(field: Field) -> Value {
             json!({ "oneOf": [{ "enum": words }, { "type": "array", "minItems": 1, "items": { "enum": words } }] })
         }
         Form::YesNo => yes_no(),
+        Form::Moment => {
+            let time = json!({ "type": "string", "pattern": moment_pattern(field) });
+            json!({ "oneOf": [time, { "type": "array", "minItems": 1, "items": time }] })
+        }
         Form::CodePrefix => {
             let code = json!({ "type": "string", "pattern": format!("^\\d{{{OKTMO_MIN},{OKTMO_MAX}}}$") });
             json!({ "oneOf": [code, { "type": "array", "minItems": 1, "items": code }] })
@@ -143,8 +149,20 @@ fn field_schema(field: Field) -> Value {
     }
 }
 
+fn moment_pattern(field: Field) -> &'static str {
+    match field {
+        Field::Season => r"^\d{1,2}\.\d{1,2} *[-–—] *\d{1,2}\.\d{1,2}$",
+        Field::Hours => r"^\d{1,2}:\d{2} *[-–—] *\d{1,2}:\d{2}$",
+        _ => r"^\d+ *(мин|час|ч|д|сут|недел)[а-я]*\.?$",
+    }
+}
+
 fn set() -> Value {
     let mut set = object(keys::SET, &[], |key| match key {
+        "to" => definition("to"),
+        "also" => list_of("also"),
+        "queue" => queue(),
+        "stop" => yes_no(),
         "priority" => definition("priority"),
         "review" => yes_no(),
         "topic" | "tags" | "flags" => definition("texts"),
@@ -152,6 +170,10 @@ fn set() -> Value {
     });
     set["minProperties"] = json!(1);
     set
+}
+
+fn queue() -> Value {
+    json!({ "type": "string", "pattern": "^[^\\s*#]+$", "maxLength": 255 })
 }
 
 fn route_property(key: &str) -> Value {
@@ -164,7 +186,7 @@ fn route_property(key: &str) -> Value {
         "tags" => definition("texts"),
         "also" => list_of("also"),
         "routes" => list_of("route"),
-        "queue" => json!({ "type": "string", "pattern": "^[^\\s*#]+$", "maxLength": 255 }),
+        "queue" => queue(),
         _ => text(),
     }
 }
@@ -206,7 +228,7 @@ fn given_property(key: &str) -> Value {
     match key {
         "text" => text(),
         "topic" | "flags" => definition("texts"),
-        "at" => definition("moment"),
+        "at" | "written" => definition("moment"),
         "source_deadlines" => stages(definition("moment")),
         "place" => {
             let fields: Map<String, Value> = keys::PLACE_GIVEN
@@ -215,6 +237,7 @@ fn given_property(key: &str) -> Value {
                 .collect();
             json!({ "type": "object", "additionalProperties": false, "properties": fields })
         }
+        "satisfaction" => json!({ "type": "string", "pattern": r"^\d+(\.\d+)? из \d+$" }),
         key => match Field::ALL
             .iter()
             .find(|field| !field.is_place() && field.key() == key)

@@ -8,12 +8,16 @@ use std::cell::RefCell;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use foldhash::HashMap;
+use jiff::{Timestamp, tz::TimeZone};
 use priem_sdk::message::Message;
 use rust_stemmers::{Algorithm, Stemmer};
 
 use super::facts::Facts;
 use super::fields::{Field, Form, OKTMO_MAX, OKTMO_MIN};
-use super::normal;
+use super::layout;
+use super::moment::{MomentTest, Seen};
+use super::normal::{self, Span};
+use super::typos::Typos;
 
 /// Number of a fact inside one rule set.
 pub(super) type FactId = u32;
@@ -30,6 +34,8 @@ pub(super) enum WordForm {
     Exact(String),
     /// Any word that begins so.
     Prefix(String),
+    /// Any form of this word, one letter of which may be wrong.
+    Typo(String),
 }
 
 /// All facts of one rule set.
@@ -40,6 +46,11 @@ pub(super) struct Vocabulary {
     prefixes: HashMap<Box<str>, FactId>,
     /// Lengths of the prefixes in bytes, ascending.
     prefix_lengths: Vec<usize>,
+    typos: Typos,
+    /// Facts about the time of the message. Few: a season named by a thousand rules is one fact.
+    moments: Vec<(FactId, MomentTest)>,
+    /// Clock of the rules, when the files name one.
+    zone: Option<TimeZone>,
     values: Vec<HashMap<Box<str>, FactId>>,
     size: FactId,
     /// Tells the vocabularies of one process apart in the word memo.
@@ -54,6 +65,9 @@ impl Default for Vocabulary {
             exact: HashMap::default(),
             prefixes: HashMap::default(),
             prefix_lengths: Vec::new(),
+            typos: Typos::default(),
+            moments: Vec::new(),
+            zone: None,
             values: vec![HashMap::default(); Field::COUNT],
             size: 0,
             serial: NEXT.fetch_add(1, Ordering::Relaxed),
@@ -62,9 +76,20 @@ impl Default for Vocabulary {
 }
 
 impl Vocabulary {
+    /// Sets the clock of the rules.
+    pub(super) fn set_zone(&mut self, zone: TimeZone) {
+        self.zone = Some(zone);
+    }
+
+    /// Whether the rules have a clock.
+    pub(super) fn has_zone(&self) -> bool {
+        self.zone.is_some()
+    }
+
     /// The fact «the text has such a word».
     pub(super) fn intern_word(&mut self, form: WordForm) -> FactId {
         let (map, word) = match form {
+            WordForm::Typo(word) => return self.intern_typo(&word),
             WordForm::Stem(word) => (&mut self.stems, word),
             WordForm::Exact(word) => (&mut self.exact, word),
             WordForm::Prefix(word) => {
@@ -80,7 +105,24 @@ impl Vocabulary {
     /// The fact «the field has this value».
     pub(super) fn intern_value(&mut self, field: Field, value: &str) -> FactId {
         let value = field.normalise(value);
-        intern(&mut self.values[field as usize], &mut self.size, value)
+        let before = self.size;
+        let test = MomentTest::parse(field, &value);
+        let fact = intern(&mut self.values[field as usize], &mut self.size, value);
+        if self.size > before {
+            self.moments.extend(test.map(|test| (fact, test)));
+        }
+        fact
+    }
+
+    fn intern_typo(&mut self, word: &str) -> FactId {
+        if let Some(fact) = self.typos.known(word) {
+            return fact;
+        }
+        let fact = self.size;
+        self.size += 1;
+        let stem = stem(word).unwrap_or_else(|| word.to_owned());
+        self.typos.insert(word, &stem, fact);
+        fact
     }
 
     /// The fact of a value, when any rule asks about it.
@@ -95,14 +137,27 @@ impl Vocabulary {
             .copied()
     }
 
-    /// Everything that holds for `message` before `classify`.
+    /// Everything that holds for `message` before `classify`, at the moment it was stored.
+    #[cfg(test)]
     pub(super) fn facts<'m>(&self, message: &'m Message) -> Facts<'m> {
+        self.facts_at(message, message.data.times.received)
+    }
+
+    /// Everything that holds for `message` before `classify`; age counts up to `now`.
+    pub(super) fn facts_at<'m>(&self, message: &'m Message, now: Timestamp) -> Facts<'m> {
         let mut facts = Facts::new(&message.data.body.text);
         self.add_words(&mut facts);
         for &field in Field::ALL {
             if !self.values[field as usize].is_empty() {
                 self.add_values(field, message, &mut facts);
             }
+        }
+        if !self.moments.is_empty() {
+            let utc = TimeZone::UTC;
+            let seen = Seen::of(&message.data.times, self.zone.as_ref().unwrap_or(&utc), now);
+            let holding = self.moments.iter().filter(|(_, test)| test.holds(&seen));
+            holding.for_each(|&(fact, _)| facts.push_value(fact));
+            facts.set_moment(seen);
         }
         facts.seal();
         facts
@@ -126,6 +181,7 @@ impl Vocabulary {
                     add(&bare);
                 }
             }),
+            Form::Moment => {}
             Form::CodePrefix => field.visit(message, &mut |value| {
                 let code = field.normalise(value);
                 for length in OKTMO_MIN..=code.len().min(OKTMO_MAX) {
@@ -150,14 +206,19 @@ impl Vocabulary {
     }
 
     fn add_words(&self, facts: &mut Facts<'_>) {
-        if self.stems.is_empty() && self.exact.is_empty() && self.prefixes.is_empty() {
+        if self.stems.is_empty() && self.exact.is_empty() && self.prefixes.is_empty() && self.typos.is_empty() {
             return;
         }
         MEMO.with_borrow_mut(|memo| {
             memo.serve(self.serial);
+            let mut has_latin = false;
             normal::for_each_word(facts.text(), |word, span| {
+                has_latin |= word.starts_with(|first: char| first.is_ascii_alphabetic());
                 memo.facts_of(word, self, |ids| facts.push_word(span, ids));
             });
+            if has_latin {
+                self.add_retyped(facts, memo);
+            }
         });
     }
 
@@ -178,8 +239,27 @@ impl Vocabulary {
         stems.chain(exact).chain(prefixes).collect()
     }
 
+    /// Words typed with the wrong keyboard layout.
+    fn add_retyped(&self, facts: &mut Facts<'_>, memo: &mut Memo) {
+        let text = facts.text();
+        for chunk in text.split_whitespace() {
+            let start = chunk.as_ptr() as usize - text.as_ptr() as usize;
+            let piece = Span {
+                start,
+                end: start + chunk.len(),
+            };
+            for reading in layout::readings(chunk) {
+                normal::for_each_word(&reading, |word, _| {
+                    memo.facts_of(word, self, |ids| facts.push_reading(piece, ids));
+                });
+            }
+        }
+    }
+
     /// The facts a folded word makes true.
     pub(super) fn word_facts(&self, word: &str) -> Box<[FactId]> {
+        let unmixed = normal::unmixed(word);
+        let word = unmixed.as_deref().unwrap_or(word);
         let mut ids = Vec::new();
         ids.extend(self.exact.get(word));
         for &length in self.prefix_lengths.iter().take_while(|&&length| length <= word.len()) {
@@ -189,6 +269,10 @@ impl Vocabulary {
         }
         if let Some(stem) = stem(word) {
             ids.extend(self.stems.get(stem.as_str()));
+            if !self.typos.is_empty() {
+                self.typos.find(word, &mut ids);
+                self.typos.find(&stem, &mut ids);
+            }
         }
         ids.into_boxed_slice()
     }

@@ -8,6 +8,7 @@ mod listen;
 mod pipeline;
 mod poller;
 pub mod process;
+pub mod rules;
 mod trouble;
 mod watch;
 
@@ -24,10 +25,11 @@ use self::{
     pipeline::Pipeline,
     poller::{Host, Poller},
     process::Processor,
+    rules::RulesInForce,
 };
 use crate::{
     attachments::AttachmentStore,
-    http::{Condition, Health},
+    http::{Condition, Health, ReloadReport},
     intake::Intake,
     journal::Journal,
     publish::{Publisher, settings::PublishSettings},
@@ -61,6 +63,7 @@ pub struct Daemon {
     pub metrics: Metrics,
     /// What it knows of itself.
     pub health: Health,
+    rules: Arc<RulesInForce>,
     listeners: Listeners,
     journal: Journal,
     pipeline: Pipeline,
@@ -97,10 +100,12 @@ impl Daemon {
         let broker = publisher.state();
 
         metrics.started.set(unix_now());
-        metrics
-            .info
-            .with_label_values(&[env!("CARGO_PKG_VERSION"), &config_hash, rules.version()])
-            .set(1);
+        let rules = Arc::new(RulesInForce::new(
+            rules,
+            settings.rules.dir.clone(),
+            config_hash,
+            metrics.clone(),
+        ));
         let connectors = Arc::new(connectors);
         let attachments = match &settings.attachments {
             Some(attachments) => Some(AttachmentStore::open(
@@ -112,7 +117,7 @@ impl Daemon {
             )?),
             None => None,
         };
-        let processor = Processor::new(Arc::clone(&connectors), rules, metrics.clone())
+        let processor = Processor::following(Arc::clone(&connectors), Arc::clone(&rules), metrics.clone())
             .with_attachments(attachments.as_ref().map(AttachmentStore::policy));
         let pipeline = Pipeline::start(journal.clone(), processor, publisher, settled, draining.clone());
 
@@ -125,7 +130,7 @@ impl Daemon {
             &health,
             &metrics,
         )?;
-        let listeners = listeners.serve(&closing);
+        let listeners = listeners.with_reload(Arc::clone(&rules) as Arc<_>).serve(&closing);
 
         let sources = TaskTracker::new();
         let host = Host {
@@ -161,6 +166,7 @@ impl Daemon {
         Ok(Self {
             metrics,
             health,
+            rules,
             listeners,
             journal,
             pipeline,
@@ -178,6 +184,11 @@ impl Daemon {
     /// Address of the webhook listener, when there is one.
     pub fn webhook_address(&self) -> Option<SocketAddr> {
         self.listeners.webhooks
+    }
+
+    /// Reads the rules again; a bad set is refused and the one before goes on.
+    pub async fn reload_rules(&self) -> ReloadReport {
+        self.rules.reload().await
     }
 
     /// The journal, for those who look after the daemon.

@@ -7,21 +7,20 @@ use std::{
     sync::Arc,
 };
 
-use bytes::Bytes;
-use jiff::Timestamp;
-use priem_sdk::{
-    Connector, Message, NormalizeError,
-    contract::ConnectorId,
-    message::{Flags, Routing, personal},
-};
-use prometheus::IntCounter;
-
+use super::rules::{RuleSetInForce, RulesInForce};
 use crate::{
     attachments::Policy,
     journal::{DecisionRecord, End, Record},
     publish::{CHANNEL_HEADER, Outgoing},
     routing::RuleSet,
     telemetry::Metrics,
+};
+use bytes::Bytes;
+use jiff::Timestamp;
+use priem_sdk::{
+    Connector, Message, NormalizeError,
+    contract::ConnectorId,
+    message::{Flags, Routing, personal},
 };
 
 /// Connectors by their configured names.
@@ -48,29 +47,28 @@ pub struct Publication {
 /// Turns stored items into outgoing messages.
 pub struct Processor {
     connectors: Arc<Connectors>,
-    rules: Arc<RuleSet>,
+    rules: Arc<RulesInForce>,
     metrics: Metrics,
     /// Which attachments get a reference into the store, when there is one.
     attachments: Option<Policy>,
-    /// How often each rule, route or deadline took part.
-    hits: HashMap<String, IntCounter>,
 }
 
 impl Processor {
-    /// A processor for connectors and the rules in force.
+    /// A processor for connectors and rules that stay.
     pub fn new(connectors: Arc<Connectors>, rules: Arc<RuleSet>, metrics: Metrics) -> Self {
-        let hits = rules.rule_ids().map(|id| {
-            let counter = metrics.rule_hits.with_label_values(&[id]);
-            (id.to_owned(), counter)
-        });
         // From zero on, so that the first one is an increase.
         for connector in connectors.keys() {
             metrics.unknown_topics.with_label_values(&[connector.as_str()]);
         }
+        let rules = RulesInForce::new(rules, None, String::new(), metrics.clone());
+        Self::following(connectors, Arc::new(rules), metrics)
+    }
+
+    /// A processor that decides each message by the rules in force then.
+    pub fn following(connectors: Arc<Connectors>, rules: Arc<RulesInForce>, metrics: Metrics) -> Self {
         Self {
             connectors,
             attachments: None,
-            hits: hits.collect(),
             rules,
             metrics,
         }
@@ -149,9 +147,10 @@ impl Processor {
             decisions: Vec::with_capacity(messages.len()),
             occurred,
         };
+        let in_force = self.rules.now();
         for mut message in messages {
-            let decision = self.rules.decide(&mut message, now);
-            self.count(&decision.routes, decision.default_route);
+            let decision = in_force.rules.decide(&mut message, now);
+            self.count(&in_force, &decision.routes, decision.default_route);
             if decision.deadlines.iter().any(|deadline| deadline.calendar_missing) {
                 self.metrics.calendar_missing.inc();
             }
@@ -176,14 +175,12 @@ impl Processor {
         Processed::Publish(publication)
     }
 
-    fn count(&self, routes: &[Routing], default_route: bool) {
+    fn count(&self, in_force: &RuleSetInForce, routes: &[Routing], default_route: bool) {
         if default_route {
             self.metrics.default_route_hits.inc();
         }
         for rule in routes.iter().flat_map(|routing| &routing.matched) {
-            if let Some(hits) = self.hits.get(rule) {
-                hits.inc();
-            }
+            in_force.count(rule);
         }
     }
 }

@@ -176,6 +176,12 @@ metrics! {
 
     /// Always 1; the labels say what runs
     info: gauges "priem_info" ["version", "config_hash", "rules_version"];
+    /// Reloads of the rules, by result: applied, unchanged, refused
+    rules_reloads: counters "priem_rules_reloads_total" ["result"];
+    /// 1 when the last reload of the rules was well, 0 when the rules in the folder were refused
+    rules_reload_ok: gauge "priem_rules_last_reload_successful" [];
+    /// When the rules in force were put into force, Unix time
+    rules_loaded: gauge "priem_rules_loaded_timestamp_seconds" [];
     /// Start of the daemon, Unix time
     started: gauge "priem_start_timestamp_seconds" [];
 }

@@ -174,6 +174,7 @@ impl Walk<'_> {
         }
     }
 
+    #[allow(clippy::boxed_local, reason = "the parts of a term are boxed in the tree it comes from")]
     fn boxed<'s>(&mut self, term: Box<Term<&'s str>>, depth: usize) -> Box<Term<&'s str>> {
         Box::new(self.term(*term, depth))
     }
@@ -281,11 +282,11 @@ fn step_call<'s>() -> Box<Term<&'s str>> {
     Box::new(Term::Call(STEP, Vec::new()))
 }
 
-fn step_then<'s>(term: Term<&'s str>) -> Term<&'s str> {
+fn step_then(term: Term<&str>) -> Term<&str> {
     Term::BinOp(step_call(), BinaryOp::Pipe(None), Box::new(term))
 }
 
-fn then_step<'s>(term: Term<&'s str>) -> Term<&'s str> {
+fn then_step(term: Term<&str>) -> Term<&str> {
     Term::BinOp(Box::new(term), BinaryOp::Pipe(None), step_call())
 }
 

@@ -238,7 +238,7 @@ impl<'r> Entry<'r, '_> {
                     let witness = Witness {
                         shown: shown(&message),
                         winner: Some(winner.head.id.clone()),
-                        *message,
+                        message: *message,
                     };
                     let finding = Finding::new(Level::Warning, "useless-word", &head.origin, &head.id, text);
                     findings.push(finding.shown_by(Some(witness)));

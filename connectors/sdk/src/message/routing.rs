@@ -18,6 +18,12 @@ pub struct Routing {
     pub queue: String,
     /// 0 (lowest) to 9.
     pub priority: u8,
+    /// Name of the order of deadlines that applies, when a rule or route names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline_policy: Option<String>,
+    /// Name of the personal-data policy that applies, when a rule or route names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub personal_data: Option<String>,
     /// Marks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
