@@ -14,6 +14,14 @@ use priem::{routing::RuleSet, settings};
 /// The names of credentials, one set everywhere: what an operator copies from one place fits the other.
 const SECRETS: &[(&str, &str)] = &[
     ("amqp-password", "planted"),
+    (
+        "privacy-hash-key",
+        "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+    ),
+    (
+        "privacy-encrypt-key",
+        "abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789",
+    ),
     ("telegram-token", "7000001:AAplantedPlantedPlantedPlantedPlante"),
     ("telegram-hook-path", "0123456789abcdef0123456789abcdef0123456789abcdef"),
     (

@@ -138,6 +138,9 @@ metrics! {
     /// Messages with a deadline in working time over a year without a production calendar
     calendar_missing: counter "priem_calendar_missing_total" [];
 
+    /// Messages that repeat an earlier one on the same matter, by what they were recognised
+    linked: counters "priem_linked_duplicates_total" ["channel", "reason"];
+
     /// Files of messages that were stored, or given up for a reason
     attachments: counters "priem_attachments_total" ["connector", "result"];
     /// Attempts to fetch a file that are made again later, by reason

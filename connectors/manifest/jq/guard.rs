@@ -174,7 +174,10 @@ impl Walk<'_> {
         }
     }
 
-    #[allow(clippy::boxed_local, reason = "the parts of a term are boxed in the tree it comes from")]
+    #[allow(
+        clippy::boxed_local,
+        reason = "the parts of a term are boxed in the tree it comes from"
+    )]
     fn boxed<'s>(&mut self, term: Box<Term<&'s str>>, depth: usize) -> Box<Term<&'s str>> {
         Box::new(self.term(*term, depth))
     }

@@ -122,7 +122,7 @@ impl<'r> Entry<'r, '_> {
     /// The winner of a field in a message, as the engine says.
     fn winner(&self, effect: Effect, message: &Message) -> Option<&'r ClassifyRule> {
         let compiled = &self.rules.compiled;
-        let mut facts = compiled.vocabulary.facts(message);
+        let mut facts = compiled.vocabulary.facts_at(message, MOMENT);
         effect.winner(&Verdict::reach(compiled, message, &mut facts, MOMENT))
     }
 

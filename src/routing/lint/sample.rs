@@ -228,6 +228,7 @@ fn word_for(
             let made = ["ие", "ный", "ъхъ"].iter().map(|ending| format!("{start}{ending}"));
             (made.collect(), inevitable(start))
         }
+        WordForm::Typo(word) => return (word.clone(), true),
     };
     let facts_of = |word: &str| {
         let mut facts = vocabulary.word_facts(word).to_vec();
@@ -267,6 +268,7 @@ fn add_value<'v>(values: &mut Vec<(Field, &'v str)>, field: Field, value: &'v st
         Form::PlaceName if old_bare.as_deref() == Some(&new) => known,
         Form::PlaceName if new_bare.as_deref() == Some(&old) => value,
         // Two official names of one bare name: one message may have only one of them, but let others prove it.
+        Form::Moment => return Err(Clash::Unknown),
         Form::PlaceName if old_bare.is_some() && old_bare == new_bare => return Err(Clash::Unknown),
         _ => return Err(Clash::Proven),
     };
@@ -337,7 +339,15 @@ fn set(data: &mut MessageData, event: &mut EventType, field: Field, value: &str)
                 data.place.municipality = Some(NEUTRAL.into());
             }
         }
-        Field::Sector | Field::Territory | Field::Tags => return None,
+        // The moment is the same for every message made here, and answers are not rated.
+        Field::ClassifierVersion
+        | Field::Satisfaction
+        | Field::Season
+        | Field::Weekday
+        | Field::Hours
+        | Field::OlderThan
+        | Field::YoungerThan => return None,
+        Field::Sector | Field::Territory | Field::Tags | Field::DeadlinePolicy => return None,
     }
     Some(())
 }

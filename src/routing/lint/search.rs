@@ -16,6 +16,7 @@ use super::super::condition::Condition;
 use super::super::facts::Facts;
 use super::super::fields::{Field, Form, NO, YES};
 use super::super::term::Term;
+use super::MOMENT;
 use super::sample::{Clash, Piece, Samples};
 
 /// Messages tried for one question.
@@ -146,7 +147,7 @@ impl<'r> Search<'r, '_> {
                 return None;
             }
         };
-        let mut facts = self.compiled.vocabulary.facts(&message);
+        let mut facts = self.compiled.vocabulary.facts_at(&message, MOMENT);
         for piece in pieces {
             if let Piece::Decided(field, value) = piece
                 && let Some(fact) = self.compiled.vocabulary.value(*field, value)

@@ -9,7 +9,7 @@ use super::super::normal;
 use super::super::term::Term;
 use super::super::vocabulary::stem;
 use super::sample::{Piece, Samples, each_term};
-use super::{Finding, Level};
+use super::{Finding, Level, MOMENT};
 
 /// Common words and names of places, to see what a beginning or a stem catches besides what was meant.
 const COMMON: &str = include_str!("common-words.txt");
@@ -99,7 +99,7 @@ fn wider<'t>(at: usize, terms: &'t [Term], rules: &RuleSet, samples: &Samples<'_
 fn has(rules: &RuleSet, samples: &Samples<'_>, way: &Piece, term: &Term) -> bool {
     samples
         .build(std::slice::from_ref(way))
-        .is_ok_and(|message| term.matches(&rules.compiled.vocabulary.facts(&message)))
+        .is_ok_and(|message| term.matches(&rules.compiled.vocabulary.facts_at(&message, MOMENT)))
 }
 
 fn suspicious(head: &Head, term: &Term, common: &[String], seen: &mut BTreeSet<String>, findings: &mut Vec<Finding>) {
