@@ -68,7 +68,7 @@ async fn rules_are_replaced_while_citizens_write() {
     let city = flow::telegram().await;
     let bot = city.bot(POLL_TOKEN);
     let settings = flow::settings(None).replace("connectors:\n", "rules: { dir: rules }\nconnectors:\n");
-    let mut daemon = flow::install(&format!("{settings}{}", flow::poll(&city.url())));
+    let mut daemon = flow::install(&format!("{settings}{}", flow::poll(&city.api_url())));
     write_rules(&daemon, &rules("first"));
     daemon.start().await;
     let (mut writers, mut ledger) = (Writers::new(bot.clone(), "poll", 7), Ledger::default());
