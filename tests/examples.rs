@@ -14,6 +14,14 @@ use priem::{routing::RuleSet, settings};
 /// The names of credentials, one set everywhere: what an operator copies from one place fits the other.
 const SECRETS: &[(&str, &str)] = &[
     ("amqp-password", "planted"),
+    (
+        "privacy-hash-key",
+        "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+    ),
+    (
+        "privacy-encrypt-key",
+        "abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789",
+    ),
     ("telegram-token", "7000001:AAplantedPlantedPlantedPlantedPlante"),
     ("telegram-hook-path", "0123456789abcdef0123456789abcdef0123456789abcdef"),
     (
@@ -30,6 +38,15 @@ const SECRETS: &[(&str, &str)] = &[
     ("vk-callback", "planted-callback-secret"),
     ("max-token", "plantedPlantedPlantedPlantedPlanted"),
     ("max-hook-path", "23456789abcdef0123456789abcdef0123456789abcdef01"),
+    ("pos-client-id", "planted-client"),
+    ("pos-client-secret", "planted-client-secret"),
+    ("pos-username", "planted-user"),
+    ("pos-password", "planted-password-of-pos"),
+    ("smev-hook-path", "456789abcdef0123456789abcdef0123456789abcdef0123"),
+    ("smev-hook-secret", "ef0123456789abcdef0123456789abcdef0123456789abcd"),
+    ("portal-token", "planted-portal-token"),
+    ("portal-hook-path", "3456789abcdef0123456789abcdef0123456789abcdef012"),
+    ("portal-hook-secret", "def0123456789abcdef0123456789abcdef0123456789abc"),
     ("max-hook-secret", "cdef0123456789abcdef0123456789abcdef0123456789ab"),
 ];
 
@@ -122,6 +139,7 @@ fn credentials_are_called_the_same_everywhere() {
     let mut sources = guides();
     sources.push(path("config/priem.yaml"));
     sources.extend(files_in("config/examples", ".yaml", false));
+    sources.extend(files_in("config/manifests", ".yaml", false));
     sources.extend(files_in("connectors", "example.yaml", true));
     for source in sources {
         let text = read(&source);
@@ -161,6 +179,11 @@ fn every_example_is_accepted() {
         let workplace = tempfile::tempdir().unwrap();
         let config = workplace.path().join(source.file_name().unwrap());
         std::fs::copy(&source, &config).unwrap();
+        let manifests = workplace.path().join("manifests");
+        std::fs::create_dir(&manifests).unwrap();
+        for manifest in files_in("config/manifests", ".yaml", false) {
+            std::fs::copy(&manifest, manifests.join(manifest.file_name().unwrap())).unwrap();
+        }
         let output = Command::new(env!("CARGO_BIN_EXE_priem"))
             .args(["check", "--offline", "--config"])
             .arg(&config)

@@ -5,6 +5,7 @@ mod cpu;
 mod daemon;
 mod drain;
 mod import;
+mod mapping;
 mod outage;
 mod report;
 mod routing;
@@ -38,6 +39,8 @@ enum What {
     Throughput(throughput::ThroughputArgs),
     /// A thousand VK communities and two hundred bots on one daemon: memory, processor, limits of calls
     Sources(sources::SourcesArgs),
+    /// A record through a manifest's filters against the same mapping in Rust
+    Mapping(mapping::MappingArgs),
     /// One message against ten and ten thousand rules, beside regular expressions and CEL
     Routing(routing::RoutingArgs),
     #[command(name = routing::MEMORY, hide = true)]
@@ -78,6 +81,7 @@ fn main() -> anyhow::Result<ExitCode> {
         match what {
             What::Throughput(arguments) => throughput::run(arguments).await,
             What::Sources(arguments) => sources::run(arguments).await,
+            What::Mapping(arguments) => mapping::run(&arguments),
             What::Publish { count, body, rounds } => publish(count, body, rounds).await,
             What::BareAxum { .. } | What::Routing(_) | What::RoutingMemory => Ok(()),
         }

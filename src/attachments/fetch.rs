@@ -202,6 +202,8 @@ impl Fetcher {
                         after: pause(response.headers()),
                     });
                 }
+                // The token ran out before its time: the connector gives another one at the next attempt.
+                401 if is_home => return Err(again("unauthorized")),
                 401 | 403 => return Err(never("forbidden")),
                 404 | 410 | 451 => return Err(never("gone")),
                 408 | 425 | 500.. => return Err(again("server_error")),

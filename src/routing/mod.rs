@@ -13,6 +13,7 @@
 //!
 //! How it is explained: decision and explanation are made from the same `verdict`.
 
+mod calendar;
 mod cases;
 mod clock;
 mod compile;
@@ -22,14 +23,18 @@ mod error;
 mod explain;
 mod facts;
 mod fields;
+mod include;
 mod index;
+mod junit;
 mod keys;
 mod layout;
+mod lint;
 mod load;
 mod model;
 mod moment;
 mod named;
 mod normal;
+mod read_calendar;
 mod read_condition;
 mod read_deadlines;
 mod read_rules;
@@ -57,16 +62,17 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use priem_sdk::message::Message;
 
-pub use cases::{TestFailure, TestReport};
+pub use cases::{Coverage, TestFailure, TestReport};
 pub use condition::Check;
 pub use decision::Decision;
 pub use error::{RuleError, RuleErrors};
 pub use explain::{Explanation, RouteStep, RuleTrace};
+pub use lint::{Finding, Level, Witness};
 pub use schema::json_schema;
 
 use compile::Compiled;
 use condition::Sight;
-use model::Route;
+use model::{Head, Route};
 use verdict::Verdict;
 
 /// A compiled, immutable set of rules. Share it between threads behind an `Arc`; a reload swaps the whole set.
@@ -93,10 +99,11 @@ impl RuleSet {
     /// # Errors
     /// Everything wrong in any file, in Russian, with file, line and cure.
     pub fn parse(files: &[(PathBuf, String)]) -> Result<Self, RuleErrors> {
-        let compiled = compile::compile(files)?;
+        let files = include::expand(files);
+        let compiled = compile::compile(&files)?;
         Ok(Self {
             compiled,
-            version: version_of(files),
+            version: version_of(&files),
         })
     }
 
@@ -166,14 +173,37 @@ impl RuleSet {
         ids.into_iter()
     }
 
+    /// What stands in the files themselves, not in the parts they include.
+    fn own_heads(&self) -> impl Iterator<Item = &Head> {
+        let mut heads: Vec<&Head> = self.compiled.classify.iter().map(|rule| &rule.head).collect();
+        collect_routes(&self.compiled.route, &mut |route| heads.push(&route.head));
+        heads.extend(self.compiled.deadlines.iter().map(|rule| &rule.head));
+        heads.into_iter().filter(|head| !include::is_part(&head.origin.file))
+    }
+
     /// What looks like a slip and is no error, in Russian, with file and line: a channel nobody knows.
     pub fn warnings(&self) -> Vec<String> {
         warnings::find(self)
     }
 
+    /// Proves dead, shadowed and conflicting entries, routes that only the default catches, useless and suspicious words.
+    /// Each finding about messages brings one, and the engine has confirmed it.
+    pub fn lint(&self) -> Vec<Finding> {
+        lint::run(self)
+    }
+
     /// The id of a rule, route or deadline that `word` most likely meant.
     pub fn nearest_id(&self, word: &str) -> Option<&str> {
         error::nearest(word, self.rule_ids())
+    }
+
+    /// The rule that set the sector of a decision of this set: the first that matched and sets one.
+    pub fn sector_rule(&self, decision: &Decision) -> Option<&str> {
+        let matched = &decision.main().matched;
+        let mut rules = self.compiled.classify.iter().filter(|rule| rule.set.sector.is_some());
+        rules
+            .find(|rule| matched.contains(&rule.head.id))
+            .map(|rule| rule.head.id.as_str())
     }
 
     /// Russian name of a sector; the id itself when the files declare none.
@@ -208,6 +238,16 @@ const STARTER: [(&str, &str); 4] = [
         include_str!("../../config/rules/40-deadlines.yaml"),
     ),
 ];
+
+/// Calls `visit` with the stem and the written form of every word of a text, as rules see them. Words too long to be one
+/// are left out.
+pub fn each_word(text: &str, mut visit: impl FnMut(&str, &str)) {
+    normal::for_each_word(text, |word, span| {
+        if let Some(stem) = vocabulary::stem(word) {
+            visit(&stem, &text[span.start..span.end]);
+        }
+    });
+}
 
 fn collect_routes<'r>(route: &'r Route, visit: &mut dyn FnMut(&'r Route)) {
     visit(route);

@@ -226,11 +226,14 @@ mod tests {
     fn seen(at: &str) -> Seen {
         let zone = TimeZone::get("Asia/Yekaterinburg").expect("zone");
         let now = "2026-03-01T00:00:00Z".parse().expect("instant");
-        let mut times = Times::default();
-        times.occurred = Some(match at.parse::<civil::Date>() {
+        let occurred = match at.parse::<civil::Date>() {
             Ok(day) if at.len() == 10 => Moment::from_date(day, &zone),
             _ => Moment::from_instant(at.parse().expect("instant")),
-        });
+        };
+        let times = Times {
+            occurred: Some(occurred),
+            ..Times::default()
+        };
         Seen::of(&times, &zone, now)
     }
 

@@ -119,7 +119,7 @@ fn rule_file(classify: &[String], routes: &[(String, Vec<String>)], deadlines: &
     out
 }
 
-fn rules() -> impl Strategy<Value = RuleSet> {
+pub(super) fn rules() -> impl Strategy<Value = RuleSet> {
     let routes = prop::collection::vec((condition(true), prop::collection::vec(condition(true), 0..3)), 0..4);
     let classify = prop::collection::vec(condition(false), 0..8);
     let deadlines = prop::collection::vec(condition(true), 0..4);
@@ -129,7 +129,7 @@ fn rules() -> impl Strategy<Value = RuleSet> {
     })
 }
 
-fn messages() -> impl Strategy<Value = Message> {
+pub(super) fn messages() -> impl Strategy<Value = Message> {
     let text = prop::collection::vec(prop::sample::select(TEXT.to_vec()), 0..8);
     let place = prop::option::of(prop::sample::select(PLACES.to_vec()));
     let age = prop::sample::select(vec![0i64, 1, 5, 30]);

@@ -192,6 +192,14 @@ impl Term {
         Some(found)
     }
 
+    /// Places of the phrase in order: facts any of which fills the place, and how many other words may stand before it.
+    pub(super) fn places(&self) -> impl Iterator<Item = (&[FactId], u32)> {
+        self.slots
+            .as_slice()
+            .iter()
+            .map(|slot| (slot.alternatives.as_slice(), slot.gap))
+    }
+
     /// For the index: per place of the phrase, facts one of which must hold.
     pub(super) fn needs(&self) -> impl Iterator<Item = &[FactId]> {
         self.slots.as_slice().iter().map(|slot| slot.alternatives.as_slice())

@@ -13,12 +13,15 @@ use super::vocabulary::FactId;
 /// Fewest letters of a word that may have a typo.
 pub(super) const SHORTEST: usize = 6;
 
+/// A beginning or an end of a word: whether it is an end, and its letters.
+type Piece = (bool, Box<str>);
+
 /// Words that are found with a typo.
 #[derive(Debug, Default)]
 pub(super) struct Typos {
     known: HashMap<Box<str>, FactId>,
-    /// Beginnings and ends: (is an end, letters) → words.
-    pieces: HashMap<(bool, Box<str>), Vec<(Box<str>, FactId)>>,
+    /// The words that have a piece.
+    pieces: HashMap<Piece, Vec<(Box<str>, FactId)>>,
 }
 
 impl Typos {

@@ -222,6 +222,23 @@ impl Vocabulary {
         });
     }
 
+    /// Every word the rules name, by its fact.
+    pub(super) fn word_forms(&self) -> HashMap<FactId, WordForm> {
+        let stems = self
+            .stems
+            .iter()
+            .map(|(word, &id)| (id, WordForm::Stem(word.to_string())));
+        let exact = self
+            .exact
+            .iter()
+            .map(|(word, &id)| (id, WordForm::Exact(word.to_string())));
+        let prefixes = self
+            .prefixes
+            .iter()
+            .map(|(word, &id)| (id, WordForm::Prefix(word.to_string())));
+        stems.chain(exact).chain(prefixes).collect()
+    }
+
     /// Words typed with the wrong keyboard layout.
     fn add_retyped(&self, facts: &mut Facts<'_>, memo: &mut Memo) {
         let text = facts.text();
@@ -240,7 +257,7 @@ impl Vocabulary {
     }
 
     /// The facts a folded word makes true.
-    fn word_facts(&self, word: &str) -> Box<[FactId]> {
+    pub(super) fn word_facts(&self, word: &str) -> Box<[FactId]> {
         let unmixed = normal::unmixed(word);
         let word = unmixed.as_deref().unwrap_or(word);
         let mut ids = Vec::new();

@@ -29,6 +29,7 @@ use self::{
 };
 use crate::{
     attachments::AttachmentStore,
+    duplicates::{Choice, Linker},
     http::{Condition, Health, ReloadReport},
     intake::Intake,
     journal::Journal,
@@ -85,6 +86,7 @@ impl Daemon {
             base_dir,
             connectors,
             rules,
+            privacy,
             config_hash,
         } = built;
         let health = Health::new(&["journal", "connectors"]);
@@ -118,8 +120,11 @@ impl Daemon {
             None => None,
         };
         let processor = Processor::following(Arc::clone(&connectors), Arc::clone(&rules), metrics.clone())
+            .with_privacy(privacy)
+            .with_duplicates(Choice::new(&settings.duplicates))
             .with_attachments(attachments.as_ref().map(AttachmentStore::policy));
-        let pipeline = Pipeline::start(journal.clone(), processor, publisher, settled, draining.clone());
+        let linker = Linker::new(&settings.duplicates, &journal, &metrics);
+        let pipeline = Pipeline::start(journal.clone(), processor, linker, publisher, settled, draining.clone());
 
         let intake = Intake::new(journal.clone(), metrics.clone());
         let listeners = Bound::open(

@@ -4,6 +4,8 @@
 //! Tokens live in these addresses and headers, so both are [`Secret`]s: whoever fetches exposes them to the connection
 //! and to nothing else.
 
+use std::borrow::Cow;
+
 use crate::{message::Attachment, secret::Secret};
 
 /// Where a file comes from.
@@ -22,7 +24,7 @@ pub struct FileRequest {
     /// Address; may hold a token.
     pub url: Secret<String>,
     /// Further headers; they are not sent along when the answer points to another host.
-    pub headers: Vec<(&'static str, Secret<String>)>,
+    pub headers: Vec<(Cow<'static, str>, Secret<String>)>,
     /// The host stands in the connector's settings, written by the operator: it may be an internal one. Otherwise the
     /// address came with a message, from a stranger.
     pub trusted_host: bool,

@@ -7,6 +7,7 @@ pub mod clock;
 pub mod exports;
 pub mod max;
 pub mod ok;
+pub mod pos;
 pub mod region;
 pub mod telegram;
 pub mod vk;
