@@ -67,7 +67,7 @@ enum Command {
     Connectors(connectors::ConnectorsCommand),
     /// Files of exports: look at one before it is imported
     Files(files::FilesArgs),
-    /// Auto-rules (автоправила): check, test, explain
+    /// Auto-rules (автоправила): check, test, lint, measure, compare, learn, explain
     Rules(rules::RulesArgs),
     /// Why a message went where it went («почему сюда?»)
     Why(why::WhyArgs),
@@ -118,7 +118,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         Command::Check(arguments) => check::run(arguments, &config_path(config)?),
         Command::Connectors(command) => connectors::run(command),
         Command::Files(arguments) => files::run(arguments),
-        Command::Rules(arguments) => rules::run(arguments, rules_dir(config)?.as_deref()),
+        Command::Rules(arguments) => rules::run(arguments, rules_dir(config)?.as_deref(), config),
         Command::Why(arguments) => why::run(arguments, &settings_of(config)?),
         Command::Quarantine(command) => quarantine::run(command, &settings_of(config)?),
         Command::Journal(command) => journal::run(command, &settings_of(config)?),
