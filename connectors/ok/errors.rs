@@ -131,6 +131,33 @@ mod tests {
         }
     }
 
+    /// The list belongs to others and is no part of this repository; `PRIEM_CHANNEL_SCHEMAS` names its folder.
+    #[test]
+    fn every_listed_code_is_decided_as_its_class_says() {
+        let Some(folder) = std::env::var_os("PRIEM_CHANNEL_SCHEMAS") else {
+            eprintln!("PRIEM_CHANNEL_SCHEMAS is not set: the decisions about errors of OK are NOT compared");
+            return;
+        };
+        let path = std::path::PathBuf::from(folder).join("ok/error-codes.json");
+        let list: serde_json::Value = serde_json::from_slice(&std::fs::read(path).expect("the list")).expect("JSON");
+        let errors = list["errors"].as_array().expect("a list of errors");
+        assert!(errors.len() > 20);
+        for error in errors {
+            let (code, class) = (error["code"].as_i64().expect("a code"), error["class"].as_str());
+            let decided = kind(code);
+            let agrees = match class.expect("a class") {
+                "retry" => decided == "transient",
+                "retry-long" => decided == "rate_limited",
+                "skip" => decided == "skip",
+                "auth" => decided == "auth_rejected",
+                // Nobody but a human can help; which key to look at, our hint says.
+                "fatal" => ["misconfigured", "auth_rejected"].contains(&decided),
+                other => panic!("{code}: a class nobody knows: {other}"),
+            };
+            assert!(agrees, "{code} is decided as {decided}, listed as {class:?}");
+        }
+    }
+
     #[test]
     fn an_error_is_found_under_any_status_and_only_in_an_error_object() {
         let found = ErrorBody::of(br#"{"error_code":"102","error_msg":"PARAM_SESSION_EXPIRED","error_data":null}"#);

@@ -117,7 +117,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         Command::Demo(arguments) => demo::run(arguments),
         Command::Check(arguments) => check::run(arguments, &config_path(config)?),
         Command::Connectors(command) => connectors::run(command),
-        Command::Files(arguments) => files::run(arguments),
+        Command::Files(arguments) => files::run(arguments, &|| rules_dir(config)),
         Command::Rules(arguments) => rules::run(arguments, rules_dir(config)?.as_deref(), config),
         Command::Why(arguments) => why::run(arguments, &settings_of(config)?),
         Command::Quarantine(command) => quarantine::run(command, &settings_of(config)?),

@@ -29,7 +29,7 @@ const ENVIRONMENT: u8 = 3;
 #[derive(Debug, Args)]
 #[command(after_help = "EXAMPLES:
   priem rules check config/rules
-  priem rules test --json
+  priem rules test --coverage --junit rules.xml
   priem rules explain --text 'На Ленина третий день нет воды'
   priem rules explain --text 'Ямы во дворе' --channel incident --topic 'Дороги / Ямы' --why-not roads-yards
   sed -n 1p messages.ndjson | priem rules explain --message -
@@ -46,7 +46,7 @@ enum RulesCommand {
     /// Read the rules, resolve every reference, run the tests beside them
     Check(SetArgs),
     /// Run the tests beside the rules
-    Test(SetArgs),
+    Test(TestArgs),
     /// Prove what the rules can never do: dead, shadowed, conflicting entries, useless and suspicious words
     Lint(lint::LintArgs),
     /// Measure the rules on labelled history: coverage, precision, recall, where they are wrong
@@ -66,6 +66,18 @@ struct SetArgs {
     /// Print JSON
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Debug, Args)]
+struct TestArgs {
+    #[command(flatten)]
+    set: SetArgs,
+    /// Also show how many tests each rule, route and deadline took part in
+    #[arg(long)]
+    coverage: bool,
+    /// Also write the results as JUnit XML, for a CI system
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -131,8 +143,8 @@ pub fn run(args: RulesArgs, default_rules_dir: Option<&Path>, config: Option<&Pa
 
 fn run_to(out: &mut dyn Write, args: RulesArgs, default_rules_dir: Option<&Path>) -> Result<u8> {
     match args.command {
-        RulesCommand::Check(set) => check(out, &set, default_rules_dir, true),
-        RulesCommand::Test(set) => check(out, &set, default_rules_dir, false),
+        RulesCommand::Check(set) => check(out, &set, default_rules_dir),
+        RulesCommand::Test(args) => test(out, &args, default_rules_dir),
         RulesCommand::Lint(args) => lint::run(out, &args, default_rules_dir),
         RulesCommand::Evaluate(args) => evaluate::run(out, &args, default_rules_dir),
         RulesCommand::Preview(args) => preview::run(out, &args, default_rules_dir, None),
@@ -162,27 +174,50 @@ fn report_errors(out: &mut dyn Write, errors: &RuleErrors, as_json: bool) -> Res
     })
 }
 
-fn check(out: &mut dyn Write, args: &SetArgs, default: Option<&Path>, whole: bool) -> Result<u8> {
+fn check(out: &mut dyn Write, args: &SetArgs, default: Option<&Path>) -> Result<u8> {
     let rules = match load(args.dir.as_deref(), default) {
         Ok(rules) => rules,
         Err(errors) => return report_errors(out, &errors, args.json),
     };
     let report = rules.run_tests();
     let count = rules.rule_ids().count();
-    let warnings = if whole { rules.warnings() } else { Vec::new() };
+    let warnings = rules.warnings();
     if args.json {
         let answer = json!({
             "ok": report.passed(), "version": rules.version(), "rules": count, "warnings": warnings, "tests": report,
         });
         writeln!(out, "{answer}")?;
     } else {
-        if whole {
-            writeln!(out, "Правила прочитаны: записей {count}, версия {}", rules.version())?;
-        }
+        writeln!(out, "Правила прочитаны: записей {count}, версия {}", rules.version())?;
         for warning in &warnings {
             writeln!(out, "предупреждение: {warning}")?;
         }
         write!(out, "{}", report.render_ru())?;
+    }
+    Ok(if report.passed() { DONE } else { FINDING })
+}
+
+fn test(out: &mut dyn Write, args: &TestArgs, default: Option<&Path>) -> Result<u8> {
+    let TestArgs { set, coverage, junit } = args;
+    let rules = match load(set.dir.as_deref(), default) {
+        Ok(rules) => rules,
+        Err(errors) => return report_errors(out, &errors, set.json),
+    };
+    let report = rules.run_tests();
+    if set.json {
+        let answer = json!({ "ok": report.passed(), "version": rules.version(), "tests": report });
+        writeln!(out, "{answer}")?;
+    } else {
+        if *coverage {
+            write!(out, "{}", report.render_coverage_ru())?;
+        }
+        write!(out, "{}", report.render_ru())?;
+    }
+    if let Some(path) = junit
+        && let Err(error) = std::fs::write(path, report.junit())
+    {
+        writeln!(out, "{}: не записан: {error}", path.display())?;
+        return Ok(ENVIRONMENT);
     }
     Ok(if report.passed() { DONE } else { FINDING })
 }
@@ -332,6 +367,19 @@ tests: [{ name: мимо, given: { text: а }, expect: { queue: другая } }
         let (code, out) = run(&["test", dir.path().to_str().expect("UTF-8")]);
         assert_eq!(code, FINDING, "{out}");
         assert!(out.contains("ожидали «другая», получили «q»"), "{out}");
+
+        let folder = dir.path().to_str().expect("UTF-8");
+        let xml = format!("{folder}/rules.xml");
+        let (code, out) = run(&["test", folder, "--coverage", "--junit", &xml]);
+        assert_eq!(code, FINDING, "{out}");
+        assert!(out.contains("1  root: Все") && out.contains("записей: 1 из 1"), "{out}");
+        assert!(
+            std::fs::read_to_string(&xml)
+                .expect("written")
+                .contains("failures=\"1\"")
+        );
+        let (code, out) = run(&["test", folder, "--junit", &format!("{folder}/none/rules.xml")]);
+        assert_eq!(code, ENVIRONMENT, "{out}");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Runs the tests that stand beside the rules.
 
+use std::collections::HashMap;
 use std::fmt::Write;
 use std::path::PathBuf;
 
@@ -20,6 +21,22 @@ pub struct TestReport {
     pub failures: Vec<TestFailure>,
     /// Ids of rules, routes and deadlines that no test touches.
     pub untested: Vec<String>,
+    /// How many tests each rule, route and deadline of the files took part in, in their order.
+    pub coverage: Vec<Coverage>,
+    /// Names of all tests with their file, in their order.
+    #[serde(skip)]
+    pub(super) names: Vec<(PathBuf, u32, String)>,
+}
+
+/// A rule, route or deadline, and the tests it took part in.
+#[derive(Debug, Clone, Serialize)]
+pub struct Coverage {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Tests in whose main decision it had a part.
+    pub tests: usize,
 }
 
 /// A test that failed.
@@ -68,18 +85,36 @@ impl TestReport {
         }
         out
     }
+
+    /// Which entry took part in how many tests, as a Russian table.
+    pub fn render_coverage_ru(&self) -> String {
+        let mut out = String::new();
+        let _ = writeln!(out, "{:>7}  запись", "тестов");
+        for Coverage { id, name, tests } in &self.coverage {
+            let _ = writeln!(out, "{tests:>7}  {id}: {name}");
+        }
+        let touched = self.coverage.iter().filter(|entry| entry.tests > 0).count();
+        let _ = writeln!(out, "Проверено тестами записей: {touched} из {}", self.coverage.len());
+        out
+    }
 }
 
 /// Runs every test.
 pub(super) fn run(rules: &RuleSet) -> TestReport {
     let mut report = TestReport::default();
-    let mut touched: Vec<String> = Vec::new();
+    let mut touched: HashMap<String, usize> = HashMap::new();
     for case in &rules.compiled.tests {
         report.total += 1;
         let mut message = case.message.clone();
         let received = message.data.times.received;
         let decision = rules.decide(&mut message, received);
-        touched.extend(decision.main().matched.iter().cloned());
+        for id in &decision.main().matched {
+            *touched.entry(id.clone()).or_default() += 1;
+        }
+        let place = &case.origin;
+        report
+            .names
+            .push((place.file.as_ref().clone(), place.line, case.name.clone()));
         let differences: Vec<String> = case
             .expect
             .iter()
@@ -89,11 +124,16 @@ pub(super) fn run(rules: &RuleSet) -> TestReport {
             report.failures.push(failure(case, differences, &decision));
         }
     }
-    report.untested = rules
-        .rule_ids()
-        .filter(|id| !touched.iter().any(|seen| seen == id))
-        .map(str::to_owned)
+    report.coverage = rules
+        .own_heads()
+        .map(|head| Coverage {
+            id: head.id.clone(),
+            name: head.name.clone(),
+            tests: touched.get(&head.id).copied().unwrap_or(0),
+        })
         .collect();
+    let untested = report.coverage.iter().filter(|entry| entry.tests == 0);
+    report.untested = untested.map(|entry| entry.id.clone()).collect();
     report
 }
 

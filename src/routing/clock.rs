@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp, ToSpan, civil, tz::TimeZone};
 use priem_sdk::message::{Deadline, DeadlineUnit, Moment, Precision, Times};
 
+use super::calendar::{Calendar, Counted};
 use super::model::{DeadlineRule, Period, Zone};
 
 /// Last second of a day: a deadline in days lasts until the end of its day.
@@ -13,8 +14,14 @@ const END_OF_DAY: civil::Time = civil::time(23, 59, 59, 0);
 /// The clock starts when the source registered the message, else when the author wrote it, else when it was stored,
 /// else now. Of a source that tells only the day, hours count from the beginning of that day: the result is never
 /// later than the true deadline.
-pub(super) fn run(rule: &DeadlineRule, zone: &Zone, times: &Times, now: Timestamp) -> Deadline {
+pub(super) fn run(rule: &DeadlineRule, zone: &Zone, calendar: &Calendar, times: &Times, now: Timestamp) -> Deadline {
     let start = start(times, &zone.zone, now);
+    let here = |at: Timestamp| zone.zone.to_datetime(at);
+    let mut complete = true;
+    let mut whole = |counted: Counted<civil::DateTime>| {
+        complete &= counted.complete;
+        local(counted.value, &zone.zone)
+    };
     let (due_at, unit) = match rule.term {
         Period::CalendarHours(hours) => (
             start
@@ -22,8 +29,40 @@ pub(super) fn run(rule: &DeadlineRule, zone: &Zone, times: &Times, now: Timestam
                 .unwrap_or(Timestamp::MAX),
             DeadlineUnit::CalendarHours,
         ),
-        Period::CalendarDays(days) => (end_of_day(start, days, &zone.zone), DeadlineUnit::CalendarDays),
+        Period::CalendarDays(days) => {
+            let day = here(start).date().saturating_add(days.days());
+            let last = match rule.roll {
+                Some(roll) => calendar.roll(day, roll),
+                None => Counted {
+                    value: day,
+                    complete: true,
+                },
+            };
+            (whole(end_of(last)), DeadlineUnit::CalendarDays)
+        }
+        Period::WorkingHours(hours) => (
+            whole(calendar.after(here(start), SignedDuration::from_hours(hours))),
+            DeadlineUnit::WorkingHours,
+        ),
+        Period::WorkingDays(days) => (
+            whole(end_of(calendar.working_days(here(start).date(), days))),
+            DeadlineUnit::WorkingDays,
+        ),
     };
+    let internal_due_at = rule.margin.map(|margin| {
+        let earlier = match margin {
+            Period::CalendarHours(hours) => due_at
+                .saturating_sub(SignedDuration::from_hours(hours))
+                .unwrap_or(Timestamp::MIN),
+            Period::CalendarDays(days) => due_at
+                .saturating_sub(SignedDuration::from_hours(24 * days))
+                .unwrap_or(Timestamp::MIN),
+            Period::WorkingHours(hours) => whole(calendar.before(here(due_at), SignedDuration::from_hours(hours))),
+            Period::WorkingDays(days) => whole(end_of(calendar.working_days(here(due_at).date(), -days))),
+        };
+        // A margin longer than the period leaves no time at all, and no time before the start.
+        earlier.max(start)
+    });
     Deadline {
         stage: rule.stage,
         due_at,
@@ -31,14 +70,17 @@ pub(super) fn run(rule: &DeadlineRule, zone: &Zone, times: &Times, now: Timestam
         basis: rule.basis,
         rule: Some(rule.head.id.clone()),
         unit,
-        internal_due_at: None,
+        internal_due_at,
+        calendar_missing: !complete,
     }
 }
 
-/// End of the day that stands `days` after the day of `start`.
-fn end_of_day(start: Timestamp, days: i64, zone: &TimeZone) -> Timestamp {
-    let day = zone.to_datetime(start).date().saturating_add(days.days());
-    local(day.to_datetime(END_OF_DAY), zone)
+/// A day lasts to its end.
+fn end_of(day: Counted<civil::Date>) -> Counted<civil::DateTime> {
+    Counted {
+        value: day.value.to_datetime(END_OF_DAY),
+        complete: day.complete,
+    }
 }
 
 fn start(times: &Times, zone: &TimeZone, now: Timestamp) -> Timestamp {
@@ -70,6 +112,7 @@ fn local(at: civil::DateTime, zone: &TimeZone) -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::routing::calendar::WorkDay;
     use crate::routing::model::{Head, Origin};
     use priem_sdk::message::{DeadlineBasis, DeadlineStage};
 
@@ -87,15 +130,17 @@ mod tests {
             },
             stage: DeadlineStage::Answer,
             term,
+            roll: None,
+            margin: None,
             basis: DeadlineBasis::Rule,
         };
         let zone = Zone {
             name: "Asia/Yekaterinburg".into(),
             zone,
         };
-        run(&rule, &zone, times, "2026-03-01T00:00:00Z".parse().expect("instant"))
-            .due_at
-            .to_string()
+        let calendar = Calendar::new(WorkDay::default());
+        let now = "2026-03-01T00:00:00Z".parse().expect("instant");
+        run(&rule, &zone, &calendar, times, now).due_at.to_string()
     }
 
     fn received(at: &str) -> Times {

@@ -5,10 +5,13 @@ use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
 
+use super::calendar::{Calendar, WorkDay, Year};
 use super::error::{RuleError, RuleErrors};
+use super::include;
 use super::index::Index;
 use super::keys;
 use super::model::{ClassifyRule, DeadlineRule, Route, Sectors, Zone};
+use super::read_calendar;
 use super::read_condition::Terms;
 use super::read_deadlines;
 use super::read_rules::{self, Ids};
@@ -28,6 +31,7 @@ pub(super) struct Compiled {
     pub(super) vocabulary: Vocabulary,
     pub(super) sectors: Sectors,
     pub(super) zone: Zone,
+    pub(super) calendar: Calendar,
     pub(super) classify: Vec<ClassifyRule>,
     pub(super) classify_index: Index,
     pub(super) route: Route,
@@ -42,6 +46,8 @@ struct Shared {
     sectors: Sectors,
     lists: HashMap<String, Vec<Lined>>,
     zone: Option<Zone>,
+    years: Vec<(i16, Year)>,
+    work_day: Option<WorkDay>,
     ids: Ids,
     vocabulary: Vocabulary,
 }
@@ -85,10 +91,18 @@ pub(super) fn compile(files: &[(PathBuf, String)]) -> Result<Compiled, RuleError
     let zone = zone_or_default(&mut sources, shared.zone.take(), has_deadlines);
     let mut tests = Vec::new();
     for (reader, entries) in &mut sources {
+        if include::is_part(&reader.file) {
+            continue;
+        }
         for entry in entries.iter().filter(|entry| entry.key == "tests") {
             let nodes = reader.list(&entry.node, "tests");
             tests.extend(nodes.iter().filter_map(|node| read_tests::test(reader, &zone, node)));
         }
+    }
+
+    let mut calendar = Calendar::new(shared.work_day.unwrap_or_default());
+    for (year, days) in shared.years {
+        calendar.add(year, days);
     }
 
     let mut errors: Vec<RuleError> = sources.into_iter().flat_map(|(reader, _)| reader.errors).collect();
@@ -101,6 +115,7 @@ pub(super) fn compile(files: &[(PathBuf, String)]) -> Result<Compiled, RuleError
             vocabulary: shared.vocabulary,
             sectors: shared.sectors,
             zone,
+            calendar,
             classify_index: Index::build(classify.iter().map(|rule: &ClassifyRule| rule.head.when.as_ref())),
             classify,
             route,
@@ -110,6 +125,26 @@ pub(super) fn compile(files: &[(PathBuf, String)]) -> Result<Compiled, RuleError
         }),
         _ => Err(RuleErrors(errors)),
     }
+}
+
+/// Names that a file includes; none when it can't be read.
+pub(super) fn read_includes(text: &str) -> Vec<String> {
+    if !text.contains("include") {
+        return Vec::new();
+    }
+    let Ok(node) = yaml::parse(text) else {
+        return Vec::new();
+    };
+    let mut reader = Reader::new(PathBuf::new(), text);
+    let entries = reader.map(&node, "файл правил");
+    let Some(entry) = entries.iter().find(|entry| entry.key == "include") else {
+        return Vec::new();
+    };
+    reader
+        .texts(&entry.node, "include")
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect()
 }
 
 fn parse_file<'a>(path: &Path, text: &'a str) -> (Reader<'a>, Option<Node>) {
@@ -187,6 +222,29 @@ fn read_declarations(reader: &mut Reader<'_>, entries: &[&Entry], shared: &mut S
                     }
                 }
             }
+            "include" => {
+                for (name, line) in reader.texts(&entry.node, "include") {
+                    reader.word(
+                        &name,
+                        line,
+                        "часть встроенного набора",
+                        &include::PARTS.map(|(name, ..)| name),
+                    );
+                }
+            }
+            "calendar" => {
+                for node in reader.list(&entry.node, "calendar") {
+                    shared.years.extend(read_calendar::year(reader, node));
+                }
+            }
+            "work_day" => match (&shared.work_day, read_calendar::work_day(reader, &entry.node)) {
+                (Some(first), Some(second)) if *first != second => reader.error(
+                    entry.line,
+                    "рабочий день work_day задан дважды и по-разному",
+                    "оставьте его в одном файле",
+                ),
+                (_, read) => shared.work_day = read.or(shared.work_day),
+            },
             "zone" => {
                 let Some(name) = reader.text(&entry.node, "zone") else {
                     continue;

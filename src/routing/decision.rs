@@ -143,13 +143,20 @@ fn sentences(rules: &RuleSet, verdict: &Verdict<'_>, sight: &Sight<'_>) -> Vec<S
     }
     lines.push(route_sentence(verdict, sight));
     lines.extend(verdict.clocks.iter().map(|clock| {
-        format!(
+        let mut sentence = format!(
             "Срок «{}»: {} по правилу «{}» ({}).",
             stage_ru(clock.deadline.stage),
             due_ru(rules, clock.deadline.due_at),
             clock.rule.head.name,
             clock.rule.head.id
-        )
+        );
+        if let Some(earlier) = clock.deadline.internal_due_at {
+            sentence += &format!(" Внутренний срок: {}.", due_ru(rules, earlier));
+        }
+        if clock.deadline.calendar_missing {
+            sentence += " Внимание: производственного календаря на этот год нет, праздники не учтены.";
+        }
+        sentence
     }));
     lines
 }

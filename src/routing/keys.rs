@@ -6,8 +6,20 @@ pub(super) type Key = (&'static str, &'static str);
 pub(super) const FILE: &[Key] = &[
     ("version", "Версия языка правил. Сейчас 1."),
     (
+        "include",
+        "Части встроенного набора: sectors (отрасли и темы источников), text (слова), deadlines (сроки по закону и по умолчанию), calendar-2026 (производственный календарь). Встают по имени файла.",
+    ),
+    (
         "zone",
         "Часовой пояс сроков, например Asia/Yekaterinburg. Один на весь набор.",
+    ),
+    (
+        "calendar",
+        "Производственные календари по годам. Записи одного года складываются: страна, регион, своё.",
+    ),
+    (
+        "work_day",
+        "Рабочий день; без него с 9 до 18 с перерывом с 13 до 14. В сокращённый день на час меньше.",
     ),
     (
         "sectors",
@@ -98,11 +110,49 @@ pub(super) const DEADLINE: &[Key] = &[
         "calendar_days",
         "Календарные дни: счёт со следующего дня, последний день целиком.",
     ),
+    (
+        "working_hours",
+        "Рабочие часы, по work_day и производственному календарю.",
+    ),
+    (
+        "working_days",
+        "Рабочие дни: счёт со следующего дня, последний день целиком.",
+    ),
+    (
+        "roll",
+        "Куда переносится последний день, если он нерабочий: next, previous. Без строки не переносится.",
+    ),
+    (
+        "margin",
+        "Запас: внутренний срок наступает раньше на столько. Одна из единиц: calendar_hours, calendar_days, working_hours, working_days.",
+    ),
     ("basis", "Основание: rule (по умолчанию), law, default."),
 ];
 
-/// Units that need a production calendar.
-pub(super) const WORKING_UNITS: &[&str] = &["working_hours", "working_days"];
+pub(super) const CALENDAR: &[Key] = &[
+    ("year", "Год."),
+    ("name", "Название для людей: страна или регион."),
+    (
+        "holidays",
+        "Нерабочие дни, кроме суббот и воскресений: «2026-02-23» или подряд «2026-01-01/2026-01-09».",
+    ),
+    ("working", "Рабочие субботы и воскресенья."),
+    ("short", "Дни короче на час."),
+];
+
+pub(super) const WORK_DAY: &[Key] = &[
+    ("from", "Начало: \"09:00\"."),
+    ("to", "Конец: \"18:00\"."),
+    ("pause", "Перерыв: \"13:00-14:00\". Без строки перерыва нет."),
+];
+
+/// Units a period is counted in.
+pub(super) const UNITS: &[Key] = &[
+    ("calendar_hours", "Часы подряд."),
+    ("calendar_days", "Календарные дни."),
+    ("working_hours", "Рабочие часы."),
+    ("working_days", "Рабочие дни."),
+];
 
 pub(super) const STAGES: &[&str] = &[
     "register",

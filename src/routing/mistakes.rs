@@ -42,8 +42,35 @@ fn every_kind_of_mistake_has_its_message() {
         (rule("{ text: [снег] }", "{ sector: roads, priority: 12 }"), "от 0 до 9"),
         (rule("{ any: [] }", "{ sector: roads }"), "пустой список"),
         (
-            deadline("stage: answer, working_days: 3"),
-            "в рабочем времени пока не поддерживаются",
+            deadline("stage: answer, working_days: 3, calendar_days: 3"),
+            "задана дважды",
+        ),
+        (
+            deadline("stage: answer, working_days: 3, roll: next"),
+            "roll переносит только",
+        ),
+        (deadline("stage: answer, calendar_days: 3, roll: nxt"), "«next»"),
+        (deadline("stage: answer, calendar_days: 3, margin: { }"), "margin"),
+        (
+            deadline("stage: answer, calendar_days: 3, margin: { days: 1 }"),
+            "calendar_days",
+        ),
+        (
+            format!("calendar: [{{ year: 2026, holidays: [2027-01-01] }}]\n{ROUTE}"),
+            "не день 2026 года",
+        ),
+        (format!("calendar: [{{ holidays: [2026-01-01] }}]\n{ROUTE}"), "нет года"),
+        (
+            format!("work_day: {{ from: \"18:00\", to: \"9:00\" }}\n{ROUTE}"),
+            "кончается раньше",
+        ),
+        (
+            format!("work_day: {{ from: \"9.00\", to: \"18:00\" }}\n{ROUTE}"),
+            "не время",
+        ),
+        (
+            format!("work_day: {{ from: \"9:00\", to: \"18:00\", pause: \"8:00-9:00\" }}\n{ROUTE}"),
+            "не перерыв",
         ),
         (deadline("stage: answr, calendar_days: 3"), "«answer»"),
         (deadline("stage: answer"), "нет длительности"),

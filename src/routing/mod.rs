@@ -13,6 +13,7 @@
 //!
 //! How it is explained: decision and explanation are made from the same `verdict`.
 
+mod calendar;
 mod cases;
 mod clock;
 mod compile;
@@ -22,12 +23,15 @@ mod error;
 mod explain;
 mod facts;
 mod fields;
+mod include;
 mod index;
+mod junit;
 mod keys;
 mod lint;
 mod load;
 mod model;
 mod normal;
+mod read_calendar;
 mod read_condition;
 mod read_deadlines;
 mod read_rules;
@@ -54,7 +58,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use priem_sdk::message::Message;
 
-pub use cases::{TestFailure, TestReport};
+pub use cases::{Coverage, TestFailure, TestReport};
 pub use condition::Check;
 pub use decision::Decision;
 pub use error::{RuleError, RuleErrors};
@@ -64,7 +68,7 @@ pub use schema::json_schema;
 
 use compile::Compiled;
 use condition::Sight;
-use model::Route;
+use model::{Head, Route};
 use verdict::Verdict;
 
 /// A compiled, immutable set of rules. Share it between threads behind an `Arc`; a reload swaps the whole set.
@@ -92,11 +96,12 @@ impl RuleSet {
     /// # Errors
     /// Everything wrong in any file, in Russian, with file, line and cure.
     pub fn parse(files: &[(PathBuf, String)]) -> Result<Self, RuleErrors> {
-        let compiled = compile::compile(files)?;
+        let files = include::expand(files);
+        let compiled = compile::compile(&files)?;
         let ids = all_ids(&compiled);
         Ok(Self {
             compiled,
-            version: version_of(files),
+            version: version_of(&files),
             ids,
         })
     }
@@ -157,6 +162,14 @@ impl RuleSet {
     /// Ids of all rules, routes and deadlines: the closed set of values of the metric label `rule`.
     pub fn rule_ids(&self) -> impl Iterator<Item = &str> {
         self.ids.iter().map(String::as_str)
+    }
+
+    /// What stands in the files themselves, not in the parts they include.
+    fn own_heads(&self) -> impl Iterator<Item = &Head> {
+        let mut heads: Vec<&Head> = self.compiled.classify.iter().map(|rule| &rule.head).collect();
+        collect_routes(&self.compiled.route, &mut |route| heads.push(&route.head));
+        heads.extend(self.compiled.deadlines.iter().map(|rule| &rule.head));
+        heads.into_iter().filter(|head| !include::is_part(&head.origin.file))
     }
 
     /// What looks like a slip and is no error, in Russian, with file and line: a channel nobody knows.

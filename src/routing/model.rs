@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use priem_sdk::message::{DeadlineBasis, DeadlineStage, Recipient};
 
+use super::calendar::Roll;
 use super::condition::Condition;
 use super::index::Index;
 
@@ -85,6 +86,10 @@ pub(super) struct DeadlineRule {
     pub(super) head: Head,
     pub(super) stage: DeadlineStage,
     pub(super) term: Period,
+    /// Where the last day goes when nobody works on it.
+    pub(super) roll: Option<Roll>,
+    /// How much earlier the body's own date is.
+    pub(super) margin: Option<Period>,
     pub(super) basis: DeadlineBasis,
 }
 
@@ -95,6 +100,10 @@ pub(super) enum Period {
     CalendarHours(i64),
     /// Days by the calendar; the count starts the day after, the last day counts whole.
     CalendarDays(i64),
+    /// Hours people work.
+    WorkingHours(i64),
+    /// Days people work; the count starts the day after, the last day counts whole.
+    WorkingDays(i64),
 }
 
 /// Zone of the clocks.

@@ -2,7 +2,8 @@
 
 use priem_sdk::message::{DeadlineBasis, DeadlineStage};
 
-use super::keys::{self, Key};
+use super::calendar::Roll;
+use super::keys;
 use super::model::{DeadlineRule, Period};
 use super::read_condition::{Step, Terms};
 use super::read_rules::{Ids, find, read_head};
@@ -19,9 +20,7 @@ pub(super) fn deadline(
     ids: &mut Ids,
     node: &Node,
 ) -> Option<DeadlineRule> {
-    let mut known: Vec<Key> = keys::DEADLINE.to_vec();
-    known.extend(keys::WORKING_UNITS.iter().map(|key| (*key, "")));
-    let entries = reader.known(node, "запись deadlines", &known);
+    let entries = reader.known(node, "запись deadlines", keys::DEADLINE);
     let head = read_head(reader, terms, ids, node, &entries, Step::Later);
     let stage = find(&entries, "stage");
     if stage.is_none() && !entries.is_empty() {
@@ -43,51 +42,82 @@ pub(super) fn deadline(
             basis_of(&written)
         }),
     };
-    let term = read_period(reader, node, &entries);
+    let term = read_period(reader, node, &entries, "срок");
+    let roll = read_roll(reader, &entries, term);
+    let margin = read_margin(reader, &entries);
     Some(DeadlineRule {
         head: head?,
         stage: stage?,
         term: term?,
+        roll,
+        margin,
         basis: basis?,
     })
 }
 
-fn read_period(reader: &mut Reader<'_>, node: &Node, entries: &[&Entry]) -> Option<Period> {
-    for unit in keys::WORKING_UNITS {
-        if let Some(entry) = find(entries, unit) {
-            reader.error(
-                entry.line,
-                format!("«{unit}»: сроки в рабочем времени пока не поддерживаются"),
-                "нужен производственный календарь, его ещё нет; задайте calendar_hours или calendar_days",
-            );
-            return None;
-        }
-    }
-    match (find(entries, "calendar_hours"), find(entries, "calendar_days")) {
-        (Some(hours), None) => reader
-            .integer(&hours.node, "calendar_hours", 1, LONGEST_CLOCK)
-            .map(Period::CalendarHours),
-        (None, Some(days)) => reader
-            .integer(&days.node, "calendar_days", 1, LONGEST_CLOCK / 24)
-            .map(Period::CalendarDays),
-        (None, None) if entries.is_empty() => None,
-        (None, None) => {
+/// The one unit that is given.
+fn read_period(reader: &mut Reader<'_>, node: &Node, entries: &[&Entry], what: &str) -> Option<Period> {
+    let units = keys::UNITS.iter().map(|(unit, _)| *unit);
+    let mut given = units.clone().filter_map(|unit| find(entries, unit));
+    let choice = || units.clone().collect::<Vec<_>>().join(", ");
+    let Some(entry) = given.next() else {
+        if !entries.is_empty() {
             reader.error(
                 node.line,
-                "у срока нет длительности",
-                "добавьте calendar_hours или calendar_days",
+                format!("{what}: нет длительности"),
+                format!("добавьте одно из: {}", choice()),
             );
-            None
         }
-        (Some(_), Some(days)) => {
-            reader.error(
-                days.line,
-                "длительность задана дважды",
-                "оставьте calendar_hours или calendar_days",
-            );
-            None
-        }
+        return None;
+    };
+    if let Some(second) = given.next() {
+        reader.error(
+            second.line,
+            format!("{what}: длительность задана дважды"),
+            "оставьте одну",
+        );
+        return None;
     }
+    let days = entry.key.ends_with("days");
+    let longest = if days { LONGEST_CLOCK / 24 } else { LONGEST_CLOCK };
+    let length = reader.integer(&entry.node, &entry.key, 1, longest)?;
+    Some(match entry.key.as_str() {
+        "calendar_hours" => Period::CalendarHours(length),
+        "calendar_days" => Period::CalendarDays(length),
+        "working_hours" => Period::WorkingHours(length),
+        _ => Period::WorkingDays(length),
+    })
+}
+
+fn read_roll(reader: &mut Reader<'_>, entries: &[&Entry], term: Option<Period>) -> Option<Roll> {
+    let entry = find(entries, "roll")?;
+    let written = reader.text(&entry.node, "roll")?;
+    reader.word(&written, entry.line, "roll", &["next", "previous"]);
+    if term.is_some_and(|term| !matches!(term, Period::CalendarDays(_))) {
+        reader.error(
+            entry.line,
+            "roll переносит только последний календарный день",
+            "уберите roll: рабочие дни и часы и так кончаются в рабочее время",
+        );
+    }
+    match written.as_str() {
+        "next" => Some(Roll::Next),
+        "previous" => Some(Roll::Previous),
+        _ => None,
+    }
+}
+
+fn read_margin(reader: &mut Reader<'_>, entries: &[&Entry]) -> Option<Period> {
+    let entry = find(entries, "margin")?;
+    let units = reader.known(&entry.node, "margin", keys::UNITS);
+    if units.is_empty() {
+        reader.error(
+            entry.line,
+            "margin: запас не задан",
+            "например «margin: { working_hours: 4 }»",
+        );
+    }
+    read_period(reader, &entry.node, &units, "margin")
 }
 
 /// The stage by its word on the wire.

@@ -185,6 +185,7 @@ fn source_deadline(stage: DeadlineStage, due_at: Timestamp, zone: &Zone) -> Dead
         rule: None,
         unit: DeadlineUnit::CalendarDays,
         internal_due_at: None,
+        calendar_missing: false,
     }
 }
 

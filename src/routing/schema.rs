@@ -4,6 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use super::fields::{Field, Form, OKTMO_MAX, OKTMO_MIN};
+use super::include;
 use super::keys::{self, Key};
 
 /// The schema of one rule file.
@@ -17,7 +18,10 @@ pub fn json_schema() -> Value {
         "additionalProperties": false,
         "properties": properties(keys::FILE, |key| match key {
             "version" => json!({ "const": 1 }),
+            "include" => json!({ "type": "array", "items": { "enum": include::PARTS.map(|(name, ..)| name) } }),
             "zone" => text(),
+            "calendar" => list_of("calendar"),
+            "work_day" => object(keys::WORK_DAY, &["from", "to"], |_| text()),
             "sectors" => json!({ "type": "object", "additionalProperties": text() }),
             "words" => json!({ "type": "object", "additionalProperties": definition("texts") }),
             "route" => definition("route"),
@@ -41,6 +45,7 @@ pub fn json_schema() -> Value {
             "to": object(keys::TO, &["organisation"], |_| text()),
             "also": object(keys::ALSO, &["to", "queue"], |key| if key == "to" { definition("to") } else { text() }),
             "route": object(keys::ROUTE, &["id", "name"], route_property),
+            "calendar": calendar(),
             "deadline": deadline(),
             "test": object(keys::TEST, &["name", "given", "expect"], |key| match key {
                 "name" => text(),
@@ -170,11 +175,31 @@ fn deadline() -> Value {
         "when" => definition("condition"),
         "stage" => json!({ "enum": keys::STAGES }),
         "basis" => json!({ "enum": keys::BASES }),
-        "calendar_hours" | "calendar_days" => json!({ "type": "integer", "minimum": 1 }),
+        "calendar_hours" | "calendar_days" | "working_hours" | "working_days" => length(),
+        "roll" => json!({ "enum": ["next", "previous"] }),
+        "margin" => {
+            let mut margin = object(keys::UNITS, &[], |_| length());
+            margin["minProperties"] = 1.into();
+            margin["maxProperties"] = 1.into();
+            margin
+        }
         _ => text(),
     });
-    deadline["oneOf"] = json!([{ "required": ["calendar_hours"] }, { "required": ["calendar_days"] }]);
+    let units = keys::UNITS.iter().map(|(unit, _)| json!({ "required": [unit] }));
+    deadline["oneOf"] = units.collect();
     deadline
+}
+
+fn length() -> Value {
+    json!({ "type": "integer", "minimum": 1 })
+}
+
+fn calendar() -> Value {
+    object(keys::CALENDAR, &["year"], |key| match key {
+        "year" => json!({ "type": "integer", "minimum": 2000, "maximum": 2100 }),
+        "name" => text(),
+        _ => definition("texts"),
+    })
 }
 
 fn given_property(key: &str) -> Value {

@@ -157,11 +157,61 @@ deadlines:
         rule: None,
         unit: DeadlineUnit::CalendarDays,
         internal_due_at: None,
+        calendar_missing: false,
     };
     given.data.deadlines.push(source.clone());
     let decision = rules.decide(&mut given, now());
     assert_eq!(decision.deadlines.len(), 1);
     assert_eq!(given.data.deadlines[0], source);
+}
+
+#[test]
+fn working_time_rolls_margins_and_missing_calendars() {
+    let rules = rules(
+        "zone: Asia/Yekaterinburg
+include: [calendar-2026]
+calendar: [{ year: 2026, name: Регион, holidays: [2026-01-16] }]
+work_day: { from: \"08:00\", to: \"17:00\", pause: \"12:00-13:00\" }
+deadlines:
+  - { id: reaction, name: Реакция, stage: first_reaction, working_hours: 8, margin: { working_hours: 2 } }
+  - { id: answer, name: Ответ, stage: answer, working_days: 3, margin: { working_days: 1 } }
+  - { id: register, name: Регистрация, stage: register, calendar_days: 3, roll: next }
+  - { id: forward, name: Передача, stage: forward, calendar_days: 3, roll: previous }
+  - { id: final, name: Итог, stage: final, working_days: 300 }
+",
+    );
+    // Thursday, 15 January, 10:00; the Friday after it is a holiday of the region.
+    let decision = rules.decide(&mut message("Авария!"), now());
+    let found = |stage| {
+        let mut deadlines = decision.deadlines.iter();
+        let deadline = deadlines.find(|deadline| deadline.stage == stage).expect("a deadline");
+        let local = |at: jiff::Timestamp| {
+            at.in_tz("Asia/Yekaterinburg")
+                .expect("a zone")
+                .strftime("%d.%m %H:%M")
+                .to_string()
+        };
+        (
+            local(deadline.due_at),
+            deadline.internal_due_at.map(local),
+            deadline.calendar_missing,
+        )
+    };
+    let some = |text: &str| Some(text.to_owned());
+    assert_eq!(
+        found(DeadlineStage::FirstReaction),
+        ("19.01 10:00".into(), some("19.01 08:00"), false)
+    );
+    assert_eq!(
+        found(DeadlineStage::Answer),
+        ("21.01 23:59".into(), some("20.01 23:59"), false)
+    );
+    assert_eq!(found(DeadlineStage::Register), ("19.01 23:59".into(), None, false));
+    assert_eq!(found(DeadlineStage::Forward), ("15.01 23:59".into(), None, false));
+    assert!(found(DeadlineStage::Final).2, "2027 has no calendar here");
+    let said = decision.main().explanation.join("\n");
+    assert!(said.contains("Внутренний срок: до 19.01.2026 08:00"), "{said}");
+    assert!(said.contains("производственного календаря на этот год нет"), "{said}");
 }
 
 #[test]

@@ -113,7 +113,7 @@ impl<'r> Verdict<'r> {
             let taken = is_given_by_source(message, rule.stage)
                 || self.clocks.iter().any(|clock| clock.rule.stage == rule.stage);
             if !taken && holds(rule.head.when.as_ref(), facts) {
-                let deadline = clock::run(rule, &compiled.zone, &message.data.times, now);
+                let deadline = clock::run(rule, &compiled.zone, &compiled.calendar, &message.data.times, now);
                 self.clocks.push(Clock { rule, deadline });
             }
         }

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use priem_sdk::{
     Connector, Message, NormalizeError,
     contract::ConnectorId,
-    message::{Routing, personal},
+    message::{Flags, Routing, personal},
 };
 use prometheus::IntCounter;
 
@@ -63,6 +63,10 @@ impl Processor {
             let counter = metrics.rule_hits.with_label_values(&[id]);
             (id.to_owned(), counter)
         });
+        // From zero on, so that the first one is an increase.
+        for connector in connectors.keys() {
+            metrics.unknown_topics.with_label_values(&[connector.as_str()]);
+        }
         Self {
             connectors,
             attachments: None,
@@ -148,6 +152,13 @@ impl Processor {
         for mut message in messages {
             let decision = self.rules.decide(&mut message, now);
             self.count(&decision.routes, decision.default_route);
+            if decision.deadlines.iter().any(|deadline| deadline.calendar_missing) {
+                self.metrics.calendar_missing.inc();
+            }
+            if message.data.flags.other.iter().any(|flag| flag == Flags::UNKNOWN_TOPIC) {
+                let connector = record.raw.connector.as_str();
+                self.metrics.unknown_topics.with_label_values(&[connector]).inc();
+            }
             personal::mask_for_queue(&mut message);
             if let Some(policy) = &self.attachments {
                 policy.mark(&mut message);

@@ -131,8 +131,12 @@ metrics! {
 
     /// Messages a rule or route took part in
     rule_hits: counters "priem_rule_hits_total" ["rule"];
+    /// Messages whose topic is not in the classifier of their source; they go on
+    unknown_topics: counters "priem_unknown_topics_total" ["connector"];
     /// Messages that only the default route caught
     default_route_hits: counter "priem_default_route_hits_total" [];
+    /// Messages with a deadline in working time over a year without a production calendar
+    calendar_missing: counter "priem_calendar_missing_total" [];
 
     /// Files of messages that were stored, or given up for a reason
     attachments: counters "priem_attachments_total" ["connector", "result"];

@@ -226,7 +226,7 @@ impl SheetRows {
 /// `AI17` → 34.
 fn column_of(reference: &str) -> Option<usize> {
     let letters = reference.trim_end_matches(|c: char| c.is_ascii_digit());
-    crate::files::config::column_index(letters)
+    crate::files::naming::column_index(letters)
 }
 
 /// Whole numbers without a fraction, others as short as they can be.

@@ -130,7 +130,7 @@ impl<'r> Entry<'r, '_> {
         let rule = self.rule();
         let head = &rule.head;
         let example = match self.ask(None, None) {
-            Answer::Found(message) => message,
+            Answer::Found(message) => *message,
             Answer::Impossible => {
                 let text = "условие не может выполниться ни в одном сообщении: его части исключают друг друга. \
                             Уберите лишнее требование или правило целиком"
@@ -152,7 +152,7 @@ impl<'r> Entry<'r, '_> {
                         .winner(effect, &message)
                         .is_some_and(|winner| winner.head.id == head.id);
                     if effect == Effect::Sector && confirmed {
-                        live.entry(value).or_default().push(message);
+                        live.entry(value).or_default().push(*message);
                         self.check_words(findings);
                     }
                 }
@@ -238,7 +238,7 @@ impl<'r> Entry<'r, '_> {
                     let witness = Witness {
                         shown: shown(&message),
                         winner: Some(winner.head.id.clone()),
-                        message,
+                        message: *message,
                     };
                     let finding = Finding::new(Level::Warning, "useless-word", &head.origin, &head.id, text);
                     findings.push(finding.shown_by(Some(witness)));

@@ -122,10 +122,10 @@ impl<'r> Later<'r, '_> {
 /// Sectors of which some message goes to the default route.
 fn check_default(rules: &RuleSet, live: &Live, findings: &mut Vec<Finding>) {
     for (sector, name) in sectors(rules, live) {
-        let caught = live.get(&sector).into_iter().flatten().find_map(|message| {
-            let mut copy = message.clone();
+        let caught = live.get(&sector).into_iter().flatten().find(|message| {
+            let mut copy = (*message).clone();
             let decision = rules.decide(&mut copy, MOMENT);
-            (decision.default_route && decision.main().sector.as_deref() == Some(sector.as_str())).then_some(message)
+            decision.default_route && decision.main().sector.as_deref() == Some(sector.as_str())
         });
         let Some(message) = caught else { continue };
         let root = &rules.compiled.route.head;

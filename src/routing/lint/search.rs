@@ -38,7 +38,7 @@ pub(super) enum Atom<'r> {
 #[derive(Debug)]
 pub(super) enum Answer {
     /// Such a message.
-    Found(Message),
+    Found(Box<Message>),
     /// There is none.
     Impossible,
     /// Too much to look at.
@@ -84,7 +84,7 @@ impl<'r> Search<'r, '_> {
         for atoms in alternatives {
             for start in self.starts(atoms, &mut exact) {
                 if let Some(message) = self.solve(&start, &mut budget, &mut exact) {
-                    return Answer::Found(message);
+                    return Answer::Found(Box::new(message));
                 }
             }
         }

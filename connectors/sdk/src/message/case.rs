@@ -217,6 +217,9 @@ pub struct Deadline {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub internal_due_at: Option<Timestamp>,
+    /// Counted over a year whose production calendar was not there: weekends are left out, holidays are not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub calendar_missing: bool,
 }
 
 /// What must be done by a deadline (domain reference, 7.2).
@@ -286,6 +289,9 @@ pub struct Flags {
 }
 
 impl Flags {
+    /// In [`Flags::other`]: the source's name of the topic is not in the classifier. The host counts such messages.
+    pub const UNKNOWN_TOPIC: &str = "unknown_topic";
+
     /// Whether no mark is set.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
