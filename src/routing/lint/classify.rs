@@ -140,7 +140,8 @@ impl<'r> Entry<'r, '_> {
             }
             Answer::Unknown => return,
         };
-        let adds = !rule.set.tags.is_empty() || !rule.set.flags.is_empty();
+        let handles = rule.set.handling.is_some() || rule.set.stop;
+        let adds = handles || !rule.set.tags.is_empty() || !rule.set.flags.is_empty();
         let mut wins = adds;
         let mut lost = Vec::new();
         for (effect, name) in EFFECTS {
