@@ -68,7 +68,7 @@ enum Command {
     Connectors(connectors::ConnectorsCommand),
     /// Files of exports: look at one before it is imported
     Files(files::FilesArgs),
-    /// Auto-rules (автоправила): check, test, explain
+    /// Auto-rules (автоправила): check, test, lint, measure, compare, learn, explain
     Rules(rules::RulesArgs),
     /// Let the running daemon read its rules again, without a stop
     Reload(reload::ReloadArgs),
@@ -121,7 +121,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         Command::Check(arguments) => check::run(arguments, &config_path(config)?),
         Command::Connectors(command) => connectors::run(command),
         Command::Files(arguments) => files::run(arguments, &|| rules_dir(config)),
-        Command::Rules(arguments) => rules::run(arguments, rules_dir(config)?.as_deref()),
+        Command::Rules(arguments) => rules::run(arguments, rules_dir(config)?.as_deref(), config),
         Command::Reload(arguments) => reload::run(arguments, &settings_of(config)?),
         Command::Why(arguments) => why::run(arguments, &settings_of(config)?),
         Command::Quarantine(command) => quarantine::run(command, &settings_of(config)?),

@@ -1,8 +1,9 @@
-//! `priem rules check|test|explain`: what rule authors work with. Everything they read is Russian.
+//! `priem rules check|test|lint|evaluate|preview|learn|explain`: what rule authors work with. Everything they read is Russian.
 
 mod evaluate;
 mod learn;
 mod lint;
+mod preview;
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -24,7 +25,7 @@ const USAGE: u8 = 2;
 /// A folder or file can't be read.
 const ENVIRONMENT: u8 = 3;
 
-/// Check, test and explain the auto-rules (автоправила).
+/// Check, test, measure, compare and explain the auto-rules (автоправила).
 #[derive(Debug, Args)]
 #[command(after_help = "EXAMPLES:
   priem rules check config/rules
@@ -50,6 +51,8 @@ enum RulesCommand {
     Lint(lint::LintArgs),
     /// Measure the rules on labelled history: coverage, precision, recall, where they are wrong
     Evaluate(evaluate::EvaluateArgs),
+    /// Compare new rules with those in force over messages of the past
+    Preview(preview::PreviewArgs),
     /// Propose rules from labelled history, as YAML to edit
     Learn(learn::LearnArgs),
     /// Show step by step why a message goes where it goes
@@ -125,12 +128,16 @@ fn word<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
     serde_json::from_value(json!(text)).map_err(|error| error.to_string())
 }
 
-/// Runs the command; `default_rules_dir` is the folder of the settings. Returns the exit code.
+/// Runs the command; `default_rules_dir` is the folder of the settings, `config` the settings file that was named.
+/// Returns the exit code.
 ///
 /// # Errors
 /// When the standard output can't be written.
-pub fn run(args: RulesArgs, default_rules_dir: Option<&Path>) -> Result<u8> {
+pub fn run(args: RulesArgs, default_rules_dir: Option<&Path>, config: Option<&Path>) -> Result<u8> {
     let mut out = std::io::stdout().lock();
+    if let RulesCommand::Preview(args) = &args.command {
+        return preview::run(&mut out, args, default_rules_dir, config);
+    }
     run_to(&mut out, args, default_rules_dir)
 }
 
@@ -140,6 +147,7 @@ fn run_to(out: &mut dyn Write, args: RulesArgs, default_rules_dir: Option<&Path>
         RulesCommand::Test(args) => test(out, &args, default_rules_dir),
         RulesCommand::Lint(args) => lint::run(out, &args, default_rules_dir),
         RulesCommand::Evaluate(args) => evaluate::run(out, &args, default_rules_dir),
+        RulesCommand::Preview(args) => preview::run(out, &args, default_rules_dir, None),
         RulesCommand::Learn(args) => learn::run(out, &args),
         RulesCommand::Explain(args) => explain(out, &args, default_rules_dir),
     }

@@ -138,7 +138,7 @@ fn look(text: &str, doc: usize, stop: &BTreeSet<String>, seen: &mut BTreeMap<Str
             return;
         }
         let stopped = stop.contains(stem);
-        if !stopped && stem.chars().count() > 2 {
+        if !stopped && form.chars().count() > 2 {
             note(stem.to_owned(), form.clone(), capital);
         }
         if let Some((left_stem, left_form)) = before.take()

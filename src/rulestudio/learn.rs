@@ -72,33 +72,8 @@ pub struct Proposed {
 const FEWEST_ROWS: usize = 20;
 /// Parts of the learning part, to choose the limits.
 const FOLDS: usize = 4;
-/// Limits that are tried.
-const TRIED: [Limits; 6] = [
-    Limits {
-        support: 2,
-        precision: 0.55,
-    },
-    Limits {
-        support: 2,
-        precision: 0.7,
-    },
-    Limits {
-        support: 3,
-        precision: 0.55,
-    },
-    Limits {
-        support: 3,
-        precision: 0.7,
-    },
-    Limits {
-        support: 4,
-        precision: 0.55,
-    },
-    Limits {
-        support: 4,
-        precision: 0.7,
-    },
-];
+/// Limits that are tried: support, smoothing.
+const TRIED: [(usize, f64); 6] = [(2, 1.0), (2, 2.0), (2, 4.0), (3, 1.0), (3, 2.0), (3, 4.0)];
 
 /// Learns. With `base`, only from what those rules leave undecided, as an addition to them.
 ///
@@ -148,8 +123,9 @@ fn choose(corpus: &Corpus, part: &[usize]) -> Limits {
         });
         folds.sum()
     };
-    let mut best = (TRIED[0], f64::MIN);
-    for limits in TRIED {
+    let tried = TRIED.map(|(support, smoothing)| Limits { support, smoothing });
+    let mut best = (tried[0], f64::MIN);
+    for limits in tried {
         let found = score(limits);
         if found > best.1 {
             best = (limits, found);

@@ -11,3 +11,5 @@ pub mod history;
 pub mod labels;
 pub mod learn;
 pub mod mask;
+pub mod preview;
+pub mod preview_page;
