@@ -160,7 +160,7 @@ async fn comments_come_level_by_level() {
 }
 
 #[tokio::test]
-async fn boards_photos_videos_and_dialogs_are_there() {
+async fn boards_photos_videos_products_and_dialogs_are_there() {
     let caller = caller(fast()).await;
     let by = citizen();
     let old = caller.community.open_topic(&by, "Дороги", "Где ремонт?");
@@ -199,6 +199,19 @@ async fn boards_photos_videos_and_dialogs_are_there() {
         caller.call(USER, "video.getComments", comments).await["items"][0]["text"],
         "Долго"
     );
+    let product = caller.community.offer("Дрова");
+    caller.community.comment(&product, &by, "Почём?");
+    let goods = caller.call(USER, "market.get", owner.clone()).await;
+    assert_eq!(
+        (&goods["items"][0]["id"], &goods["items"][0]["comments"]),
+        (&json!(product.id), &Value::Null)
+    );
+    let comments = json!({"owner_id": -GROUP, "item_id": product.id});
+    assert_eq!(
+        caller.call(USER, "market.getComments", comments).await["items"][0]["text"],
+        "Почём?"
+    );
+    assert_eq!(caller.error(SERVICE, "market.get", owner.clone()).await, 27);
     let message = caller.community.write(&by, "Здравствуйте");
     caller.community.answer(7, "Добрый день");
     caller.community.write_in_chat(3, &by, "В беседе");
