@@ -78,7 +78,7 @@ impl Citizens {
             topic: ["Дороги", "Ямы на дорогах", "Яма во дворе"],
             fast_track: self.crowd.once_in(3),
             co_applicants: usize::from(self.crowd.once_in(4)),
-            files: if self.said % 3 == 0 {
+            files: if self.said.is_multiple_of(3) {
                 vec!["photo.jpg".into()]
             } else {
                 Vec::new()
