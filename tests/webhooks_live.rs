@@ -17,7 +17,7 @@ use priem_city::{
 use priem_sdk::EventType;
 use serde_json::{Value, json};
 use support::{
-    Installation,
+    Installation, PATIENCE,
     flow::{self, Ledger, QUEUE},
     json as parsed, until,
 };
@@ -135,6 +135,17 @@ fn delivered(senders: &[(&'static str, HookSender)]) -> usize {
     senders.iter().map(|(_, sender)| sender.delivered()).sum()
 }
 
+/// Waits until everything that was taken is published or held.
+async fn published(daemon: &Installation) {
+    let is_done = until("nothing is pending", async || daemon.stats()["pending"] == 0);
+    if tokio::time::timeout(PATIENCE * 9 / 10, is_done).await.is_err() {
+        let log = daemon.log();
+        let lines: Vec<&str> = log.lines().collect();
+        let end = lines[lines.len().saturating_sub(40)..].join("\n");
+        panic!("still pending: {}\n{end}", daemon.stats());
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_day_of_webhooks_outlives_the_broker_and_the_process() {
     let mut broker = Broker::start().await.expect("a broker");
@@ -151,6 +162,10 @@ async fn a_day_of_webhooks_outlives_the_broker_and_the_process() {
     deliver(&senders, &days, 0).join_all().await;
 
     // The broker dies in the night, then the process, while requests are on their way.
+    broker
+        .wait_until_queue_survives_a_kill(QUEUE)
+        .await
+        .expect("a durable queue");
     broker.kill();
     let taken = delivered(&senders);
     let running = deliver(&senders, &days, 1);
@@ -173,7 +188,7 @@ async fn a_day_of_webhooks_outlives_the_broker_and_the_process() {
     daemon.start().await;
     deliver(&senders, &days, 3).join_all().await;
 
-    until("nothing is pending", async || daemon.stats()["pending"] == 0).await;
+    published(&daemon).await;
     let bad: usize = days.iter().map(|day| day.failing + day.nameless + day.garbage).sum();
     let held = parsed(&daemon.priem(&["quarantine", "list", "--json"]));
     let held = held.as_array().expect("a list");
@@ -232,7 +247,7 @@ async fn a_request_played_again_is_harmless_inside_the_window_and_refused_after_
         {"id": "evt-12", "type": "exploded", "message": {"id": 12, "status": "На Луне", "text": "после"}},
     ]});
     sender.deliver(&Bytes::from(batch.to_string())).await;
-    until("nothing is pending", async || daemon.stats()["pending"] == 0).await;
+    published(&daemon).await;
     daemon.stop().await;
     let lines = std::fs::read_to_string(daemon.folder.path().join("out.ndjson")).expect("the NDJSON file");
     let came: Vec<Value> = lines

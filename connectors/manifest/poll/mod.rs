@@ -14,6 +14,7 @@ mod line;
 mod marks;
 mod patience;
 mod pick;
+mod refresh;
 mod template;
 #[cfg(test)]
 mod tests;
