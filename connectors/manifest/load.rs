@@ -148,8 +148,14 @@ fn plainly(problem: &str) -> String {
         },
     );
     for (grammar, cure) in [
-        ("expected mapping start", "expected keys with values (`key: value`) here"),
-        ("expected sequence start", "expected a list (`[ … ]`, or lines with `- `) here"),
+        (
+            "expected mapping start",
+            "expected keys with values (`key: value`) here",
+        ),
+        (
+            "expected sequence start",
+            "expected a list (`[ … ]`, or lines with `- `) here",
+        ),
     ] {
         if said == grammar {
             return cure.into();

@@ -19,6 +19,8 @@ mod template;
 #[cfg(test)]
 mod tests;
 mod walk;
+#[cfg(test)]
+mod ways;
 
 use std::{fmt, path::Path, sync::Arc, time::Duration};
 

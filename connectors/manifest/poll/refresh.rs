@@ -37,7 +37,10 @@ impl Refresh {
             Some(path) => read(path).map_err(|error| {
                 ConfigError::new(
                     "auth.refresh_token_store",
-                    format!("{} can't be read: {error}; name a file in a folder the daemon may write, or remove this one", path.display()),
+                    format!(
+                        "{} can't be read: {error}; name a file in a folder the daemon may write, or remove this one",
+                        path.display()
+                    ),
                 )
             })?,
             None => None,
@@ -72,7 +75,9 @@ impl Refresh {
         };
         let Some(path) = self.store.clone() else {
             if !self.warned {
-                warn!("the server changes refresh tokens; without auth.refresh_token_store a restart may need a new one");
+                warn!(
+                    "the server changes refresh tokens; without auth.refresh_token_store a restart may need a new one"
+                );
                 self.warned = true;
             }
             return;
@@ -81,7 +86,9 @@ impl Refresh {
         match written.unwrap_or_else(|_| Err(io::Error::other("the writer panicked"))) {
             Ok(()) => self.unsaved = false,
             // It works on in memory and is tried again with the next token.
-            Err(error) => error!(%error, "auth.refresh_token_store can't be written; a restart may need a new refresh token"),
+            Err(error) => {
+                error!(%error, "auth.refresh_token_store can't be written; a restart may need a new refresh token")
+            }
         }
     }
 }
@@ -161,7 +168,9 @@ mod tests {
         refresh.take(None).await;
         let again = Refresh::new(secret("given"), Some(path)).expect("readable");
         assert_eq!(again.current(), &secret("second"), "made up for with the next token");
-        let error = Refresh::new(secret("given"), Some(folder.path().to_owned())).err().expect("a folder");
+        let error = Refresh::new(secret("given"), Some(folder.path().to_owned()))
+            .err()
+            .expect("a folder");
         assert_eq!(error.key, "auth.refresh_token_store");
     }
 }

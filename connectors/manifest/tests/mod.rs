@@ -141,7 +141,7 @@ fn mistakes_that_would_show_late_or_never_are_told_at_once() {
         (
             "  items: if type == \"array\" then .[] else . end",
             "  items: if type == \"array\" then .[] else .",
-            "webhook.items: line 1, column 36",
+            "webhook.items: line 1, column 35: expected end",
         ),
         (
             "  bearer: { credential: portal-hook-token }",
@@ -157,7 +157,10 @@ fn mistakes_that_would_show_late_or_never_are_told_at_once() {
     ] {
         let text = changed(from, to);
         let said = wrong(&text);
-        let place = format!("x.yaml:{}: ", line(&text, to.trim_end().lines().next().expect("a line")));
+        let place = format!(
+            "x.yaml:{}: ",
+            line(&text, to.trim_end().lines().next().expect("a line"))
+        );
         assert!(said.contains(problem) && said.starts_with("x.yaml:"), "{to}: {said}");
         if !to.contains("every") {
             assert!(said.starts_with(&place), "{to}: {said}");

@@ -116,7 +116,11 @@ pub fn uv(seed: u64, messages: u64) -> Day {
         };
         if number % 9 == 8 {
             // A kind of event nobody has heard of, alone: the first version of its object.
-            step("teleported", "received", json!({"status": "На Луне", "rating": "отлично", "mood": [1]}));
+            step(
+                "teleported",
+                "received",
+                json!({"status": "На Луне", "rating": "отлично", "mood": [1]}),
+            );
             continue;
         }
         step("created", "received", json!({}));
@@ -124,7 +128,11 @@ pub fn uv(seed: u64, messages: u64) -> Day {
             step("status", "status", json!({"status": "В РАБОТЕ"}));
         }
         if number % 3 == 0 {
-            step("answered", "status", json!({"status": "Дан ответ", "answered": "2026-01-15T10:00:00+05:00"}));
+            step(
+                "answered",
+                "status",
+                json!({"status": "Дан ответ", "answered": "2026-01-15T10:00:00+05:00"}),
+            );
             step("rated", "rated", json!({"rating": 1 + number % 5}));
         }
         if number % 6 == 0 {
@@ -135,7 +143,8 @@ pub fn uv(seed: u64, messages: u64) -> Day {
         let id = 590_000 + number;
         // Files of an unknown shape: the mapping throws.
         let failing = json!({"id": format!("evt-{id}"), "type": "created", "message": {"id": id, "files": [7]}});
-        let nameless = json!({"id": format!("evt-{id}-x"), "type": "created", "message": {"text": format!("{SURNAME} {id}")}});
+        let nameless =
+            json!({"id": format!("evt-{id}-x"), "type": "created", "message": {"text": format!("{SURNAME} {id}")}});
         making.records.extend([failing, nameless]);
         making.day.failing += 1;
         making.day.nameless += 1;

@@ -54,7 +54,10 @@ fn the_signature_is_that_of_openssl() {
     let signature = sign::signature(KEY, 1000, b"");
     assert_eq!(signature.len(), "sha256=".len() + 64);
     assert_ne!(signature, sign::signature(KEY, 1001, b""));
-    assert_eq!(signature, "sha256=f062c0b2afa2e5ef39d5f58a6d3664de071ec09be2464e5b745d844c8f4d249e");
+    assert_eq!(
+        signature,
+        "sha256=f062c0b2afa2e5ef39d5f58a6d3664de071ec09be2464e5b745d844c8f4d249e"
+    );
 }
 
 #[tokio::test]
@@ -62,7 +65,10 @@ async fn a_delivery_is_made_again_until_it_is_taken() {
     let (sender, heard) = receiver().await;
     heard.refuse.store(2, Ordering::SeqCst);
     sender.deliver(&Bytes::from_static(b"{}")).await;
-    assert_eq!((sender.attempts(), sender.delivered(), heard.bodies.lock().len()), (3, 1, 3));
+    assert_eq!(
+        (sender.attempts(), sender.delivered(), heard.bodies.lock().len()),
+        (3, 1, 3)
+    );
 }
 
 #[tokio::test]
