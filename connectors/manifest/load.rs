@@ -258,24 +258,28 @@ impl Source<'_> {
         Ok(())
     }
 
-    /// Line of a dotted key, when it is written out in the file.
+    /// Line of a dotted key; of the nearest key around it, when it is not written on a line of its own.
     fn line_of(&self, key: &str) -> Option<u64> {
         let mut wanted = key.split('.').peekable();
-        let mut depth = None;
+        let mut nearest: Option<(u64, usize)> = None;
         for (number, line) in (1..).zip(self.text.lines()) {
-            let name = wanted.peek()?;
-            let indent = line.len() - line.trim_start().len();
-            let inside = depth.is_none_or(|outer| indent > outer);
-            let top = depth.is_some() || indent == 0;
-            let rest = line.trim_start().strip_prefix(*name);
-            if inside && top && rest.is_some_and(|rest| rest.starts_with(':')) {
+            let Some(name) = wanted.peek() else { break };
+            let code = line.trim_start();
+            let indent = line.len() - code.len();
+            if code.is_empty() || code.starts_with('#') {
+                continue;
+            }
+            match nearest {
+                // Past the end of the key it would stand below.
+                Some((_, outer)) if indent <= outer => break,
+                None if indent > 0 => continue,
+                _ => {}
+            }
+            if code.strip_prefix(*name).is_some_and(|rest| rest.starts_with(':')) {
                 wanted.next();
-                depth = Some(indent);
-                if wanted.peek().is_none() {
-                    return Some(number);
-                }
+                nearest = Some((number, indent));
             }
         }
-        None
+        nearest.map(|(number, _)| number)
     }
 }

@@ -154,9 +154,9 @@ fn alternatives(root: &Value, node: &Value) -> String {
         let target = resolve(root, alternative);
         match target["properties"]
             .as_object()
-            .and_then(|properties| properties.keys().next())
+            .and_then(|properties| properties.iter().next())
         {
-            Some(tag) => format!("`{{ {tag}: … }}`"),
+            Some((tag, value)) => format!("`{{ {tag}: {} }}`", value["const"].as_str().unwrap_or("…")),
             None => kind(root, alternative),
         }
     });
