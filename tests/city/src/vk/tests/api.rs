@@ -199,6 +199,8 @@ async fn boards_photos_videos_products_and_dialogs_are_there() {
         caller.call(USER, "video.getComments", comments).await["items"][0]["text"],
         "Долго"
     );
+    // Three calls a second are allowed to a user's token.
+    caller.city.advance(Duration::from_secs(1));
     let product = caller.community.offer("Дрова");
     caller.community.comment(&product, &by, "Почём?");
     let goods = caller.call(USER, "market.get", owner.clone()).await;
