@@ -240,8 +240,9 @@ impl Source<'_> {
                 continue;
             }
             for call in ["lookup(\"", "status(\""] {
-                let names = code.split(call).skip(1).filter_map(|rest| rest.split('"').next());
-                for name in names.filter(|name| !known.contains(name) && !name.contains('\\')) {
+                let mut names = code.split(call).skip(1).filter_map(|rest| rest.split('"').next());
+                let missing = names.find(|name| !known.contains(name) && !name.contains('\\'));
+                if let Some(name) = missing {
                     let near = known
                         .iter()
                         .map(|table| (strsim::damerau_levenshtein(name, table), table))
