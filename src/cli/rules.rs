@@ -189,6 +189,9 @@ fn check(out: &mut dyn Write, args: &SetArgs, default: Option<&Path>) -> Result<
         writeln!(out, "{answer}")?;
     } else {
         writeln!(out, "Правила прочитаны: записей {count}, версия {}", rules.version())?;
+        for (id, name, rows) in rules.tables() {
+            writeln!(out, "Таблица «{name}» ({id}): строк {rows}")?;
+        }
         for warning in &warnings {
             writeln!(out, "предупреждение: {warning}")?;
         }

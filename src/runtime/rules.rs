@@ -13,7 +13,7 @@ use tracing::{error, info, warn};
 
 use crate::{
     http::{Reload, ReloadReport, ReloadResult},
-    routing::{RuleErrors, RuleSet, TestReport},
+    routing::{RuleErrors, RuleSet, TestReport, counted_as},
     telemetry::{Metrics, unix_now},
 };
 
@@ -40,9 +40,9 @@ impl RuleSetInForce {
         }
     }
 
-    /// Counts a rule that took part.
+    /// Counts a rule that took part; a row of a table counts for its table.
     pub fn count(&self, id: &str) {
-        if let Some(hits) = self.hits.get(id) {
+        if let Some(hits) = self.hits.get(counted_as(id)) {
             hits.inc();
         }
     }
