@@ -58,7 +58,10 @@ impl PlainTable {
     /// What is wrong with the file as a whole, in English.
     pub fn sheet_names(path: &Path) -> Result<Vec<String>, String> {
         let mut start = [0; MAGIC.len()];
-        let is_book = File::open(path).and_then(|mut file| file.read_exact(&mut start)).is_ok() && start == *MAGIC;
+        let is_book = File::open(path)
+            .and_then(|mut file| file.read_exact(&mut start))
+            .is_ok()
+            && start == *MAGIC;
         if !is_book {
             return Ok(Vec::new());
         }

@@ -7,10 +7,10 @@ use std::path::PathBuf;
 use priem_sdk::message::{DeadlineBasis, DeadlineStage, Message, Topic};
 use serde::Serialize;
 
-use super::{RuleSet, counted_as};
 use super::decision::{Decision, stage_ru};
 use super::fields::{Field, RULES_CLASSIFIER};
 use super::read_tests::{Expected, TestCase, instant, parse_local};
+use super::{RuleSet, counted_as};
 
 /// Result of the tests of a rule set.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -201,7 +201,11 @@ fn actual(rules: &RuleSet, expected: &Expected, message: &Message, decision: &De
             let route = chosen_route(rules, main.matched.as_slice());
             // A test may name the table and leave the row open: rows move.
             let names_table = expected.values.iter().any(|id| *id == counted_as(&route));
-            vec![if names_table { counted_as(&route).to_owned() } else { route }]
+            vec![if names_table {
+                counted_as(&route).to_owned()
+            } else {
+                route
+            }]
         }
         "organisation" => vec![main.recipient.organisation.clone()],
         "role" => one(&main.recipient.role),

@@ -100,7 +100,15 @@ pub(super) fn compile(files: &[(PathBuf, String)], tables: &Tables) -> Result<Co
     let mut route: Option<(Option<Route>, String)> = None;
     for (reader, entries) in &mut sources {
         for entry in entries.iter() {
-            read_section(reader, entry, &mut shared, tables, &mut classify, &mut deadlines, &mut route);
+            read_section(
+                reader,
+                entry,
+                &mut shared,
+                tables,
+                &mut classify,
+                &mut deadlines,
+                &mut route,
+            );
         }
     }
     let has_deadlines = sources

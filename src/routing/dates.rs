@@ -57,7 +57,8 @@ impl Dates {
 
     /// Whether some day is among both.
     pub(super) fn meet(self, other: Self) -> bool {
-        let begins_in_time = |one: Self, other: Self| one.from.zip(other.until).is_none_or(|(from, until)| from <= until);
+        let begins_in_time =
+            |one: Self, other: Self| one.from.zip(other.until).is_none_or(|(from, until)| from <= until);
         begins_in_time(self, other) && begins_in_time(other, self)
     }
 
@@ -111,7 +112,14 @@ mod tests {
 
     #[test]
     fn what_is_no_range_of_days_is_not_guessed() {
-        for written in ["", "2026", "31.12.26–01.01.27", "30.02.2026–01.03.2026", "02.01.2026–01.01.2026", "с"] {
+        for written in [
+            "",
+            "2026",
+            "31.12.26–01.01.27",
+            "30.02.2026–01.03.2026",
+            "02.01.2026–01.01.2026",
+            "с",
+        ] {
             assert_eq!(Dates::parse(written), None, "{written}");
         }
     }

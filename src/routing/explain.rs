@@ -163,7 +163,9 @@ fn trace_table(node: &Route, id: &str, verdict: &Verdict<'_>, sight: &Sight<'_>)
         let mut seen = trace(table, sight);
         seen.holds = false;
         let parent = &node.head.name;
-        seen.effects = vec![format!("до таблицы дело не дошло: маршрут «{parent}», внутри которого она стоит, не выбран")];
+        seen.effects = vec![format!(
+            "до таблицы дело не дошло: маршрут «{parent}», внутри которого она стоит, не выбран"
+        )];
         return Some(seen);
     };
     let candidates = node.index.candidates(sight.facts);

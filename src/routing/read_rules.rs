@@ -238,7 +238,10 @@ fn read_route(
         "корневой маршрут"
     };
     let entries = reader.known(node, what, keys::ROUTE);
-    if let Some(entry) = entries.iter().find(|entry| matches!(entry.key.as_str(), "table" | "sheet")) {
+    if let Some(entry) = entries
+        .iter()
+        .find(|entry| matches!(entry.key.as_str(), "table" | "sheet"))
+    {
         reader.error(
             entry.line,
             format!("«{}» бывает только у записи таблицы внутри routes", entry.key),

@@ -93,10 +93,15 @@ impl<'r> Later<'r, '_> {
 
     /// Rows of the tables of a route that ask for what no rule decides: one finding for a table.
     fn check_tables(&self, route: &'r Route, findings: &mut Vec<Finding>) {
-        let rows = route.children.iter().filter_map(|row| Some((row, row.table.as_deref()?)));
+        let rows = route
+            .children
+            .iter()
+            .filter_map(|row| Some((row, row.table.as_deref()?)));
         let rows: Vec<(&Route, &Head)> = rows.collect();
         for table in rows.chunk_by(|(_, one), (_, other)| one.id == other.id) {
-            let dead = table.iter().filter(|(row, _)| self.is_undecidable(row.head.when.as_ref()));
+            let dead = table
+                .iter()
+                .filter(|(row, _)| self.is_undecidable(row.head.when.as_ref()));
             let mut lines: Vec<u32> = dead.map(|(row, _)| row.head.origin.line).collect();
             if lines.is_empty() {
                 continue;

@@ -14,8 +14,20 @@ use super::sheet::{Sheet, plain};
 const ANY: &[&str] = &["-", "–", "—", "*", "все", "любая", "любой", "любое"];
 /// What a formula that failed shows, in both languages of the editor.
 const FAILED: &[&str] = &[
-    "#n/a", "#н/д", "#ref!", "#ссылка!", "#value!", "#знач!", "#div/0!", "#дел/0!", "#name?", "#имя?", "#null!",
-    "#пусто!", "#num!", "#число!",
+    "#n/a",
+    "#н/д",
+    "#ref!",
+    "#ссылка!",
+    "#value!",
+    "#знач!",
+    "#div/0!",
+    "#дел/0!",
+    "#name?",
+    "#имя?",
+    "#null!",
+    "#пусто!",
+    "#num!",
+    "#число!",
 ];
 
 /// A row that was understood.
@@ -46,7 +58,11 @@ pub(super) fn rows(sheet: &mut Sheet<'_>, sectors: &[(String, String)], has_zone
     let rows = sheet.rows;
     if rows.is_empty() {
         let row = sheet.header.0;
-        sheet.row_error(row, "под шапкой нет ни одной строки", "заполните таблицу или уберите её из правил");
+        sheet.row_error(
+            row,
+            "под шапкой нет ни одной строки",
+            "заполните таблицу или уберите её из правил",
+        );
     }
     let has_dates = |(_, cells): &(u64, Vec<String>)| {
         let places = [columns.place(Column::From), columns.place(Column::Until)];
@@ -64,8 +80,12 @@ pub(super) fn rows(sheet: &mut Sheet<'_>, sectors: &[(String, String)], has_zone
     }
     let mut read = Vec::with_capacity(rows.len());
     for (number, cells) in rows {
-        if columns.is_repeated_by(cells) {
-            sheet.row_error(*number, "повторяет шапку таблицы", "удалите эту строку: шапка бывает одна");
+        if columns.are_repeated_by(sheet.header.1, cells) {
+            sheet.row_error(
+                *number,
+                "повторяет шапку таблицы",
+                "удалите эту строку: шапка бывает одна",
+            );
             continue;
         }
         let before = sheet.errors.len();
@@ -99,7 +119,8 @@ impl<'t> Reading<'_, 't, '_> {
         let topic = self.values(Column::Topic, Field::Topic);
         let dates = self.dates();
         let mut shown = Vec::new();
-        for (what, values) in [("территория", &territory), ("отрасль", &sector_names), ("тема", &topic)] {
+        for (what, values) in [("территория", &territory), ("отрасль", &sector_names), ("тема", &topic)]
+        {
             if !values.is_empty() {
                 shown.push(format!("{what} «{}»", values.join("» или «")));
             }
@@ -130,9 +151,18 @@ impl<'t> Reading<'_, 't, '_> {
             if text.is_empty() {
                 continue;
             }
-            let has_header = self.sheet.header.1.get(at).is_some_and(|header| !plain(header).is_empty());
+            let has_header = self
+                .sheet
+                .header
+                .1
+                .get(at)
+                .is_some_and(|header| !plain(header).is_empty());
             if !has_header {
-                self.error(at, "у столбца нет заголовка", "впишите заголовок в шапку или очистите ячейку");
+                self.error(
+                    at,
+                    "у столбца нет заголовка",
+                    "впишите заголовок в шапку или очистите ячейку",
+                );
             } else if FAILED.contains(&text.as_str()) && self.columns.at(at) != Some(Column::Note) {
                 self.error(
                     at,
@@ -195,7 +225,9 @@ impl<'t> Reading<'_, 't, '_> {
         };
         for value in written {
             let wanted = plain(value);
-            let found = known.iter().find(|(id, name)| plain(id) == wanted || plain(name) == wanted);
+            let found = known
+                .iter()
+                .find(|(id, name)| plain(id) == wanted || plain(name) == wanted);
             match found {
                 Some((id, name)) => {
                     add_new(&mut ids, [id.clone()]);
@@ -268,7 +300,11 @@ impl<'t> Reading<'_, 't, '_> {
         if let Some((place, text)) = self.text(Column::Priority) {
             match text.parse::<u8>() {
                 Ok(priority) if priority <= 9 => target.priority = Some(priority),
-                _ => self.error(place, format!("срочность «{text}» не годится"), "напишите целое число от 0 до 9"),
+                _ => self.error(
+                    place,
+                    format!("срочность «{text}» не годится"),
+                    "напишите целое число от 0 до 9",
+                ),
             }
         }
         let queue = self.queue(Column::CopyQueue);
@@ -306,7 +342,11 @@ impl<'t> Reading<'_, 't, '_> {
             (Some(place), Some(_)) => {
                 // A formula that failed is told already.
                 if self.cells.get(place).is_none_or(|cell| cell.trim().is_empty()) {
-                    self.error(place, "организация не названа", "впишите организацию-получателя или удалите строку");
+                    self.error(
+                        place,
+                        "организация не названа",
+                        "впишите организацию-получателя или удалите строку",
+                    );
                 }
                 None
             }
@@ -316,7 +356,11 @@ impl<'t> Reading<'_, 't, '_> {
             }),
             (_, None) => {
                 if let Some((place, _)) = role {
-                    self.error(place, "роль копии без организации", "впишите организацию копии или очистите роль");
+                    self.error(
+                        place,
+                        "роль копии без организации",
+                        "впишите организацию копии или очистите роль",
+                    );
                 }
                 None
             }

@@ -83,7 +83,13 @@ impl Columns {
             }
             let column = Column::of(header);
             match column {
-                None => sheet.cell_error(row, at, header, format!("неизвестный столбец «{header}»"), guess(header)),
+                None => sheet.cell_error(
+                    row,
+                    at,
+                    header,
+                    format!("неизвестный столбец «{header}»"),
+                    guess(header),
+                ),
                 Some(Column::Note) => {}
                 Some(column) => {
                     if let Some(first) = columns.place(column) {
@@ -131,13 +137,17 @@ impl Columns {
     }
 
     /// Whether a row says what the header says.
-    pub(super) fn is_repeated_by(&self, cells: &[String]) -> bool {
+    pub(super) fn are_repeated_by(&self, header: &[String], cells: &[String]) -> bool {
+        let same = |at: usize, cell: &str| {
+            let is_same_column = self.at(at).is_some() && Column::of(cell) == self.at(at);
+            is_same_column || header.get(at).is_some_and(|header| plain(header) == plain(cell))
+        };
         let mut filled = cells
             .iter()
             .enumerate()
             .filter(|(_, cell)| !plain(cell).is_empty())
             .peekable();
-        filled.peek().is_some() && filled.all(|(at, cell)| self.at(at).is_some() && Column::of(cell) == self.at(at))
+        filled.peek().is_some() && filled.all(|(at, cell)| same(at, cell))
     }
 }
 

@@ -11,9 +11,9 @@ mod cells;
 mod columns;
 mod order;
 mod sheet;
-mod trace;
 #[cfg(test)]
 mod tests;
+mod trace;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -152,7 +152,11 @@ fn read_file(path: &Path, sheet: Option<&str>) -> Result<PlainTable, Unread> {
                     "уберите строку sheet",
                 ),
                 _ => unread(
-                    format!("в книге {} нет листа «{wanted}», есть {}", path.display(), known.join(", ")),
+                    format!(
+                        "в книге {} нет листа «{wanted}», есть {}",
+                        path.display(),
+                        known.join(", ")
+                    ),
                     "исправьте название листа в sheet",
                 ),
             })?)

@@ -29,10 +29,11 @@ fn precision(row: &Row) -> (u8, usize) {
 fn report_repeated(sheet: &mut Sheet<'_>, rows: &[Row]) {
     let mut known: HashMap<[String; 3], Vec<usize>> = HashMap::with_capacity(rows.len());
     for (at, row) in rows.iter().enumerate() {
-        let mut first = None;
+        let mut first: Option<usize> = None;
         for key in keys(row) {
             let others = known.entry(key).or_default();
-            first = first.or_else(|| others.iter().copied().find(|&other| rows[other].dates.meet(row.dates)));
+            let other = others.iter().copied().find(|&other| rows[other].dates.meet(row.dates));
+            first = [first, other].into_iter().flatten().min();
             others.push(at);
         }
         if let Some(first) = first {

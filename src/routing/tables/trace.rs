@@ -45,7 +45,8 @@ pub(in crate::routing) fn of_table(
                 .collect();
             if !others.is_empty() {
                 let others = others.join(", ");
-                seen.effects.push(format!("подходят и строки не точнее её, они уступили: {others}"));
+                seen.effects
+                    .push(format!("подходят и строки не точнее её, они уступили: {others}"));
             }
         }
         (None, Some(row), Some(other)) => seen.effects.push(format!(
@@ -70,7 +71,12 @@ fn nearest(rows: &[&Route], sight: &Sight<'_>) -> Vec<String> {
             continue;
         };
         let held = check.parts.iter().filter(|part| part.holds).count();
-        let lacking: Vec<&str> = check.parts.iter().filter(|part| !part.holds).map(|part| part.text.as_str()).collect();
+        let lacking: Vec<&str> = check
+            .parts
+            .iter()
+            .filter(|part| !part.holds)
+            .map(|part| part.text.as_str())
+            .collect();
         if held > 0 {
             near.push((held, format!("ближе всех {} — {}", named(row), lacking.join("; "))));
         }
