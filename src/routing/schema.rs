@@ -194,6 +194,7 @@ fn route_property(key: &str) -> Value {
         "also" => list_of("also"),
         "routes" => list_of("route"),
         "queue" => queue(),
+        "sheet" => scalar(),
         _ => text(),
     }
 }

@@ -80,7 +80,7 @@ pub(super) fn rows(sheet: &mut Sheet<'_>, sectors: &[(String, String)], has_zone
     }
     let mut read = Vec::with_capacity(rows.len());
     for (number, cells) in rows {
-        if columns.are_repeated_by(sheet.header.1, cells) {
+        if repeats(sheet.header.1, cells) {
             sheet.row_error(
                 *number,
                 "повторяет шапку таблицы",
@@ -101,6 +101,19 @@ pub(super) fn rows(sheet: &mut Sheet<'_>, sectors: &[(String, String)], has_zone
         }
     }
     read
+}
+
+/// Whether a row says what the header says.
+fn repeats(header: &[String], cells: &[String]) -> bool {
+    let says_the_same = |(at, cell): (usize, &String)| {
+        cell.trim().is_empty() || header.get(at).is_some_and(|header| plain(header) == plain(cell))
+    };
+    cells.iter().enumerate().all(says_the_same)
+}
+
+/// Whether a cell shows a formula that failed.
+fn is_failed(text: &str) -> bool {
+    text.trim_start().starts_with('#') && FAILED.contains(&plain(text).as_str())
 }
 
 /// One row being read.
@@ -147,23 +160,17 @@ impl<'t> Reading<'_, 't, '_> {
     /// Cells without a column, and formulas that failed.
     fn check_cells(&mut self) {
         for (at, cell) in self.cells.iter().enumerate() {
-            let text = plain(cell);
-            if text.is_empty() {
+            if cell.trim().is_empty() {
                 continue;
             }
-            let has_header = self
-                .sheet
-                .header
-                .1
-                .get(at)
-                .is_some_and(|header| !plain(header).is_empty());
-            if !has_header {
+            let header = self.sheet.header.1.get(at);
+            if header.is_none_or(|header| header.trim().is_empty()) {
                 self.error(
                     at,
                     "у столбца нет заголовка",
                     "впишите заголовок в шапку или очистите ячейку",
                 );
-            } else if FAILED.contains(&text.as_str()) && self.columns.at(at) != Some(Column::Note) {
+            } else if is_failed(cell) && self.columns.at(at) != Some(Column::Note) {
                 self.error(
                     at,
                     format!("формула с ошибкой «{}»", cell.trim()),
@@ -182,8 +189,7 @@ impl<'t> Reading<'_, 't, '_> {
     fn text(&self, column: Column) -> Option<(usize, &'t str)> {
         let place = self.columns.place(column)?;
         let text = self.cells.get(place)?.trim();
-        let is_failed = FAILED.contains(&plain(text).as_str());
-        (!text.is_empty() && !is_failed).then_some((place, text))
+        (!text.is_empty() && !is_failed(text)).then_some((place, text))
     }
 
     /// Values of a cell, parted by «;» or lines; none means any.

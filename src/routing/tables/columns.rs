@@ -135,20 +135,6 @@ impl Columns {
     fn has_any(&self, wanted: &[Column]) -> bool {
         wanted.iter().any(|column| self.place(*column).is_some())
     }
-
-    /// Whether a row says what the header says.
-    pub(super) fn are_repeated_by(&self, header: &[String], cells: &[String]) -> bool {
-        let same = |at: usize, cell: &str| {
-            let is_same_column = self.at(at).is_some() && Column::of(cell) == self.at(at);
-            is_same_column || header.get(at).is_some_and(|header| plain(header) == plain(cell))
-        };
-        let mut filled = cells
-            .iter()
-            .enumerate()
-            .filter(|(_, cell)| !plain(cell).is_empty())
-            .peekable();
-        filled.peek().is_some() && filled.all(|(at, cell)| same(at, cell))
-    }
 }
 
 fn guess(header: &str) -> String {
