@@ -7,10 +7,11 @@ use std::path::PathBuf;
 use priem_sdk::message::{DeadlineBasis, DeadlineStage, Message, Topic};
 use serde::Serialize;
 
+use super::RuleSet;
 use super::decision::{Decision, stage_ru};
 use super::fields::{Field, RULES_CLASSIFIER};
 use super::read_tests::{Expected, TestCase, instant, parse_local};
-use super::{RuleSet, counted_as};
+use super::tables::table_or_self;
 
 /// Result of the tests of a rule set.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -109,7 +110,7 @@ pub(super) fn run(rules: &RuleSet) -> TestReport {
         let received = message.data.times.received;
         let decision = rules.decide(&mut message, received);
         for id in &decision.main().matched {
-            *touched.entry(counted_as(id).to_owned()).or_default() += 1;
+            *touched.entry(id.clone()).or_default() += 1;
         }
         let place = &case.origin;
         report
@@ -200,9 +201,9 @@ fn actual(rules: &RuleSet, expected: &Expected, message: &Message, decision: &De
         "route" => {
             let route = chosen_route(rules, main.matched.as_slice());
             // A test may name the table and leave the row open: rows move.
-            let names_table = expected.values.iter().any(|id| *id == counted_as(&route));
+            let names_table = expected.values.iter().any(|id| *id == table_or_self(&route));
             vec![if names_table {
-                counted_as(&route).to_owned()
+                table_or_self(&route).to_owned()
             } else {
                 route
             }]
@@ -215,11 +216,7 @@ fn actual(rules: &RuleSet, expected: &Expected, message: &Message, decision: &De
         "priority" => vec![main.priority.to_string()],
         "review" => vec![main.review_required.to_string()],
         "also" => decision.routes.iter().skip(1).map(|copy| copy.queue.clone()).collect(),
-        "rules" => {
-            let tables = main.matched.iter().filter(|id| counted_as(id) != id.as_str());
-            let tables: Vec<String> = tables.map(|id| counted_as(id).to_owned()).collect();
-            [main.matched.as_slice(), &tables].concat()
-        }
+        "rules" => main.matched.clone(),
         "deadlines" => expected
             .stage
             .and_then(|stage| basis_word(message, stage))
@@ -238,7 +235,7 @@ fn chosen_route(rules: &RuleSet, matched: &[String]) -> String {
     matched
         .iter()
         .rev()
-        .find(|id| routes.contains(&counted_as(id)))
+        .find(|id| routes.contains(&table_or_self(id)))
         .cloned()
         .unwrap_or_default()
 }

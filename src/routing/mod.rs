@@ -170,7 +170,7 @@ impl RuleSet {
     }
 
     /// Ids of all rules, routes, tables and deadlines: the closed set of values of the metric label `rule`. A row of a
-    /// table counts as its table, see [`counted_as`].
+    /// table is none of them: `matched` names the table before it.
     pub fn rule_ids(&self) -> impl Iterator<Item = &str> {
         let mut ids: Vec<&str> = self
             .compiled
@@ -181,6 +181,18 @@ impl RuleSet {
         collect_heads(&self.compiled.route, &mut |head| ids.push(head.id.as_str()));
         ids.extend(self.compiled.deadlines.iter().map(|rule| rule.head.id.as_str()));
         ids.into_iter()
+    }
+
+    /// Names of policies for personal data that rules and routes give, each once.
+    pub fn personal_data_names(&self) -> std::collections::BTreeSet<&str> {
+        let rules = self.compiled.classify.iter();
+        let mut names: std::collections::BTreeSet<&str> = rules
+            .filter_map(|rule| rule.set.handling.as_ref()?.personal_data.as_deref())
+            .collect();
+        collect_routes(&self.compiled.route, &mut |route| {
+            names.extend(route.target.personal_data.as_deref());
+        });
+        names
     }
 
     /// What stands in the files themselves, not in the parts they include.
@@ -294,11 +306,6 @@ fn collect_heads<'r>(route: &'r Route, visit: &mut dyn FnMut(&'r Head)) {
             None => collect_heads(child, visit),
         }
     }
-}
-
-/// The id that counts for an id in [`priem_sdk::message::Routing::matched`]: of a row of a table (`table:12`) the table.
-pub fn counted_as(id: &str) -> &str {
-    id.split_once(':').map_or(id, |(table, _)| table)
 }
 
 fn version_of(files: &[(PathBuf, String)], tables: &Tables) -> String {

@@ -13,7 +13,8 @@ use tracing::{error, info, warn};
 
 use crate::{
     http::{Reload, ReloadReport, ReloadResult},
-    routing::{RuleErrors, RuleSet, TestReport, counted_as},
+    privacy::Policy,
+    routing::{RuleErrors, RuleSet, TestReport},
     telemetry::{Metrics, unix_now},
 };
 
@@ -40,9 +41,9 @@ impl RuleSetInForce {
         }
     }
 
-    /// Counts a rule that took part; a row of a table counts for its table.
+    /// Counts a rule that took part. A row of a table has no counter, its table has.
     pub fn count(&self, id: &str) {
-        if let Some(hits) = self.hits.get(counted_as(id)) {
+        if let Some(hits) = self.hits.get(id) {
             hits.inc();
         }
     }
@@ -54,6 +55,8 @@ pub struct RulesInForce {
     /// Folder of the settings; without one the rules are built in and never change.
     dir: Option<PathBuf>,
     config_hash: String,
+    /// New rules must fit it.
+    privacy: Arc<Policy>,
     metrics: Metrics,
     one_at_a_time: Mutex<()>,
 }
@@ -69,9 +72,17 @@ impl RulesInForce {
             current: ArcSwap::from_pointee(RuleSetInForce::new(rules, &metrics)),
             dir,
             config_hash,
+            privacy: Arc::default(),
             metrics,
             one_at_a_time: Mutex::new(()),
         }
+    }
+
+    /// The same, refusing rules that don't fit a policy of personal data.
+    #[must_use]
+    pub fn with_privacy(mut self, policy: Arc<Policy>) -> Self {
+        self.privacy = policy;
+        self
     }
 
     /// The set that decides now. Hold it for one message.
@@ -100,7 +111,8 @@ impl RulesInForce {
             return Ok(RuleSet::starter());
         };
         // Ten thousand rules with their tests take a while; messages go on meanwhile.
-        let read = tokio::task::spawn_blocking(move || checked(RuleSet::load(&dir)));
+        let privacy = Arc::clone(&self.privacy);
+        let read = tokio::task::spawn_blocking(move || fitting(checked(RuleSet::load(&dir))?, &privacy));
         match read.await {
             Ok(read) => read,
             Err(error) => Err(vec![format!("проверка правил прервалась: {error}")]),
@@ -170,6 +182,13 @@ fn checked(read: Result<RuleSet, RuleErrors>) -> Result<RuleSet, Vec<String>> {
     if tests.passed() { Ok(rules) } else { Err(failed(&tests)) }
 }
 
+/// Rules under which no more personal data leaves than the settings mean.
+fn fitting(rules: RuleSet, privacy: &Policy) -> Result<RuleSet, Vec<String>> {
+    let is_rule = |id: &str| rules.rule_ids().any(|known| known == id);
+    let misfits = privacy.misfits(&is_rule, rules.personal_data_names());
+    if misfits.is_empty() { Ok(rules) } else { Err(misfits) }
+}
+
 fn failed(tests: &TestReport) -> Vec<String> {
     let failures = tests.failures.iter().map(|failure| {
         let place = format!("{}:{}", failure.file.display(), failure.line);
@@ -182,6 +201,9 @@ fn failed(tests: &TestReport) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::privacy::PrivacySettings;
+    use jiff::Timestamp;
+    use priem_sdk::message::{EventType, Kind, Message, MessageData, Regime, Topic, TopicNode};
 
     const GOOD: &str = "version: 1\nroute: { id: root, name: Все, to: { organisation: МЦУ }, queue: one }\n";
 
@@ -240,6 +262,79 @@ mod tests {
         assert_eq!(rules.reload().await.result, ReloadResult::Applied);
         assert_eq!(rules.metrics.rules_reload_ok.get(), 1);
         assert_eq!(rules.metrics.rules_reloads.with_label_values(&["refused"]).get(), 3);
+    }
+
+    #[tokio::test]
+    async fn an_edited_table_comes_into_force_and_a_bad_one_does_not() {
+        let folder = folder(&GOOD.replace(" }\n", ", routes: [{ id: recipients, name: Т, table: t.csv }] }\n"));
+        let table = |row: &str| {
+            let text = format!("Тема;Организация;Очередь\n{row}\n");
+            std::fs::write(folder.path().join("t.csv"), text).expect("written");
+        };
+        table("Дороги;Дорожники;roads");
+        let rules = in_force(&folder);
+        assert_eq!(rules.reload().await.result, ReloadResult::Unchanged);
+        table("Дороги;Дорожники;streets");
+        let report = rules.reload().await;
+        assert_eq!(report.result, ReloadResult::Applied);
+        table("Дороги;;streets");
+        let refused = rules.reload().await;
+        assert_eq!(
+            (refused.result, &refused.version),
+            (ReloadResult::Refused, &report.version)
+        );
+        assert!(
+            refused.problems[0].contains("ячейка B2: организация не названа"),
+            "{refused:?}"
+        );
+
+        let mut data = MessageData::new("incident", Kind::Direct, Regime::OpenSourceMessage);
+        let levels = [TopicNode {
+            id: None,
+            name: "Дороги".into(),
+        }];
+        data.topic = Some(Topic {
+            classifier: "incident".into(),
+            version: None,
+            path: levels.into(),
+            starred: false,
+        });
+        let in_force = rules.now();
+        let decision = in_force
+            .rules
+            .decide(&mut Message::new(EventType::Received, data), Timestamp::UNIX_EPOCH);
+        assert_eq!(decision.main().queue, "streets");
+        assert_eq!(decision.main().matched, ["root", "recipients", "recipients:2"]);
+        decision.main().matched.iter().for_each(|id| in_force.count(id));
+        let shown = rules.metrics.render();
+        assert!(
+            shown.contains("\"recipients\"") && !shown.contains("recipients:2"),
+            "{shown}"
+        );
+    }
+
+    #[tokio::test]
+    async fn rules_that_would_let_personal_data_out_are_refused() {
+        let folder = folder(GOOD);
+        let settings =
+            "overrides: [{ route: root, policy: { text: drop } }, { personal_data: strict, policy: { text: drop } }]";
+        let settings: PrivacySettings = serde_saphyr::from_str(settings).expect("settings");
+        let policy = Policy::compile(&settings, &|_| true, &|_| None).expect("a policy");
+        let rules = in_force(&folder).with_privacy(Arc::new(policy));
+
+        write(&folder, &GOOD.replace("id: root", "id: top"));
+        let report = rules.reload().await;
+        assert_eq!(report.result, ReloadResult::Refused);
+        assert!(report.problems[0].contains("«root»"), "{report:?}");
+        for (name, result) in [("strikt", ReloadResult::Refused), ("strict", ReloadResult::Applied)] {
+            write(
+                &folder,
+                &GOOD.replace("queue:", &format!("personal_data: {name}, queue:")),
+            );
+            let report = rules.reload().await;
+            assert_eq!(report.result, result, "{report:?}");
+            assert!(report.problems.iter().all(|problem| problem.contains("«strikt»")));
+        }
     }
 
     #[tokio::test]

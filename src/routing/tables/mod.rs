@@ -165,6 +165,11 @@ fn read_file(path: &Path, sheet: Option<&str>) -> Result<PlainTable, Unread> {
     PlainTable::read_strictly(path, &std::env::temp_dir(), name.as_deref()).map_err(damaged)
 }
 
+/// The table of a row by its id; the id itself when it is none of a row. Other ids have no colon.
+pub(super) fn table_or_self(id: &str) -> &str {
+    id.split_once(':').map_or(id, |(table, _)| table)
+}
+
 /// Whether an entry of `routes` stands for a table.
 pub(super) fn is_table(node: &Node) -> bool {
     match &node.value {
