@@ -2,6 +2,7 @@
 
 use super::super::condition::Sight;
 use super::super::explain::{RuleTrace, trace};
+use super::super::fields::Field;
 use super::super::model::{Head, Route};
 
 /// Rows named that almost fit.
@@ -56,11 +57,26 @@ pub(in crate::routing) fn of_table(
             other.head.id
         )),
         _ => {
-            seen.effects.push("ни одна строка не подошла".to_owned());
+            seen.effects
+                .push(format!("ни одна строка не подошла; у сообщения {}", asked(sight)));
             seen.effects.extend(nearest(&rows, sight));
         }
     }
     seen
+}
+
+/// What the message has of what tables ask for.
+fn asked(sight: &Sight<'_>) -> String {
+    let fields = [Field::Territory, Field::Sector, Field::Topic].map(|field| {
+        let values = sight.values(field);
+        let values = if values.is_empty() {
+            "не указано".to_owned()
+        } else {
+            values.join(" / ")
+        };
+        format!("{}: {values}", field.label())
+    });
+    fields.join(", ")
 }
 
 /// The rows most of which holds, each with what it lacks.
