@@ -75,7 +75,11 @@ async fn the_daemon_runs_with_each_and_sends_every_row_to_a_recipient_of_it() {
         .await;
         daemon.stop().await;
 
-        let rules = std::fs::read_to_string(preset.join("rules/30-routes.yaml")).expect("routes");
+        // Routes and the tables beside them.
+        let files = std::fs::read_dir(preset.join("rules")).expect("rules");
+        let rules: String = files
+            .map(|entry| std::fs::read_to_string(entry.expect("entry").path()).expect("text"))
+            .collect();
         let queues: BTreeSet<&str> = by_id
             .values()
             .map(|event| event["data"]["routing"]["queue"].as_str().expect("a queue"))

@@ -19,6 +19,7 @@ use super::read_deadlines;
 use super::read_rules::{self, Ids};
 use super::read_tests::{self, TestCase};
 use super::reader::{Lined, Reader};
+use super::tables::Tables;
 use super::vocabulary::Vocabulary;
 use super::yaml::{self, Entry, Node};
 
@@ -55,11 +56,11 @@ struct Shared {
     vocabulary: Vocabulary,
 }
 
-/// Compiles the files, in the order given.
+/// Compiles the files, in the order given. `tables` holds the tables they name.
 ///
 /// # Errors
 /// Everything found wrong in any of them.
-pub(super) fn compile(files: &[(PathBuf, String)]) -> Result<Compiled, RuleErrors> {
+pub(super) fn compile(files: &[(PathBuf, String)], tables: &Tables) -> Result<Compiled, RuleErrors> {
     let parsed = parse_files(files);
     let mut sources: Vec<(Reader<'_>, Vec<&Entry>)> = Vec::new();
     let mut readers = Vec::new();
@@ -99,7 +100,15 @@ pub(super) fn compile(files: &[(PathBuf, String)]) -> Result<Compiled, RuleError
     let mut route: Option<(Option<Route>, String)> = None;
     for (reader, entries) in &mut sources {
         for entry in entries.iter() {
-            read_section(reader, entry, &mut shared, &mut classify, &mut deadlines, &mut route);
+            read_section(
+                reader,
+                entry,
+                &mut shared,
+                tables,
+                &mut classify,
+                &mut deadlines,
+                &mut route,
+            );
         }
     }
     let has_deadlines = sources
@@ -291,6 +300,7 @@ fn read_section(
     reader: &mut Reader<'_>,
     entry: &Entry,
     shared: &mut Shared,
+    tables: &Tables,
     classify: &mut Vec<ClassifyRule>,
     deadlines: &mut Vec<DeadlineRule>,
     route: &mut Option<(Option<Route>, String)>,
@@ -307,6 +317,7 @@ fn read_section(
         vocabulary,
         lists,
         named,
+        tables,
         sectors,
     };
     match entry.key.as_str() {

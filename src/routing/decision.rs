@@ -65,7 +65,7 @@ pub(super) fn make(rules: &RuleSet, verdict: &Verdict<'_>, sight: &Sight<'_>) ->
         copy: false,
         rules_version: rules.version().to_owned(),
         matched: matched
-            .chain(verdict.path.iter().map(|route| route.head.id.clone()))
+            .chain(verdict.path.iter().flat_map(|route| ids_of(route)))
             .chain(verdict.clocks.iter().map(|clock| clock.rule.head.id.clone()))
             .collect(),
         explanation: sentences(rules, verdict, sight),
@@ -93,6 +93,12 @@ pub(super) fn make(rules: &RuleSet, verdict: &Verdict<'_>, sight: &Sight<'_>) ->
         default_route: verdict.is_default(),
         deadlines: verdict.clocks.iter().map(|clock| clock.deadline.clone()).collect(),
     }
+}
+
+/// The id of a route; of a row the table before it, so that settings may name the table and leave the rows open.
+fn ids_of(route: &Route) -> impl Iterator<Item = String> {
+    let table = route.table.iter().map(|table| table.id.clone());
+    table.chain(std::iter::once(route.head.id.clone()))
 }
 
 /// What a verdict changes in the message itself.

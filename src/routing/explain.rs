@@ -11,6 +11,7 @@ use super::RuleSet;
 use super::condition::{Check, Sight};
 use super::decision::{self, Decision};
 use super::model::{Head, Route};
+use super::tables;
 use super::verdict::{Verdict, is_given_by_source};
 
 /// Why a message went where it went.
@@ -144,7 +145,32 @@ pub(super) fn why(rules: &RuleSet, message: &Message, now: Timestamp, id: &str) 
         return Some(trace_deadline(rules, at, &verdict, &sight));
     }
     let mut line = Vec::new();
-    find_route(&compiled.route, id, &mut line).then(|| trace_route(&line, &verdict, &sight))
+    if find_route(&compiled.route, id, &mut line) {
+        return Some(trace_route(&line, &verdict, &sight));
+    }
+    trace_table(&compiled.route, id, &verdict, &sight)
+}
+
+/// What a whole table did with a message. `None` when there is no such table below `node`.
+fn trace_table(node: &Route, id: &str, verdict: &Verdict<'_>, sight: &Sight<'_>) -> Option<RuleTrace> {
+    let tables = node.children.iter().filter_map(|child| child.table.as_deref());
+    let Some(table) = tables.into_iter().find(|table| table.id == id) else {
+        let mut children = node.children.iter();
+        return children.find_map(|child| trace_table(child, id, verdict, sight));
+    };
+    let mut path = verdict.path.iter();
+    let Some(depth) = path.position(|passed| passed.head.id == node.head.id) else {
+        let mut seen = trace(table, sight);
+        seen.holds = false;
+        let parent = &node.head.name;
+        seen.effects = vec![format!(
+            "до таблицы дело не дошло: маршрут «{parent}», внутри которого она стоит, не выбран"
+        )];
+        return Some(seen);
+    };
+    let candidates = node.index.candidates(sight.facts);
+    let chosen = verdict.path.get(depth + 1).copied();
+    Some(tables::of_table(node, table, &candidates, chosen, sight))
 }
 
 /// Fills `line` with the way from `node` to the route `id`.
@@ -185,7 +211,8 @@ fn trace_route(line: &[&Route], verdict: &Verdict<'_>, sight: &Sight<'_>) -> Rul
     seen
 }
 
-fn trace(head: &Head, sight: &Sight<'_>) -> RuleTrace {
+/// What one entry sees in a message.
+pub(super) fn trace(head: &Head, sight: &Sight<'_>) -> RuleTrace {
     let check = head.when.as_ref().map(|condition| condition.check(sight));
     RuleTrace {
         id: head.id.clone(),
@@ -228,19 +255,28 @@ fn trace_routes(verdict: &Verdict<'_>, sight: &Sight<'_>) -> Vec<RouteStep> {
         if node.children.is_empty() {
             break;
         }
-        let chosen = verdict.path.get(depth + 1).map(|child| child.head.id.clone());
+        let chosen = verdict.path.get(depth + 1).copied();
+        let candidates = node.index.candidates(sight.facts);
         let mut tried = Vec::new();
-        for at in node.index.candidates(sight.facts) {
-            let child = &node.children[at as usize];
-            tried.push(trace(&child.head, sight));
-            if chosen.as_ref() == Some(&child.head.id) {
+        let mut table: Option<&str> = None;
+        for (at, child) in (0u32..).zip(&node.children) {
+            // A table speaks for its rows, however many they are, and then the chosen one for itself.
+            if let Some(of) = child.table.as_deref().filter(|of| table != Some(&of.id)) {
+                table = Some(&of.id);
+                tried.push(tables::of_table(node, of, &candidates, chosen, sight));
+            }
+            let is_chosen = chosen.is_some_and(|chosen| chosen.head.id == child.head.id);
+            if is_chosen || child.table.is_none() && candidates.binary_search(&at).is_ok() {
+                tried.push(trace(&child.head, sight));
+            }
+            if is_chosen {
                 break;
             }
         }
         steps.push(RouteStep {
             under: node.head.name.clone(),
             tried,
-            chosen,
+            chosen: chosen.map(|child| child.head.id.clone()),
         });
     }
     steps

@@ -1,5 +1,7 @@
 //! What holds for one message: a sorted list of fact numbers, with the places of words in the text.
 
+use jiff::civil::Date;
+
 use super::moment::Seen;
 use super::normal::Span;
 use super::vocabulary::FactId;
@@ -16,6 +18,8 @@ pub(super) struct Facts<'m> {
     list: Vec<(FactId, u32)>,
     /// When the message was written; only when a rule asks about time.
     moment: Option<Seen>,
+    /// Day of the decision; only when a rule asks about it.
+    today: Option<Date>,
 }
 
 impl<'m> Facts<'m> {
@@ -26,6 +30,7 @@ impl<'m> Facts<'m> {
             words: Vec::with_capacity(text.len() / 12),
             list: Vec::with_capacity(32),
             moment: None,
+            today: None,
         }
     }
 
@@ -69,6 +74,16 @@ impl<'m> Facts<'m> {
     /// When the message was written, if any rule asks about time.
     pub(super) fn moment(&self) -> Option<&Seen> {
         self.moment.as_ref()
+    }
+
+    /// Takes the day of the decision.
+    pub(super) fn set_today(&mut self, today: Date) {
+        self.today = Some(today);
+    }
+
+    /// The day of the decision by the clock of the rules, if any rule asks about it.
+    pub(super) fn today(&self) -> Option<Date> {
+        self.today
     }
 
     /// Takes a fact that is not a word. [`Facts::seal`] must follow.

@@ -3,11 +3,13 @@
 use std::collections::{HashMap, HashSet};
 
 use super::condition::{Condition, FieldTest};
+use super::dates::{self, Dates};
 use super::error::nearest;
 use super::fields::{Field, Form, NO, OKTMO_MAX, OKTMO_MIN, YES};
 use super::keys;
 use super::moment::{self, MomentTest};
 use super::reader::{Lined, Reader};
+use super::tables::Tables;
 use super::term::{Spelling, Term};
 use super::vocabulary::Vocabulary;
 use super::yaml::{Entry, Node, Value};
@@ -35,6 +37,8 @@ pub(super) struct Terms<'a> {
     pub(super) lists: &'a HashMap<String, Vec<Lined>>,
     /// Named conditions, from all files.
     pub(super) named: &'a HashMap<String, Condition>,
+    /// Files of tables, read.
+    pub(super) tables: &'a Tables,
     /// Declared sectors; empty: anything goes.
     pub(super) sectors: &'a [(String, String)],
 }
@@ -61,6 +65,7 @@ fn read_at(reader: &mut Reader<'_>, terms: &mut Terms<'_>, node: &Node, step: St
     for entry in entries {
         match entry.key.as_str() {
             "text" => parts.extend(read_text(reader, terms, &entry.node)),
+            "dates" => parts.extend(read_dates(reader, terms, &entry.node)),
             "place" => parts.extend(read_place(reader, terms, entry)),
             "use" => parts.extend(read_named(reader, terms, entry, step)),
             "any" => parts.push(Condition::Any(read_list(reader, terms, entry, step, depth))),
@@ -166,6 +171,39 @@ fn read_list(
         .collect()
 }
 
+/// Days of the decision; one range or several.
+fn read_dates(reader: &mut Reader<'_>, terms: &mut Terms<'_>, node: &Node) -> Option<Condition> {
+    needs_clock(reader, terms, node.line, "«dates»");
+    let mut ranges = Vec::new();
+    for (written, line) in reader.texts(node, "«dates»") {
+        match Dates::parse(&written) {
+            Some(dates) => ranges.push(Condition::Today(dates)),
+            None => reader.error(
+                line,
+                format!("«dates»: непонятные дни «{written}»"),
+                format!("напишите {}; конец не раньше начала", dates::EXAMPLE),
+            ),
+        }
+    }
+    terms.vocabulary.ask_today();
+    match ranges.len() {
+        0 => None,
+        1 => ranges.pop(),
+        _ => Some(Condition::Any(ranges)),
+    }
+}
+
+/// Reports a question about time when no file names a zone.
+fn needs_clock(reader: &mut Reader<'_>, terms: &Terms<'_>, line: u32, what: &str) {
+    if !terms.vocabulary.has_zone() {
+        reader.error(
+            line,
+            format!("{what}: условие о времени, но не задан часовой пояс"),
+            "добавьте в один из файлов строку «zone: Asia/Yekaterinburg»",
+        );
+    }
+}
+
 fn read_place(reader: &mut Reader<'_>, terms: &mut Terms<'_>, entry: &Entry) -> Vec<Condition> {
     let mut parts = Vec::new();
     for inner in reader.map(&entry.node, "place") {
@@ -194,12 +232,8 @@ fn read_field(reader: &mut Reader<'_>, terms: &mut Terms<'_>, field: Field, node
         return Some(is(terms.vocabulary, field, vec![value.to_owned()]));
     }
     let needs_zone = field.is_of_moment() && !matches!(field, Field::OlderThan | Field::YoungerThan);
-    if needs_zone && !terms.vocabulary.has_zone() {
-        reader.error(
-            node.line,
-            format!("{what}: условие о времени, но не задан часовой пояс"),
-            "добавьте в один из файлов строку «zone: Asia/Yekaterinburg»",
-        );
+    if needs_zone {
+        needs_clock(reader, terms, node.line, &what);
     }
     let mut values = Vec::new();
     for (value, line) in reader.texts(node, &what) {
@@ -272,7 +306,8 @@ fn is_code(reader: &mut Reader<'_>, node: &Node, value: &str, line: u32) -> bool
     false
 }
 
-fn is(vocabulary: &mut Vocabulary, field: Field, written: Vec<String>) -> Condition {
+/// «The field has one of the values».
+pub(super) fn is(vocabulary: &mut Vocabulary, field: Field, written: Vec<String>) -> Condition {
     let mut wanted: Vec<_> = written
         .iter()
         .map(|value| vocabulary.intern_value(field, value))

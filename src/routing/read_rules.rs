@@ -9,6 +9,7 @@ use super::keys;
 use super::model::{ClassifyRule, Copy, Effects, Handling, Head, Origin, Route, Target};
 use super::read_condition::{self, Step, Terms, is_sector};
 use super::reader::Reader;
+use super::tables;
 use super::yaml::{Entry, Node};
 
 /// Longest id.
@@ -193,11 +194,7 @@ fn read_recipient(reader: &mut Reader<'_>, node: &Node) -> Option<Recipient> {
 /// A routing key goes to the broker as it is, so it is checked here.
 fn read_queue(reader: &mut Reader<'_>, node: &Node) -> Option<String> {
     let queue = reader.text(node, "queue")?;
-    if queue.len() > 255
-        || queue
-            .chars()
-            .any(|letter| letter.is_whitespace() || letter.is_control() || "*#".contains(letter))
-    {
+    if !is_queue(&queue) {
         reader.error(
             node.line,
             format!("ключ маршрутизации «{queue}» не годится"),
@@ -206,6 +203,12 @@ fn read_queue(reader: &mut Reader<'_>, node: &Node) -> Option<String> {
         return None;
     }
     Some(queue)
+}
+
+/// Whether the broker takes it as a routing key.
+pub(super) fn is_queue(queue: &str) -> bool {
+    let is_wrong = |letter: char| letter.is_whitespace() || letter.is_control() || "*#".contains(letter);
+    queue.len() <= 255 && !queue.chars().any(is_wrong)
 }
 
 /// The whole tree from its root.
@@ -235,6 +238,16 @@ fn read_route(
         "корневой маршрут"
     };
     let entries = reader.known(node, what, keys::ROUTE);
+    if let Some(entry) = entries
+        .iter()
+        .find(|entry| matches!(entry.key.as_str(), "table" | "sheet"))
+    {
+        reader.error(
+            entry.line,
+            format!("«{}» бывает только у записи таблицы внутри routes", entry.key),
+            "внутри routes напишите «- { id: …, name: …, table: файл.xlsx }»",
+        );
+    }
     let head = read_head(reader, terms, ids, node, &entries, Step::Later);
     check_when(reader, node, &entries, parent.is_some());
     let target = read_target(reader, &entries, parent);
@@ -244,7 +257,11 @@ fn read_route(
     let mut children = Vec::new();
     if let Some(entry) = find(&entries, "routes") {
         for child in reader.list(&entry.node, "routes") {
-            children.extend(read_route(reader, terms, ids, child, Some(&target), depth + 1));
+            if tables::is_table(child) {
+                children.extend(tables::routes(reader, terms, ids, child, &target));
+            } else {
+                children.extend(read_route(reader, terms, ids, child, Some(&target), depth + 1));
+            }
         }
     }
     let index = Index::build(children.iter().map(|child: &Route| child.head.when.as_ref()));
@@ -253,6 +270,7 @@ fn read_route(
         target,
         children,
         index,
+        table: None,
     })
 }
 
@@ -290,7 +308,7 @@ fn check_root(reader: &mut Reader<'_>, node: &Node, target: &Target) {
 }
 
 /// Settings of a node over those of its parents.
-fn read_target(reader: &mut Reader<'_>, entries: &[&Entry], parent: Option<&Target>) -> Target {
+pub(super) fn read_target(reader: &mut Reader<'_>, entries: &[&Entry], parent: Option<&Target>) -> Target {
     let mut target = parent.cloned().unwrap_or_default();
     for entry in entries {
         let value = &entry.node;

@@ -121,6 +121,10 @@ fn condition() -> Value {
         "place" => json!({
             "type": "object", "minProperties": 1, "additionalProperties": false, "properties": place.clone()
         }),
+        "dates" => {
+            let days = json!({ "type": "string", "pattern": DAYS });
+            json!({ "oneOf": [days, { "type": "array", "minItems": 1, "items": days }] })
+        }
         "not" => definition("condition"),
         "use" => definition("texts"),
         _ => json!({ "type": "array", "minItems": 1, "items": definition("condition") }),
@@ -157,6 +161,9 @@ fn moment_pattern(field: Field) -> &'static str {
     }
 }
 
+/// `dates`, see `dates`.
+const DAYS: &str = r"^(с|по|[0-9.-]+ *[-–—]) *[0-9.-]+$";
+
 fn set() -> Value {
     let mut set = object(keys::SET, &[], |key| match key {
         "to" => definition("to"),
@@ -187,6 +194,7 @@ fn route_property(key: &str) -> Value {
         "also" => list_of("also"),
         "routes" => list_of("route"),
         "queue" => queue(),
+        "sheet" => scalar(),
         _ => text(),
     }
 }

@@ -49,6 +49,8 @@ pub(super) struct Vocabulary {
     typos: Typos,
     /// Facts about the time of the message. Few: a season named by a thousand rules is one fact.
     moments: Vec<(FactId, MomentTest)>,
+    /// Some rule asks about the day of the decision.
+    asks_today: bool,
     /// Clock of the rules, when the files name one.
     zone: Option<TimeZone>,
     values: Vec<HashMap<Box<str>, FactId>>,
@@ -67,6 +69,7 @@ impl Default for Vocabulary {
             prefix_lengths: Vec::new(),
             typos: Typos::default(),
             moments: Vec::new(),
+            asks_today: false,
             zone: None,
             values: vec![HashMap::default(); Field::COUNT],
             size: 0,
@@ -84,6 +87,11 @@ impl Vocabulary {
     /// Whether the rules have a clock.
     pub(super) fn has_zone(&self) -> bool {
         self.zone.is_some()
+    }
+
+    /// From now on facts tell the day of the decision.
+    pub(super) fn ask_today(&mut self) {
+        self.asks_today = true;
     }
 
     /// The fact «the text has such a word».
@@ -158,6 +166,10 @@ impl Vocabulary {
             let holding = self.moments.iter().filter(|(_, test)| test.holds(&seen));
             holding.for_each(|&(fact, _)| facts.push_value(fact));
             facts.set_moment(seen);
+        }
+        if self.asks_today {
+            let zone = self.zone.clone().unwrap_or(TimeZone::UTC);
+            facts.set_today(zone.to_datetime(now).date());
         }
         facts.seal();
         facts

@@ -397,6 +397,6 @@ pub(super) fn each_term<'r>(condition: &'r Condition, visit: &mut dyn FnMut(&'r 
         Condition::Text(terms) => terms.iter().for_each(visit),
         Condition::All(parts) | Condition::Any(parts) => parts.iter().for_each(|part| each_term(part, visit)),
         Condition::Not(part) => each_term(part, visit),
-        Condition::Is(_) => {}
+        Condition::Is(_) | Condition::Today(_) => {}
     }
 }
