@@ -42,6 +42,7 @@ mod read_tests;
 mod reader;
 mod schema;
 mod term;
+mod themes;
 mod typos;
 mod verdict;
 mod vocabulary;
@@ -69,6 +70,7 @@ pub use error::{RuleError, RuleErrors};
 pub use explain::{Explanation, RouteStep, RuleTrace};
 pub use lint::{Finding, Level, Witness};
 pub use schema::json_schema;
+pub use themes::{Theme, themes};
 
 use compile::Compiled;
 use condition::Sight;
