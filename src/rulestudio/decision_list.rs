@@ -15,6 +15,8 @@ use super::corpus::{Corpus, Doc, Feature};
 pub(super) struct Step {
     /// The word, pair or theme that must be there.
     pub(super) word: Feature,
+    /// A theme that must hold too.
+    pub(super) theme: Option<Feature>,
     /// None of these may be there.
     pub(super) none: Vec<Feature>,
     /// Position of the sector.
@@ -38,6 +40,8 @@ pub(super) struct Limits {
     pub(super) smoothing: f64,
     /// Themes right less often than this come after the words.
     pub(super) trust: f64,
+    /// Whether words may turn a theme to another sector.
+    pub(super) refine: bool,
 }
 
 /// Least share of right decisions of a word, smoothed.
@@ -46,6 +50,12 @@ const LEAST_PRECISION: f64 = 0.5;
 const TIER: f64 = 0.5;
 /// Words that may rule a step out.
 const MOST_FORBIDDEN: usize = 4;
+/// Words that may turn a theme to another sector.
+const MOST_EXCEPTIONS: usize = 3;
+/// By how many messages such a word must be right more often than its theme.
+const LEAST_GAIN: usize = 3;
+/// Least share of right decisions of such a word.
+const LEAST_EXCEPTION: f64 = 0.7;
 /// A sector beside the first one of a label counts for a word only when messages that mean it first of all are this many
 /// times commoner with the word than without.
 const LIFT: f64 = 3.0;
@@ -53,7 +63,9 @@ const LIFT: f64 = 3.0;
 impl Step {
     /// Whether it takes a message.
     pub(super) fn takes(&self, doc: &Doc) -> bool {
-        has(doc, self.word) && !self.none.iter().any(|&word| has(doc, word))
+        has(doc, self.word)
+            && self.theme.is_none_or(|theme| has(doc, theme))
+            && !self.none.iter().any(|&word| has(doc, word))
     }
 }
 
@@ -96,9 +108,13 @@ pub(super) fn learn(corpus: &Corpus, docs: &[usize], limits: Limits) -> List {
         .into_iter()
         .partition(|(_, precision)| *precision >= limits.trust);
     for (mut step, _) in strong {
-        if forbid_themes() {
-            forbid(corpus, &left, &mut step, limits);
+        if limits.refine {
+            for exception in exceptions(corpus, &left, &step, limits) {
+                left.retain(|&at| !exception.takes(&corpus.docs[at]));
+                steps.push(exception);
+            }
         }
+        forbid(corpus, &left, &mut step, limits);
         left.retain(|&at| !step.takes(&corpus.docs[at]));
         steps.push(step);
     }
@@ -114,8 +130,48 @@ pub(super) fn learn(corpus: &Corpus, docs: &[usize], limits: Limits) -> List {
     List { steps, rest }
 }
 
-fn forbid_themes() -> bool {
-    std::env::var("FT").is_ok()
+/// Words that turn a theme to another sector: with them that sector is right clearly more often than the theme's own.
+fn exceptions(corpus: &Corpus, left: &[usize], theme: &Step, limits: Limits) -> Vec<Step> {
+    let sectors = corpus.sectors.len();
+    let mut left: Vec<usize> = left
+        .iter()
+        .copied()
+        .filter(|&at| theme.takes(&corpus.docs[at]))
+        .collect();
+    let mut found: Vec<Step> = Vec::new();
+    while found.len() < MOST_EXCEPTIONS {
+        let mut total = vec![0usize; corpus.first_theme];
+        let mut right = vec![0usize; corpus.first_theme * sectors];
+        for doc in left.iter().map(|&at| &corpus.docs[at]) {
+            for &feature in doc.features.iter().filter(|&&feature| feature < corpus.first_theme) {
+                total[feature] += 1;
+                doc.accepted
+                    .iter()
+                    .for_each(|&sector| right[feature * sectors + sector] += 1);
+            }
+        }
+        let candidates = (0..corpus.first_theme).filter(|&word| total[word] > limits.support);
+        let candidates = candidates.flat_map(|word| (0..sectors).map(move |sector| (word, sector)));
+        let gained = candidates.filter_map(|(word, sector)| {
+            let (other, own) = (right[word * sectors + sector], right[word * sectors + theme.sector]);
+            let is_clear = other >= own + LEAST_GAIN && other as f64 >= total[word] as f64 * LEAST_EXCEPTION;
+            is_clear.then(|| (other - own, word, sector))
+        });
+        let Some((_, word, sector)) =
+            gained.max_by_key(|(gain, word, sector)| (*gain, std::cmp::Reverse((*word, *sector))))
+        else {
+            break;
+        };
+        let step = Step {
+            word,
+            theme: Some(theme.word),
+            none: Vec::new(),
+            sector,
+        };
+        left.retain(|&at| !step.takes(&corpus.docs[at]));
+        found.push(step);
+    }
+    found
 }
 
 /// A step for every theme that says something about the labels, in the order of the starter set, and its smoothed
@@ -158,6 +214,7 @@ fn theme_steps(corpus: &Corpus, docs: &[usize], share: &[f64], limits: Limits) -
         let precision = (expected(best) + limits.smoothing * share[best]) / (n as f64 + 1.0 + limits.smoothing);
         let step = Step {
             word: feature,
+            theme: None,
             none: Vec::new(),
             sector: best,
         };
@@ -198,6 +255,7 @@ fn ranked(corpus: &Corpus, docs: &[usize], share: &[f64], limits: Limits) -> Vec
             let tier = (evidence / TIER).floor() as i64;
             let step = Step {
                 word: feature,
+                theme: None,
                 none: Vec::new(),
                 sector,
             };

@@ -56,7 +56,7 @@ pub struct Proposed {
     pub id: String,
     /// Sector it sets.
     pub sector: String,
-    /// Themes of the starter set, any of which is enough; empty for a rule of words.
+    /// Themes of the starter set, any of which is enough; with words, both must hold; empty for a rule of words alone.
     pub themes: Vec<String>,
     /// Words, any of which is enough; empty with themes and for the last rule, which takes everything left.
     pub any: Vec<String>,
@@ -74,10 +74,10 @@ pub struct Proposed {
 const FEWEST_ROWS: usize = 20;
 /// Parts of the learning part, to choose the limits.
 const FOLDS: usize = 4;
-/// Limits that are tried: support, smoothing, each with every trust.
-const TRIED: [(usize, f64); 6] = [(2, 1.0), (2, 2.0), (2, 4.0), (3, 1.0), (3, 2.0), (3, 4.0)];
-/// Trust in themes that is tried.
-const TRUSTS: [f64; 3] = [0.0, 0.5, 0.7];
+/// Limits that are tried: support, smoothing, each with every trust, with and without exceptions from themes.
+const TRIED: [(usize, f64); 4] = [(2, 1.0), (2, 2.0), (2, 4.0), (3, 2.0)];
+/// Trust in themes, and exceptions from them, that are tried.
+const TRUSTS: [(f64, bool); 4] = [(0.0, false), (0.6, false), (0.0, true), (0.6, true)];
 
 /// Learns. With `base`, only from what those rules leave undecided, as an addition to them.
 ///
@@ -127,11 +127,12 @@ fn choose(corpus: &Corpus, part: &[usize]) -> Limits {
         });
         folds.sum()
     };
-    let tried = TRUSTS.iter().flat_map(|&trust| {
+    let tried = TRUSTS.iter().flat_map(|&(trust, refine)| {
         TRIED.map(|(support, smoothing)| Limits {
             support,
             smoothing,
             trust,
+            refine,
         })
     });
     let tried: Vec<Limits> = tried.collect();
@@ -160,17 +161,20 @@ fn propose(
         let sector = corpus.sectors[step.sector].clone();
         let word = corpus.written[step.word].clone();
         let is_theme = corpus.theme(step.word).is_some();
-        let (themes, any) = if is_theme {
+        let (mut themes, any) = if is_theme {
             (vec![word], Vec::new())
         } else {
             (Vec::new(), vec![word])
         };
+        themes.extend(step.theme.map(|theme| corpus.written[theme].clone()));
         match rules.last_mut() {
             Some(last)
                 if last.sector == sector
                     && last.none.is_empty()
                     && step.none.is_empty()
-                    && last.themes.is_empty() != is_theme =>
+                    && step.theme.is_none()
+                    && last.themes.is_empty() != is_theme
+                    && last.any.is_empty() == is_theme =>
             {
                 last.themes.extend(themes);
                 last.any.extend(any);
@@ -284,7 +288,11 @@ fn name_of(rule: &Proposed) -> String {
     if !rule.themes.is_empty() {
         let known = routing::themes().iter().filter(|theme| rule.themes.contains(&theme.id));
         let names: Vec<&str> = known.map(|theme| theme.name.as_str()).collect();
-        return names.join("; ");
+        let names = names.join("; ");
+        return match rule.any.first() {
+            Some(word) => format!("{names}, по слову: {word}"),
+            None => names,
+        };
     }
     match rule.any.first() {
         Some(word) => format!("По словам: {word}"),
