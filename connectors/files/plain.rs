@@ -107,13 +107,32 @@ fn read(path: &Path, scratch: &Path, wanted: Option<&str>, strict: bool) -> Resu
         }
         return Err(FileProblem::Empty);
     }
-    let dialect = csv::sniff(&start, start.len() < SAMPLE, None, None)?;
+    let dialect = csv::sniff(&start, start.len() < SAMPLE, None, header_delimiter(&start))?;
     let mut rows = CsvRows::new(file, dialect.mark, 1, dialect.delimiter, dialect.encoding)?;
     let table = collect(|| rows.next_row())?;
     if table.header.is_empty() {
         return Err(FileProblem::Empty);
     }
     Ok(table)
+}
+
+/// What stands between the cells of the header. Texts below it can't be asked: one without quotation marks may have
+/// more semicolons than the table has columns («&nbsp;»).
+fn header_delimiter(start: &[u8]) -> Option<u8> {
+    let line = start
+        .split(|byte| *byte == b'\n')
+        .find(|line| !line.trim_ascii().is_empty())?;
+    let mut quoted = false;
+    let mut counts = [(0usize, b';'), (0, b'\t'), (0, b',')];
+    for &byte in line {
+        quoted ^= byte == b'"';
+        let counted = counts.iter_mut().find(|(_, candidate)| *candidate == byte && !quoted);
+        if let Some((count, _)) = counted {
+            *count += 1;
+        }
+    }
+    let (count, delimiter) = counts.into_iter().max_by_key(|(count, _)| *count)?;
+    (count > 0).then_some(delimiter)
 }
 
 fn collect(mut next: impl FnMut() -> Result<Option<RawRow>, FileProblem>) -> Result<PlainTable, FileProblem> {
@@ -147,6 +166,16 @@ mod tests {
         assert_eq!(table.column("нет"), None);
         assert_eq!(table.rows.len(), 1);
         assert_eq!(table.rows[0].1, ["две\nстроки", "roads"]);
+    }
+
+    #[test]
+    fn semicolons_in_a_text_are_no_delimiters() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let file = dir.path().join("a.csv");
+        std::fs::write(&file, "text,code\nЯма&nbsp;на&nbsp;дороге&nbsp;давно,roads\n").expect("written");
+        let table = PlainTable::read(&file, dir.path()).expect("a table");
+        assert_eq!(table.header, ["text", "code"]);
+        assert_eq!(table.rows[0].1[1], "roads");
     }
 
     #[test]

@@ -1,33 +1,31 @@
-//! Parts of the starter set that a rule set of one's own can stand on: `include: [sectors, text]`.
+//! Parts of the starter set that a rule set of one's own can stand on: `include: [sectors, text]`. `themes` are the
+//! conditions of `text` to use by name.
 //!
 //! An included part takes its place among the files by its name, so that `05-own.yaml` comes before the words of
 //! `20-text.yaml` and `30-routes.yaml` after them. Its tests stay at home: they know the starter set's routes.
 
 use std::path::{Path, PathBuf};
 
-use super::compile::read_includes;
+use super::{compile::read_includes, themes};
 
 /// Folder that the file names of included parts are shown with.
 const FOLDER: &str = "built-in";
 
 /// What can be included: its name, its file name, its text.
-pub(super) const PARTS: [(&str, &str, &str); 4] = [
-    (
-        "sectors",
-        "10-sectors.yaml",
-        include_str!("../../config/rules/10-sectors.yaml"),
-    ),
-    ("text", "20-text.yaml", include_str!("../../config/rules/20-text.yaml")),
-    (
-        "deadlines",
-        "40-deadlines.yaml",
-        include_str!("../../config/rules/40-deadlines.yaml"),
-    ),
-    (
-        "calendar-2026",
-        "calendar-2026.yaml",
-        include_str!("../../config/calendars/ru-2026.yaml"),
-    ),
+pub(super) const PARTS: [(&str, &str, fn() -> &'static str); 5] = [
+    ("sectors", "10-sectors.yaml", || {
+        include_str!("../../config/rules/10-sectors.yaml")
+    }),
+    ("text", "20-text.yaml", || {
+        include_str!("../../config/rules/20-text.yaml")
+    }),
+    ("themes", "15-themes.yaml", themes::text),
+    ("deadlines", "40-deadlines.yaml", || {
+        include_str!("../../config/rules/40-deadlines.yaml")
+    }),
+    ("calendar-2026", "calendar-2026.yaml", || {
+        include_str!("../../config/calendars/ru-2026.yaml")
+    }),
 ];
 
 /// The files with the parts that any of them includes, each once, in the order of their names. Unknown names are left
@@ -42,7 +40,7 @@ pub(super) fn expand(files: &[(PathBuf, String)]) -> Vec<(PathBuf, String)> {
             };
             let path = Path::new(FOLDER).join(file);
             if !all.iter().any(|(known, _)| *known == path) {
-                all.push((path, (*text).to_owned()));
+                all.push((path, text().to_owned()));
             }
         }
         looked_at += 1;

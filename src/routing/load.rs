@@ -7,11 +7,15 @@ use super::error::{RuleError, RuleErrors};
 /// Largest rule file taken, bytes: ten thousand rules need a tenth of it.
 const LARGEST_FILE: u64 = 32 * 1024 * 1024;
 
-/// All `*.yaml` and `*.yml` of `dir`, in the order of their names. Sub-folders and hidden files are left out.
+/// All `*.yaml` and `*.yml` of `dir`, in the order of their names. Sub-folders and hidden files are left out. A file
+/// stands for a folder with nothing else in it.
 ///
 /// # Errors
 /// A folder or file that can't be read, or a folder without rules.
 pub(super) fn folder(dir: &Path) -> Result<Vec<(PathBuf, String)>, RuleErrors> {
+    if dir.is_file() {
+        return read_all(vec![dir.to_owned()]);
+    }
     let entries = std::fs::read_dir(dir).map_err(|error| {
         one(
             dir,
@@ -45,6 +49,10 @@ pub(super) fn folder(dir: &Path) -> Result<Vec<(PathBuf, String)>, RuleErrors> {
         ));
     }
     paths.sort();
+    read_all(paths)
+}
+
+fn read_all(paths: Vec<PathBuf>) -> Result<Vec<(PathBuf, String)>, RuleErrors> {
     let mut files = Vec::with_capacity(paths.len());
     let mut errors = Vec::new();
     for path in paths {

@@ -44,6 +44,7 @@ mod reader;
 mod schema;
 mod tables;
 mod term;
+mod themes;
 mod typos;
 mod verdict;
 mod vocabulary;
@@ -71,6 +72,7 @@ pub use error::{RuleError, RuleErrors};
 pub use explain::{Explanation, RouteStep, RuleTrace};
 pub use lint::{Finding, Level, Witness};
 pub use schema::json_schema;
+pub use themes::{Theme, themes};
 
 use compile::Compiled;
 use condition::Sight;
