@@ -11,8 +11,11 @@ use super::{compile::read_includes, themes};
 /// Folder that the file names of included parts are shown with.
 const FOLDER: &str = "built-in";
 
-/// What can be included: its name, its file name, its text.
-pub(super) const PARTS: [(&str, &str, fn() -> &'static str); 5] = [
+/// Name, file name, text.
+type Part = (&'static str, &'static str, fn() -> &'static str);
+
+/// What can be included.
+pub(super) const PARTS: [Part; 5] = [
     ("sectors", "10-sectors.yaml", || {
         include_str!("../../config/rules/10-sectors.yaml")
     }),
