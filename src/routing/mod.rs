@@ -33,7 +33,7 @@ mod load;
 mod model;
 mod moment;
 mod named;
-mod normal;
+pub(crate) mod normal;
 mod read_calendar;
 mod read_condition;
 mod read_deadlines;
@@ -44,7 +44,7 @@ mod schema;
 mod term;
 mod typos;
 mod verdict;
-mod vocabulary;
+pub(crate) mod vocabulary;
 mod warnings;
 mod yaml;
 

@@ -286,7 +286,7 @@ fn intern(map: &mut HashMap<Box<str>, FactId>, size: &mut FactId, word: String) 
 }
 
 /// Snowball stem of a folded word; `None` for what is too long to be a word.
-pub(super) fn stem(word: &str) -> Option<String> {
+pub(crate) fn stem(word: &str) -> Option<String> {
     if word.chars().nth(LONGEST_WORD).is_some() {
         return None;
     }

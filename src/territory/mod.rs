@@ -1,0 +1,359 @@
+//! Which territory a message is about: from codes, names, coordinates and streets to one answer that says how it was
+//! found.
+//!
+//! A pure function over the message; files are read by [`crate::routing`]. What is trusted more sets the bounds, what is
+//! trusted less may only make the answer narrower («Пермь» from the source, «на Мотовилихинском» in the text: the
+//! district). What stays ambiguous becomes the smallest territory that holds all candidates, never a guess.
+//!
+//! Everything is looked up in hash maps, a trie of word stems and a grid over the polygons: the cost of a message
+//! follows its length, not the number of territories and streets.
+
+mod geojson;
+mod grid;
+mod house;
+mod lookup;
+mod polygon;
+mod text;
+mod trie;
+
+#[cfg(test)]
+mod tests;
+
+use foldhash::HashMap;
+use priem_sdk::message::{Message, TerritoryFoundBy as FoundBy};
+
+pub(crate) use geojson::{Selection, read as read_geojson};
+pub(crate) use house::HouseRange;
+pub(crate) use polygon::Polygon;
+
+use grid::Grid;
+use lookup::Lookup;
+use text::{Mention, Streets};
+
+/// Number of a territory inside one gazetteer.
+pub(crate) type Id = u32;
+
+/// What sort of territory it is: which fields of a place its names are compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A region of the country.
+    Region,
+    /// A municipality; its name may also stand in the field of the settlement.
+    Municipality,
+    /// A district of a city.
+    District,
+    /// A town or village; its name may also stand in the field of the city district.
+    Settlement,
+}
+
+impl Kind {
+    /// Words of the files, with the kinds.
+    pub(crate) const WORDS: [(&'static str, Self); 4] = [
+        ("region", Self::Region),
+        ("municipality", Self::Municipality),
+        ("district", Self::District),
+        ("settlement", Self::Settlement),
+    ];
+}
+
+/// A territory as a file describes it.
+#[derive(Debug, Clone)]
+pub(crate) struct Territory {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) kind: Kind,
+    /// Id of the territory it lies in.
+    pub(crate) inside: Option<String>,
+    /// Beginnings of ОКТМО codes.
+    pub(crate) oktmo: Vec<String>,
+    /// ФИАС/ГАР ids.
+    pub(crate) fias: Vec<String>,
+    /// Spellings in the fields of a source, beside `name`.
+    pub(crate) names: Vec<String>,
+    /// Names that mean this territory when they stand in a text.
+    pub(crate) text: Vec<String>,
+    pub(crate) streets: Vec<Street>,
+    pub(crate) polygons: Vec<Polygon>,
+    /// Connectors whose messages are about this territory when nothing else is known.
+    pub(crate) connectors: Vec<String>,
+    /// Bodies whose messages are about this territory when nothing else is known.
+    pub(crate) organisations: Vec<String>,
+}
+
+/// A street, or a part of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Street {
+    pub(crate) name: String,
+    /// Only these houses; empty: all.
+    pub(crate) houses: Vec<HouseRange>,
+}
+
+/// A territory and how it was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Found {
+    pub(crate) territory: Id,
+    pub(crate) by: FoundBy,
+    /// The code, name or words it was found by.
+    pub(crate) saw: String,
+}
+
+/// What is wrong between territories; each alone was read well.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Mistake {
+    /// Position of the territory in the list.
+    pub(crate) at: usize,
+    /// What is wrong, in Russian.
+    pub(crate) problem: String,
+    /// What to do, in Russian.
+    pub(crate) cure: String,
+}
+
+/// All territories of a rule set, compiled.
+#[derive(Debug, Default)]
+pub(crate) struct Gazetteer {
+    places: Vec<Place>,
+    ids: HashMap<String, Id>,
+    lookup: Lookup,
+    streets: Streets,
+    grid: Grid,
+}
+
+/// What is kept of a territory itself.
+#[derive(Debug)]
+struct Place {
+    id: String,
+    name: String,
+    parent: Option<Id>,
+    depth: usize,
+}
+
+impl Gazetteer {
+    /// Compiles territories.
+    ///
+    /// # Errors
+    /// References that lead nowhere or in a circle.
+    pub(crate) fn new(territories: Vec<Territory>) -> Result<Self, Vec<Mistake>> {
+        let ids: HashMap<String, Id> = (0..).zip(&territories).map(|(at, it)| (it.id.clone(), at)).collect();
+        let parents: Vec<Option<Id>> = territories
+            .iter()
+            .map(|it| it.inside.as_ref().and_then(|parent| ids.get(parent)).copied())
+            .collect();
+        let mistakes = mistakes(&territories, &parents);
+        if !mistakes.is_empty() {
+            return Err(mistakes);
+        }
+        let mut gazetteer = Self {
+            ids,
+            ..Self::default()
+        };
+        for (at, mut territory) in (0..).zip(territories) {
+            gazetteer.lookup.add(at, &territory);
+            gazetteer.streets.add(at, &territory);
+            for polygon in territory.polygons.drain(..) {
+                gazetteer.grid.add(at, polygon);
+            }
+            let depth = std::iter::successors(parents[at as usize], |&id| parents[id as usize]).count();
+            gazetteer.places.push(Place {
+                id: territory.id,
+                name: territory.name,
+                parent: parents[at as usize],
+                depth,
+            });
+        }
+        Ok(gazetteer)
+    }
+
+    /// Whether a street has a name beside the word for its sort.
+    pub(crate) fn is_street_name(name: &str) -> bool {
+        Streets::is_name(name)
+    }
+
+    /// Whether no territory is described.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
+
+    /// The territory with an id.
+    pub(crate) fn by_id(&self, id: &str) -> Option<Id> {
+        self.ids.get(id).copied()
+    }
+
+    /// The one territory that `written` means: an id or a name; `None` when there is none or more than one.
+    pub(crate) fn meant(&self, written: &str) -> Option<Id> {
+        self.by_id(written.trim())
+            .or_else(|| match self.lookup.any_name(written) {
+                [one] => Some(*one),
+                _ => None,
+            })
+    }
+
+    /// Ids and names of all territories, for suggestions.
+    pub(crate) fn known(&self) -> impl Iterator<Item = &str> {
+        self.places.iter().flat_map(|place| [place.id.as_str(), place.name.as_str()])
+    }
+
+    /// Stable id of a territory.
+    pub(crate) fn id_of(&self, territory: Id) -> &str {
+        &self.places[territory as usize].id
+    }
+
+    /// Russian name of a territory.
+    pub(crate) fn name_of(&self, territory: Id) -> &str {
+        &self.places[territory as usize].name
+    }
+
+    /// A territory and everything it lies in, from the narrowest.
+    pub(crate) fn with_ancestors(&self, territory: Id) -> impl Iterator<Item = Id> {
+        std::iter::successors(Some(territory), |&id| self.places[id as usize].parent)
+    }
+
+    /// Whether `inner` is `outer` or lies in it.
+    pub(crate) fn is_inside(&self, inner: Id, outer: Id) -> bool {
+        self.with_ancestors(inner).any(|id| id == outer)
+    }
+
+    /// The territory of a message.
+    pub(crate) fn find(&self, message: &Message) -> Option<Found> {
+        if self.is_empty() {
+            return None;
+        }
+        let mut search = Search {
+            gazetteer: self,
+            best: Vec::new(),
+        };
+        self.lookup.each(message, &self.grid, &mut |by, saw, ids| {
+            search.narrow(by, saw, ids);
+        });
+        self.streets.each(message, &mut |mentions| search.narrow_by_text(mentions));
+        self.lookup.own_of_source(message, &mut |saw, ids| {
+            search.narrow(FoundBy::Source, saw, ids);
+        });
+        search.answer()
+    }
+
+    /// The smallest territory that holds all of these.
+    fn common(&self, ids: impl IntoIterator<Item = Id>) -> Option<Id> {
+        let mut ids = ids.into_iter();
+        let first = ids.next()?;
+        ids.try_fold(first, |common, id| self.with_ancestors(common).find(|&outer| self.is_inside(id, outer)))
+    }
+}
+
+/// Candidates so far, from the most trusted clue on.
+#[derive(Clone)]
+struct Search<'g> {
+    gazetteer: &'g Gazetteer,
+    best: Vec<Found>,
+}
+
+impl Search<'_> {
+    /// Takes the next clue, which names one of `ids`. It can narrow what earlier clues said, not contradict it: then it
+    /// changes nothing and the answer is no.
+    fn narrow(&mut self, by: FoundBy, saw: &str, ids: &[Id]) -> bool {
+        let clue = |territory: Id| Found {
+            territory,
+            by,
+            saw: saw.to_owned(),
+        };
+        // A point lies in a city and in its district: the district says it all.
+        let is_wider = |id: Id| {
+            by == FoundBy::Point && ids.iter().any(|&other| other != id && self.gazetteer.is_inside(other, id))
+        };
+        let ids: Vec<Id> = ids.iter().copied().filter(|&id| !is_wider(id)).collect();
+        if self.best.is_empty() {
+            self.best = ids.into_iter().map(clue).collect();
+            return true;
+        }
+        let mut narrowed: Vec<Found> = Vec::new();
+        for earlier in &self.best {
+            for &id in &ids {
+                let found = if self.gazetteer.is_inside(earlier.territory, id) {
+                    earlier.clone()
+                } else if self.gazetteer.is_inside(id, earlier.territory) {
+                    clue(id)
+                } else {
+                    continue;
+                };
+                if !narrowed.iter().any(|known| known.territory == found.territory) {
+                    narrowed.push(found);
+                }
+            }
+        }
+        let is_consistent = !narrowed.is_empty();
+        if is_consistent {
+            self.best = narrowed;
+        }
+        is_consistent
+    }
+
+    /// Takes what one text names. Places that contradict each other are all candidates: «из Мотовилихи в Закамск».
+    fn narrow_by_text(&mut self, mentions: Vec<Mention>) {
+        let mut readings: Vec<Self> = Vec::new();
+        for Mention { by, saw, ids } in mentions {
+            if readings.iter_mut().any(|reading| reading.narrow(by, &saw, &ids)) {
+                continue;
+            }
+            let mut reading = self.clone();
+            if reading.narrow(by, &saw, &ids) {
+                readings.push(reading);
+            }
+        }
+        if !readings.is_empty() {
+            self.best = readings.into_iter().flat_map(|reading| reading.best).collect();
+        }
+    }
+
+    fn answer(self) -> Option<Found> {
+        let territory = self.gazetteer.common(self.best.iter().map(|found| found.territory))?;
+        let first = self.best.into_iter().next()?;
+        Some(Found { territory, ..first })
+    }
+}
+
+fn mistakes(territories: &[Territory], parents: &[Option<Id>]) -> Vec<Mistake> {
+    let mut found = Vec::new();
+    for (at, territory) in territories.iter().enumerate() {
+        let Some(inside) = &territory.inside else { continue };
+        if parents[at].is_none() {
+            found.push(Mistake {
+                at,
+                problem: format!("территория «{}» лежит в «{inside}», а такой территории нет", territory.id),
+                cure: "исправьте код в inside или опишите эту территорию".into(),
+            });
+            continue;
+        }
+        let ancestors = std::iter::successors(parents[at], |&id| parents[id as usize]);
+        if ancestors.take(territories.len()).any(|id| id as usize == at) {
+            found.push(Mistake {
+                at,
+                problem: format!("территория «{}» по строкам inside лежит сама в себе", territory.id),
+                cure: "разорвите круг: уберите inside у самой широкой территории".into(),
+            });
+        }
+    }
+    found
+}
+
+/// How it was found, in Russian: «по улице в тексте («Ленина, 96»)».
+pub(crate) fn found_ru(by: FoundBy, saw: &str) -> String {
+    let how = match by {
+        FoundBy::Fias => "по коду ФИАС",
+        FoundBy::Oktmo => "по коду ОКТМО",
+        FoundBy::District => "по району, который назвал источник",
+        FoundBy::Point => "по координатам",
+        FoundBy::Settlement => "по населённому пункту, который назвал источник",
+        FoundBy::Municipality => "по муниципалитету, который назвал источник",
+        FoundBy::Region => "по региону, который назвал источник",
+        FoundBy::Street => "по улице, которую назвал источник",
+        FoundBy::TextName => "по названию в тексте",
+        FoundBy::TextStreet => "по улице в тексте",
+        FoundBy::Source => "по территории самого источника",
+        FoundBy::Rule => "по правилу",
+    };
+    if saw.is_empty() { how.to_owned() } else { format!("{how} («{saw}»)") }
+}
+
+/// Whether the source itself said so in a field; a rule does not overrule it.
+pub(crate) fn is_trusted(by: FoundBy) -> bool {
+    !matches!(by, FoundBy::TextName | FoundBy::TextStreet | FoundBy::Source | FoundBy::Rule)
+}
