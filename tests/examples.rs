@@ -33,6 +33,7 @@ const SECRETS: &[(&str, &str)] = &[
     ("ok-app-secret", "PLANTEDAPPSECRET"),
     ("ok-access-token", "planted-access-token"),
     ("ok-session-secret", "planted-session-secret"),
+    ("ok-refresh-token", "planted-refresh-token"),
     ("vk-community", "vk1.a.plantedPlantedPlantedPlantedPlanted"),
     ("vk-service", "plantedplantedplantedplantedplanted"),
     ("vk-callback", "planted-callback-secret"),
@@ -145,7 +146,7 @@ fn credentials_are_called_the_same_everywhere() {
         let text = read(&source);
         for rest in text.split("{ credential: ").skip(1) {
             let name = rest.split(" }").next().unwrap();
-            let placeholder = !name.is_ascii() || name == "…";
+            let placeholder = !name.is_ascii() || ["…", "NAME"].contains(&name);
             assert!(
                 placeholder || known.contains(name),
                 "{}: credential `{name}`",
@@ -176,6 +177,10 @@ fn every_example_is_accepted() {
     let mut checked = 0;
     for entry in std::fs::read_dir(folder).unwrap() {
         let source = entry.unwrap().path();
+        // A map of labels for `rules evaluate`, not settings; a test of that command reads it.
+        if source.ends_with("pos-sector-labels.yaml") {
+            continue;
+        }
         let workplace = tempfile::tempdir().unwrap();
         let config = workplace.path().join(source.file_name().unwrap());
         std::fs::copy(&source, &config).unwrap();

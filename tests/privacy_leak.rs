@@ -136,7 +136,7 @@ impl City {
         let mut person = Person::new(11, "Анна");
         person.last_name = Some(NAME.into());
         bot.send_private(&person, &words("telegram"));
-        bot.push(json!({ "strange_kind": { "text": words("quarantine"), "from": NAME } }));
+        bot.push(json!({ "edited_message": { "text": words("quarantine"), "from": NAME } }));
 
         let community = self.vk.community(GROUP);
         until("the community is listened to", async || self.vk.polls_running() > 0).await;

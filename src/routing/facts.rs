@@ -50,7 +50,10 @@ impl<'m> Facts<'m> {
         let Some(last) = end.checked_sub(1).filter(|&last| first <= last) else {
             return;
         };
-        self.words[first] = piece;
+        if facts.is_empty() {
+            return;
+        }
+        self.words[first..=last].fill(piece);
         for at in [first, last] {
             // As in `push_word`.
             let position = u32::try_from(at).unwrap_or(NOWHERE - 1);

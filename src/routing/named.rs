@@ -64,7 +64,7 @@ impl<'n> Declared<'n> {
 /// Lists of words with the lists they name put in.
 pub(super) fn lists(readers: &mut [&mut Reader<'_>], declared: &Declared<'_>) -> HashMap<String, Vec<Lined>> {
     let mut names: Vec<&String> = declared.lists.keys().collect();
-    names.sort_by_key(|name| (declared.lists[*name].0, declared.lists[*name].1));
+    names.sort_by_key(|name| (declared.lists[*name].0, declared.lists[*name].1, *name));
     let mut done = HashMap::new();
     for name in names {
         expand(readers, declared, name, &mut Vec::new(), &mut done);

@@ -16,9 +16,10 @@ use super::{Finding, Level, MOMENT, Witness, routes::shown};
 /// Messages in which a rule's sector wins, by the sector.
 pub(super) type Live = HashMap<String, Vec<Message>>;
 
-/// A field that the first entry to hold sets.
+/// A field that the first entry to hold sets; [`Effect::Marks`] is all that every entry adds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Effect {
+    Marks,
     Sector,
     Topic,
     Territory,
@@ -40,6 +41,8 @@ impl Effect {
     /// What an entry sets, as text.
     fn of(self, set: &Effects) -> Option<String> {
         match self {
+            // No entry forestalls another here, unless it stops.
+            Self::Marks => None,
             Self::Sector => set.sector.clone(),
             Self::Topic => (!set.topic.is_empty()).then(|| set.topic.join(" / ")),
             Self::Territory => set.territory.clone(),
@@ -52,6 +55,7 @@ impl Effect {
     /// The entry that set it in a verdict.
     fn winner<'r>(self, verdict: &Verdict<'r>) -> Option<&'r ClassifyRule> {
         match self {
+            Self::Marks => None,
             Self::Sector => verdict.sector.map(|set| set.rule),
             Self::Topic => verdict.topic.map(|set| set.rule),
             Self::Territory => verdict.territory.map(|set| set.rule),
@@ -91,7 +95,7 @@ impl<'r> Entry<'r, '_> {
         self.rule().head.when.iter().collect()
     }
 
-    /// The first entry before this one that sets the same field and holds.
+    /// The first entry before this one that holds and sets the same field, or ends classification.
     fn forestaller(&self, effect: Effect, facts: &Facts<'_>) -> Option<Option<&'r Condition>> {
         let compiled = &self.rules.compiled;
         let earlier = compiled.classify_index.candidates(facts).into_iter();
@@ -99,7 +103,7 @@ impl<'r> Entry<'r, '_> {
             .map(|at| at as usize)
             .take_while(|at| *at < self.position)
             .map(|at| &compiled.classify[at])
-            .filter(|rule| effect.of(&rule.set).is_some())
+            .filter(|rule| rule.set.stop || effect.of(&rule.set).is_some())
             .map(|rule| rule.head.when.as_ref())
             .find(|when| when.is_none_or(|condition| condition.holds(facts)))
     }
@@ -142,8 +146,14 @@ impl<'r> Entry<'r, '_> {
         };
         let handles = rule.set.handling.is_some() || rule.set.stop;
         let adds = handles || !rule.set.tags.is_empty() || !rule.set.flags.is_empty();
-        let mut wins = adds;
+        let mut wins = false;
         let mut lost = Vec::new();
+        if adds {
+            match self.ask(Some(Effect::Marks), None) {
+                Answer::Impossible => lost.push((Effect::Marks, "действие правила", head.name.to_string())),
+                Answer::Found(_) | Answer::Unknown => wins = true,
+            }
+        }
         for (effect, name) in EFFECTS {
             let Some(value) = effect.of(&rule.set) else { continue };
             match self.ask(Some(effect), None) {
@@ -169,7 +179,9 @@ impl<'r> Entry<'r, '_> {
     /// A field of this entry never takes effect.
     fn lost(&self, effect: Effect, name: &str, value: &str, wins: bool, example: &Message) -> Option<Finding> {
         let head = &self.rule().head;
-        let winner = self.winner(effect, example)?;
+        let Some(winner) = self.winner(effect, example) else {
+            return self.stopped(name, value, wins, example);
+        };
         let other = effect.of(&winner.set)?;
         let earlier = format!(
             "«{}» ({}:{})",
@@ -197,6 +209,29 @@ impl<'r> Entry<'r, '_> {
             winner: Some(winner.head.id.clone()),
         };
         Some(Finding::new(level, kind, &head.origin, &head.id, text).shown_by(Some(witness)))
+    }
+
+    /// An earlier entry always ends classification.
+    fn stopped(&self, name: &str, value: &str, wins: bool, example: &Message) -> Option<Finding> {
+        let compiled = &self.rules.compiled;
+        let head = &self.rule().head;
+        let mut facts = compiled.vocabulary.facts_at(example, MOMENT);
+        let verdict = Verdict::reach(compiled, example, &mut facts, MOMENT);
+        let stop = &verdict.stopped_before(compiled, self.rule())?.head;
+        let text = format!(
+            "{name} «{value}» отсюда никогда не применяется: раньше правило «{}» ({}:{}) останавливает классификацию \
+             (stop). Поставьте правило выше или уберите stop",
+            stop.id,
+            stop.origin.file.display(),
+            stop.origin.line
+        );
+        let witness = Witness {
+            message: example.clone(),
+            shown: shown(example),
+            winner: Some(stop.id.to_string()),
+        };
+        let level = if wins { Level::Warning } else { Level::Error };
+        Some(Finding::new(level, "stopped", &head.origin, &head.id, text).shown_by(Some(witness)))
     }
 
     /// Words each of which is enough for the entry: does each ever decide the sector?

@@ -6,8 +6,9 @@
 //! is added; so it can only be undone through something it forbids, and the search tries to add each of those. Fields that
 //! always have a value out of a closed list (kind, regime …) have no least value: the search tries every value.
 //!
-//! The proof is given up (`exact` is false) whenever a list was cut, a message could not be built, or a word made true
-//! more than had to be.
+//! The proof is given up (`exact` is false) whenever a list was cut, a message could not be built, a word made true
+//! more than had to be, or the way was barred by a condition on the moment or the rating: every message has one, and
+//! those made here have the same.
 
 use priem_sdk::message::Message;
 
@@ -161,6 +162,7 @@ impl<'r> Search<'r, '_> {
             return None;
         }
         if let Some(missed) = self.goal.iter().find(|condition| !condition.holds(&facts)) {
+            *exact &= !asks_for_what_is_fixed(missed);
             return self.split(missed, pieces, budget, exact);
         }
         let Some(unwanted) = (self.unwanted)(&facts) else {
@@ -168,6 +170,7 @@ impl<'r> Search<'r, '_> {
             return Some(message);
         };
         let condition = unwanted?;
+        *exact &= !asks_for_what_is_fixed(condition);
         if open_field(condition, pieces).is_some() {
             return self.split(condition, pieces, budget, exact);
         }
@@ -200,6 +203,16 @@ impl<'r> Search<'r, '_> {
             more.push(Piece::Value(field, (*value).to_owned()));
             self.solve(&more, budget, exact)
         })
+    }
+}
+
+/// Whether the condition looks at a field that every message has and that is the same in all messages made here.
+fn asks_for_what_is_fixed(condition: &Condition) -> bool {
+    match condition {
+        Condition::Is(test) => test.field.is_of_moment() || test.field == Field::Satisfaction,
+        Condition::Text(_) => false,
+        Condition::All(parts) | Condition::Any(parts) => parts.iter().any(asks_for_what_is_fixed),
+        Condition::Not(part) => asks_for_what_is_fixed(part),
     }
 }
 

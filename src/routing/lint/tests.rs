@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use proptest::prelude::*;
 
 use super::super::RuleSet;
+use super::super::model::ClassifyRule;
 use super::super::properties::{messages, rules};
 use super::{Finding, Level, MOMENT};
 
@@ -101,6 +102,32 @@ fn useless_forbidden_and_extra_words() {
 }
 
 #[test]
+fn what_a_stop_keeps_from_being_looked_at_is_told() {
+    let found = lint(&set(
+        "  - { id: spam, name: С, when: { text: реклама }, set: { tags: [spam], stop: true } }\n  \
+           - { id: marks, name: М, when: { text: реклама, channel: vk }, set: { tags: [vk] } }\n  \
+           - { id: sector, name: О, when: { text: реклама }, set: { sector: a } }\n  \
+           - { id: wide, name: Ш, when: { channel: vk }, set: { sector: b } }\n",
+    ));
+    assert_eq!(kinds(&found, "marks"), ["stopped"]);
+    assert_eq!(kinds(&found, "sector"), ["stopped"]);
+    assert_eq!(kinds(&found, "wide"), Vec::<&str>::new());
+    let witness = found.iter().find_map(|f| f.witness.as_ref()).expect("a witness");
+    assert_eq!(witness.winner.as_deref(), Some("spam"));
+}
+
+#[test]
+fn what_depends_on_the_moment_is_never_called_dead() {
+    let text = set(
+        "  - { id: night, name: Н, when: { not: { weekday: [чт, пт] } }, set: { sector: a } }\n  \
+           - { id: rated, name: О, when: { not: { satisfaction: none } }, set: { sector: b } }\n",
+    );
+    let found = lint(&text.replace("version: 1\n", "version: 1\nzone: Asia/Yekaterinburg\n"));
+    assert_eq!(kinds(&found, "night"), Vec::<&str>::new());
+    assert_eq!(kinds(&found, "rated"), Vec::<&str>::new());
+}
+
+#[test]
 fn routes_that_nothing_reaches_and_sectors_without_a_route() {
     let found = lint(
         "version: 1
@@ -164,8 +191,15 @@ proptest! {
             if finding.kind == "default-only" {
                 prop_assert!(decision.default_route, "{finding:?}");
                 prop_assert_eq!(decision.main().sector.as_deref(), Some(finding.id.as_str()));
+            } else if finding.kind == "stopped" {
+                prop_assert!(!decision.main().matched.contains(&finding.id), "{finding:?}");
+                prop_assert!(decision.main().matched.iter().any(|id| winner == Some(id.as_str())), "{finding:?}");
             } else {
-                prop_assert!(decision.main().matched.contains(&finding.id), "{finding:?}");
+                // An earlier entry may end classification after another has won.
+                let matched = &decision.main().matched;
+                let stops = |rule: &ClassifyRule| rule.set.stop && matched.iter().any(|id| **id == *rule.head.id);
+                let stopped = rules.compiled.classify.iter().any(stops);
+                prop_assert!(stopped || matched.contains(&finding.id), "{finding:?}");
                 prop_assert_eq!(rules.sector_rule(&decision), winner, "{:?}", finding);
                 prop_assert!(winner != Some(finding.id.as_str()), "{finding:?}");
             }
@@ -179,7 +213,7 @@ proptest! {
             let decision = rules.decide(&mut message.clone(), MOMENT);
             for finding in &findings {
                 match finding.kind {
-                    "dead" | "dead-route" => {
+                    "dead" | "dead-route" | "stopped" => {
                         prop_assert!(!decision.main().matched.contains(&finding.id), "{finding:?} {message:?}");
                     }
                     "conflict" | "shadowed" => {
