@@ -2,6 +2,7 @@
 
 use super::moment::Seen;
 use super::normal::Span;
+use super::places::SeenPlace;
 use super::vocabulary::FactId;
 
 /// Position of a fact that is not a word.
@@ -16,6 +17,8 @@ pub(super) struct Facts<'m> {
     list: Vec<(FactId, u32)>,
     /// When the message was written; only when a rule asks about time.
     moment: Option<Seen>,
+    /// What the territories of the rules say about the place; empty without any.
+    place: SeenPlace,
 }
 
 impl<'m> Facts<'m> {
@@ -26,6 +29,7 @@ impl<'m> Facts<'m> {
             words: Vec::with_capacity(text.len() / 12),
             list: Vec::with_capacity(32),
             moment: None,
+            place: SeenPlace::default(),
         }
     }
 
@@ -69,6 +73,22 @@ impl<'m> Facts<'m> {
     /// When the message was written, if any rule asks about time.
     pub(super) fn moment(&self) -> Option<&Seen> {
         self.moment.as_ref()
+    }
+
+    /// Takes what the territories of the rules say.
+    pub(super) fn set_place(&mut self, place: SeenPlace) {
+        self.place = place;
+    }
+
+    /// What the territories of the rules say about the place.
+    pub(super) fn place(&self) -> &SeenPlace {
+        &self.place
+    }
+
+    /// Puts facts in the place of others. [`Facts::seal`] must follow.
+    pub(super) fn replace_values(&mut self, old: &[FactId], new: &[FactId]) {
+        self.list.retain(|(fact, _)| !old.contains(fact));
+        self.list.extend(new.iter().map(|&fact| (fact, NOWHERE)));
     }
 
     /// Takes a fact that is not a word. [`Facts::seal`] must follow.

@@ -6,12 +6,13 @@
 use std::path::{Path, PathBuf};
 
 use super::compile::read_includes;
+use super::load;
 
 /// Folder that the file names of included parts are shown with.
 const FOLDER: &str = "built-in";
 
 /// What can be included: its name, its file name, its text.
-pub(super) const PARTS: [(&str, &str, &str); 4] = [
+pub(super) const PARTS: [(&str, &str, &str); 8] = [
     (
         "sectors",
         "10-sectors.yaml",
@@ -28,6 +29,26 @@ pub(super) const PARTS: [(&str, &str, &str); 4] = [
         "calendar-2026.yaml",
         include_str!("../../config/calendars/ru-2026.yaml"),
     ),
+    (
+        "territories-perm-krai",
+        "territories-perm-krai.yaml",
+        include_str!("../../config/territories/perm-krai.yaml"),
+    ),
+    (
+        "territories-perm",
+        "territories-perm.yaml",
+        include_str!("../../config/territories/perm.yaml"),
+    ),
+    (
+        "territories-oktyabrsky",
+        "territories-oktyabrsky.yaml",
+        include_str!("../../config/territories/oktyabrsky.yaml"),
+    ),
+    (
+        "territories-sosnovoborsk",
+        "territories-sosnovoborsk.yaml",
+        include_str!("../../config/territories/sosnovoborsk.yaml"),
+    ),
 ];
 
 /// The files with the parts that any of them includes, each once, in the order of their names. Unknown names are left
@@ -36,6 +57,10 @@ pub(super) fn expand(files: &[(PathBuf, String)]) -> Vec<(PathBuf, String)> {
     let mut all = files.to_vec();
     let mut looked_at = 0;
     while looked_at < all.len() {
+        if load::is_geojson(&all[looked_at].0) {
+            looked_at += 1;
+            continue;
+        }
         for name in read_includes(&all[looked_at].1) {
             let Some((_, file, text)) = PARTS.iter().find(|(part, ..)| *part == name) else {
                 continue;

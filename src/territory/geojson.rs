@@ -11,29 +11,47 @@ pub(crate) struct Selection {
     pub(crate) value: String,
 }
 
-/// Reads the polygons of a text.
-///
-/// # Errors
-/// What is wrong, in Russian.
-pub(crate) fn read(text: &str, selection: Option<&Selection>) -> Result<Vec<Polygon>, String> {
-    let document: Value = serde_json::from_str(text).map_err(|error| format!("это не JSON: {error}"))?;
-    let mut polygons = Vec::new();
-    if document["type"] == "FeatureCollection" {
-        let features = document["features"].as_array().ok_or("в FeatureCollection нет списка features")?;
-        for feature in features.iter().filter(|feature| is_selected(feature, selection)) {
-            add_geometry(&feature["geometry"], &mut polygons)?;
-        }
-    } else if document["type"] == "Feature" {
-        add_geometry(&document["geometry"], &mut polygons)?;
-    } else {
-        add_geometry(&document, &mut polygons)?;
+/// A file that was read.
+#[derive(Debug)]
+pub(crate) struct Document(Value);
+
+impl Document {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// What is wrong, in Russian.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        serde_json::from_str(text)
+            .map(Self)
+            .map_err(|error| format!("это не JSON: {error}"))
     }
-    match selection {
-        Some(Selection { property, value }) if polygons.is_empty() => {
-            Err(format!("нет ни одного многоугольника, у которого свойство «{property}» равно «{value}»"))
+
+    /// Its polygons, or those of the selected features.
+    ///
+    /// # Errors
+    /// What is wrong, in Russian.
+    pub(crate) fn polygons(&self, selection: Option<&Selection>) -> Result<Vec<Polygon>, String> {
+        let document = &self.0;
+        let mut polygons = Vec::new();
+        if document["type"] == "FeatureCollection" {
+            let features = document["features"]
+                .as_array()
+                .ok_or("в FeatureCollection нет списка features")?;
+            for feature in features.iter().filter(|feature| is_selected(feature, selection)) {
+                add_geometry(&feature["geometry"], &mut polygons)?;
+            }
+        } else if document["type"] == "Feature" {
+            add_geometry(&document["geometry"], &mut polygons)?;
+        } else {
+            add_geometry(document, &mut polygons)?;
         }
-        None if polygons.is_empty() => Err("нет ни одного многоугольника".into()),
-        _ => Ok(polygons),
+        match selection {
+            Some(Selection { property, value }) if polygons.is_empty() => Err(format!(
+                "нет ни одного многоугольника, у которого свойство «{property}» равно «{value}»"
+            )),
+            None if polygons.is_empty() => Err("нет ни одного многоугольника".into()),
+            _ => Ok(polygons),
+        }
     }
 }
 
@@ -54,7 +72,10 @@ fn add_geometry(geometry: &Value, polygons: &mut Vec<Polygon>) -> Result<(), Str
             }
         }
         Some("GeometryCollection") => {
-            for one in geometry["geometries"].as_array().ok_or("у GeometryCollection нет geometries")? {
+            for one in geometry["geometries"]
+                .as_array()
+                .ok_or("у GeometryCollection нет geometries")?
+            {
                 add_geometry(one, polygons)?;
             }
         }
@@ -84,7 +105,9 @@ fn point(point: &Value) -> Result<Point, String> {
         return Err("точка — не пара чисел [долгота, широта]".into());
     };
     if !(-180.0..=180.0).contains(&lon) || !(-90.0..=90.0).contains(&lat) {
-        return Err(format!("точки [{lon}, {lat}] нет на Земле: нужны градусы WGS 84, сначала долгота"));
+        return Err(format!(
+            "точки [{lon}, {lat}] нет на Земле: нужны градусы WGS 84, сначала долгота"
+        ));
     }
     Ok([lon, lat])
 }
@@ -93,6 +116,10 @@ fn point(point: &Value) -> Result<Point, String> {
 mod tests {
     use super::*;
 
+    fn read(text: &str, selection: Option<&Selection>) -> Result<Vec<Polygon>, String> {
+        Document::parse(text)?.polygons(selection)
+    }
+
     const TWO: &str = r#"{"type":"FeatureCollection","features":[
         {"type":"Feature","properties":{"name":"Север","n":1},"geometry":{"type":"Polygon","coordinates":[[[0,1],[2,1],[2,2],[0,2],[0,1]]]}},
         {"type":"Feature","properties":{"name":"Юг","n":2},"geometry":{"type":"MultiPolygon","coordinates":[[[[0,0],[2,0],[2,1],[0,1]]]]}}
@@ -100,10 +127,16 @@ mod tests {
 
     #[test]
     fn features_are_chosen_by_a_property() {
-        let south = Selection { property: "name".into(), value: "Юг".into() };
+        let south = Selection {
+            property: "name".into(),
+            value: "Юг".into(),
+        };
         let found = read(TWO, Some(&south)).expect("polygons");
         assert!(found.len() == 1 && found[0].has([1.0, 0.5]) && !found[0].has([1.0, 1.5]));
-        let by_number = Selection { property: "n".into(), value: "1".into() };
+        let by_number = Selection {
+            property: "n".into(),
+            value: "1".into(),
+        };
         assert!(read(TWO, Some(&by_number)).expect("polygons")[0].has([1.0, 1.5]));
         assert_eq!(read(TWO, None).expect("polygons").len(), 2);
     }
@@ -115,7 +148,10 @@ mod tests {
             ("{}", "нет фигуры"),
             (r#"{"type":"Point","coordinates":[1,1]}"#, "«Point»"),
             (r#"{"type":"Polygon","coordinates":[[[0,0],[1,0],[2,0]]]}"#, "площади"),
-            (r#"{"type":"Polygon","coordinates":[[[56,580],[1,0],[2,1]]]}"#, "долгота"),
+            (
+                r#"{"type":"Polygon","coordinates":[[[56,580],[1,0],[2,1]]]}"#,
+                "долгота",
+            ),
             (r#"{"type":"Polygon","coordinates":[[]]}"#, "нет точек"),
             (r#"{"type":"FeatureCollection","features":[]}"#, "ни одного"),
         ];

@@ -23,6 +23,7 @@ pub(super) struct Lookup {
     settlements: Names,
     every: Names,
     connectors: Names,
+    subchannels: Names,
     organisations: Names,
 }
 
@@ -36,17 +37,23 @@ impl Lookup {
             put(&mut self.oktmo, code.clone(), id);
         }
         for name in std::iter::once(&territory.name).chain(&territory.names) {
-            let name = normal::name(name);
-            put(&mut self.every, name.clone(), id);
+            let full = normal::name(name);
+            let bare = normal::bare_place(&full);
             let maps: &mut [&mut Names] = match territory.kind {
                 Kind::Region => &mut [&mut self.regions],
                 Kind::Municipality => &mut [&mut self.municipalities, &mut self.settlements],
                 Kind::District => &mut [&mut self.districts],
                 Kind::Settlement => &mut [&mut self.settlements, &mut self.districts],
             };
-            for map in maps {
-                put(map, name.clone(), id);
+            for name in std::iter::once(full).chain(bare) {
+                put(&mut self.every, name.clone(), id);
+                for map in &mut *maps {
+                    put(map, name.clone(), id);
+                }
             }
+        }
+        for subchannel in &territory.subchannels {
+            put(&mut self.subchannels, subchannel.to_lowercase(), id);
         }
         for connector in &territory.connectors {
             put(&mut self.connectors, connector.to_lowercase(), id);
@@ -94,7 +101,7 @@ impl Lookup {
         }
     }
 
-    /// What is known of the source itself: its connector, the body the message was sent to.
+    /// What is known of the source itself: the body the message was sent to, its subchannel, its connector.
     pub(super) fn own_of_source(&self, message: &Message, take: &mut dyn FnMut(&str, &[Id])) {
         let data = &message.data;
         let bodies = [&data.organisation.received, &data.organisation.current];
@@ -102,6 +109,12 @@ impl Lookup {
             let ids = exact(&self.organisations, &normal::name(&body.name));
             if !ids.is_empty() {
                 take(&body.name, ids);
+            }
+        }
+        if let Some(subchannel) = &data.subchannel {
+            let ids = exact(&self.subchannels, &subchannel.to_lowercase());
+            if !ids.is_empty() {
+                take(subchannel, ids);
             }
         }
         let ids = exact(&self.connectors, &data.connector.to_lowercase());
@@ -136,7 +149,9 @@ fn exact<'m>(map: &'m Names, key: &str) -> &'m [Id] {
 fn by_name<'m>(map: &'m Names, written: &str) -> &'m [Id] {
     let name = normal::name(written);
     let ids = exact(map, &name);
-    if ids.is_empty() && let Some(bare) = normal::bare_place(&name) {
+    if ids.is_empty()
+        && let Some(bare) = normal::bare_place(&name)
+    {
         return exact(map, &bare);
     }
     ids

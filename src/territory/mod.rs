@@ -13,6 +13,7 @@ mod grid;
 mod house;
 mod lookup;
 mod polygon;
+mod search;
 mod text;
 mod trie;
 
@@ -20,15 +21,18 @@ mod trie;
 mod tests;
 
 use foldhash::HashMap;
-use priem_sdk::message::{Message, TerritoryFoundBy as FoundBy};
+use priem_sdk::message::{Message, Place as GivenPlace, PlacePrecision, TerritoryFoundBy as FoundBy};
 
-pub(crate) use geojson::{Selection, read as read_geojson};
+pub(crate) use geojson::{Document, Selection};
 pub(crate) use house::HouseRange;
 pub(crate) use polygon::Polygon;
 
 use grid::Grid;
 use lookup::Lookup;
-use text::{Mention, Streets};
+use search::Search;
+use text::Streets;
+
+use crate::routing::normal;
 
 /// Number of a territory inside one gazetteer.
 pub(crate) type Id = u32;
@@ -74,6 +78,8 @@ pub(crate) struct Territory {
     pub(crate) text: Vec<String>,
     pub(crate) streets: Vec<Street>,
     pub(crate) polygons: Vec<Polygon>,
+    /// Subchannels (groups, chats, communities) whose messages are about this territory when nothing else is known.
+    pub(crate) subchannels: Vec<String>,
     /// Connectors whose messages are about this territory when nothing else is known.
     pub(crate) connectors: Vec<String>,
     /// Bodies whose messages are about this territory when nothing else is known.
@@ -97,6 +103,14 @@ pub(crate) struct Found {
     pub(crate) saw: String,
 }
 
+/// What was found out about the place of a message.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Sought {
+    pub(crate) found: Option<Found>,
+    /// How exact the words are, when they say more than the fields of the message.
+    pub(crate) precision: Option<PlacePrecision>,
+}
+
 /// What is wrong between territories; each alone was read well.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Mistake {
@@ -112,6 +126,7 @@ pub(crate) struct Mistake {
 #[derive(Debug, Default)]
 pub(crate) struct Gazetteer {
     places: Vec<Place>,
+    /// By the id as a name is compared: case and marks don't matter.
     ids: HashMap<String, Id>,
     lookup: Lookup,
     streets: Streets,
@@ -123,8 +138,8 @@ pub(crate) struct Gazetteer {
 struct Place {
     id: String,
     name: String,
+    kind: Kind,
     parent: Option<Id>,
-    depth: usize,
 }
 
 impl Gazetteer {
@@ -133,63 +148,86 @@ impl Gazetteer {
     /// # Errors
     /// References that lead nowhere or in a circle.
     pub(crate) fn new(territories: Vec<Territory>) -> Result<Self, Vec<Mistake>> {
-        let ids: HashMap<String, Id> = (0..).zip(&territories).map(|(at, it)| (it.id.clone(), at)).collect();
+        let ids: HashMap<String, Id> = (0..)
+            .zip(&territories)
+            .map(|(at, it)| (normal::name(&it.id), at))
+            .collect();
         let parents: Vec<Option<Id>> = territories
             .iter()
-            .map(|it| it.inside.as_ref().and_then(|parent| ids.get(parent)).copied())
+            .map(|it| {
+                it.inside
+                    .as_ref()
+                    .and_then(|parent| ids.get(&normal::name(parent)))
+                    .copied()
+            })
             .collect();
         let mistakes = mistakes(&territories, &parents);
         if !mistakes.is_empty() {
             return Err(mistakes);
         }
-        let mut gazetteer = Self {
-            ids,
-            ..Self::default()
-        };
+        let mut gazetteer = Self { ids, ..Self::default() };
         for (at, mut territory) in (0..).zip(territories) {
             gazetteer.lookup.add(at, &territory);
             gazetteer.streets.add(at, &territory);
             for polygon in territory.polygons.drain(..) {
                 gazetteer.grid.add(at, polygon);
             }
-            let depth = std::iter::successors(parents[at as usize], |&id| parents[id as usize]).count();
             gazetteer.places.push(Place {
                 id: territory.id,
                 name: territory.name,
+                kind: territory.kind,
                 parent: parents[at as usize],
-                depth,
             });
         }
         Ok(gazetteer)
     }
 
-    /// Whether a street has a name beside the word for its sort.
-    pub(crate) fn is_street_name(name: &str) -> bool {
+    /// Whether a name has a word beside those for sorts of streets.
+    pub(crate) fn is_name(name: &str) -> bool {
         Streets::is_name(name)
     }
 
-    /// Whether no territory is described.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.places.is_empty()
+    /// Number of territories.
+    pub(crate) fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Fills the fields of a place so that it lies in the territory. `None` when a field holds something else.
+    pub(crate) fn describe(&self, territory: Id, place: &mut GivenPlace) -> Option<()> {
+        for id in self.with_ancestors(territory) {
+            let Place { kind, name, .. } = &self.places[id as usize];
+            let field = match kind {
+                Kind::Region => &mut place.region,
+                Kind::Municipality => &mut place.municipality,
+                Kind::District => &mut place.city_district,
+                Kind::Settlement => &mut place.settlement,
+            };
+            if field.as_ref().is_some_and(|known| known != name) {
+                return None;
+            }
+            *field = Some(name.clone());
+        }
+        Some(())
     }
 
     /// The territory with an id.
     pub(crate) fn by_id(&self, id: &str) -> Option<Id> {
-        self.ids.get(id).copied()
+        self.ids.get(&normal::name(id)).copied()
     }
 
     /// The one territory that `written` means: an id or a name; `None` when there is none or more than one.
     pub(crate) fn meant(&self, written: &str) -> Option<Id> {
-        self.by_id(written.trim())
-            .or_else(|| match self.lookup.any_name(written) {
-                [one] => Some(*one),
-                _ => None,
-            })
+        self.by_id(written).or_else(|| match self.lookup.any_name(written) {
+            [one] => Some(*one),
+            _ => None,
+        })
     }
 
     /// Ids and names of all territories, for suggestions.
     pub(crate) fn known(&self) -> impl Iterator<Item = &str> {
-        self.places.iter().flat_map(|place| [place.id.as_str(), place.name.as_str()])
+        self.places
+            .iter()
+            .flat_map(|place| [place.id.as_str(), place.name.as_str()])
     }
 
     /// Stable id of a territory.
@@ -212,101 +250,27 @@ impl Gazetteer {
         self.with_ancestors(inner).any(|id| id == outer)
     }
 
-    /// The territory of a message.
-    pub(crate) fn find(&self, message: &Message) -> Option<Found> {
-        if self.is_empty() {
-            return None;
-        }
-        let mut search = Search {
-            gazetteer: self,
-            best: Vec::new(),
-        };
+    /// The territory of a message, and how exact its words are.
+    pub(crate) fn find(&self, message: &Message) -> Sought {
+        let mut search = Search::new(self);
         self.lookup.each(message, &self.grid, &mut |by, saw, ids| {
             search.narrow(by, saw, ids);
         });
-        self.streets.each(message, &mut |mentions| search.narrow_by_text(mentions));
+        self.streets
+            .each(message, &mut |mentions| search.narrow_by_text(mentions));
         self.lookup.own_of_source(message, &mut |saw, ids| {
             search.narrow(FoundBy::Source, saw, ids);
         });
-        search.answer()
+        search.answer(message.data.place.precision)
     }
 
     /// The smallest territory that holds all of these.
     fn common(&self, ids: impl IntoIterator<Item = Id>) -> Option<Id> {
         let mut ids = ids.into_iter();
         let first = ids.next()?;
-        ids.try_fold(first, |common, id| self.with_ancestors(common).find(|&outer| self.is_inside(id, outer)))
-    }
-}
-
-/// Candidates so far, from the most trusted clue on.
-#[derive(Clone)]
-struct Search<'g> {
-    gazetteer: &'g Gazetteer,
-    best: Vec<Found>,
-}
-
-impl Search<'_> {
-    /// Takes the next clue, which names one of `ids`. It can narrow what earlier clues said, not contradict it: then it
-    /// changes nothing and the answer is no.
-    fn narrow(&mut self, by: FoundBy, saw: &str, ids: &[Id]) -> bool {
-        let clue = |territory: Id| Found {
-            territory,
-            by,
-            saw: saw.to_owned(),
-        };
-        // A point lies in a city and in its district: the district says it all.
-        let is_wider = |id: Id| {
-            by == FoundBy::Point && ids.iter().any(|&other| other != id && self.gazetteer.is_inside(other, id))
-        };
-        let ids: Vec<Id> = ids.iter().copied().filter(|&id| !is_wider(id)).collect();
-        if self.best.is_empty() {
-            self.best = ids.into_iter().map(clue).collect();
-            return true;
-        }
-        let mut narrowed: Vec<Found> = Vec::new();
-        for earlier in &self.best {
-            for &id in &ids {
-                let found = if self.gazetteer.is_inside(earlier.territory, id) {
-                    earlier.clone()
-                } else if self.gazetteer.is_inside(id, earlier.territory) {
-                    clue(id)
-                } else {
-                    continue;
-                };
-                if !narrowed.iter().any(|known| known.territory == found.territory) {
-                    narrowed.push(found);
-                }
-            }
-        }
-        let is_consistent = !narrowed.is_empty();
-        if is_consistent {
-            self.best = narrowed;
-        }
-        is_consistent
-    }
-
-    /// Takes what one text names. Places that contradict each other are all candidates: «из Мотовилихи в Закамск».
-    fn narrow_by_text(&mut self, mentions: Vec<Mention>) {
-        let mut readings: Vec<Self> = Vec::new();
-        for Mention { by, saw, ids } in mentions {
-            if readings.iter_mut().any(|reading| reading.narrow(by, &saw, &ids)) {
-                continue;
-            }
-            let mut reading = self.clone();
-            if reading.narrow(by, &saw, &ids) {
-                readings.push(reading);
-            }
-        }
-        if !readings.is_empty() {
-            self.best = readings.into_iter().flat_map(|reading| reading.best).collect();
-        }
-    }
-
-    fn answer(self) -> Option<Found> {
-        let territory = self.gazetteer.common(self.best.iter().map(|found| found.territory))?;
-        let first = self.best.into_iter().next()?;
-        Some(Found { territory, ..first })
+        ids.try_fold(first, |common, id| {
+            self.with_ancestors(common).find(|&outer| self.is_inside(id, outer))
+        })
     }
 }
 
@@ -317,7 +281,10 @@ fn mistakes(territories: &[Territory], parents: &[Option<Id>]) -> Vec<Mistake> {
         if parents[at].is_none() {
             found.push(Mistake {
                 at,
-                problem: format!("территория «{}» лежит в «{inside}», а такой территории нет", territory.id),
+                problem: format!(
+                    "территория «{}» лежит в «{inside}», а такой территории нет",
+                    territory.id
+                ),
                 cure: "исправьте код в inside или опишите эту территорию".into(),
             });
             continue;
@@ -334,8 +301,8 @@ fn mistakes(territories: &[Territory], parents: &[Option<Id>]) -> Vec<Mistake> {
     found
 }
 
-/// How it was found, in Russian: «по улице в тексте («Ленина, 96»)».
-pub(crate) fn found_ru(by: FoundBy, saw: &str) -> String {
+/// How it was found, in Russian: «по улице в тексте («Ленина, 96»)». Without `saw` only the kind of the clue.
+pub(crate) fn found_ru(by: FoundBy, saw: Option<&str>) -> String {
     let how = match by {
         FoundBy::Fias => "по коду ФИАС",
         FoundBy::Oktmo => "по коду ОКТМО",
@@ -350,10 +317,31 @@ pub(crate) fn found_ru(by: FoundBy, saw: &str) -> String {
         FoundBy::Source => "по территории самого источника",
         FoundBy::Rule => "по правилу",
     };
-    if saw.is_empty() { how.to_owned() } else { format!("{how} («{saw}»)") }
+    match saw {
+        Some(saw) if !saw.is_empty() => format!("{how} («{saw}»)"),
+        _ => how.to_owned(),
+    }
 }
 
-/// Whether the source itself said so in a field; a rule does not overrule it.
-pub(crate) fn is_trusted(by: FoundBy) -> bool {
-    !matches!(by, FoundBy::TextName | FoundBy::TextStreet | FoundBy::Source | FoundBy::Rule)
+/// Whether the clue is part of somebody's address or whereabouts: it is shown to who sees the message, and stays out of
+/// what travels with it.
+pub(crate) fn is_personal(by: FoundBy) -> bool {
+    matches!(
+        by,
+        FoundBy::Fias | FoundBy::Point | FoundBy::Street | FoundBy::TextStreet
+    )
+}
+
+/// How exact a place is, in Russian.
+pub(crate) fn precision_ru(precision: PlacePrecision) -> &'static str {
+    match precision {
+        PlacePrecision::House => "известен дом",
+        PlacePrecision::Point => "известна точка",
+        PlacePrecision::Street => "известна улица",
+        PlacePrecision::Settlement => "известен район или населённый пункт",
+        PlacePrecision::Municipality => "известен муниципалитет",
+        PlacePrecision::Region => "известен регион",
+        PlacePrecision::Words => "только слова",
+        PlacePrecision::Unknown => "неизвестно",
+    }
 }

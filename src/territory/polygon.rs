@@ -17,7 +17,12 @@ impl Polygon {
         let border = rings.first().filter(|ring| ring.len() >= 3)?;
         let mut bounds = [f64::INFINITY, f64::INFINITY, f64::NEG_INFINITY, f64::NEG_INFINITY];
         for [x, y] in border {
-            bounds = [bounds[0].min(*x), bounds[1].min(*y), bounds[2].max(*x), bounds[3].max(*y)];
+            bounds = [
+                bounds[0].min(*x),
+                bounds[1].min(*y),
+                bounds[2].max(*x),
+                bounds[3].max(*y),
+            ];
         }
         (bounds[0] < bounds[2] && bounds[1] < bounds[3]).then_some(Self { rings, bounds })
     }

@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::PlacePrecision;
+
 /// Decision of the auto-rules. Rule ids are stable names from the rule files.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Routing {
@@ -15,6 +17,9 @@ pub struct Routing {
     /// How the territory was found, when a gazetteer or a rule found it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub territory_found_by: Option<TerritoryFoundBy>,
+    /// How exact the place is by the words of the message, when they say more than the fields of `place`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place_precision: Option<PlacePrecision>,
     /// Who must deal with it.
     pub recipient: Recipient,
     /// Routing key at the broker.
