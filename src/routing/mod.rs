@@ -58,6 +58,8 @@ mod properties;
 mod semantics;
 #[cfg(test)]
 mod speed;
+#[cfg(test)]
+mod territory_tests;
 
 use std::path::{Path, PathBuf};
 

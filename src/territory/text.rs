@@ -46,8 +46,8 @@ const NO_HOUSE: &[&str] = &[
     "декабр",
 ];
 
-/// Letters of the longest abbreviation of a sort: «просп», «пр-кт».
-const LONGEST_ABBREVIATION: usize = 5;
+/// Words for a sort that end with a point which ends no sentence.
+const ABBREVIATIONS: &[&str] = &["ул", "пр", "просп", "пркт", "пер", "бул", "ш", "пл", "наб"];
 /// Most words in the name of a street that nobody described.
 const LONGEST_NAME: usize = 3;
 
@@ -123,8 +123,8 @@ struct Token {
     number: Option<u32>,
     sort: Sort,
     is_digits: bool,
-    /// «р» of «р-н».
-    is_r: bool,
+    /// «б» or «р», which may begin «б-р» or «р-н».
+    letter: Option<char>,
 }
 
 impl Streets {
@@ -320,7 +320,8 @@ fn leads_on(text: &str, tokens: &[Token], at: usize) -> bool {
     let Some(next) = tokens.get(at + 1) else { return false };
     let span = tokens[at].span;
     let gap = &text[span.end..next.span.start];
-    let is_abbreviation = text[span.start..span.end].chars().count() <= LONGEST_ABBREVIATION;
+    let word = folded(text, tokens[at]);
+    let is_abbreviation = ABBREVIATIONS.contains(&word.as_str()) || text[span.start..span.end].contains('-');
     !gap.contains([',', ';', '\n', '!', '?', '(']) && (is_abbreviation || !gap.contains('.'))
 }
 
@@ -463,48 +464,57 @@ fn is_adjective(folded: &str) -> bool {
     ENDINGS.iter().any(|ending| folded.ends_with(ending))
 }
 
-/// Words of a text with their numbers. Endings of ordinals and of abbreviations («1-я», «пр-т», «б-р») belong to the word
-/// before them.
+/// Words of a text with their numbers. Endings of ordinals and of abbreviations («1-я», «пр-т», «б-р», «р-н») belong to
+/// the word before them.
 fn tokens(text: &str, number: impl Fn(&str) -> Option<u32>) -> Vec<Token> {
     let mut tokens: Vec<Token> = Vec::with_capacity(text.len() / 12);
-    let mut before_is_b = false;
     normal::for_each_word(text, |word, span| {
         if let Some(last) = tokens.last_mut()
             && &text[last.span.end..span.start] == "-"
+            && absorbs(last, word, span, &number)
         {
-            let is_abbreviation = last.sort == PROSPECT | PASSAGE && matches!(word, "т" | "кт" | "д" | "зд");
-            let is_ordinal =
-                last.is_digits && matches!(word, "я" | "й" | "е" | "го" | "му" | "м" | "ая" | "ой" | "ый" | "ую");
-            let is_district = last.is_r && matches!(word, "н" | "на" | "не" | "ну" | "ном");
-            if is_district {
-                last.number = number("район");
-                last.is_r = false;
-                last.span.end = span.end;
-                return;
-            }
-            if before_is_b && word == "р" {
-                last.sort = BOULEVARD;
-            } else if is_abbreviation {
-                last.sort = if word.ends_with('т') { PROSPECT } else { PASSAGE };
-            }
-            if is_abbreviation || is_ordinal || before_is_b && word == "р" {
-                if !is_ordinal {
-                    last.span.end = span.end;
-                }
-                before_is_b = false;
-                return;
-            }
+            return;
         }
-        before_is_b = word == "б";
         tokens.push(Token {
             span,
             number: number(word),
             sort: sort_of(word),
             is_digits: word.bytes().all(|byte| byte.is_ascii_digit()),
-            is_r: word == "р",
+            letter: match word {
+                "б" => Some('б'),
+                "р" => Some('р'),
+                _ => None,
+            },
         });
     });
     tokens
+}
+
+/// Whether a word is the ending of the one before its hyphen, which then takes it in.
+fn absorbs(last: &mut Token, ending: &str, span: Span, number: impl Fn(&str) -> Option<u32>) -> bool {
+    const ORDINALS: [&str; 10] = ["я", "й", "е", "го", "му", "м", "ая", "ой", "ый", "ую"];
+    const PROSPECTS: [&str; 8] = ["т", "та", "те", "ту", "кт", "кта", "кте", "кту"];
+    const PASSAGES: [&str; 6] = ["д", "де", "ду", "зд", "зде", "зду"];
+    const BOULEVARDS: [&str; 4] = ["р", "ра", "ре", "ру"];
+    const DISTRICTS: [&str; 5] = ["н", "на", "не", "ну", "ном"];
+    if last.is_digits {
+        return ORDINALS.contains(&ending);
+    }
+    let is_prospect_or_passage = last.sort == PROSPECT | PASSAGE;
+    if is_prospect_or_passage && PROSPECTS.contains(&ending) {
+        last.sort = PROSPECT;
+    } else if is_prospect_or_passage && PASSAGES.contains(&ending) {
+        last.sort = PASSAGE;
+    } else if last.letter == Some('б') && BOULEVARDS.contains(&ending) {
+        last.sort = BOULEVARD;
+    } else if last.letter == Some('р') && DISTRICTS.contains(&ending) {
+        last.number = number("район");
+    } else {
+        return false;
+    }
+    last.letter = None;
+    last.span.end = span.end;
+    true
 }
 
 /// What sort of street a word stands for; 0 for none.
