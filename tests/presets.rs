@@ -50,10 +50,30 @@ fn all_five_founding_municipalities_have_one_and_every_rule_of_it_is_tested() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_district_in_the_text_leads_to_its_territorial_body() {
     const ROWS: [(&str, &str, &str, &str); 5] = [
-        ("1", "На Мотовилихинском на дороге огромная яма", "mcu.motovilikhinsky", "text_name"),
-        ("2", "На дороге огромная яма, ул. Героев Хасана, 5", "mcu.sverdlovsky", "text_street"),
-        ("3", "На дороге огромная яма в Индустриальном районе", "mcu.industrialny", "text_name"),
-        ("4", "На дороге огромная яма в Новых Лядах", "mcu.novye-lyady", "text_name"),
+        (
+            "1",
+            "На Мотовилихинском на дороге огромная яма",
+            "mcu.motovilikhinsky",
+            "text_name",
+        ),
+        (
+            "2",
+            "На дороге огромная яма, ул. Героев Хасана, 5",
+            "mcu.sverdlovsky",
+            "text_street",
+        ),
+        (
+            "3",
+            "На дороге огромная яма в Индустриальном районе",
+            "mcu.industrialny",
+            "text_name",
+        ),
+        (
+            "4",
+            "На дороге огромная яма в Новых Лядах",
+            "mcu.novye-lyady",
+            "text_name",
+        ),
         ("5", "На дороге огромная яма", "mcu.infrastructure", "municipality"),
     ];
     let preset = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/presets/perm");
@@ -73,7 +93,9 @@ async fn a_district_in_the_text_leads_to_its_territorial_body() {
     let mut events: Vec<Value> = Vec::new();
     until("every row is published", async || {
         let lines = std::fs::read_to_string(&out).unwrap_or_default();
-        let all = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let all = lines
+            .lines()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok());
         events = all.filter(|event| event["data"]["routing"]["copy"] != true).collect();
         events.len() == ROWS.len()
     })

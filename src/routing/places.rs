@@ -4,8 +4,9 @@
 
 use priem_sdk::message::{Message, PlacePrecision};
 
+use super::facts::Facts;
 use super::vocabulary::FactId;
-use crate::territory::{Found, Gazetteer, Id, Sought, found_ru};
+use crate::territory::{Found, Gazetteer, Id, found_ru, is_personal};
 
 /// The territories that the files describe.
 #[derive(Debug)]
@@ -41,9 +42,19 @@ impl Territories {
             .collect();
     }
 
-    /// The territory of a message, and how exact its words are.
-    pub(super) fn find(&self, message: &Message) -> Sought {
-        self.gazetteer.find(message)
+    /// Looks for the territory of a message and adds what holds there.
+    pub(super) fn add_to(&self, message: &Message, facts: &mut Facts<'_>) {
+        let sought = self.gazetteer.find(message);
+        if let Some(found) = &sought.found {
+            let holding = self.facts_of(found.territory).iter();
+            holding.for_each(|&fact| facts.push_value(fact));
+        }
+        let shown = sought.found.as_ref().map(|found| self.shown(found.territory));
+        facts.set_place(SeenPlace {
+            found: sought.found,
+            precision: sought.precision,
+            shown,
+        });
     }
 
     /// Facts that hold inside a territory.
@@ -56,7 +67,7 @@ impl Territories {
         self.gazetteer.meant(written)
     }
 
-    /// The gazetteer itself.
+    /// The gazetteer itself, for suggestions and for lint.
     pub(super) fn gazetteer(&self) -> &Gazetteer {
         &self.gazetteer
     }
@@ -84,7 +95,7 @@ impl Territories {
 
     /// The sentence that travels with the message; addresses stay out of it.
     pub(super) fn sentence(&self, found: &Found) -> String {
-        let saw = Some(found.saw.as_str()).filter(|_| !crate::territory::is_personal(found.by));
+        let saw = Some(found.saw.as_str()).filter(|_| !is_personal(found.by));
         format!(
             "Территория «{}»: {}.",
             self.shown(found.territory),

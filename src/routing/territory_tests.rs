@@ -298,3 +298,46 @@ fn the_parts_of_the_founding_municipalities_are_read() {
         assert_eq!(decision.main().territory, None, "{part}");
     }
 }
+
+#[test]
+fn common_words_and_surnames_name_no_town_of_the_region() {
+    let text =
+        "version: 1\ninclude: [territories-perm]\nroute: { id: r, name: К, to: { organisation: М }, queue: q }\n";
+    let rules = parse(&[("30-r.yaml", text)]).expect("valid");
+    let territory = |text: &str| {
+        let decision = rules.decide(&mut message(text), Timestamp::UNIX_EPOCH);
+        decision.main().territory.clone()
+    };
+    for text in [
+        "осы в подъезде",
+        "еловые ветки на тротуаре",
+        "барды поют",
+        "художник Верещагин",
+        "кошка Чернушка пропала",
+        "большая сосновая роща",
+        "частые аварии",
+        "коса и камень",
+        "Чайковский и Чехов",
+        "индустриальный парк",
+        "жалуюсь на Леонова",
+        "мира вам",
+        "на губах",
+    ] {
+        assert_eq!(territory(text), None, "{text}");
+    }
+    for (text, id) in [
+        ("в Осе нет света", "osa"),
+        ("Усть-Кишерть забыта", "kishert"),
+        ("г. Верещагино, ул. Неизвестная", "vereshchagino"),
+        ("посёлок Новые Ляды", "perm-novye-lyady"),
+        ("из новых лядов не уехать", "perm-novye-lyady"),
+        ("Закамск без воды", "perm-kirovsky"),
+        ("ЗАТО Звёздный", "zvezdny"),
+        ("ЗАТО Звездный", "zvezdny"),
+        ("в Свердловском районе Перми", "perm-sverdlovsky"),
+        ("ул. Адмирала Ушакова, 55/2", "perm-kirovsky"),
+        ("на улице 1905 года", "perm-motovilikhinsky"),
+    ] {
+        assert_eq!(territory(text).as_deref(), Some(id), "{text}");
+    }
+}

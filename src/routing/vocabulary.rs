@@ -17,7 +17,7 @@ use super::fields::{Field, Form, OKTMO_MAX, OKTMO_MIN, YES};
 use super::layout;
 use super::moment::{MomentTest, Seen};
 use super::normal::{self, Span};
-use super::places::{SeenPlace, Territories};
+use super::places::Territories;
 use super::typos::Typos;
 
 /// Number of a fact inside one rule set.
@@ -182,7 +182,7 @@ impl Vocabulary {
         let mut facts = Facts::new(&message.data.body.text);
         self.add_words(&mut facts);
         if let Some(territories) = &self.territories {
-            add_place(territories, message, &mut facts);
+            territories.add_to(message, &mut facts);
         }
         for &field in Field::ALL {
             if !self.values[field as usize].is_empty() {
@@ -324,20 +324,6 @@ impl Vocabulary {
         }
         ids.into_boxed_slice()
     }
-}
-
-fn add_place(territories: &Territories, message: &Message, facts: &mut Facts<'_>) {
-    let sought = territories.find(message);
-    if let Some(found) = &sought.found {
-        let holding = territories.facts_of(found.territory).iter();
-        holding.for_each(|&fact| facts.push_value(fact));
-    }
-    let shown = sought.found.as_ref().map(|found| territories.shown(found.territory));
-    facts.set_place(SeenPlace {
-        found: sought.found,
-        precision: sought.precision,
-        shown,
-    });
 }
 
 fn intern(map: &mut HashMap<Box<str>, FactId>, size: &mut FactId, word: String) -> FactId {

@@ -14,8 +14,10 @@ mod house;
 mod lookup;
 mod polygon;
 mod search;
+mod sight;
 mod text;
 mod trie;
+mod words;
 
 #[cfg(test)]
 mod tests;

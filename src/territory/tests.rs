@@ -276,6 +276,7 @@ fn what_only_looks_like_a_street_is_none() {
         "миру мир",
         "Мира и добра вам!",
         "Дети мира 5 лет ждут площадку",
+        "Мира, 3 суток ждём",
         "25 октября отключили воду",
         "с уральской зимой не поспоришь",
         "жалоба на Попова",
@@ -395,6 +396,15 @@ fn words_say_how_exact_the_place_is() {
     assert_eq!(precision("ул. Ленина, 96", house), None, "the source says as much");
     let city = field(|place| place.municipality = some("Пермь"));
     assert_eq!(precision("в Перми", city), None);
+}
+
+#[test]
+fn a_long_text_costs_no_more_than_its_length() {
+    let gazetteer = gazetteer();
+    let text = "На Мотовилихинском и в Балатово, ул. Ленина, 5, ул. Неизвестная, 7. ".repeat(5_000);
+    let sought = gazetteer.find(&message(&text, GivenPlace::default()));
+    assert_eq!(gazetteer.id_of(sought.found.expect("found").territory), "perm");
+    assert_eq!(sought.precision, Some(PlacePrecision::House));
 }
 
 #[test]
