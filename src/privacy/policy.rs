@@ -61,6 +61,7 @@ pub struct Policy {
 struct Override {
     channel: Option<String>,
     route: Option<String>,
+    personal_data: Option<String>,
     queue: Option<String>,
     changes: Changes,
 }
@@ -69,6 +70,7 @@ impl Override {
     fn holds(&self, channel: &str, routing: &Routing) -> bool {
         self.channel.as_ref().is_none_or(|wanted| wanted == channel)
             && self.queue.as_ref().is_none_or(|wanted| *wanted == routing.queue)
+            && (self.personal_data.is_none() || self.personal_data == routing.personal_data)
             && self
                 .route
                 .as_ref()
@@ -124,8 +126,10 @@ impl Policy {
         let mut used: Vec<Action> = policy.table.to_vec();
         for (number, entry) in settings.overrides.iter().enumerate() {
             let key = |name: &str| format!("overrides.{number}.{name}");
-            if entry.channel.is_none() && entry.route.is_none() && entry.queue.is_none() {
-                let problem = "name a channel, a route or a queue; what holds for all belongs into privacy.policy";
+            let named = [&entry.channel, &entry.route, &entry.personal_data, &entry.queue];
+            if named.into_iter().all(Option::is_none) {
+                let problem = "name a channel, a route, a queue or a name that rules give (personal_data); what holds \
+                               for all belongs into privacy.policy";
                 return Err(error(format!("overrides.{number}"), problem));
             }
             if let Some(route) = entry.route.as_ref().filter(|route| !is_rule(route)) {
@@ -138,12 +142,39 @@ impl Policy {
             policy.overrides.push(Override {
                 channel: entry.channel.clone(),
                 route: entry.route.clone(),
+                personal_data: entry.personal_data.clone(),
                 queue: entry.queue.clone(),
                 changes,
             });
         }
         policy.keys = keys(settings, &used)?;
         Ok(policy)
+    }
+
+    /// Why rules don't fit this policy, in Russian, for those who wrote the rules; empty when they do. A name nobody
+    /// explains, or a route that is gone, would let more out than was meant.
+    ///
+    /// `given`: names that the rules give to messages.
+    pub fn misfits<'n>(&self, is_rule: &dyn Fn(&str) -> bool, given: impl IntoIterator<Item = &'n str>) -> Vec<String> {
+        let routes = self.overrides.iter().filter_map(|entry| entry.route.as_deref());
+        let gone = routes.filter(|route| !is_rule(route)).map(|route| {
+            format!(
+                "порядок личных данных (privacy.overrides в настройках) назначен для правила или маршрута «{route}», а \
+                 такого больше нет. Верните его или поправьте настройки и перезапустите службу"
+            )
+        });
+        let is_known = |name: &str| {
+            self.overrides
+                .iter()
+                .any(|entry| entry.personal_data.as_deref() == Some(name))
+        };
+        let unknown = given.into_iter().filter(|name| !is_known(name)).map(|name| {
+            format!(
+                "правила назначают порядок личных данных «{name}» (personal_data), а в настройках службы он не описан: \
+                 добавьте в privacy.overrides запись «- personal_data: {name}» или исправьте название"
+            )
+        });
+        gone.chain(unknown).collect()
     }
 
     /// Removes what never leaves. Once per message, before its copies.

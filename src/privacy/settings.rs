@@ -32,7 +32,7 @@ pub struct PrivacySettings {
     /// goes before its class: `drop`, `mask`, `hash`, `encrypt` or `pass`. What is not named passes, except contacts:
     /// they are masked.
     pub policy: BTreeMap<String, Action>,
-    /// Other policies for some channels, routes or queues. All that hold are applied in their order; the last word wins.
+    /// Other policies for some channels, routes, queues or names that rules give. All that hold are applied in their order; the last word wins.
     pub overrides: Vec<PrivacyOverride>,
     /// Secret key of hashes, at least 32 characters (`openssl rand -hex 32`). Another key gives other hashes.
     pub hash_key: Option<SecretRef>,
@@ -40,7 +40,8 @@ pub struct PrivacySettings {
     pub encrypt_key: Option<SecretRef>,
 }
 
-/// A policy for some messages. At least one of `channel`, `route` and `queue`; all that are given must hold.
+/// A policy for some messages. At least one of `channel`, `route`, `personal_data` and `queue`; all that are given must
+/// hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct PrivacyOverride {
@@ -48,6 +49,9 @@ pub struct PrivacyOverride {
     pub channel: Option<String>,
     /// Id of a route or rule that took part in the decision.
     pub route: Option<String>,
+    /// Name that a rule or route gave the message (`personal_data` in rule files). A name that rules give and no entry
+    /// here knows is refused: it would mean nothing.
+    pub personal_data: Option<String>,
     /// Routing key it goes to; tells a copy for information from the message itself.
     pub queue: Option<String>,
     /// As `privacy.policy`; what is not named here stays as decided before.

@@ -177,6 +177,18 @@ impl RuleSet {
         ids.into_iter()
     }
 
+    /// Names of policies for personal data that rules and routes give, each once.
+    pub fn personal_data_names(&self) -> std::collections::BTreeSet<&str> {
+        let rules = self.compiled.classify.iter();
+        let mut names: std::collections::BTreeSet<&str> = rules
+            .filter_map(|rule| rule.set.handling.as_ref()?.personal_data.as_deref())
+            .collect();
+        collect_routes(&self.compiled.route, &mut |route| {
+            names.extend(route.target.personal_data.as_deref());
+        });
+        names
+    }
+
     /// What stands in the files themselves, not in the parts they include.
     fn own_heads(&self) -> impl Iterator<Item = &Head> {
         let mut heads: Vec<&Head> = self.compiled.classify.iter().map(|rule| &rule.head).collect();

@@ -125,6 +125,19 @@ impl Built {
                 problem: format!("privacy.{error}"),
             }
         })?;
+        let is_rule = |id: &str| rules.rule_ids().any(|known| known == id);
+        if let Some(problem) = privacy
+            .misfits(&is_rule, rules.personal_data_names())
+            .into_iter()
+            .next()
+        {
+            let place = format!(
+                "{}:{}",
+                path.display(),
+                settings::line_of(text, &["privacy", "overrides"])
+            );
+            return Err(SettingsError::Wrong { place, problem }.into());
+        }
         let config_hash = blake3::hash(text.as_bytes()).to_hex()[..12].to_owned();
         Ok(Self {
             base_dir: base.to_owned(),

@@ -102,12 +102,8 @@ impl Daemon {
         let broker = publisher.state();
 
         metrics.started.set(unix_now());
-        let rules = Arc::new(RulesInForce::new(
-            rules,
-            settings.rules.dir.clone(),
-            config_hash,
-            metrics.clone(),
-        ));
+        let rules = RulesInForce::new(rules, settings.rules.dir.clone(), config_hash, metrics.clone());
+        let rules = Arc::new(rules.with_privacy(Arc::clone(&privacy)));
         let connectors = Arc::new(connectors);
         let attachments = match &settings.attachments {
             Some(attachments) => Some(AttachmentStore::open(

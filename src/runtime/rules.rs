@@ -13,6 +13,7 @@ use tracing::{error, info, warn};
 
 use crate::{
     http::{Reload, ReloadReport, ReloadResult},
+    privacy::Policy,
     routing::{RuleErrors, RuleSet, TestReport},
     telemetry::{Metrics, unix_now},
 };
@@ -54,6 +55,8 @@ pub struct RulesInForce {
     /// Folder of the settings; without one the rules are built in and never change.
     dir: Option<PathBuf>,
     config_hash: String,
+    /// New rules must fit it.
+    privacy: Arc<Policy>,
     metrics: Metrics,
     one_at_a_time: Mutex<()>,
 }
@@ -69,9 +72,17 @@ impl RulesInForce {
             current: ArcSwap::from_pointee(RuleSetInForce::new(rules, &metrics)),
             dir,
             config_hash,
+            privacy: Arc::default(),
             metrics,
             one_at_a_time: Mutex::new(()),
         }
+    }
+
+    /// The same, refusing rules that don't fit a policy of personal data.
+    #[must_use]
+    pub fn with_privacy(mut self, policy: Arc<Policy>) -> Self {
+        self.privacy = policy;
+        self
     }
 
     /// The set that decides now. Hold it for one message.
@@ -100,7 +111,8 @@ impl RulesInForce {
             return Ok(RuleSet::starter());
         };
         // Ten thousand rules with their tests take a while; messages go on meanwhile.
-        let read = tokio::task::spawn_blocking(move || checked(RuleSet::load(&dir)));
+        let privacy = Arc::clone(&self.privacy);
+        let read = tokio::task::spawn_blocking(move || fitting(checked(RuleSet::load(&dir))?, &privacy));
         match read.await {
             Ok(read) => read,
             Err(error) => Err(vec![format!("проверка правил прервалась: {error}")]),
@@ -170,6 +182,13 @@ fn checked(read: Result<RuleSet, RuleErrors>) -> Result<RuleSet, Vec<String>> {
     if tests.passed() { Ok(rules) } else { Err(failed(&tests)) }
 }
 
+/// Rules under which no more personal data leaves than the settings mean.
+fn fitting(rules: RuleSet, privacy: &Policy) -> Result<RuleSet, Vec<String>> {
+    let is_rule = |id: &str| rules.rule_ids().any(|known| known == id);
+    let misfits = privacy.misfits(&is_rule, rules.personal_data_names());
+    if misfits.is_empty() { Ok(rules) } else { Err(misfits) }
+}
+
 fn failed(tests: &TestReport) -> Vec<String> {
     let failures = tests.failures.iter().map(|failure| {
         let place = format!("{}:{}", failure.file.display(), failure.line);
@@ -182,6 +201,7 @@ fn failed(tests: &TestReport) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::privacy::PrivacySettings;
 
     const GOOD: &str = "version: 1\nroute: { id: root, name: Все, to: { organisation: МЦУ }, queue: one }\n";
 
@@ -240,6 +260,30 @@ mod tests {
         assert_eq!(rules.reload().await.result, ReloadResult::Applied);
         assert_eq!(rules.metrics.rules_reload_ok.get(), 1);
         assert_eq!(rules.metrics.rules_reloads.with_label_values(&["refused"]).get(), 3);
+    }
+
+    #[tokio::test]
+    async fn rules_that_would_let_personal_data_out_are_refused() {
+        let folder = folder(GOOD);
+        let settings =
+            "overrides: [{ route: root, policy: { text: drop } }, { personal_data: strict, policy: { text: drop } }]";
+        let settings: PrivacySettings = serde_saphyr::from_str(settings).expect("settings");
+        let policy = Policy::compile(&settings, &|_| true, &|_| None).expect("a policy");
+        let rules = in_force(&folder).with_privacy(Arc::new(policy));
+
+        write(&folder, &GOOD.replace("id: root", "id: top"));
+        let report = rules.reload().await;
+        assert_eq!(report.result, ReloadResult::Refused);
+        assert!(report.problems[0].contains("«root»"), "{report:?}");
+        for (name, result) in [("strikt", ReloadResult::Refused), ("strict", ReloadResult::Applied)] {
+            write(
+                &folder,
+                &GOOD.replace("queue:", &format!("personal_data: {name}, queue:")),
+            );
+            let report = rules.reload().await;
+            assert_eq!(report.result, result, "{report:?}");
+            assert!(report.problems.iter().all(|problem| problem.contains("«strikt»")));
+        }
     }
 
     #[tokio::test]

@@ -188,12 +188,39 @@ fn equal_people_hash_alike_and_ids_only_in_their_channel() {
 }
 
 #[test]
+fn a_name_that_rules_give_chooses_a_policy_and_must_be_known() {
+    let settings = PrivacySettings {
+        overrides: vec![PrivacyOverride {
+            personal_data: Some("strict".into()),
+            policy: policy(&[("text", Action::Drop)]),
+            ..PrivacyOverride::default()
+        }],
+        ..PrivacySettings::default()
+    };
+    let policy = compile(&settings).expect("a policy");
+    let text = |name: Option<&str>| {
+        let routing = Routing {
+            personal_data: name.map(Into::into),
+            ..routing("q", &[])
+        };
+        sent(&policy, &routing).data.body.text
+    };
+    assert_eq!(text(Some("strict")), "");
+    assert!(text(None).contains("яма") && text(Some("open")).contains("яма"));
+    assert_eq!(policy.misfits(&|_| true, ["strict"]), [""; 0]);
+    let unknown = policy.misfits(&|_| true, ["strict", "strikt"]);
+    assert_eq!(unknown.len(), 1);
+    assert!(unknown[0].contains("«strikt»") && unknown[0].contains("privacy.overrides"));
+}
+
+#[test]
 fn overrides_choose_by_channel_route_and_queue_and_the_last_word_wins() {
     let entry =
         |channel: Option<&str>, route: Option<&str>, queue: Option<&str>, list: &[(&str, Action)]| PrivacyOverride {
             channel: channel.map(Into::into),
             route: route.map(Into::into),
             queue: queue.map(Into::into),
+            personal_data: None,
             policy: policy(list),
         };
     let settings = PrivacySettings {

@@ -196,7 +196,16 @@ mod tests {
         ("Body", &["language"]),
         (
             "Deadline",
-            &["stage", "due_at", "zone", "basis", "rule", "unit", "internal_due_at"],
+            &[
+                "stage",
+                "due_at",
+                "zone",
+                "basis",
+                "rule",
+                "unit",
+                "internal_due_at",
+                "calendar_missing",
+            ],
         ),
         (
             "External",
@@ -243,6 +252,8 @@ mod tests {
                 "rules_version",
                 "matched",
                 "explanation",
+                "deadline_policy",
+                "personal_data",
             ],
         ),
         ("Satisfaction", &["score", "scale"]),
