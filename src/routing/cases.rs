@@ -183,6 +183,16 @@ fn actual(rules: &RuleSet, expected: &Expected, message: &Message, decision: &De
     match expected.key {
         "sector" => one(&main.sector),
         "territory" => one(&main.territory),
+        "territory_found_by" => main
+            .territory_found_by
+            .iter()
+            .map(|by| by.as_str().to_owned())
+            .collect(),
+        "place_precision" => main
+            .place_precision
+            .iter()
+            .map(|precision| precision.as_str().to_owned())
+            .collect(),
         "topic" => {
             let topic = message
                 .data

@@ -4,7 +4,7 @@ use priem_sdk::message::Message;
 
 use super::dates::{self, Dates};
 use super::facts::Facts;
-use super::fields::Field;
+use super::fields::{Field, YES};
 use super::term::Term;
 use super::vocabulary::FactId;
 
@@ -37,12 +37,12 @@ pub(super) struct FieldTest {
 
 impl Condition {
     /// Whether any part asks about what only `classify` decides.
-    pub(super) fn asks_about_decided(&self) -> bool {
+    pub(super) fn asks_about_decided(&self, has_territories: bool) -> bool {
         match self {
-            Self::Is(test) => test.field.is_decided(),
+            Self::Is(test) => test.field.is_decided(has_territories),
             Self::Text(_) | Self::Today(_) => false,
-            Self::All(parts) | Self::Any(parts) => parts.iter().any(Self::asks_about_decided),
-            Self::Not(part) => part.asks_about_decided(),
+            Self::All(parts) | Self::Any(parts) => parts.iter().any(|part| part.asks_about_decided(has_territories)),
+            Self::Not(part) => part.asks_about_decided(has_territories),
         }
     }
 
@@ -105,6 +105,14 @@ impl Sight<'_> {
     pub(super) fn values(&self, field: Field) -> Vec<String> {
         let mut values = Vec::new();
         values.extend(self.facts.moment().and_then(|moment| moment.shown(field)));
+        let place = self.facts.place();
+        match (field, place.precision) {
+            (Field::PlacePrecision, Some(precision)) => return vec![format!("{} (по тексту)", precision.as_str())],
+            (Field::PlaceKnown, Some(_)) => return vec![format!("{YES} (по тексту)")],
+            // Later steps see what `classify` left of it.
+            (Field::Territory, _) if self.decided.is_empty() => values.extend(place.shown.clone()),
+            _ => {}
+        }
         field.visit(self.message, &mut |value| values.push(value.to_owned()));
         values.extend(
             self.decided

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
-use priem_sdk::message::{Deadline, Message, Routing};
+use priem_sdk::message::{Deadline, Message, PlacePrecision, Routing, TerritoryFoundBy};
 use serde::Serialize;
 
 use super::RuleSet;
@@ -13,12 +13,16 @@ use super::decision::{self, Decision};
 use super::model::{Head, Route};
 use super::tables;
 use super::verdict::{Verdict, is_given_by_source};
+use crate::territory;
 
 /// Why a message went where it went.
 #[derive(Debug, Clone, Serialize)]
 pub struct Explanation {
     /// Version of the rules.
     pub rules_version: String,
+    /// What the territories of the rules found; absent when the files describe none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub territory: Option<TerritoryTrace>,
     /// Entries of `classify` that the message could fulfil; the others lack every word and mark they need.
     pub classify: Vec<RuleTrace>,
     /// How many entries of `classify` were left out as impossible.
@@ -35,6 +39,24 @@ pub struct Explanation {
     pub deadlines_set: Vec<Deadline>,
     /// Lines of the summary, in Russian.
     pub summary: Vec<String>,
+}
+
+/// The territory of a message before the rules, and how it was found.
+#[derive(Debug, Clone, Serialize)]
+pub struct TerritoryTrace {
+    /// Its id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// By what it was found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub found_by: Option<TerritoryFoundBy>,
+    /// The code, name or words it was found by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub saw: Option<String>,
+    /// How exact the place is: by the words when they say more than the fields, else by the fields.
+    pub precision: PlacePrecision,
+    /// All of it in Russian.
+    pub text: String,
 }
 
 /// One rule or route that was looked at.
@@ -104,6 +126,7 @@ pub(super) fn explain(rules: &RuleSet, message: &Message, now: Timestamp) -> Exp
         .map(|at| trace_deadline(rules, at as usize, &verdict, &sight))
         .collect();
     Explanation {
+        territory: trace_territory(rules, message, &verdict),
         rules_version: rules.version().to_owned(),
         classify_impossible: compiled.classify.len() - classify.len(),
         classify: classify.into_iter().map(|(_, trace)| trace).collect(),
@@ -114,6 +137,35 @@ pub(super) fn explain(rules: &RuleSet, message: &Message, now: Timestamp) -> Exp
         default_route: decision.default_route,
         deadlines_set: decision.deadlines,
     }
+}
+
+fn trace_territory(rules: &RuleSet, message: &Message, verdict: &Verdict<'_>) -> Option<TerritoryTrace> {
+    let territories = rules.compiled.vocabulary.territories()?;
+    let found = verdict.found.as_ref();
+    let precision = verdict.precision.unwrap_or(message.data.place.precision);
+    let place = match found {
+        Some(found) => format!(
+            "{} — {}",
+            territories.shown_with_ancestors(found.territory),
+            territory::found_ru(found.by, Some(&found.saw))
+        ),
+        None => "не определена: ни кода, ни названия, ни улицы из описанных".to_owned(),
+    };
+    let source = if verdict.precision.is_some() {
+        "по словам"
+    } else {
+        "по данным источника"
+    };
+    Some(TerritoryTrace {
+        id: found.map(|found| territories.id_of(found.territory).to_owned()),
+        found_by: found.map(|found| found.by),
+        saw: found.map(|found| found.saw.clone()),
+        precision,
+        text: format!(
+            "{place}; точность места: {} ({source})",
+            territory::precision_ru(precision)
+        ),
+    })
 }
 
 /// What one rule of any step sees in a message, whether it was looked at or not. `None` for an unknown id.
@@ -294,7 +346,11 @@ fn summary(rules: &RuleSet, message: &Message, decision: &Decision) -> Vec<Strin
         format!("Очередь: {}; срочность {}", main.queue, main.priority),
     ];
     if let Some(territory) = &main.territory {
-        lines.push(format!("Территория: {territory}"));
+        let how = main.territory_found_by.map(|by| territory::found_ru(by, None));
+        let how = how.map(|how| format!(", {how}")).unwrap_or_default();
+        let territories = rules.compiled.vocabulary.territories();
+        let shown = territories.and_then(|all| Some(all.shown(all.meant(territory)?)));
+        lines.push(format!("Территория: {}{how}", shown.as_ref().unwrap_or(territory)));
     }
     if !main.tags.is_empty() {
         lines.push(format!("Метки: {}", main.tags.join(", ")));
@@ -337,6 +393,9 @@ impl Explanation {
     /// The explanation as Russian text.
     pub fn render_ru(&self) -> String {
         let mut out = String::new();
+        if let Some(territory) = &self.territory {
+            let _ = writeln!(out, "Территория\n  {}\n", territory.text);
+        }
         let _ = writeln!(out, "Шаг 1. Классификация");
         if self.classify.is_empty() {
             let _ = writeln!(

@@ -4,6 +4,7 @@ use jiff::civil::Date;
 
 use super::moment::Seen;
 use super::normal::Span;
+use super::places::SeenPlace;
 use super::vocabulary::FactId;
 
 /// Position of a fact that is not a word.
@@ -20,6 +21,8 @@ pub(super) struct Facts<'m> {
     moment: Option<Seen>,
     /// Day of the decision; only when a rule asks about it.
     today: Option<Date>,
+    /// What the territories of the rules say about the place; empty without any.
+    place: SeenPlace,
 }
 
 impl<'m> Facts<'m> {
@@ -31,6 +34,7 @@ impl<'m> Facts<'m> {
             list: Vec::with_capacity(32),
             moment: None,
             today: None,
+            place: SeenPlace::default(),
         }
     }
 
@@ -84,6 +88,22 @@ impl<'m> Facts<'m> {
     /// The day of the decision by the clock of the rules, if any rule asks about it.
     pub(super) fn today(&self) -> Option<Date> {
         self.today
+    }
+
+    /// Takes what the territories of the rules say.
+    pub(super) fn set_place(&mut self, place: SeenPlace) {
+        self.place = place;
+    }
+
+    /// What the territories of the rules say about the place.
+    pub(super) fn place(&self) -> &SeenPlace {
+        &self.place
+    }
+
+    /// Puts facts in the place of others. [`Facts::seal`] must follow.
+    pub(super) fn replace_values(&mut self, old: &[FactId], new: &[FactId]) {
+        self.list.retain(|(fact, _)| !old.contains(fact));
+        self.list.extend(new.iter().map(|&fact| (fact, NOWHERE)));
     }
 
     /// Takes a fact that is not a word. [`Facts::seal`] must follow.

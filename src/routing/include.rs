@@ -6,7 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{compile::read_includes, themes};
+use super::{compile::read_includes, load, themes};
 
 /// Folder that the file names of included parts are shown with.
 const FOLDER: &str = "built-in";
@@ -15,7 +15,7 @@ const FOLDER: &str = "built-in";
 type Part = (&'static str, &'static str, fn() -> &'static str);
 
 /// What can be included.
-pub(super) const PARTS: [Part; 5] = [
+pub(super) const PARTS: [Part; 9] = [
     ("sectors", "10-sectors.yaml", || {
         include_str!("../../config/rules/10-sectors.yaml")
     }),
@@ -29,6 +29,18 @@ pub(super) const PARTS: [Part; 5] = [
     ("calendar-2026", "calendar-2026.yaml", || {
         include_str!("../../config/calendars/ru-2026.yaml")
     }),
+    ("territories-perm-krai", "territories-perm-krai.yaml", || {
+        include_str!("../../config/territories/perm-krai.yaml")
+    }),
+    ("territories-perm", "territories-perm.yaml", || {
+        include_str!("../../config/territories/perm.yaml")
+    }),
+    ("territories-oktyabrsky", "territories-oktyabrsky.yaml", || {
+        include_str!("../../config/territories/oktyabrsky.yaml")
+    }),
+    ("territories-sosnovoborsk", "territories-sosnovoborsk.yaml", || {
+        include_str!("../../config/territories/sosnovoborsk.yaml")
+    }),
 ];
 
 /// The files with the parts that any of them includes, each once, in the order of their names. Unknown names are left
@@ -37,6 +49,10 @@ pub(super) fn expand(files: &[(PathBuf, String)]) -> Vec<(PathBuf, String)> {
     let mut all = files.to_vec();
     let mut looked_at = 0;
     while looked_at < all.len() {
+        if load::is_geojson(&all[looked_at].0) {
+            looked_at += 1;
+            continue;
+        }
         for name in read_includes(&all[looked_at].1) {
             let Some((_, file, text)) = PARTS.iter().find(|(part, ..)| *part == name) else {
                 continue;

@@ -34,11 +34,13 @@ mod load;
 mod model;
 mod moment;
 mod named;
-mod normal;
+pub(crate) mod normal;
+mod places;
 mod read_calendar;
 mod read_condition;
 mod read_deadlines;
 mod read_rules;
+mod read_territories;
 mod read_tests;
 mod reader;
 mod schema;
@@ -47,7 +49,7 @@ mod term;
 mod themes;
 mod typos;
 mod verdict;
-mod vocabulary;
+pub(crate) mod vocabulary;
 mod warnings;
 mod yaml;
 
@@ -59,6 +61,8 @@ mod properties;
 mod semantics;
 #[cfg(test)]
 mod speed;
+#[cfg(test)]
+mod territory_tests;
 
 use std::path::{Path, PathBuf};
 
@@ -69,7 +73,7 @@ pub use cases::{Coverage, TestFailure, TestReport};
 pub use condition::Check;
 pub use decision::Decision;
 pub use error::{RuleError, RuleErrors};
-pub use explain::{Explanation, RouteStep, RuleTrace};
+pub use explain::{Explanation, RouteStep, RuleTrace, TerritoryTrace};
 pub use lint::{Finding, Level, Witness};
 pub use schema::json_schema;
 pub use themes::{Theme, themes};

@@ -75,11 +75,13 @@ fn read_at(reader: &mut Reader<'_>, terms: &mut Terms<'_>, node: &Node, step: St
                 parts.push(Condition::Not(Box::new(inner)));
             }
             key => match Field::ALL.iter().find(|field| !field.is_place() && field.key() == key) {
-                Some(field) if field.is_decided() && step == Step::Classify => reader.error(
-                    entry.line,
-                    format!("«{key}» ещё не известно: его задаёт сам шаг classify"),
-                    "проверяйте это в route или deadlines, а здесь — тему, канал, место, слова",
-                ),
+                Some(field) if step == Step::Classify && field.is_decided(terms.vocabulary.territories().is_some()) => {
+                    reader.error(
+                        entry.line,
+                        format!("«{key}» ещё не известно: его задаёт сам шаг classify"),
+                        "проверяйте это в route или deadlines, а здесь — тему, канал, место, слова",
+                    )
+                }
                 Some(&field) => parts.extend(read_field(reader, terms, field, &entry.node)),
                 None => report_unknown(reader, entry),
             },
@@ -113,7 +115,7 @@ fn read_named(reader: &mut Reader<'_>, terms: &Terms<'_>, entry: &Entry, step: S
             reader.error(line, format!("нет именованного условия «{name}»"), cure);
             continue;
         };
-        if step == Step::Classify && condition.asks_about_decided() {
+        if step == Step::Classify && condition.asks_about_decided(terms.vocabulary.territories().is_some()) {
             reader.error(
                 line,
                 format!("условие «{name}» спрашивает о том, что задаёт сам шаг classify"),
@@ -254,6 +256,9 @@ fn read_field(reader: &mut Reader<'_>, terms: &mut Terms<'_>, field: Field, node
         if field == Field::Sector {
             is_sector(reader, terms.sectors, &value, line);
         }
+        if field == Field::Territory {
+            is_territory(reader, terms.vocabulary, &value, line);
+        }
         if fits {
             values.push(value);
         }
@@ -271,6 +276,26 @@ pub(super) fn is_sector(reader: &mut Reader<'_>, sectors: &[(String, String)], v
         None => "добавьте её в раздел sectors или исправьте код".to_owned(),
     };
     reader.error(line, format!("отрасль «{value}» не объявлена в разделе sectors"), cure);
+}
+
+/// Reports a territory that no file describes, or a name of several.
+pub(super) fn is_territory(reader: &mut Reader<'_>, vocabulary: &Vocabulary, value: &str, line: u32) {
+    let Some(territories) = vocabulary.territories() else {
+        return;
+    };
+    if territories.meant(value).is_some() {
+        return;
+    }
+    let cure = match nearest(value, territories.gazetteer().known()) {
+        Some(known) if known != value => format!("возможно, вы имели в виду «{known}»"),
+        Some(_) => "так называется несколько территорий: напишите код id".to_owned(),
+        None => "опишите её в разделе territories или исправьте код".to_owned(),
+    };
+    reader.error(
+        line,
+        format!("территория «{value}» не описана в разделе territories"),
+        cure,
+    );
 }
 
 fn is_moment(reader: &mut Reader<'_>, field: Field, value: &str, line: u32) -> bool {

@@ -7,7 +7,7 @@ use priem_sdk::message::Recipient;
 use super::index::Index;
 use super::keys;
 use super::model::{ClassifyRule, Copy, Effects, Handling, Head, Origin, Route, Target};
-use super::read_condition::{self, Step, Terms, is_sector};
+use super::read_condition::{self, Step, Terms, is_sector, is_territory};
 use super::reader::Reader;
 use super::tables;
 use super::yaml::{Entry, Node};
@@ -44,15 +44,7 @@ pub(super) fn read_head(
         return None;
     };
     let id = reader.text(&entry.node, "id")?;
-    let plain =
-        |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || ['-', '.', '_'].contains(&letter);
-    if id.len() > LONGEST_ID || !id.chars().all(plain) || !id.starts_with(|letter: char| letter.is_ascii_alphanumeric())
-    {
-        reader.error(
-            entry.line,
-            format!("код «{id}» не годится"),
-            format!("латинские строчные буквы, цифры, «-», «.», «_»; не длиннее {LONGEST_ID}"),
-        );
+    if !is_id(reader, entry.line, &id) {
         return None;
     }
     let origin = reader.origin(entry.line);
@@ -85,6 +77,22 @@ pub(super) fn read_head(
             when: when.flatten(),
         }),
     }
+}
+
+/// Whether a code may be an id; reports it when not.
+pub(super) fn is_id(reader: &mut Reader<'_>, line: u32, id: &str) -> bool {
+    let plain =
+        |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || ['-', '.', '_'].contains(&letter);
+    if id.len() <= LONGEST_ID && id.chars().all(plain) && id.starts_with(|letter: char| letter.is_ascii_alphanumeric())
+    {
+        return true;
+    }
+    reader.error(
+        line,
+        format!("код «{id}» не годится"),
+        format!("латинские строчные буквы, цифры, «-», «.», «_»; не длиннее {LONGEST_ID}"),
+    );
+    false
 }
 
 /// An entry of `classify`.
@@ -124,7 +132,12 @@ fn read_effects(reader: &mut Reader<'_>, terms: &Terms<'_>, node: &Node) -> Effe
                 }
             }
             "topic" => set.topic = read_topic(reader, value),
-            "territory" => set.territory = reader.text(value, "territory"),
+            "territory" => {
+                set.territory = reader.text(value, "territory");
+                if let Some(territory) = &set.territory {
+                    is_territory(reader, terms.vocabulary, territory, entry.line);
+                }
+            }
             "tags" => set.tags = plain_texts(reader, value, "tags"),
             "flags" => set.flags = plain_texts(reader, value, "flags"),
             "priority" => set.priority = read_priority(reader, value),

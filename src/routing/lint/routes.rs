@@ -57,6 +57,12 @@ struct Later<'r, 's> {
 }
 
 impl<'r> Later<'r, '_> {
+    /// Whether a rule sets the value, or the territories of the files may be found in a message.
+    fn is_decidable(&self, field: Field, value: &str) -> bool {
+        let is_found = field == Field::Territory && self.rules.compiled.vocabulary.territories().is_some();
+        is_found || self.decidable.contains(&(field, field.normalise(value)))
+    }
+
     fn ask(&self, goal: &[&'r Condition], before: &[&'r Head]) -> Answer {
         let unwanted = |facts: &Facts<'_>| {
             let mut earlier = before.iter().map(|head| head.when.as_ref());
@@ -67,7 +73,7 @@ impl<'r> Later<'r, '_> {
             samples: self.samples,
             goal: goal.to_vec(),
             unwanted: &unwanted,
-            decidable: &|field, value| self.decidable.contains(&(field, field.normalise(value))),
+            decidable: &|field, value| self.is_decidable(field, value),
         }
         .run()
     }
@@ -127,10 +133,9 @@ impl<'r> Later<'r, '_> {
     fn is_undecidable(&self, when: Option<&Condition>) -> bool {
         match when {
             Some(Condition::All(parts)) => parts.iter().any(|part| self.is_undecidable(Some(part))),
-            Some(Condition::Is(test)) if test.field.is_decided() => test
-                .written
-                .iter()
-                .all(|value| !self.decidable.contains(&(test.field, test.field.normalise(value)))),
+            Some(Condition::Is(test)) if test.field.is_decided(false) => {
+                test.written.iter().all(|value| !self.is_decidable(test.field, value))
+            }
             _ => false,
         }
     }

@@ -122,7 +122,15 @@ impl<'r> Search<'r, '_> {
                 *exact &= is_exact;
                 pieces
             }
-            Atom::Value(field, value) if field.is_decided() => {
+            // Found, not decided: the fields of a place are one way of many to be in it.
+            Atom::Value(Field::Territory, value) if !(self.decidable)(Field::Territory, value) => {
+                if self.compiled.vocabulary.territories().is_none() {
+                    return Vec::new();
+                }
+                *exact = false;
+                vec![Piece::Value(Field::Territory, value.to_owned())]
+            }
+            Atom::Value(field, value) if field.is_decided(false) => {
                 let decided = Piece::Decided(field, value.to_owned());
                 if (self.decidable)(field, value) {
                     vec![decided]
@@ -149,8 +157,13 @@ impl<'r> Search<'r, '_> {
             }
         };
         let mut facts = self.compiled.vocabulary.facts_at(&message, MOMENT);
+        // Words that name a place for this engine may be bounded by what the source says in another message.
+        *exact &= facts.place().found.is_none();
         for piece in pieces {
-            if let Piece::Decided(field, value) = piece
+            if let Piece::Decided(Field::Territory, value) = piece {
+                let holding = self.compiled.vocabulary.territory_facts(value);
+                holding.into_iter().for_each(|fact| facts.push_value(fact));
+            } else if let Piece::Decided(field, value) = piece
                 && let Some(fact) = self.compiled.vocabulary.value(*field, value)
             {
                 facts.push_value(fact);

@@ -6,6 +6,7 @@ use super::super::dates::{self, Dates};
 use super::super::error::nearest;
 use super::super::fields::Field;
 use super::super::model::{Copy, Target};
+use super::super::places::Territories;
 use super::super::read_rules::{add_new, is_queue};
 use super::columns::{Column, Columns};
 use super::sheet::{Sheet, plain};
@@ -48,8 +49,19 @@ pub(super) struct Row {
     pub(super) place: usize,
 }
 
+/// What the rules say that cells are checked against.
+#[derive(Clone, Copy)]
+pub(super) struct Known<'k> {
+    /// Ids and Russian names.
+    pub(super) sectors: &'k [(String, String)],
+    /// Described territories, when any are.
+    pub(super) territories: Option<&'k Territories>,
+    /// Whether the rules have a clock.
+    pub(super) has_zone: bool,
+}
+
 /// Reads every row; `common` is what all of them inherit. Rows with an error are left out.
-pub(super) fn rows(sheet: &mut Sheet<'_>, sectors: &[(String, String)], has_zone: bool, common: &Target) -> Vec<Row> {
+pub(super) fn rows(sheet: &mut Sheet<'_>, known: Known<'_>, common: &Target) -> Vec<Row> {
     let columns = Columns::read(sheet);
     if !columns.has_key() {
         // Every row would be an error of its own.
@@ -71,7 +83,9 @@ pub(super) fn rows(sheet: &mut Sheet<'_>, sectors: &[(String, String)], has_zone
             .flatten()
             .any(|at| cells.get(at).is_some_and(|cell| !cell.trim().is_empty()))
     };
-    if !has_zone && let Some((row, _)) = rows.iter().find(|row| has_dates(row)) {
+    if !known.has_zone
+        && let Some((row, _)) = rows.iter().find(|row| has_dates(row))
+    {
         sheet.row_error(
             *row,
             "у строки есть даты действия, но в правилах не задан часовой пояс",
@@ -95,7 +109,7 @@ pub(super) fn rows(sheet: &mut Sheet<'_>, sectors: &[(String, String)], has_zone
             number: *number,
             cells,
         };
-        let row = reading.row(sectors, common);
+        let row = reading.row(known, common);
         if sheet.errors.len() == before {
             read.push(row);
         }
@@ -125,10 +139,11 @@ struct Reading<'s, 't, 'c> {
 }
 
 impl<'t> Reading<'_, 't, '_> {
-    fn row(&mut self, sectors: &[(String, String)], common: &Target) -> Row {
+    fn row(&mut self, known: Known<'_>, common: &Target) -> Row {
         self.check_cells();
         let territory = self.values(Column::Territory, Field::Territory);
-        let (sector, sector_names) = self.sectors(sectors);
+        self.check_territories(known.territories, &territory);
+        let (sector, sector_names) = self.sectors(known.sectors);
         let topic = self.values(Column::Topic, Field::Topic);
         let dates = self.dates();
         let mut shown = Vec::new();
@@ -221,6 +236,21 @@ impl<'t> Reading<'_, 't, '_> {
             }
         }
         values
+    }
+
+    /// Reports territories that no file describes, when any are described.
+    fn check_territories(&mut self, known: Option<&Territories>, values: &[String]) {
+        let Some((known, place)) = known.zip(self.columns.place(Column::Territory)) else {
+            return;
+        };
+        for value in values.iter().filter(|value| known.meant(value).is_none()) {
+            let cure = match nearest(value, known.gazetteer().known()) {
+                Some(near) if near != value => format!("возможно, вы имели в виду «{near}»"),
+                Some(_) => "так называется несколько территорий: впишите код".to_owned(),
+                None => "опишите её в разделе territories или исправьте ячейку".to_owned(),
+            };
+            self.error(place, format!("территория «{value}» не описана в правилах"), cure);
+        }
     }
 
     /// Ids and Russian names of the sectors of a cell.

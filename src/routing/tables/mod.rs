@@ -30,7 +30,7 @@ use super::read_condition::{self, Step, Terms};
 use super::read_rules::{self, Ids, find};
 use super::reader::Reader;
 use super::yaml::{self, Node, Value};
-use cells::Row;
+use cells::{Known, Row};
 use sheet::Sheet;
 pub(super) use trace::of_table;
 
@@ -220,8 +220,14 @@ pub(super) fn routes(
         }
     };
     let mut sheet = Sheet::new(&source.0, source.1.as_deref(), table);
-    let rows = cells::rows(&mut sheet, terms.sectors, terms.vocabulary.has_zone(), &common);
-    let rows = order::by_precision(&mut sheet, rows);
+    let territories = terms.vocabulary.territories();
+    let known = Known {
+        sectors: terms.sectors,
+        territories,
+        has_zone: terms.vocabulary.has_zone(),
+    };
+    let rows = cells::rows(&mut sheet, known, &common);
+    let rows = order::by_precision(&mut sheet, rows, territories);
     reader.errors.append(&mut sheet.errors);
     let Some(head) = head.map(Arc::new) else {
         return Vec::new();

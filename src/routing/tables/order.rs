@@ -1,6 +1,7 @@
 //! Which row wins: the more precise one. Two rows that ask for the same on the same day are an error.
 //!
-//! Territory weighs more than topic, topic more than sector: a row with territory and topic stands before one with
+//! A territory weighs more the deeper it lies in others («Ленинский район» before «Пермь»). Territory weighs more than
+//! topic, topic more than sector: a row with territory and topic stands before one with
 //! territory and sector, that before one with the territory alone, and so on down to the row for all. Among topics the
 //! longer path is more precise. What is left stands as in the file.
 
@@ -8,22 +9,31 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use super::super::fields::Field;
+use super::super::places::Territories;
 use super::cells::Row;
 use super::sheet::{Sheet, cell};
 
 /// The rows, the most precise first. Rows that repeat another are reported.
-pub(super) fn by_precision(sheet: &mut Sheet<'_>, mut rows: Vec<Row>) -> Vec<Row> {
+pub(super) fn by_precision(sheet: &mut Sheet<'_>, mut rows: Vec<Row>, territories: Option<&Territories>) -> Vec<Row> {
     report_repeated(sheet, &rows);
-    rows.sort_by_key(|row| Reverse(precision(row)));
+    rows.sort_by_key(|row| Reverse(precision(row, territories)));
     rows
 }
 
-/// How precise a row is: what it names, then the levels of its topic.
-fn precision(row: &Row) -> (u8, usize) {
+/// How precise a row is: how deep its territory lies in others (0 without one), whether it names a topic and a sector,
+/// the levels of its topic.
+fn precision(row: &Row, territories: Option<&Territories>) -> (usize, u8, usize) {
+    let depth = |value: &String| {
+        let known = territories.and_then(|all| Some(all.gazetteer().with_ancestors(all.meant(value)?).count()));
+        known.unwrap_or(1)
+    };
     let named = |values: &[String], weight: u8| if values.is_empty() { 0 } else { weight };
-    let weight = named(&row.territory, 4) + named(&row.topic, 2) + named(&row.sector, 1);
     let levels = row.topic.iter().map(|topic| topic.split(" / ").count()).min();
-    (weight, levels.unwrap_or(0))
+    (
+        row.territory.iter().map(depth).min().unwrap_or(0),
+        named(&row.topic, 2) + named(&row.sector, 1),
+        levels.unwrap_or(0),
+    )
 }
 
 fn report_repeated(sheet: &mut Sheet<'_>, rows: &[Row]) {
