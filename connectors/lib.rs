@@ -4,6 +4,7 @@
 //! conformance run follow from the list.
 
 pub mod files;
+pub mod manifest;
 pub mod max;
 pub mod ok;
 pub mod telegram;
@@ -14,4 +15,11 @@ pub mod vk;
 use priem_sdk::ConnectorType;
 
 /// Every channel Priem knows, in the order of the reference page.
-pub static CONNECTORS: &[ConnectorType] = &[telegram::TYPE, vk::TYPE, ok::TYPE, max::TYPE, files::TYPE];
+pub static CONNECTORS: &[ConnectorType] = &[
+    telegram::TYPE,
+    vk::TYPE,
+    ok::TYPE,
+    max::TYPE,
+    manifest::TYPE,
+    files::TYPE,
+];

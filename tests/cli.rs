@@ -59,7 +59,10 @@ fn every_command_explains_itself() {
         assert!(help.contains("Usage: priem"), "{path:?}: {help}");
         let about = help.lines().next().unwrap_or_default();
         assert!(about.chars().count() >= 15, "{path:?} says what it does: {about:?}");
-        for option in help.lines().filter(|line| line.trim_start().starts_with("--")) {
+        // Examples and wrapped words name options, too; here they begin.
+        let begins = |line: &&str| line.starts_with("      --");
+        let options = help.lines().take_while(|line| !line.eq_ignore_ascii_case("EXAMPLES:"));
+        for option in options.filter(begins) {
             let alone = option
                 .trim()
                 .split_once("  ")

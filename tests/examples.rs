@@ -14,6 +14,14 @@ use priem::{routing::RuleSet, settings};
 /// The names of credentials, one set everywhere: what an operator copies from one place fits the other.
 const SECRETS: &[(&str, &str)] = &[
     ("amqp-password", "planted"),
+    (
+        "privacy-hash-key",
+        "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+    ),
+    (
+        "privacy-encrypt-key",
+        "abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789",
+    ),
     ("telegram-token", "7000001:AAplantedPlantedPlantedPlantedPlante"),
     ("telegram-hook-path", "0123456789abcdef0123456789abcdef0123456789abcdef"),
     (
@@ -25,11 +33,27 @@ const SECRETS: &[(&str, &str)] = &[
     ("ok-app-secret", "PLANTEDAPPSECRET"),
     ("ok-access-token", "planted-access-token"),
     ("ok-session-secret", "planted-session-secret"),
+    ("ok-refresh-token", "planted-refresh-token"),
     ("vk-community", "vk1.a.plantedPlantedPlantedPlantedPlanted"),
     ("vk-service", "plantedplantedplantedplantedplanted"),
     ("vk-callback", "planted-callback-secret"),
     ("max-token", "plantedPlantedPlantedPlantedPlanted"),
     ("max-hook-path", "23456789abcdef0123456789abcdef0123456789abcdef01"),
+    ("pos-client-id", "planted-client"),
+    ("pos-client-secret", "planted-client-secret"),
+    ("pos-username", "planted-user"),
+    ("pos-password", "planted-password-of-pos"),
+    ("smev-hook-path", "456789abcdef0123456789abcdef0123456789abcdef0123"),
+    ("smev-hook-secret", "ef0123456789abcdef0123456789abcdef0123456789abcd"),
+    ("uv-hook-path", "56789abcdef0123456789abcdef0123456789abcdef01234"),
+    ("uv-hook-secret", "planteduv56789abcdef0123456789abcdef012"),
+    ("mss-hook-path", "6789abcdef0123456789abcdef0123456789abcdef012345"),
+    ("mss-hook-secret", "plantedmss6789abcdef0123456789abcdef0123"),
+    ("votes-hook-path", "789abcdef0123456789abcdef0123456789abcdef0123456"),
+    ("votes-hook-secret", "plantedvotes789abcdef0123456789abcdef01234"),
+    ("portal-token", "planted-portal-token"),
+    ("portal-hook-path", "3456789abcdef0123456789abcdef0123456789abcdef012"),
+    ("portal-hook-secret", "def0123456789abcdef0123456789abcdef0123456789abc"),
     ("max-hook-secret", "cdef0123456789abcdef0123456789abcdef0123456789ab"),
 ];
 
@@ -122,12 +146,13 @@ fn credentials_are_called_the_same_everywhere() {
     let mut sources = guides();
     sources.push(path("config/priem.yaml"));
     sources.extend(files_in("config/examples", ".yaml", false));
+    sources.extend(files_in("config/manifests", ".yaml", false));
     sources.extend(files_in("connectors", "example.yaml", true));
     for source in sources {
         let text = read(&source);
         for rest in text.split("{ credential: ").skip(1) {
             let name = rest.split(" }").next().unwrap();
-            let placeholder = !name.is_ascii() || name == "…";
+            let placeholder = !name.is_ascii() || ["…", "NAME"].contains(&name);
             assert!(
                 placeholder || known.contains(name),
                 "{}: credential `{name}`",
@@ -158,9 +183,18 @@ fn every_example_is_accepted() {
     let mut checked = 0;
     for entry in std::fs::read_dir(folder).unwrap() {
         let source = entry.unwrap().path();
+        // A map of labels for `rules evaluate`, not settings; a test of that command reads it.
+        if source.ends_with("pos-sector-labels.yaml") {
+            continue;
+        }
         let workplace = tempfile::tempdir().unwrap();
         let config = workplace.path().join(source.file_name().unwrap());
         std::fs::copy(&source, &config).unwrap();
+        let manifests = workplace.path().join("manifests");
+        std::fs::create_dir(&manifests).unwrap();
+        for manifest in files_in("config/manifests", ".yaml", false) {
+            std::fs::copy(&manifest, manifests.join(manifest.file_name().unwrap())).unwrap();
+        }
         let output = Command::new(env!("CARGO_BIN_EXE_priem"))
             .args(["check", "--offline", "--config"])
             .arg(&config)

@@ -47,8 +47,35 @@ fn rules_schema() {
 }
 
 #[test]
+fn manifest_schema() {
+    agrees(
+        "config/schemas/manifest.schema.json",
+        &pretty(&priem_connectors::manifest::model::json_schema()),
+    );
+}
+
+/// The table of helpers in the integrator's guide stands between its own headings.
+#[test]
+fn helpers_of_manifests() {
+    let guide = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/manifest.md")).unwrap();
+    let (before, rest) = guide.split_once("<!-- helpers: generated -->\n").unwrap();
+    let (_, after) = rest.split_once("<!-- end of helpers -->").unwrap();
+    let mut table = String::from("\n| filter | gives |\n| --- | --- |\n");
+    for (name, gives) in priem_connectors::manifest::jq::REFERENCE {
+        writeln!(table, "| `{name}` | {} |", gives.replace('|', "\\|")).unwrap();
+    }
+    let made = format!("{before}<!-- helpers: generated -->\n{table}\n<!-- end of helpers -->{after}");
+    agrees("docs/manifest.md", &made);
+}
+
+#[test]
 fn config_reference() {
     agrees("config/reference.md", &settings::reference::markdown(registry()));
+}
+
+#[test]
+fn manifest_reference() {
+    agrees("config/manifests/reference.md", &settings::reference::manifests());
 }
 
 #[test]

@@ -389,7 +389,7 @@ async fn export_writes_every_item_as_a_line() {
     let items = vec![item(1, None, 1), item(2, Some(1), 1)];
     journal.append(&ConnectorId::new("a"), "s", items, None).await.unwrap();
     let mut out = Vec::new();
-    assert_eq!(Store::open(folder.path()).unwrap().export(&mut out).unwrap(), 2);
+    assert_eq!(Store::open(folder.path()).unwrap().export(&mut out, false).unwrap(), 2);
     let lines: Vec<serde_json::Value> = String::from_utf8(out)
         .unwrap()
         .lines()

@@ -46,9 +46,13 @@ fn installed_unit(root: &Path) -> PathBuf {
         unit.lines().any(|line| line == COMMAND_LINE),
         "the unit must run {COMMAND_LINE}"
     );
-    let stand_in = COMMAND_LINE.replace("/usr/bin/priem", env!("CARGO_BIN_EXE_priem"));
     let path = root.join("priem.service");
-    fs::write(&path, unit.replace(COMMAND_LINE, &stand_in)).unwrap();
+    // A command at the beginning only: other lines speak of the folder of the documents.
+    fs::write(
+        &path,
+        unit.replace("=/usr/bin/priem ", concat!("=", env!("CARGO_BIN_EXE_priem"), " ")),
+    )
+    .unwrap();
     let drop_ins = root.join("priem.service.d");
     fs::create_dir(&drop_ins).unwrap();
     fs::copy(

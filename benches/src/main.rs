@@ -5,8 +5,10 @@ mod cpu;
 mod daemon;
 mod drain;
 mod import;
+mod mapping;
 mod outage;
 mod report;
+mod routing;
 mod sender;
 mod sources;
 mod start;
@@ -37,6 +39,12 @@ enum What {
     Throughput(throughput::ThroughputArgs),
     /// A thousand VK communities and two hundred bots on one daemon: memory, processor, limits of calls
     Sources(sources::SourcesArgs),
+    /// A record through a manifest's filters against the same mapping in Rust
+    Mapping(mapping::MappingArgs),
+    /// One message against ten and ten thousand rules, beside regular expressions and CEL
+    Routing(routing::RoutingArgs),
+    #[command(name = routing::MEMORY, hide = true)]
+    RoutingMemory,
     #[command(name = outage::BARE, hide = true)]
     BareAxum { port: u16 },
     /// The plain lapin publisher against Priem's publisher, interleaved.
@@ -63,13 +71,19 @@ fn main() -> anyhow::Result<ExitCode> {
         outage::serve(port)?;
         return Ok(ExitCode::SUCCESS);
     }
+    match &what {
+        What::Routing(arguments) => return routing::run(arguments).map(|()| ExitCode::SUCCESS),
+        What::RoutingMemory => return routing::print_memory().map(|()| ExitCode::SUCCESS),
+        _ => {}
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         match what {
             What::Throughput(arguments) => throughput::run(arguments).await,
             What::Sources(arguments) => sources::run(arguments).await,
+            What::Mapping(arguments) => mapping::run(&arguments),
             What::Publish { count, body, rounds } => publish(count, body, rounds).await,
-            What::BareAxum { .. } => Ok(()),
+            What::BareAxum { .. } | What::Routing(_) | What::RoutingMemory => Ok(()),
         }
     })?;
     Ok(ExitCode::SUCCESS)

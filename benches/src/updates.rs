@@ -83,6 +83,7 @@ pub fn items(connector: &dyn Connector, numbers: std::ops::Range<u64>) -> anyhow
             query: String::new(),
             peer: std::net::Ipv4Addr::LOCALHOST.into(),
             headers: headers(),
+            received_at: jiff::Timestamp::UNIX_EPOCH,
             body: Bytes::from(update(number)),
         };
         let receipt = connector

@@ -3,11 +3,16 @@
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use jiff::{SignedDuration, tz::TimeZone};
-use priem_sdk::ConfigError;
+use priem_sdk::{ConfigError, MessageData};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::mapping::{self, Mapping};
+use super::{
+    classifier::Classifiers,
+    layout::Named,
+    mapping::{self, Mapping},
+    naming::{columns, headers, statuses},
+};
 
 /// Settings of one drop folder. Inside `folder` Priem keeps `inbox/`, `done/` and `failed/`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -15,7 +20,9 @@ use super::mapping::{self, Mapping};
 pub struct FilesSettings {
     /// The drop folder. People put files into its `inbox/`; Priem moves them to `done/` or `failed/`.
     pub folder: PathBuf,
-    /// What the files are: `incident` for exports of «Инцидент менеджмент».
+    /// What the files are: `incident` («Инцидент менеджмент»), `pos` (registry of the ПОС cabinet), `uv` («Управляем
+    /// вместе»), `fz59` (registry of обращения), `votes` (results of votes), `mss` (any other monitoring system), or
+    /// `auto`: each file by its headers.
     #[serde(default = "default_mapping")]
     pub mapping: String,
     /// IANA time zone of the dates in the files.
@@ -44,6 +51,17 @@ pub struct FilesSettings {
     /// are printed by `priem files probe`.
     #[serde(default)]
     pub columns: BTreeMap<String, String>,
+    /// Headers that the mapping does not know, to field: `{ "Суть вопроса": text }`. They win over the known ones.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// Statuses in the words of the source, to the common ones: `{ "На доработке": in_work }`. Common ones: `new`,
+    /// `in_work`, `answered`, `postponed`, `declined`, `forwarded`, `closed`, `other`.
+    #[serde(default)]
+    pub statuses: BTreeMap<String, String>,
+    /// Files with classifiers of topics, one for each classifier at most. Without one for `incident`, the one that
+    /// ships with Priem applies.
+    #[serde(default)]
+    pub classifiers: Vec<PathBuf>,
     /// Larger files are moved to `failed/` unread, bytes.
     #[serde(default = "default_max_file_bytes")]
     pub max_file_bytes: u64,
@@ -133,6 +151,9 @@ impl FilesSettings {
             encoding: EncodingSetting::default(),
             delimiter: DelimiterSetting::default(),
             columns: BTreeMap::new(),
+            headers: BTreeMap::new(),
+            statuses: BTreeMap::new(),
+            classifiers: Vec::new(),
             max_file_bytes: default_max_file_bytes(),
             rows_per_page: default_rows_per_page(),
         }
@@ -143,13 +164,7 @@ impl FilesSettings {
     /// # Errors
     /// The first key that does not fit, with the cure.
     pub fn validate(&self) -> Result<Checked, ConfigError> {
-        let mapping = mapping::by_name(&self.mapping).ok_or_else(|| {
-            let known: Vec<&str> = mapping::MAPPINGS.iter().map(|m| m.name).collect();
-            ConfigError::new(
-                "mapping",
-                format!("unknown mapping `{}`, known: {}", self.mapping, known.join(", ")),
-            )
-        })?;
+        let mappings = self.mappings()?;
         let zone = TimeZone::get(&self.zone).map_err(|_| {
             ConfigError::new(
                 "zone",
@@ -163,12 +178,63 @@ impl FilesSettings {
             return Err(ConfigError::new("max_file_bytes", "must be more than 0"));
         }
         Ok(Checked {
-            mapping,
+            named: self.named(&mappings)?,
+            statuses: statuses(&self.statuses)?,
+            mappings,
+            classifiers: Classifiers::default(),
             zone,
             settle: duration("settle", self.settle)?,
             settle_broken: duration("settle_broken", self.settle_broken)?,
             every: duration("every", self.every)?,
+        })
+    }
+
+    /// The same, with the classifier files read.
+    ///
+    /// # Errors
+    /// As [`FilesSettings::validate`], and for a classifier file with its name.
+    pub fn open(&self) -> Result<Checked, ConfigError> {
+        let mut checked = self.validate()?;
+        checked.classifiers = Classifiers::load(&self.classifiers)?;
+        Ok(checked)
+    }
+
+    fn mappings(&self) -> Result<Vec<&'static Mapping>, ConfigError> {
+        if self.mapping == mapping::AUTO {
+            let recognisable = mapping::MAPPINGS.iter().filter(|mapping| !mapping.signature.is_empty());
+            return Ok(recognisable.copied().collect());
+        }
+        let mapping = mapping::by_name(&self.mapping).ok_or_else(|| {
+            let known: Vec<&str> = mapping::MAPPINGS.iter().map(|m| m.name).collect();
+            ConfigError::new(
+                "mapping",
+                format!(
+                    "unknown mapping `{}`, known: {}, {}",
+                    self.mapping,
+                    known.join(", "),
+                    mapping::AUTO
+                ),
+            )
+        })?;
+        Ok(vec![mapping])
+    }
+
+    fn named(&self, mappings: &[&'static Mapping]) -> Result<Named, ConfigError> {
+        let &[mapping] = mappings else {
+            if let Some(key) = [("columns", &self.columns), ("headers", &self.headers)]
+                .iter()
+                .find_map(|(key, set)| (!set.is_empty()).then_some(*key))
+            {
+                return Err(ConfigError::new(
+                    key,
+                    "needs one kind of file: name it in `mapping` instead of `auto`",
+                ));
+            }
+            return Ok(Named::default());
+        };
+        Ok(Named {
             columns: columns(&self.columns, mapping)?,
+            headers: headers(&self.headers, mapping)?,
         })
     }
 }
@@ -176,8 +242,14 @@ impl FilesSettings {
 /// What [`FilesSettings::validate`] found out.
 #[derive(Debug, Clone)]
 pub struct Checked {
-    /// The mapping named in the settings.
-    pub mapping: &'static Mapping,
+    /// The mapping named in the settings, or all that can be told by their headers.
+    pub mappings: Vec<&'static Mapping>,
+    /// Columns the settings name.
+    pub named: Named,
+    /// Classifiers of topics.
+    pub classifiers: Classifiers,
+    /// Status in the words of the source, in lower case, to the common one.
+    pub statuses: BTreeMap<String, String>,
     /// Zone of the dates in the files.
     pub zone: TimeZone,
     /// Quiet time before a file is taken.
@@ -186,95 +258,29 @@ pub struct Checked {
     pub settle_broken: Duration,
     /// Pause between looks into an empty inbox.
     pub every: Duration,
-    /// Zero-based column to index in [`Mapping::fields`], for files without a header row.
-    pub columns: Vec<(usize, usize)>,
+}
+
+impl Checked {
+    /// Gives a status the common name the settings have for one of its words.
+    pub fn restate(&self, data: &mut MessageData) {
+        let Some(status) = &mut data.status else {
+            return;
+        };
+        let words = status.raw.split(" / ").chain(status.outcome.as_deref());
+        let known = words.filter_map(|word| self.statuses.get(&word.to_lowercase())).next();
+        if let Some(common) = known {
+            common.clone_into(&mut status.common);
+        }
+    }
 }
 
 fn duration(key: &str, value: SignedDuration) -> Result<Duration, ConfigError> {
     Duration::try_from(value).map_err(|_| ConfigError::new(key, "must not be negative, write it like 5s"))
 }
 
-fn columns(columns: &BTreeMap<String, String>, mapping: &Mapping) -> Result<Vec<(usize, usize)>, ConfigError> {
-    let mut out = Vec::with_capacity(columns.len());
-    for (letters, field) in columns {
-        let key = format!("columns.{letters}");
-        let column = column_index(letters)
-            .ok_or_else(|| ConfigError::new(&key, "must be a column letter as in a spreadsheet: A, B … AI"))?;
-        let index = mapping
-            .fields
-            .iter()
-            .position(|spec| spec.name == field)
-            .ok_or_else(|| {
-                let known: Vec<&str> = mapping.fields.iter().map(|spec| spec.name).collect();
-                ConfigError::new(
-                    &key,
-                    format!("unknown field `{field}`, known fields: {}", known.join(", ")),
-                )
-            })?;
-        if out.iter().any(|&(_, known)| known == index) {
-            return Err(ConfigError::new(&key, format!("field `{field}` is named twice")));
-        }
-        out.push((column, index));
-    }
-    let has_a_subject = out.iter().any(|&(_, index)| mapping.fields[index].identifies());
-    if !out.is_empty() && !has_a_subject {
-        return Err(ConfigError::new(
-            "columns",
-            "name at least the column of `number` or `text`",
-        ));
-    }
-    Ok(out)
-}
-
-/// `A` → 0, `AI` → 34; upper or lower case.
-pub fn column_index(letters: &str) -> Option<usize> {
-    if letters.is_empty() || letters.len() > 3 {
-        return None;
-    }
-    letters
-        .bytes()
-        .try_fold(0usize, |sum, byte| {
-            let letter = byte.to_ascii_uppercase();
-            letter
-                .is_ascii_uppercase()
-                .then(|| sum * 26 + usize::from(letter - b'A') + 1)
-        })
-        .map(|one_based| one_based - 1)
-}
-
-/// 0 → `A`, 34 → `AI`.
-pub fn column_letters(index: usize) -> String {
-    let mut letters = Vec::new();
-    let mut rest = index + 1;
-    while rest > 0 {
-        rest -= 1;
-        letters.push(b'A' + u8::try_from(rest % 26).expect("a remainder of 26 fits a byte"));
-        rest /= 26;
-    }
-    letters.reverse();
-    String::from_utf8(letters).expect("letters are ASCII")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn letters_and_indexes_agree() {
-        for (letters, index) in [
-            ("A", 0),
-            ("Z", 25),
-            ("AA", 26),
-            ("AI", 34),
-            ("AR", 43),
-            ("ZZ", 701),
-            ("AAA", 702),
-        ] {
-            assert_eq!(column_index(letters), Some(index));
-            assert_eq!(column_letters(index), letters);
-        }
-        assert_eq!(column_index("я"), None);
-    }
 
     #[test]
     fn settings_read_durations_as_people_write_them() {
@@ -294,8 +300,27 @@ mod tests {
             settings.validate().expect_err("invalid").to_string()
         };
         assert_eq!(
-            problem(|s| s.mapping = "pos".into()),
-            "mapping: unknown mapping `pos`, known: incident"
+            problem(|s| s.mapping = "poz".into()),
+            "mapping: unknown mapping `poz`, known: incident, pos, uv, fz59, votes, mss, auto"
+        );
+        assert!(
+            problem(|s| {
+                s.mapping = "auto".into();
+                s.headers.insert("Суть".into(), "text".into());
+            })
+            .starts_with("headers: needs one kind of file")
+        );
+        assert!(
+            problem(|s| {
+                s.headers.insert("СНИЛС заявителя".into(), "tags".into());
+            })
+            .contains("never taken in")
+        );
+        assert!(
+            problem(|s| {
+                s.statuses.insert("Готово".into(), "done".into());
+            })
+            .starts_with("statuses.Готово: unknown common status `done`")
         );
         assert!(problem(|s| s.zone = "Perm".into()).starts_with("zone: unknown time zone `Perm`"));
         assert!(

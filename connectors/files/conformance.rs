@@ -13,7 +13,6 @@ use super::{
     FilesConnector, FilesSettings, INBOX,
     items::{self, RowContext},
     layout::Layout,
-    mapping::Mapping,
     problem::{FileProblem, RowProblem},
     rows::RawRow,
 };
@@ -76,18 +75,16 @@ fn samples() -> Vec<ItemSample> {
     let checked = FilesSettings::new("/nowhere")
         .validate()
         .expect("the defaults are valid");
-    let mapping: &'static Mapping = checked.mapping;
     let texts = |cells: &[&str]| cells.iter().map(|cell| (*cell).to_owned()).collect::<Vec<_>>();
     let header = RawRow::good(1, texts(HEADER));
-    let layout = Layout::find(&[header], mapping, &[]).expect("the header is known");
+    let layout = Layout::find(&[header], &checked.mappings, &checked.named).expect("the header is known");
     let context = RowContext {
         file: "выгрузка.xlsx",
         sheet: Some("Лист1"),
         layout: &layout,
-        mapping,
         zone: &checked.zone,
     };
-    let item = |row: &RawRow| items::row_item(&context, row).item;
+    let item = |row: &RawRow| items::row_items(&context, row).items.remove(0);
     let sample = |name, item: Item, expected| ItemSample { name, item, expected };
     let mut nameless = texts(GOOD);
     nameless[0].clear();

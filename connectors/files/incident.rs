@@ -5,17 +5,13 @@
 
 use jiff::tz::TimeZone;
 use priem_sdk::{
-    MessageData,
-    message::{
-        AuthorKind, Deadline, DeadlineBasis, DeadlineStage, DeadlineUnit, Kind, Moment, OrganisationRef, Place,
-        Precision, Regime, Status, Topic, TopicNode,
-    },
-    text,
+    EventType, MessageData,
+    message::{AuthorKind, DeadlineStage, Kind, Place, Regime},
 };
 
 use super::{
     mapping::{Cells, FieldKind, FieldSpec, Mapping, Role, Spellings},
-    when,
+    shared::{self, field},
 };
 
 /// The mapping `incident`.
@@ -24,26 +20,14 @@ pub static MAPPING: Mapping = Mapping {
     title: "Инцидент менеджмент",
     fields: FIELDS,
     header_fields: 3,
+    signature: &["number", "topic_group", "step", "first_answer"],
+    events: (EventType::Received, EventType::Updated),
+    aspects: &[],
+    key_with: Some("message_number"),
     vocabulary: &[("topic_group", TOPIC_GROUPS)],
     build,
     spellings: Spellings::new(),
 };
-
-const fn field(
-    name: &'static str,
-    role: Role,
-    kind: FieldKind,
-    header: &'static str,
-    aliases: &'static [&'static str],
-) -> FieldSpec {
-    FieldSpec {
-        name,
-        header,
-        aliases,
-        kind,
-        role,
-    }
-}
 
 use FieldKind::{Date, Text};
 use Role::{Important, Key, Optional, Subject, Volatile};
@@ -78,6 +62,8 @@ const FIELDS: &[FieldSpec] = &[
     field("published", Optional, Date, "Дата публикации", &["Дата сообщения", "Дата поста"]),
     field("deadline", Optional, Date, "Срок ответа", &["Срок исполнения", "Срок", "Крайний срок", "Дедлайн", "Плановая дата ответа", "Дата дедлайна"]),
     field("address", Optional, Text, "Адрес", &["Адрес инцидента", "Место"]),
+    field("message_number", Optional, Text, "Номер сообщения", &["ID сообщения", "ID поста", "Номер поста"]),
+    field("main_incident", Optional, Text, "Основной инцидент", &["Родительский инцидент", "Объединён с инцидентом"]),
 ];
 
 /// Names of topic groups seen in exports of 2023 to 2026 (domain reference, 3.3). Used only to guess which column of a
@@ -119,7 +105,7 @@ const TOPIC_GROUPS: &[&str] = &[
 
 /// Steps and outcomes with a known meaning. «Готово» and «Отложено» were seen; the others are guesses. Anything else
 /// is `other`, with the source's own word beside it.
-const COMMON_STATUS: &[(&str, &str)] = &[
+pub const COMMON_STATUS: &[(&str, &str)] = &[
     ("готово", "closed"),
     ("закрыт", "closed"),
     ("закрыто", "closed"),
@@ -131,6 +117,14 @@ const COMMON_STATUS: &[(&str, &str)] = &[
     ("отложено", "postponed"),
     ("отклонено", "declined"),
     ("перенаправлено", "forwarded"),
+];
+
+/// Types of incidents: the first two were seen in exports, the third in a program that writes it.
+const KINDS: &[(&str, &str)] = &[
+    ("решаемый", "solvable"),
+    ("не решаемый", "unsolvable"),
+    ("нерешаемый", "unsolvable"),
+    ("информационный", "informational"),
 ];
 
 /// Networks by the words exports may use.
@@ -153,13 +147,14 @@ fn build(cells: &Cells<'_>, zone: &TimeZone) -> MessageData {
     if let Some(number) = cells.get("number") {
         number.clone_into(&mut data.external.id);
     }
-    data.external.url = cells.get("url").filter(|url| is_web_address(url)).map(str::to_owned);
-    data.subchannel = cells.get("network").map(network);
+    data.external.url = shared::web_address(cells, "url");
+    data.subchannel = cells.said("network").map(network);
     fill_author(cells, &mut data);
-    fill_body(cells, &mut data);
+    shared::fill_text(cells, "text", &mut data);
     fill_place(cells, &mut data);
     fill_case(cells, &mut data);
     fill_times(cells, zone, &mut data);
+    fill_group(cells, &mut data);
     fill_extra(cells, &mut data);
     data
 }
@@ -170,18 +165,6 @@ fn fill_author(cells: &Cells<'_>, data: &mut MessageData) {
     if data.author.name.is_some() || data.author.external_id.is_some() {
         data.author.kind = AuthorKind::Person;
     }
-}
-
-fn fill_body(cells: &Cells<'_>, data: &mut MessageData) {
-    let Some(source) = cells.get("text") else {
-        return;
-    };
-    if text::has_html(source) {
-        data.body.html = Some(source.to_owned());
-    }
-    let plain = text::from_vk(&text::from_html(source));
-    data.body.text = plain.text;
-    data.body.mentions = plain.mentions;
 }
 
 fn fill_place(cells: &Cells<'_>, data: &mut MessageData) {
@@ -198,30 +181,10 @@ fn fill_place(cells: &Cells<'_>, data: &mut MessageData) {
 }
 
 fn fill_case(cells: &Cells<'_>, data: &mut MessageData) {
-    let mut starred = false;
-    let mut path = Vec::with_capacity(2);
-    for level in ["topic_group", "topic"] {
-        let Some(name) = cells.get(level) else {
-            continue;
-        };
-        let (plain, has_star) = Topic::split_star(name);
-        starred |= has_star;
-        path.push(TopicNode {
-            id: None,
-            name: plain.to_owned(),
-        });
-    }
-    if !path.is_empty() {
-        data.topic = Some(Topic {
-            classifier: "incident".into(),
-            version: None,
-            path,
-            starred,
-        });
-    }
-    data.organisation.current = cells.owned("executor").map(|name| OrganisationRef { id: None, name });
+    data.topic = shared::topic(cells, "incident", &["topic_group", "topic"]);
+    data.organisation.current = shared::organisation(cells, "executor");
     data.organisation.department = cells.owned("department");
-    data.status = status(cells);
+    data.status = shared::status(cells, &["step"], "outcome", COMMON_STATUS);
     if let Some(tags) = cells.get("tags") {
         data.flags.other = tags
             .split([',', ';', '|', '\n'])
@@ -231,86 +194,50 @@ fn fill_case(cells: &Cells<'_>, data: &mut MessageData) {
     }
 }
 
-fn status(cells: &Cells<'_>) -> Option<Status> {
-    let (step, outcome) = (cells.get("step"), cells.owned("outcome"));
-    if step.is_none() && outcome.is_none() {
-        return None;
-    }
-    let common = |word: &str| {
-        let lower = word.to_lowercase();
-        COMMON_STATUS
-            .iter()
-            .find(|(known, _)| *known == lower)
-            .map(|(_, common)| *common)
-    };
-    Some(Status {
-        common: step
-            .and_then(common)
-            .or_else(|| outcome.as_deref().and_then(common))
-            .unwrap_or("other")
-            .into(),
-        raw: step.unwrap_or_default().to_owned(),
-        outcome,
-    })
-}
-
 fn fill_times(cells: &Cells<'_>, zone: &TimeZone, data: &mut MessageData) {
-    data.times.at_source = date(cells, "created", zone, data);
-    data.times.closed = date(cells, "closed", zone, data);
-    data.times.occurred = date(cells, "published", zone, data);
-    let Some(moment) = date(cells, "deadline", zone, data) else {
-        return;
-    };
-    let Some(due_at) = when::due(&moment, zone) else {
-        return;
-    };
-    data.deadlines.push(Deadline {
-        stage: DeadlineStage::Answer,
-        due_at,
-        zone: moment.zone,
-        basis: DeadlineBasis::Source,
-        rule: None,
-        unit: match moment.precision {
-            Precision::Date => DeadlineUnit::CalendarDays,
-            Precision::Minute | Precision::Second => DeadlineUnit::CalendarHours,
-        },
-        internal_due_at: None,
-        calendar_missing: false,
-    });
+    data.times.at_source = shared::date(cells, "created", zone, data);
+    data.times.closed = shared::date(cells, "closed", zone, data);
+    data.times.occurred = shared::date(cells, "published", zone, data);
+    shared::fill_deadline(cells, "deadline", DeadlineStage::Answer, zone, data);
 }
 
-/// A date; what can't be read as one is kept as text in `extra` under the source's header.
-fn date(cells: &Cells<'_>, name: &str, zone: &TimeZone, data: &mut MessageData) -> Option<Moment> {
-    let text = cells.get(name)?;
-    let moment = when::parse(text, zone);
-    if moment.is_none() && text != "-" && text.chars().count() <= 40 {
-        data.extra.insert(cells.header(name).into(), text.into());
-    }
-    moment
+/// Several posts on one matter are joined by staff. Where an export has a row for each, the incident's number is what
+/// they share; where it names the incident another one was joined to, that is the parent.
+fn fill_group(cells: &Cells<'_>, data: &mut MessageData) {
+    let number = cells.said("number");
+    let main = cells.said("main_incident").filter(|main| Some(*main) != number);
+    data.external.parent = main.map(str::to_owned);
+    let is_part = cells.said("message_number").is_some();
+    data.external.group = number.filter(|_| is_part).map(str::to_owned);
+    let shared_by = main.or_else(|| number.filter(|_| is_part));
+    data.relation.cluster = shared_by.map(|number| format!("incident:{number}"));
 }
 
 /// Values without a field of their own. The first answer may name people, so only its presence is told.
 fn fill_extra(cells: &Cells<'_>, data: &mut MessageData) {
     for name in ["kind", "duration"] {
-        if let Some(value) = cells.get(name) {
+        if let Some(value) = cells.said(name) {
             data.extra.insert(cells.header(name).into(), value.into());
         }
+    }
+    if let Some(kind) = cells.said("kind") {
+        let lower = kind.to_lowercase();
+        let known = KINDS.iter().find(|(word, _)| *word == lower);
+        data.extra
+            .insert("incident_type".into(), known.map_or("other", |(_, name)| *name).into());
     }
     if cells.get("first_answer").is_some() {
         data.extra.insert("has_first_answer".into(), true.into());
     }
 }
 
-fn network(word: &str) -> String {
+/// A network by the word an export uses for it.
+pub fn network(word: &str) -> String {
     let lower = word.to_lowercase();
     NETWORKS
         .iter()
         .find(|(known, _)| *known == lower)
         .map_or(lower.clone(), |(_, name)| (*name).to_owned())
-}
-
-fn is_web_address(text: &str) -> bool {
-    (text.starts_with("https://") || text.starts_with("http://")) && !text.contains(char::is_whitespace)
 }
 
 #[cfg(test)]
@@ -364,6 +291,34 @@ mod tests {
         assert_eq!(data.subchannel.as_deref(), Some("дзен"));
         assert_eq!(data.extra["Дата создания"], "вчера");
         assert_eq!(data.author.kind, AuthorKind::Anonymous);
+    }
+
+    #[test]
+    fn posts_of_one_incident_share_its_number() {
+        let part = message(&[("Номер инцидента", "770001"), ("ID поста", "55")]);
+        assert_eq!(part.external.group.as_deref(), Some("770001"));
+        assert_eq!(part.relation.cluster.as_deref(), Some("incident:770001"));
+        let joined = message(&[("Номер инцидента", "770002"), ("Основной инцидент", "770001")]);
+        assert_eq!(joined.external.parent.as_deref(), Some("770001"));
+        assert_eq!(joined.relation.cluster, part.relation.cluster);
+        let alone = message(&[("Номер инцидента", "770003"), ("Основной инцидент", "770003")]);
+        assert_eq!((alone.external.parent, alone.relation.cluster), (None, None));
+    }
+
+    #[test]
+    fn types_have_one_name_and_unknown_ones_pass() {
+        for (word, name) in [
+            ("Решаемый", "solvable"),
+            ("Не решаемый", "unsolvable"),
+            ("ИНФОРМАЦИОННЫЙ", "informational"),
+            ("Повторный", "other"),
+        ] {
+            let data = message(&[("Тип инцидента", word)]);
+            assert_eq!(
+                (&data.extra["incident_type"], &data.extra["Тип инцидента"]),
+                (&name.into(), &word.into())
+            );
+        }
     }
 
     #[test]

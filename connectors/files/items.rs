@@ -3,6 +3,9 @@
 //! The body of an item is the row as the file gave it, under the file's own headers; empty cells are left out. What a
 //! reader would see (the fingerprint) is the known fields only, with dates made equal across file kinds, so the same
 //! row in another file, at another place or in another format changes nothing.
+//!
+//! A row with aspects is several items: the row, and its status, rating, reopening as objects of their own beside it.
+//! So the journal tells which of them changed, and `normalize` needs no previous row (ADR 0010).
 
 use bytes::Bytes;
 use jiff::tz::TimeZone;
@@ -11,8 +14,9 @@ use serde::{Deserialize, Serialize, ser::SerializeMap};
 use serde_json::{Map, Value};
 
 use super::{
+    Checked,
     layout::Layout,
-    mapping::{self, Cells, FieldKind, Mapping, Role},
+    mapping::{self, Aspect, Cells, FieldKind, Mapping, Role},
     problem::{FileProblem, RowProblem},
     rows::RawRow,
     when,
@@ -34,17 +38,15 @@ pub struct RowContext<'a> {
     pub sheet: Option<&'a str>,
     /// Its columns.
     pub layout: &'a Layout,
-    /// Its mapping.
-    pub mapping: &'static Mapping,
     /// Zone of its dates.
     pub zone: &'a TimeZone,
 }
 
-/// An item made from a row.
+/// The items made from a row.
 #[derive(Debug)]
-pub struct RowItem {
-    /// What the journal gets.
-    pub item: Item,
+pub struct RowItems {
+    /// What the journal gets: the row, then its aspects. Never empty.
+    pub items: Vec<Item>,
     /// Why the row is bad, when it is.
     pub problem: Option<RowProblem>,
 }
@@ -56,6 +58,9 @@ struct RowBody<'a> {
     sheet: Option<&'a str>,
     row: u64,
     mapping: &'a str,
+    /// Which aspect of the row the item stands for; absent for the row itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    aspect: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cells: Option<Filled<'a>>,
     /// Text of a row that could not be split.
@@ -66,74 +71,121 @@ struct RowBody<'a> {
     line_hex: Option<String>,
 }
 
-/// Filled cells under their headers.
-struct Filled<'a>(&'a Layout, &'a [String]);
+/// Filled cells under their headers, those that may be stored.
+struct Filled<'a> {
+    layout: &'a Layout,
+    cells: &'a [String],
+    which: Which,
+}
+
+/// Which cells of a row are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Which {
+    All,
+    /// What names the row: enough to note that it says nothing of an aspect.
+    Names,
+}
 
 impl Serialize for Filled<'_> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mapping = self.layout.mapping;
         let mut map = serializer.serialize_map(None)?;
-        for (index, cell) in self.1.iter().enumerate() {
-            if cell.is_empty() {
+        for (index, cell) in self.cells.iter().enumerate() {
+            let column = self.layout.columns.get(index);
+            let names_the_row = column.and_then(|column| column.field).is_some_and(|field| {
+                let spec = &mapping.fields[field];
+                spec.role == Role::Key || mapping.key_with == Some(spec.name)
+            });
+            let is_wanted = self.which == Which::All || names_the_row;
+            if cell.is_empty() || !is_wanted || column.is_some_and(|column| column.forbidden) {
                 continue;
             }
-            match self.0.columns.get(index) {
+            match column {
                 Some(column) => map.serialize_entry(&column.name, cell)?,
                 // Beyond the header: kept under its letters.
-                None => map.serialize_entry(&super::config::column_letters(index), cell)?,
+                None => map.serialize_entry(&super::naming::column_letters(index), cell)?,
             }
         }
         map.end()
     }
 }
 
-/// Makes the item of a row.
-pub fn row_item(context: &RowContext<'_>, row: &RawRow) -> RowItem {
+/// Makes the items of a row: one for the row, and one for each aspect it says something of.
+pub fn row_items(context: &RowContext<'_>, row: &RawRow) -> RowItems {
     if let Some(broken) = &row.broken {
         return bad_row(context, row, broken.problem.clone());
     }
-    let mut cells = Cells::new(context.mapping);
-    for (cell, column) in row.cells.iter().zip(&context.layout.columns) {
-        if let Some(field) = column.field {
-            cells.set(field, cell);
-        }
-    }
-    let content = canonical(&cells, context.mapping, context.zone);
-    let key = match key_of(context, &cells) {
-        Ok(Some(key)) => key.to_owned(),
-        // No key column: the content is the key, so a changed row is a new message.
-        Ok(None) => format!("blake3:{}", hex(&content[..8])),
+    let mapping = context.layout.mapping;
+    let cells = context.layout.cells(row);
+    let content = canonical(&cells, mapping, context.zone, None);
+    let has_key = context.layout.has(|spec| spec.role == Role::Key);
+    let named = if has_key {
+        identity(mapping, &cells).map(Some)
+    } else {
+        without_key(mapping, &cells)
+    };
+    let key = match named {
+        Ok(key) => key,
         Err(problem) => return bad_row(context, row, problem),
     };
-    let item = Item {
-        conversation: Some(key.clone()),
-        external_id: key,
+    // No key column: the content is the key, so a changed row is a new message.
+    let own_key = key.clone().unwrap_or_else(|| format!("blake3:{}", hex(&content[..8])));
+    let item = |external_id: String, content: [u8; 16], body: Bytes| Item {
+        conversation: Some(own_key.clone()),
+        external_id,
         revision: None,
         fingerprint: Some(content),
         format: ROW_FORMAT,
-        body: body(context, row),
+        body,
         problem: None,
     };
-    RowItem { item, problem: None }
+    let mut items = Vec::with_capacity(1 + mapping.aspects.len());
+    items.push(item(own_key.clone(), content, body(context, row, None, Which::All)));
+    for aspect in mapping.aspects.iter().filter(|_| key.is_some()) {
+        let says = (aspect.says)(&cells);
+        let has_column = context.layout.has(|spec| aspect.fields.contains(&spec.name));
+        let is_noted = says || (aspect.notes_silence && has_column);
+        if !is_noted {
+            continue;
+        }
+        let content = if says {
+            canonical(&cells, mapping, context.zone, Some(aspect))
+        } else {
+            SILENCE
+        };
+        let which = if says { Which::All } else { Which::Names };
+        let body = body(context, row, Some(aspect.name), which);
+        items.push(item(format!("{own_key}#{}", aspect.name), content, body));
+    }
+    RowItems { items, problem: None }
 }
 
-/// The key, `None` in a layout without one.
-fn key_of<'a>(context: &RowContext<'_>, cells: &Cells<'a>) -> Result<Option<&'a str>, RowProblem> {
-    let has_key = context.layout.has(context.mapping, |spec| spec.role == Role::Key);
-    if !has_key {
-        let subject = context
-            .mapping
-            .fields
-            .iter()
-            .position(|spec| spec.role == Role::Subject);
-        let filled = subject.is_some_and(|field| cells.at(field).is_some());
-        return if filled { Ok(None) } else { Err(RowProblem::NoText) };
+/// Content of an aspect that a row says nothing of.
+const SILENCE: [u8; 16] = [0; 16];
+
+/// A layout without a key column is understood by its text alone.
+fn without_key(mapping: &Mapping, cells: &Cells<'_>) -> Result<Option<String>, RowProblem> {
+    let subject = mapping.fields.iter().position(|spec| spec.role == Role::Subject);
+    if subject.is_some_and(|field| cells.at(field).is_some()) {
+        return Ok(None);
     }
-    let key = context
-        .mapping
+    Err(RowProblem::NoText)
+}
+
+/// The key of a row, completed where one key stands on several rows.
+fn identity(mapping: &Mapping, cells: &Cells<'_>) -> Result<String, RowProblem> {
+    let key = mapping
         .key()
         .and_then(|field| cells.at(field))
         .ok_or(RowProblem::NoKey)?;
-    check_key(key).map(|()| Some(key))
+    check_key(key)?;
+    let Some(part) = mapping.key_with.and_then(|name| cells.said(name)) else {
+        return Ok(key.to_owned());
+    };
+    if part.chars().count() > LONGEST_KEY || part.contains('\n') {
+        return Ok(format!("{key}/{}", &blake3::hash(part.as_bytes()).to_hex()[..16]));
+    }
+    Ok(format!("{key}/{part}"))
 }
 
 /// A key has a digit and is short; anything else is the text of a shifted row.
@@ -145,11 +197,16 @@ fn check_key(key: &str) -> Result<(), RowProblem> {
     Ok(())
 }
 
-/// Hash of what a reader would see: the known fields but the volatile ones, dates in one spelling.
-fn canonical(cells: &Cells<'_>, mapping: &Mapping, zone: &TimeZone) -> [u8; 16] {
+/// Hash of what a reader would see of an aspect, or of the row without its aspects: the known fields but the volatile
+/// ones, dates in one spelling.
+fn canonical(cells: &Cells<'_>, mapping: &Mapping, zone: &TimeZone, part: Option<&Aspect>) -> [u8; 16] {
     let mut parts: Vec<(&str, String)> = Vec::with_capacity(mapping.fields.len());
     for (index, spec) in mapping.fields.iter().enumerate() {
-        let Some(value) = cells.at(index).filter(|_| spec.role != Role::Volatile) else {
+        let is_of_part = mapping.aspect_of(spec.name).map(|aspect| aspect.name) == part.map(|aspect| aspect.name);
+        let Some(value) = cells
+            .said_at(index)
+            .filter(|_| is_of_part && spec.role != Role::Volatile)
+        else {
             continue;
         };
         let value = match spec.kind {
@@ -167,7 +224,7 @@ fn canonical(cells: &Cells<'_>, mapping: &Mapping, zone: &TimeZone) -> [u8; 16] 
     )
 }
 
-fn body(context: &RowContext<'_>, row: &RawRow) -> Bytes {
+fn body(context: &RowContext<'_>, row: &RawRow, aspect: Option<&str>, which: Which) -> Bytes {
     let (mut line, mut line_hex) = (None, None);
     if let Some(broken) = &row.broken {
         line = Some(String::from_utf8_lossy(&broken.line).into_owned());
@@ -179,8 +236,13 @@ fn body(context: &RowContext<'_>, row: &RawRow) -> Bytes {
         file: context.file,
         sheet: context.sheet,
         row: row.number,
-        mapping: context.mapping.name,
-        cells: row.broken.is_none().then_some(Filled(context.layout, &row.cells)),
+        mapping: context.layout.mapping.name,
+        aspect,
+        cells: row.broken.is_none().then_some(Filled {
+            layout: context.layout,
+            cells: &row.cells,
+            which,
+        }),
         line,
         line_hex,
     };
@@ -190,8 +252,9 @@ fn body(context: &RowContext<'_>, row: &RawRow) -> Bytes {
 }
 
 /// Bad rows are told apart by their content, so the same bad row in the next export is not quarantined again.
-fn bad_row(context: &RowContext<'_>, row: &RawRow, problem: RowProblem) -> RowItem {
-    let mut item = Item::malformed(ROW_FORMAT, body(context, row), problem.error(row.number));
+fn bad_row(context: &RowContext<'_>, row: &RawRow, problem: RowProblem) -> RowItems {
+    let body = body(context, row, None, Which::All);
+    let mut item = Item::malformed(ROW_FORMAT, body, problem.error(row.number));
     let mut hasher = blake3::Hasher::new();
     for cell in &row.cells {
         hasher.update(cell.as_bytes());
@@ -201,8 +264,8 @@ fn bad_row(context: &RowContext<'_>, row: &RawRow, problem: RowProblem) -> RowIt
         hasher.update(&broken.line);
     }
     item.external_id = format!("bad:{}", hex(&hasher.finalize().as_bytes()[..16]));
-    RowItem {
-        item,
+    RowItems {
+        items: vec![item],
         problem: Some(problem),
     }
 }
@@ -234,15 +297,17 @@ pub fn file_item(file: &str, hash: &str, problem: &FileProblem) -> Item {
 struct StoredRow {
     row: u64,
     mapping: String,
+    aspect: Option<String>,
     /// In the order of the file: the first filled column of a field wins.
     cells: Option<Map<String, Value>>,
 }
 
-/// A stored row to its message. Pure.
+/// A stored row or aspect to its message; no message, when the aspect says nothing new. Pure: the classifiers are part
+/// of the settings.
 ///
 /// # Errors
 /// For rows and files that were bad already when they were stored, and for bodies that are none of ours.
-pub fn normalize(raw: &RawItem, zone: &TimeZone) -> Result<Vec<Message>, NormalizeError> {
+pub fn normalize(raw: &RawItem, checked: &Checked) -> Result<Vec<Message>, NormalizeError> {
     if raw.format == FILE_FORMAT {
         let file: FileBody = serde_json::from_slice(&raw.body)
             .map_err(|_| NormalizeError::new("not_json", "the stored body is not the JSON of a file"))?;
@@ -276,18 +341,47 @@ pub fn normalize(raw: &RawItem, zone: &TimeZone) -> Result<Vec<Message>, Normali
             .and_then(|f| cells.at(f))
     };
     let is_bad = raw.external_id.starts_with("bad:");
-    if let Some(key) = known(Role::Key) {
-        check_key(key).map_err(|problem| problem.error(stored.row))?;
+    let mut key = None;
+    if known(Role::Key).is_some() {
+        key = Some(identity(mapping, &cells).map_err(|problem| problem.error(stored.row))?);
     }
-    if known(Role::Key).is_none() && (is_bad || known(Role::Subject).is_none()) {
+    if key.is_none() && (is_bad || known(Role::Subject).is_none()) {
         return Err(RowProblem::NoKey.error(stored.row));
     }
-    let event = if raw.ordinal == 0 {
-        EventType::Received
-    } else {
-        EventType::Updated
+    let Some(event) = event(raw, mapping, stored.aspect.as_deref(), &cells)
+        .map_err(|why| NormalizeError::new("unknown_aspect", format!("row {}: {why}", stored.row)))?
+    else {
+        return Ok(Vec::new());
     };
-    Ok(vec![raw.message(event, (mapping.build)(&cells, zone))])
+    let mut data = (mapping.build)(&cells, &checked.zone);
+    data.external.id = key.unwrap_or_default();
+    data.external
+        .conversation
+        .get_or_insert_with(|| data.external.id.clone());
+    checked.restate(&mut data);
+    checked.classifiers.apply(&mut data);
+    Ok(vec![raw.message(event, data)])
+}
+
+/// Which event an item is; none, when it only notes how an aspect stands.
+fn event(
+    raw: &RawItem,
+    mapping: &Mapping,
+    aspect: Option<&str>,
+    cells: &Cells<'_>,
+) -> Result<Option<EventType>, &'static str> {
+    let is_first = raw.ordinal == 0;
+    let Some(name) = aspect else {
+        let (first, later) = mapping.events;
+        return Ok(Some(if is_first { first } else { later }));
+    };
+    let aspect = mapping
+        .aspects
+        .iter()
+        .find(|aspect| aspect.name == name)
+        .ok_or("this version has no such aspect of a row")?;
+    let is_news = (aspect.says)(cells) && (aspect.news_at_first || !is_first);
+    Ok(is_news.then_some(aspect.event))
 }
 
 /// Lower-case hexadecimal.

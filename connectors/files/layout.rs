@@ -1,10 +1,10 @@
 //! Which column of a file holds which field: found by the header row, never by position alone.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::{
-    config::column_letters,
-    mapping::{FieldKind, FieldSpec, Mapping, Role, plain_header},
+    mapping::{AUTO, Cells, FieldKind, FieldSpec, Mapping, Role, plain_header},
+    naming::column_letters,
     problem::FileProblem,
     rows::RawRow,
     when,
@@ -14,8 +14,10 @@ use super::{
 pub const HEADER_WITHIN: usize = 20;
 
 /// Columns of a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Layout {
+    /// What kind of file it is.
+    pub mapping: &'static Mapping,
     /// Number of the header row; 0 when the settings name the columns.
     pub header_row: u64,
     /// Columns in order.
@@ -31,22 +33,41 @@ pub struct Column {
     pub field: Option<usize>,
     /// The known spelling that matched.
     pub alias: Option<&'static str>,
+    /// The header as it is compared; empty without a header row.
+    pub written: String,
+    /// It holds what no purpose of ours needs (СНИЛС, ОМС, birth dates): its cells are not even stored.
+    pub forbidden: bool,
+}
+
+/// Words in headers of columns that are never stored (domain reference, 7.5).
+const FORBIDDEN: &[&str] = &["снилс", "омс", "полис", "дата рождения", "паспорт"];
+
+/// What the settings say about the columns of files.
+#[derive(Debug, Clone, Default)]
+pub struct Named {
+    /// Zero-based column to field, for files without a header row.
+    pub columns: Vec<(usize, usize)>,
+    /// Header as compared to field.
+    pub headers: HashMap<String, usize>,
 }
 
 impl Layout {
-    /// Finds the header among the first rows.
+    /// Finds the header among the first rows, and with several candidates what kind of file it is: the one that knows
+    /// most of the header.
     ///
     /// # Errors
     /// When no row is one, or when it names neither a key nor a subject.
-    pub fn find(first: &[RawRow], mapping: &'static Mapping, explicit: &[(usize, usize)]) -> Result<Self, FileProblem> {
+    pub fn find(first: &[RawRow], candidates: &[&'static Mapping], named: &Named) -> Result<Self, FileProblem> {
+        let &[mapping] = candidates else {
+            return Self::recognise(first, candidates);
+        };
         let mut half_known = false;
         for row in first.iter().take(HEADER_WITHIN) {
-            let layout = Self::from_header(row, mapping);
-            let known: HashSet<usize> = layout.columns.iter().filter_map(|column| column.field).collect();
-            if known.len() < mapping.header_fields {
+            let layout = Self::from_header(row, mapping, &named.headers);
+            if layout.known_fields() < mapping.header_fields {
                 continue;
             }
-            if layout.has(mapping, FieldSpec::identifies) {
+            if layout.has(FieldSpec::identifies) {
                 return Ok(layout);
             }
             half_known = true;
@@ -57,8 +78,8 @@ impl Layout {
         if half_known {
             return Err(FileProblem::NothingToIdentify { mapping: mapping.name });
         }
-        if !explicit.is_empty() {
-            return Ok(Self::from_settings(first, mapping, explicit));
+        if !named.columns.is_empty() {
+            return Ok(Self::from_settings(first, mapping, &named.columns));
         }
         Err(FileProblem::NoHeader {
             mapping: mapping.name,
@@ -67,11 +88,65 @@ impl Layout {
         })
     }
 
-    fn from_header(row: &RawRow, mapping: &'static Mapping) -> Self {
-        let mut names = HashSet::new();
+    /// The candidate that knows most fields of a row among the first; of equals the first in the list.
+    fn recognise(first: &[RawRow], candidates: &[&'static Mapping]) -> Result<Self, FileProblem> {
+        let mut best: Option<(usize, Self)> = None;
+        for row in first.iter().take(HEADER_WITHIN) {
+            for mapping in candidates {
+                let layout = Self::from_header(row, mapping, &HashMap::new());
+                let known = layout.known_fields();
+                let is_signed = layout.has(|spec| mapping.signature.contains(&spec.name));
+                let fits = known >= mapping.header_fields && is_signed && layout.has(FieldSpec::identifies);
+                if fits && best.as_ref().is_none_or(|(most, _)| known > *most) {
+                    best = Some((known, layout));
+                }
+            }
+        }
+        if let Some((_, layout)) = best {
+            return Ok(layout);
+        }
+        if first.iter().all(RawRow::is_blank) {
+            return Err(FileProblem::Empty);
+        }
+        Err(FileProblem::NoHeader {
+            mapping: AUTO,
+            seen: first.iter().take(2).map(shape).collect(),
+            suggestion: None,
+        })
+    }
+
+    fn known_fields(&self) -> usize {
+        let known: HashSet<usize> = self.columns.iter().filter_map(|column| column.field).collect();
+        known.len()
+    }
+
+    fn from_header(row: &RawRow, mapping: &'static Mapping, headers: &HashMap<String, usize>) -> Self {
+        let by_settings: HashSet<usize> = row
+            .cells
+            .iter()
+            .filter_map(|cell| headers.get(&plain_header(cell)).copied())
+            .collect();
+        let mut names: HashSet<String> = by_settings
+            .iter()
+            .map(|field| mapping.fields[*field].header.to_owned())
+            .collect();
+        let mut named: HashSet<usize> = HashSet::new();
         let mut columns = Vec::with_capacity(row.cells.len());
         for (index, cell) in row.cells.iter().enumerate() {
-            let mut found = mapping.find(cell);
+            let plain = plain_header(cell);
+            let forbidden = is_forbidden(&plain);
+            // Stored under the header of the mapping, so that a stored row is understood without the settings.
+            if let Some(field) = headers.get(&plain).copied().filter(|field| named.insert(*field)) {
+                columns.push(Column {
+                    name: mapping.fields[field].header.to_owned(),
+                    field: Some(field),
+                    alias: None,
+                    written: plain,
+                    forbidden,
+                });
+                continue;
+            }
+            let mut found = mapping.find(cell).filter(|(field, _)| !by_settings.contains(field));
             let title = cell.split_whitespace().collect::<Vec<_>>().join(" ");
             let mut name = if title.is_empty() { column_letters(index) } else { title };
             if !names.insert(name.clone()) {
@@ -84,9 +159,12 @@ impl Layout {
                 name,
                 field: found.map(|(field, _)| field),
                 alias: found.map(|(_, alias)| alias),
+                written: plain,
+                forbidden,
             });
         }
         Self {
+            mapping,
             header_row: row.number,
             columns,
         }
@@ -109,18 +187,35 @@ impl Layout {
                     ),
                     field,
                     alias: None,
+                    written: String::new(),
+                    forbidden: false,
                 }
             })
             .collect();
-        Self { header_row: 0, columns }
+        Self {
+            mapping,
+            header_row: 0,
+            columns,
+        }
     }
 
     /// Whether some column holds a field of this sort.
-    pub fn has(&self, mapping: &Mapping, what: impl Fn(&FieldSpec) -> bool) -> bool {
+    pub fn has(&self, what: impl Fn(&FieldSpec) -> bool) -> bool {
         self.columns
             .iter()
             .filter_map(|column| column.field)
-            .any(|field| what(&mapping.fields[field]))
+            .any(|field| what(&self.mapping.fields[field]))
+    }
+
+    /// The cells of a row by field.
+    pub fn cells<'a>(&self, row: &'a RawRow) -> Cells<'a> {
+        let mut cells = Cells::new(self.mapping);
+        for (cell, column) in row.cells.iter().zip(&self.columns) {
+            if let Some(field) = column.field {
+                cells.set(field, cell);
+            }
+        }
+        cells
     }
 
     /// Whether a row is the header again (files glued together).
@@ -128,12 +223,22 @@ impl Layout {
         self.header_row > 0
             && row.broken.is_none()
             && self.columns.iter().enumerate().all(|(index, column)| {
-                column.alias.is_none_or(|alias| {
-                    let cell = row.cells.get(index).map(String::as_str).unwrap_or_default();
-                    plain_header(cell) == plain_header(alias)
-                })
+                let cell = row.cells.get(index).map(String::as_str).unwrap_or_default();
+                column.field.is_none() || plain_header(cell) == column.written
             })
     }
+}
+
+/// Whether a header, as compared, names what is never stored.
+pub fn is_forbidden(plain: &str) -> bool {
+    plain
+        .split(|c: char| !c.is_alphanumeric() && c != ' ')
+        .any(|part| FORBIDDEN.iter().any(|word| has_words(part, word)))
+}
+
+/// Whether `words` stand in `text` as whole words, in this order.
+fn has_words(text: &str, words: &str) -> bool {
+    format!(" {text} ").contains(&format!(" {words} "))
 }
 
 /// What a row looks like, for the report beside the file.

@@ -1,17 +1,26 @@
 //! A mapping says what a kind of file holds: which headers mean which field, and how fields become a message.
 //!
-//! Mappings are data: a table of fields with their headers, and one function. A second kind of file is one more
-//! table in a file of its own and a line in [`MAPPINGS`].
+//! Mappings are data: a table of fields with their headers, the aspects of a row that make events of their own, and one
+//! function. Another kind of file is one more table in a file of its own and a line in [`MAPPINGS`].
 
 use std::{collections::HashMap, sync::OnceLock};
 
 use jiff::tz::TimeZone;
-use priem_sdk::MessageData;
+use priem_sdk::{EventType, MessageData};
 
-use super::incident;
+use super::{fz59, incident, mss, pos_registry, uv, votes};
 
 /// Every mapping, by the name used in the settings.
-pub static MAPPINGS: &[&Mapping] = &[&incident::MAPPING];
+pub static MAPPINGS: &[&Mapping] = &[
+    &incident::MAPPING,
+    &pos_registry::MAPPING,
+    &uv::MAPPING,
+    &fz59::MAPPING,
+    &votes::MAPPING,
+    &mss::MAPPING,
+];
+/// The setting that stands for "each file by its headers".
+pub const AUTO: &str = "auto";
 
 /// The mapping of a name.
 pub fn by_name(name: &str) -> Option<&'static Mapping> {
@@ -29,12 +38,39 @@ pub struct Mapping {
     pub fields: &'static [FieldSpec],
     /// A row is a header row when it names at least this many different fields, one of them a key or a subject.
     pub header_fields: usize,
+    /// With the setting `auto`, one of these fields must be in the header: they tell this kind of file from the others.
+    /// Empty: never chosen by headers.
+    pub signature: &'static [&'static str],
+    /// What the first sight of a row is called, and what a change of it.
+    pub events: (EventType, EventType),
+    /// Parts of a row that make events of their own when they change, and are no change of the rest.
+    pub aspects: &'static [Aspect],
+    /// Field that completes the key where one key stands on several rows (the options of a vote).
+    pub key_with: Option<&'static str>,
     /// Values by which a column of a file without a header can be guessed: field name and known values.
     pub vocabulary: &'static [(&'static str, &'static [&'static str])],
     /// Builds the message from the cells. Pure; unknown values never fail.
     pub build: fn(&Cells<'_>, &TimeZone) -> MessageData,
     /// Spellings as compared, filled at first use; a table starts with [`Spellings::new`].
     pub spellings: Spellings,
+}
+
+/// A part of a row with a life of its own: the status, the rating, the reopening. Each is stored as an object beside
+/// the row, so that the journal compares it with its own last state (ADR 0010).
+#[derive(Debug)]
+pub struct Aspect {
+    /// Name in stored rows and, after `#`, in the keys of items; never changes.
+    pub name: &'static str,
+    /// Fields whose change is the event. No field is in two aspects.
+    pub fields: &'static [&'static str],
+    /// The event.
+    pub event: EventType,
+    /// Whether it is an event already when the row is seen for the first time. Not, when the row's own event says it.
+    pub news_at_first: bool,
+    /// Whether the row says anything of it. Rows that say nothing make no event.
+    pub says: fn(&Cells<'_>) -> bool,
+    /// Whether rows that say nothing of it are noted too: what came, went and came again is two events then.
+    pub notes_silence: bool,
 }
 
 /// Every spelling of every field, as compared.
@@ -115,6 +151,22 @@ impl Mapping {
         known.get(&plain_header(header)).copied()
     }
 
+    /// Headers that a file needs one of, for people.
+    pub fn wanted(&self) -> String {
+        let headers: Vec<String> = self
+            .fields
+            .iter()
+            .filter(|spec| spec.identifies())
+            .map(|spec| format!("«{}»", spec.header))
+            .collect();
+        headers.join(" или ")
+    }
+
+    /// The aspect a field belongs to.
+    pub fn aspect_of(&self, field: &str) -> Option<&'static Aspect> {
+        self.aspects.iter().find(|aspect| aspect.fields.contains(&field))
+    }
+
     /// Position of a field in [`Mapping::fields`].
     pub fn position(&self, name: &str) -> Option<usize> {
         self.fields.iter().position(|spec| spec.name == name)
@@ -143,6 +195,12 @@ pub fn plain_header(header: &str) -> String {
     }
     out.truncate(out.trim_end_matches([' ', ':', '.']).len());
     out
+}
+
+/// Whether a cell holds only a mark for "nothing".
+fn is_nothing(value: &str) -> bool {
+    const MARKS: &[&str] = &["н/д", "нет данных", "не указано", "не указан", "null"];
+    value.chars().all(|c| matches!(c, '-' | '–' | '—')) || MARKS.contains(&value.to_lowercase().as_str())
 }
 
 /// The filled cells of one row, by field.
@@ -179,9 +237,19 @@ impl<'a> Cells<'a> {
         self.values[self.mapping.position(name)?]
     }
 
-    /// Value of a field as an owned text.
+    /// Value of a field; none too when the source wrote only a mark for "nothing" (`-`, «нет данных»).
+    pub fn said(&self, name: &str) -> Option<&'a str> {
+        self.get(name).filter(|value| !is_nothing(value))
+    }
+
+    /// The same by its position.
+    pub fn said_at(&self, field: usize) -> Option<&'a str> {
+        self.at(field).filter(|value| !is_nothing(value))
+    }
+
+    /// Value of a field as an owned text, [`Cells::said`].
     pub fn owned(&self, name: &str) -> Option<String> {
-        self.get(name).map(str::to_owned)
+        self.said(name).map(str::to_owned)
     }
 
     /// Header of a field as the source writes it.
@@ -215,5 +283,30 @@ mod tests {
             }
             assert!(mapping.fields.iter().any(FieldSpec::identifies), "{}", mapping.name);
         }
+    }
+
+    #[test]
+    fn tables_name_only_fields_they_have() {
+        for mapping in MAPPINGS {
+            let aspects = mapping.aspects.iter().flat_map(|aspect| aspect.fields);
+            for name in mapping.signature.iter().chain(aspects).chain(&mapping.key_with) {
+                assert!(mapping.position(name).is_some(), "{}: {name}", mapping.name);
+            }
+            for aspect in mapping.aspects {
+                for field in aspect.fields {
+                    let owner = mapping.aspect_of(field).expect("an aspect");
+                    assert_eq!(owner.name, aspect.name, "{field} is in two aspects");
+                }
+            }
+            assert_ne!(mapping.name, AUTO);
+        }
+    }
+
+    #[test]
+    fn a_mark_for_nothing_is_nothing() {
+        let mut cells = Cells::new(&incident::MAPPING);
+        let step = incident::MAPPING.position("step").expect("a field");
+        cells.set(step, " - ");
+        assert_eq!((cells.get("step"), cells.said("step")), (Some("-"), None));
     }
 }

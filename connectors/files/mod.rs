@@ -6,23 +6,32 @@
 //!
 //! An open file is kept between polls as an optimisation only: the cursor alone is enough to go on.
 
+mod classifier;
 pub mod config;
 mod conformance;
 mod csv;
 mod cursor;
+mod fz59;
 mod inbox;
 mod incident;
 mod items;
 mod layout;
 pub mod mapping;
+mod mss;
+mod naming;
+pub mod plain;
+mod pos_registry;
 pub mod probe;
 mod probe_text;
 mod problem;
 mod reading;
 mod rows;
+mod shared;
 mod table;
 #[cfg(test)]
 mod tests;
+mod uv;
+mod votes;
 mod when;
 mod xlsx;
 
@@ -46,7 +55,7 @@ const INBOX: &str = "inbox";
 pub const TYPE: ConnectorType = ConnectorType {
     name: "files",
     title: "Папка выгрузок (XLSX, CSV)",
-    summary: "Reads exports of «Инцидент менеджмент» from a drop folder, row by row",
+    summary: "Reads exports of «Инцидент менеджмент», ПОС, «Управляем вместе», 59-ФЗ registries and votes from a drop folder, row by row",
     schema: || schemars::schema_for!(FilesSettings),
     example: include_str!("example.yaml"),
     build,
@@ -56,6 +65,9 @@ pub const TYPE: ConnectorType = ConnectorType {
 fn build(settings: serde_json::Value, context: &BuildContext) -> Result<Arc<dyn Connector>, ConfigError> {
     let mut settings: FilesSettings = registry::settings(settings)?;
     settings.folder = context.base_dir.join(&settings.folder);
+    for file in &mut settings.classifiers {
+        *file = context.base_dir.join(&file);
+    }
     Ok(Arc::new(FilesConnector::new(settings)?))
 }
 
@@ -65,12 +77,12 @@ pub struct FilesConnector {
 }
 
 impl FilesConnector {
-    /// Builds the connector; touches no file.
+    /// Builds the connector; reads the classifier files and touches no other.
     ///
     /// # Errors
     /// [`ConfigError`] with the key.
     pub fn new(settings: FilesSettings) -> Result<Self, ConfigError> {
-        let checked = settings.validate()?;
+        let checked = settings.open()?;
         Ok(Self {
             reading: Arc::new(Reading::new(settings, checked)),
         })
@@ -111,7 +123,7 @@ impl Connector for FilesConnector {
     }
 
     fn normalize(&self, raw: &RawItem) -> Result<Vec<Message>, NormalizeError> {
-        items::normalize(raw, &self.reading.checked().zone)
+        items::normalize(raw, self.reading.checked())
     }
 
     async fn acknowledge(&self, _cx: &Cx, _stream: &str, cursor: &Cursor) -> Result<(), ConnectorError> {

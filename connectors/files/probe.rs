@@ -8,12 +8,14 @@ use priem_sdk::{ConfigError, Message, RawItem, contract::ConnectorId};
 use serde::Serialize;
 
 use super::{
-    FilesSettings,
-    config::column_letters,
+    Checked, FilesSettings,
     items::{self, RowContext},
-    mapping::Role,
+    mapping::{self, FieldKind, Mapping, Role},
+    naming::column_letters,
     problem::FileProblem,
+    rows::RawRow,
     table::Table,
+    when,
 };
 
 /// Problems listed one by one; the rest are counted.
@@ -49,6 +51,8 @@ pub struct ProbeReport {
     pub columns: Vec<KnownColumn>,
     /// Columns that are kept in the raw row only, as `AI «Название»`.
     pub unknown_columns: Vec<String>,
+    /// Columns whose cells are not even stored (СНИЛС, ОМС, birth dates).
+    pub forbidden_columns: Vec<String>,
     /// Fields that rules usually need and the file has not, by their headers.
     pub missing: Vec<&'static str>,
     /// Fields that `columns:` may name, in the order of the mapping.
@@ -78,6 +82,10 @@ pub struct KnownColumn {
     /// The known spelling that matched; absent when the settings name the column.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alias: Option<&'static str>,
+    /// Good rows in which something stands here.
+    pub filled: u64,
+    /// Of these, cells of a date column that are no date.
+    pub unread: u64,
 }
 
 /// A bad row.
@@ -98,8 +106,11 @@ pub struct Failure {
     pub reason: &'static str,
     /// For operators.
     pub why: String,
-    /// In Russian, with the cure.
+    /// In Russian, with the cure. May quote the first rows of a file that was not understood.
     pub why_ru: String,
+    /// The same without quoting anything from the file.
+    #[serde(skip)]
+    pub advice_ru: String,
 }
 
 impl ProbeReport {
@@ -127,11 +138,29 @@ pub fn probe(
     shown: usize,
     on_progress: OnProgress<'_>,
 ) -> Result<ProbeReport, ConfigError> {
-    let checked = settings.validate()?;
+    walk(path, settings, shown, on_progress, &mut |_, _| {})
+}
+
+/// The same, and hands over every message with the number of its row.
+///
+/// # Errors
+/// As [`probe`].
+pub fn walk(
+    path: &Path,
+    settings: &FilesSettings,
+    shown: usize,
+    on_progress: OnProgress<'_>,
+    on_message: &mut dyn FnMut(u64, &Message),
+) -> Result<ProbeReport, ConfigError> {
+    let checked = settings.open()?;
+    let asked = match checked.mappings.as_slice() {
+        &[mapping] => Some(mapping),
+        _ => None,
+    };
     let mut report = ProbeReport {
         file: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-        mapping: checked.mapping.name,
-        mapping_title: checked.mapping.title,
+        mapping: asked.map_or(mapping::AUTO, |mapping| mapping.name),
+        mapping_title: asked.map_or("по заголовкам", |mapping| mapping.title),
         kind: None,
         sheet: None,
         encoding: None,
@@ -139,8 +168,9 @@ pub fn probe(
         header_row: None,
         columns: Vec::new(),
         unknown_columns: Vec::new(),
+        forbidden_columns: Vec::new(),
         missing: Vec::new(),
-        fields: checked.mapping.fields.iter().map(|spec| spec.name).collect(),
+        fields: asked.map(fields_of).unwrap_or_default(),
         good_rows: 0,
         bad_rows: 0,
         problems: Vec::new(),
@@ -154,7 +184,7 @@ pub fn probe(
             return Ok(report);
         }
     };
-    report.describe(&table, checked.mapping);
+    report.describe(&table);
     let mut count = 0u64;
     loop {
         let row = match table.next_row() {
@@ -169,10 +199,9 @@ pub fn probe(
             file: &report.file,
             sheet: table.format.sheet.as_deref(),
             layout: &table.layout,
-            mapping: checked.mapping,
             zone: &checked.zone,
         };
-        let made = items::row_item(&context, &row);
+        let mut made = items::row_items(&context, &row);
         match made.problem {
             Some(problem) => {
                 report.bad_rows += 1;
@@ -186,10 +215,14 @@ pub fn probe(
             }
             None => {
                 report.good_rows += 1;
-                if report.messages.len() < shown {
-                    report
-                        .messages
-                        .extend(message(made.item.external_id, made.item.body, &checked));
+                report.count_cells(&table, &row, &checked);
+                // The row comes first; what its aspects would say on first sight is in it already.
+                let item = made.items.swap_remove(0);
+                for message in message(item.external_id, item.body, &checked) {
+                    on_message(row.number, &message);
+                    if report.messages.len() < shown {
+                        report.messages.push(message);
+                    }
                 }
             }
         }
@@ -205,7 +238,7 @@ pub fn probe(
 }
 
 /// The message a row would become, as seen for the first time now.
-fn message(external_id: String, body: Bytes, checked: &super::Checked) -> Vec<Message> {
+fn message(external_id: String, body: Bytes, checked: &Checked) -> Vec<Message> {
     let raw = RawItem {
         connector: ConnectorId::new("probe"),
         external_id,
@@ -215,7 +248,11 @@ fn message(external_id: String, body: Bytes, checked: &super::Checked) -> Vec<Me
         body,
         received_at: Timestamp::now(),
     };
-    items::normalize(&raw, &checked.zone).unwrap_or_default()
+    items::normalize(&raw, checked).unwrap_or_default()
+}
+
+fn fields_of(mapping: &Mapping) -> Vec<&'static str> {
+    mapping.fields.iter().map(|spec| spec.name).collect()
 }
 
 impl ProbeReport {
@@ -224,10 +261,31 @@ impl ProbeReport {
             reason: problem.reason(),
             why: problem.to_string(),
             why_ru: problem.russian(),
+            advice_ru: problem.without_quotes().russian(),
         });
     }
 
-    fn describe(&mut self, table: &Table, mapping: &'static super::mapping::Mapping) {
+    fn count_cells(&mut self, table: &Table, row: &RawRow, checked: &Checked) {
+        let mapping = table.layout.mapping;
+        let cells = table.layout.cells(row);
+        for column in &mut self.columns {
+            let Some(field) = mapping.position(column.field) else {
+                continue;
+            };
+            let Some(value) = cells.said_at(field) else {
+                continue;
+            };
+            column.filled += 1;
+            let is_date = mapping.fields[field].kind == FieldKind::Date;
+            column.unread += u64::from(is_date && when::parse(value, &checked.zone).is_none());
+        }
+    }
+
+    fn describe(&mut self, table: &Table) {
+        let mapping = table.layout.mapping;
+        self.mapping = mapping.name;
+        self.mapping_title = mapping.title;
+        self.fields = fields_of(mapping);
         self.kind = Some(table.format.kind);
         self.sheet.clone_from(&table.format.sheet);
         self.encoding = table.format.encoding;
@@ -241,8 +299,11 @@ impl ProbeReport {
                     header: column.name.clone(),
                     field: mapping.fields[field].name,
                     alias: column.alias,
+                    filled: 0,
+                    unread: 0,
                 }),
                 None if column.name == letters => {}
+                None if column.forbidden => self.forbidden_columns.push(format!("{letters} «{}»", column.name)),
                 None => self.unknown_columns.push(format!("{letters} «{}»", column.name)),
             }
         }

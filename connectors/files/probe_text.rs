@@ -102,6 +102,13 @@ fn columns(report: &ProbeReport, out: &mut String) {
             report.unknown_columns.join(", ")
         );
     }
+    if !report.forbidden_columns.is_empty() {
+        let _ = writeln!(
+            out,
+            "\nЭти колонки не хранятся вовсе: {}",
+            report.forbidden_columns.join(", ")
+        );
+    }
     if !report.missing.is_empty() {
         let _ = writeln!(out, "\nНет важных колонок: {}", report.missing.join(", "));
     }

@@ -4,6 +4,8 @@
 
 use priem_sdk::NormalizeError;
 
+use super::mapping;
+
 /// A file that can't be imported, or not to its end.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FileProblem {
@@ -121,7 +123,11 @@ impl FileProblem {
                  повторная загрузка их не удвоит.",
                 detail_ru(detail)
             ),
-            Self::NoHeader { seen, suggestion, .. } => {
+            Self::NoHeader {
+                mapping,
+                seen,
+                suggestion,
+            } => {
                 let mut text = String::from(
                     "Не найдена строка заголовков: ни в одной из первых строк нет знакомых названий колонок.\n\
                      Программа не угадывает колонки по месту, чтобы не перепутать данные.\n",
@@ -131,10 +137,10 @@ impl FileProblem {
                     text.push_str(line);
                     text.push('\n');
                 }
-                text.push_str(
-                    "Что сделать: выгрузите файл с заголовками (нужны хотя бы три знакомые колонки, среди них \
-                     «Номер инцидента» или «Текст инцидента»)",
-                );
+                text.push_str(&format!(
+                    "Что сделать: выгрузите файл с заголовками (нужны хотя бы три знакомые колонки, среди них {})",
+                    wanted(mapping)
+                ));
                 match suggestion {
                     Some(columns) => {
                         text.push_str(", либо проверьте и впишите в настройки колонки, угаданные по содержимому:\n");
@@ -146,9 +152,10 @@ impl FileProblem {
                 }
                 text
             }
-            Self::NothingToIdentify { .. } => "В заголовке нет ни номера, ни текста сообщения.\n\
-                 Что сделать: выгрузите файл с колонкой «Номер инцидента» или «Текст инцидента»."
-                .into(),
+            Self::NothingToIdentify { mapping } => format!(
+                "В заголовке нет ни номера, ни текста сообщения.\nЧто сделать: выгрузите файл с колонкой {}.",
+                wanted(mapping)
+            ),
             Self::Encoding(what) => format!(
                 "Кодировка файла не поддерживается: {}.\n\
                  Что сделать: сохраните CSV в кодировке UTF-8 (в Excel: «CSV UTF-8») или Windows-1251.",
@@ -157,6 +164,18 @@ impl FileProblem {
             Self::Vanished => "Файл убрали из папки до конца загрузки.\n\
                  Что сделать: положите его снова; уже принятые строки не удвоятся."
                 .into(),
+        }
+    }
+}
+
+/// Headers that would identify the rows of a mapping.
+fn wanted(name: &str) -> String {
+    match mapping::by_name(name) {
+        Some(mapping) => mapping.wanted(),
+        None => {
+            let mut kinds = mapping::MAPPINGS.iter().filter(|mapping| !mapping.signature.is_empty());
+            let first = kinds.next().map(|mapping| mapping.wanted()).unwrap_or_default();
+            kinds.fold(first, |list, mapping| format!("{list}; {}", mapping.wanted()))
         }
     }
 }
@@ -223,7 +242,7 @@ impl RowProblem {
     /// For operators.
     pub fn english(&self) -> String {
         match self {
-            Self::NoKey => "no incident number".into(),
+            Self::NoKey => "the key column is empty: no number".into(),
             Self::StrangeKey { characters } => {
                 format!("the number cell holds {characters} characters that are no number: shifted columns?")
             }
@@ -241,7 +260,7 @@ impl RowProblem {
     /// For МЦУ staff.
     pub fn russian(&self) -> String {
         match self {
-            Self::NoKey => "нет номера инцидента".into(),
+            Self::NoKey => "нет номера".into(),
             Self::StrangeKey { characters } => {
                 format!("в колонке номера стоит не номер ({characters} знаков): строка сдвинута?")
             }

@@ -179,16 +179,15 @@ impl Reading {
                 file: &standing.file,
                 sheet: table.format.sheet.as_deref(),
                 layout: &table.layout,
-                mapping: self.checked.mapping,
                 zone: &self.checked.zone,
             };
-            let made = items::row_item(&context, &row);
-            bytes += made.item.body.len();
+            let made = items::row_items(&context, &row);
+            bytes += made.items.iter().map(|item| item.body.len()).sum::<usize>();
             match made.problem {
                 Some(_) => standing.bad += 1,
                 None => standing.good += 1,
             }
-            page_items.push(made.item);
+            page_items.extend(made.items);
         }
         let place = table.place();
         (standing.row, standing.offset) = (place.row, place.offset);

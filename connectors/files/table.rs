@@ -128,7 +128,7 @@ impl Table {
             first.push(row);
             ends.push(rows.offset());
         }
-        let layout = Layout::find(&first, checked.mapping, &checked.columns)?;
+        let layout = Layout::find(&first, &checked.mappings, &checked.named)?;
         let offset = first
             .iter()
             .position(|row| row.number == layout.header_row)
@@ -166,7 +166,7 @@ impl Table {
                 first.push(row);
             }
             strings = rows.into_strings();
-            match Layout::find(&first, checked.mapping, &checked.columns) {
+            match Layout::find(&first, &checked.mappings, &checked.named) {
                 Ok(layout) => {
                     let mut rows = book.rows(sheet, strings)?;
                     rows.skip_to(layout.header_row)?;

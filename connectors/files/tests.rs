@@ -1,5 +1,7 @@
 //! The drop folder as the host drives it: pages, crashes at every step, broken files.
 
+mod registries;
+
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     fs,
@@ -467,7 +469,7 @@ fn broken_rows_of_a_csv_cost_only_themselves() {
             "bad_row: row 4: broken quotation marks",
             "bad_row: row 6: broken quotation marks",
             "bad_row: row 7: not valid UTF-8",
-            "bad_row: row 8: no incident number",
+            "bad_row: row 8: the key column is empty: no number",
             "bad_row: row 9: the number cell holds 74 characters that are no number: shifted columns?",
         ]
     );

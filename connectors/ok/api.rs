@@ -167,15 +167,18 @@ pub(super) struct Comment {
     pub kind: Text,
     pub reply_to_comment_id: Text,
     pub attachments: Option<Vec<serde_json::Value>>,
+    /// Not the platform's: the connector asked for it, and this error was the answer.
+    pub vanished: Option<serde_json::Value>,
 }
 
 impl Comment {
-    /// Whether the platform lists it as removed. The names of such types are not documented.
+    /// Whether the platform lists it as removed or does not find it. The names of such types are not documented.
     pub fn is_removed(&self) -> bool {
-        self.kind.text().is_some_and(|kind| {
-            let kind = kind.to_ascii_uppercase();
-            ["REMOVED", "DELETED"].iter().any(|word| kind.contains(word))
-        })
+        self.vanished.is_some()
+            || self.kind.text().is_some_and(|kind| {
+                let kind = kind.to_ascii_uppercase();
+                ["REMOVED", "DELETED"].iter().any(|word| kind.contains(word))
+            })
     }
 }
 

@@ -18,11 +18,13 @@ use tokio::sync::Mutex;
 use super::{
     api::{Chat, Named, Subscription},
     errors::{ErrorBody, Trouble, decide},
-    sign::Signer,
+    session::{Session, Sessions},
 };
 
 /// Longest words of the platform that are passed on.
 const LONGEST_WORDS: usize = 200;
+/// PARAM_SESSION_EXPIRED: the one error a renewed token helps against.
+const SESSION_EXPIRED: i64 = 102;
 /// The content type the Graph API asks for.
 const JSON_UTF8: &str = "application/json;charset=utf-8";
 /// Chats and messages in one page.
@@ -44,17 +46,21 @@ struct Line {
     http: HttpClient,
     /// Who speaks, for messages to operators.
     whom: String,
-    token: Secret<String>,
     /// Held while a request is in flight.
     turn: Arc<Mutex<()>>,
 }
 
 impl Line {
-    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, Trouble> {
+    /// One exchange; what the answer says is not looked at. `pace` names whose limit counts.
+    async fn exchange(&self, request: HttpRequest, pace: &Secret<String>) -> Result<HttpResponse, Trouble> {
         let _turn = self.turn.lock().await;
-        let response = self.http.send(request.limit_key(&self.token)).await?;
+        Ok(self.http.send(request.limit_key(pace)).await?)
+    }
+
+    /// An answer that is no error.
+    fn judge(&self, response: HttpResponse, token: &Secret<String>) -> Result<HttpResponse, Trouble> {
         match ErrorBody::of(&response.body) {
-            Some((code, words)) => Err(decide(code, self.clean(&words), &self.whom, &response)),
+            Some((code, words)) => Err(decide(code, clean(&words, &[token]), &self.whom, &response)),
             None if response.is_success() => Ok(response),
             None if response.status == 404 => Err(ConnectorError::transient(format_args!(
                 "{}: the address answers 404 without an error of OK: something on the way answered",
@@ -81,17 +87,22 @@ impl Line {
             ConnectorError::Transient { why }.into()
         })
     }
+}
 
-    fn clean(&self, words: &str) -> String {
-        let words = words.replace(self.token.expose().as_str(), "***");
-        words.chars().take(LONGEST_WORDS).collect()
+/// The platform's words without secrets, and not too many of them.
+pub(super) fn clean(words: &str, secrets: &[&Secret<String>]) -> String {
+    let mut words = words.to_owned();
+    for secret in secrets {
+        words = words.replace(secret.expose().as_str(), "***");
     }
+    words.chars().take(LONGEST_WORDS).collect()
 }
 
 /// The Graph API of one group.
 #[derive(Debug, Clone)]
 pub(super) struct Graph {
     line: Line,
+    token: Secret<String>,
     base: String,
 }
 
@@ -100,11 +111,11 @@ impl Graph {
         let line = Line {
             http,
             whom: format!("token of group {group}"),
-            token,
             turn: Arc::default(),
         };
         Self {
             line,
+            token,
             base: format!("{}/graph/me/", api_url.trim_end_matches('/')),
         }
     }
@@ -173,16 +184,21 @@ impl Graph {
     async fn fetch(&self, path: &str, parameters: &[(&str, &str)]) -> Result<HttpResponse, Trouble> {
         let request = HttpRequest::get(format!("{}{path}", self.base))
             .query(parameters.iter().copied())
-            .query([("access_token", self.line.token.expose().as_str())])
+            .query([("access_token", self.token.expose().as_str())])
             .retry(Retry::Idempotent);
-        self.line.send(request).await
+        self.send(request).await
     }
 
     async fn change(&self, path: &str, arguments: &Value) -> Result<(), Trouble> {
         let request = HttpRequest::post(format!("{}{path}", self.base))
-            .query([("access_token", self.line.token.expose().as_str())])
+            .query([("access_token", self.token.expose().as_str())])
             .body(JSON_UTF8, arguments.to_string());
-        self.line.send(request).await.map(drop)
+        self.send(request).await.map(drop)
+    }
+
+    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, Trouble> {
+        let response = self.line.exchange(request, &self.token).await?;
+        self.line.judge(response, &self.token)
     }
 }
 
@@ -191,39 +207,57 @@ impl Graph {
 pub(super) struct Rest {
     line: Line,
     url: String,
-    application_key: String,
-    signer: Signer,
+    application_key: Secret<String>,
+    sessions: Sessions,
 }
 
 impl Rest {
-    pub fn new(http: HttpClient, api_url: &str, application_key: &str, token: Secret<String>, signer: Signer) -> Self {
+    pub fn new(http: HttpClient, api_url: &str, application_key: &str, sessions: Sessions) -> Self {
         let line = Line {
             http,
             whom: "access token of the application".into(),
-            token,
             turn: Arc::default(),
         };
         Self {
             line,
             url: format!("{}/fb.do", api_url.trim_end_matches('/')),
-            application_key: application_key.to_owned(),
-            signer,
+            application_key: Secret::new(application_key.to_owned()),
+            sessions,
         }
     }
 
-    /// Calls a method. The token goes in the body, so no address ever holds it.
+    /// Calls a method; once more when the token has expired and could be renewed.
     pub async fn call(&self, method: &str, parameters: &[(&str, &str)]) -> Result<HttpResponse, Trouble> {
+        let session = self.sessions.current().await?;
+        let response = self.once(&session, method, parameters).await?;
+        let is_over = matches!(ErrorBody::of(&response.body), Some((SESSION_EXPIRED, _)));
+        if !is_over || !self.sessions.can_renew() {
+            return self.line.judge(response, &session.token);
+        }
+        let session = self.sessions.after(&session).await?;
+        let response = self.once(&session, method, parameters).await?;
+        self.line.judge(response, &session.token)
+    }
+
+    /// The token goes in the body, so no address ever holds it.
+    async fn once(
+        &self,
+        session: &Session,
+        method: &str,
+        parameters: &[(&str, &str)],
+    ) -> Result<HttpResponse, Trouble> {
         let mut all = vec![
-            ("application_key", self.application_key.as_str()),
+            ("application_key", self.application_key.expose().as_str()),
             ("format", "json"),
             ("method", method),
         ];
         all.extend_from_slice(parameters);
-        let sig = self.signer.sign(&all);
-        all.push(("access_token", self.line.token.expose()));
+        let sig = session.signer.sign(&all);
+        all.push(("access_token", session.token.expose()));
         all.push(("sig", &sig));
         let request = HttpRequest::post(&self.url).form(all).retry(Retry::Idempotent);
-        self.line.send(request).await
+        // Tokens come and go; the application and its account stay.
+        self.line.exchange(request, &self.application_key).await
     }
 
     /// The same, read.
@@ -257,6 +291,18 @@ impl Rest {
             more: answer.anchor.into_text().filter(|_| goes_on),
             objects,
         })
+    }
+
+    /// One comment by its id.
+    pub async fn comment(&self, parameters: &[(&str, &str)]) -> Result<Option<Bytes>, Trouble> {
+        #[derive(Default, Deserialize)]
+        struct Answer<'a> {
+            #[serde(borrow, default)]
+            comment: Option<&'a RawValue>,
+        }
+        let response = self.call("discussions.getComment", parameters).await?;
+        let answer: Answer<'_> = self.line.read(&response)?;
+        Ok(slices(&response, answer.comment.into_iter().collect()).pop())
     }
 
     /// Names of people (`users.getInfo`) or groups (`group.getInfo`), at most [`NAMES_AT_ONCE`].

@@ -11,10 +11,12 @@ use priem_sdk::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::sign::Signer;
+use super::session::{Renewal, Session};
 
 /// The public API server.
 const PUBLIC_API: &str = "https://api.ok.ru";
+/// Questions for vanished comments at most, each time discussions are read again.
+const MOST_PROBES: u32 = 1000;
 /// Networks deliveries come from, as the documentation of `graph.user.subscribe` lists them.
 const OK_NETWORKS: [&str; 3] = ["217.20.145.192/28", "217.20.151.160/28", "217.20.153.48/28"];
 
@@ -101,8 +103,15 @@ pub struct ApplicationSettings {
     /// Secret key of the application. Needed unless `session_secret` is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<SecretRef>,
-    /// OAuth token of an administrator of the groups.
-    pub access_token: SecretRef,
+    /// OAuth token of an administrator of the groups. May be left out when `refresh_token` is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_token: Option<SecretRef>,
+    /// Renews an access token that has expired (error 102). Needs `id` and `secret`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh_token: Option<SecretRef>,
+    /// Number of the application (`application_id`), from the same e-mail. Needed with `refresh_token` only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
     /// `session_secret_key`, when the token came with one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session_secret: Option<SecretRef>,
@@ -122,6 +131,10 @@ pub struct DiscussionSettings {
     pub recheck_every: SignedDuration,
     /// Which discussions are read again: those with activity in so many days, 0 to 60.
     pub recheck_days: u32,
+    /// How many comments that are no longer listed are asked for by their ids each time discussions are read again, one
+    /// call each: only so a removed comment is told from one OK merely does not show. 0 to 1000; 0 asks for none, then
+    /// only removals OK lists are noticed.
+    pub probes: u32,
 }
 
 impl Default for DiscussionSettings {
@@ -131,6 +144,7 @@ impl Default for DiscussionSettings {
             topics: true,
             recheck_every: SignedDuration::from_mins(30),
             recheck_days: 2,
+            probes: 20,
         }
     }
 }
@@ -200,8 +214,31 @@ impl Hook {
 /// What the application's calls need.
 pub(super) struct Credentials {
     pub key: String,
-    pub access_token: Secret<String>,
-    pub signer: Signer,
+    /// What calls begin with; none when a renewal makes the first.
+    pub first: Option<Session>,
+    pub renewal: Option<Renewal>,
+}
+
+impl ApplicationSettings {
+    fn validate(&self) -> Result<(), ConfigError> {
+        let wrong = |key: &str, problem: &str| Err(ConfigError::new(format!("application.{key}"), problem));
+        match (&self.access_token, &self.refresh_token) {
+            (None, None) => wrong("access_token", "needed, or a `refresh_token` to get one with"),
+            (_, Some(_)) if self.id.as_ref().is_none_or(String::is_empty) => wrong(
+                "id",
+                "needed with `refresh_token`: the application_id of the registration e-mail",
+            ),
+            (_, Some(_)) if self.secret.is_none() => wrong(
+                "secret",
+                "needed with `refresh_token`: OK renews tokens for the application only",
+            ),
+            _ if self.secret.is_none() && self.session_secret.is_none() => wrong(
+                "secret",
+                "needed to sign calls, unless the token came with a session secret: then give `session_secret`",
+            ),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl OkSettings {
@@ -217,6 +254,12 @@ impl OkSettings {
         if let Some((key, _)) = pauses.iter().find(|(_, pause)| !pause.is_positive()) {
             return Err(ConfigError::new(*key, "must be longer than nothing; write it like 60s"));
         }
+        if self.discussions.probes > MOST_PROBES {
+            return Err(ConfigError::new(
+                "discussions.probes",
+                format!("{} is out of range: 0 to {MOST_PROBES} calls", self.discussions.probes),
+            ));
+        }
         for (key, days, most) in [
             ("first_days", self.first_days, 365),
             ("discussions.recheck_days", self.discussions.recheck_days, 60),
@@ -231,15 +274,7 @@ impl OkSettings {
         if self.mode == Mode::Webhook && self.webhook.is_none() {
             return Err(ConfigError::new("webhook", "mode: webhook needs `webhook` with `path`"));
         }
-        match &self.application {
-            Some(application) if application.secret.is_none() && application.session_secret.is_none() => {
-                Err(ConfigError::new(
-                    "application.secret",
-                    "needed to sign calls, unless the token came with a session secret: then give `session_secret`",
-                ))
-            }
-            _ => Ok(()),
-        }
+        self.application.as_ref().map_or(Ok(()), ApplicationSettings::validate)
     }
 
     fn validate_groups(&self) -> Result<(), ConfigError> {
@@ -278,7 +313,8 @@ impl OkSettings {
     pub(super) fn start_paths_from(&mut self, base_dir: &Path) {
         let application = self.application.iter_mut().flat_map(|application| {
             [
-                Some(&mut application.access_token),
+                application.access_token.as_mut(),
+                application.refresh_token.as_mut(),
                 application.secret.as_mut(),
                 application.session_secret.as_mut(),
             ]
@@ -309,16 +345,28 @@ impl OkSettings {
                 .read()
                 .map_err(|error| ConfigError::new(format!("application.{key}"), error.to_string()))
         };
-        let access_token = read("access_token", &application.access_token)?;
-        let signer = match (&application.session_secret, &application.secret) {
-            (Some(session_secret), _) => Signer::with_session_secret(read("session_secret", session_secret)?),
-            (None, Some(secret)) => Signer::from_application(&access_token, &read("secret", secret)?),
-            (None, None) => return Err(ConfigError::new("application.secret", "needed to sign calls")),
+        let read_any = |key: &str, reference: &Option<SecretRef>| {
+            let reference = reference.as_ref();
+            reference.map(|reference| read(key, reference)).transpose()
+        };
+        let secret = read_any("secret", &application.secret)?;
+        let session_secret = read_any("session_secret", &application.session_secret)?;
+        let first = match read_any("access_token", &application.access_token)? {
+            Some(token) => Some(
+                Session::new(token, session_secret, secret.as_ref())
+                    .ok_or_else(|| ConfigError::new("application.secret", "needed to sign calls"))?,
+            ),
+            None => None,
+        };
+        let refresh_token = read_any("refresh_token", &application.refresh_token)?;
+        let renewal = match (refresh_token, &application.id, secret) {
+            (Some(refresh_token), Some(id), Some(secret)) => Some(Renewal::new(id, secret, refresh_token)),
+            _ => None,
         };
         Ok(Some(Credentials {
             key: application.key.clone(),
-            access_token,
-            signer,
+            first,
+            renewal,
         }))
     }
 

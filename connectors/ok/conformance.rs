@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use super::{
     Odnoklassniki, OkSettings,
     config::{Credentials, Hook},
-    sign::Signer,
+    session::Session,
     split,
 };
 
@@ -70,6 +70,7 @@ static SAMPLES: &[(&str, &str, Expected)] = samples![
     "comment_own" => Expected::Nothing,
     "comment_attachment_only" => Expected::Messages(1),
     "comment_removed" => Expected::Nothing,
+    "comment_vanished" => Expected::Nothing,
     "comment_empty" => Expected::Quarantine("unknown_content"),
     "comment_old_date" => Expected::Messages(1),
     "comment_new_type" => Expected::Messages(1),
@@ -171,8 +172,12 @@ fn groups(more: Value) -> Odnoklassniki {
     });
     let application = Credentials {
         key: "CBAPLANTED".into(),
-        access_token: Secret::new(ACCESS_TOKEN.into()),
-        signer: Signer::with_session_secret(Secret::new(SESSION_SECRET.into())),
+        first: Session::new(
+            Secret::new(ACCESS_TOKEN.into()),
+            Some(Secret::new(SESSION_SECRET.into())),
+            None,
+        ),
+        renewal: None,
     };
     let http = HttpClient::new(HttpOptions::default()).expect("default options fit");
     let tokens = vec![Some(Secret::new(GROUP_TOKEN.into()))];

@@ -4,8 +4,8 @@
 //! of comments, another last activity), then reads one of them at each poll, newest comments first until known ones,
 //! and hands them over oldest first. Whole pages are handed over: an edit among the newest comments is a new version of
 //! a known key, everything unchanged is dropped by the journal. OK announces neither edits nor removals, so recent
-//! discussions are read again from time to time. A comment that is missing in an answer means nothing: the API shows
-//! fewer than the site.
+//! discussions are read again from time to time. A comment that is missing in an answer means nothing by itself: the API
+//! shows fewer than the site ([`super::vanished`]).
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -21,6 +21,7 @@ use super::{
     errors::Trouble,
     history::{cursor_of, days_ago, unreadable},
     lists, split, time,
+    vanished::{Memory, Shown},
 };
 
 /// Comments and topics this much older than the last known activity are looked at again, ms.
@@ -29,7 +30,7 @@ pub(super) const OVERLAP: i64 = 10 * 60_000;
 pub(super) const PAGE: &str = "100";
 /// Pages of one list: a guard against a platform that repeats itself.
 pub(super) const MOST_PAGES: usize = 500;
-const COMMENT_FIELDS: &str = "comment.ID,comment.TEXT,comment.AUTHOR_ID,comment.AUTHOR_NAME,comment.AUTHOR_REF,\
+pub(super) const COMMENT_FIELDS: &str = "comment.ID,comment.TEXT,comment.AUTHOR_ID,comment.AUTHOR_NAME,comment.AUTHOR_REF,\
                               comment.DATE,comment.TYPE,comment.REPLY_TO_ID,comment.REPLY_TO_COMMENT_ID,\
                               comment.REPLY_TO_NAME,comment.ATTACHMENTS";
 
@@ -39,6 +40,8 @@ pub(super) struct Asked<'a> {
     pub group: &'a str,
     pub settings: &'a DiscussionSettings,
     pub first_days: u32,
+    /// The group's own words are published, too.
+    pub own_words: bool,
 }
 
 /// State of a discussion: number of comments, last activity in ms (0: not told).
@@ -64,12 +67,16 @@ pub(super) struct Round {
     /// Listed topics with the hash of what the list shows of them.
     #[serde(default)]
     pub(super) topics: BTreeMap<String, String>,
+    /// Recent comments, to notice those that vanish.
+    #[serde(default)]
+    memory: Memory,
 }
 
 /// Reads on.
 pub(super) async fn poll(asked: &Asked<'_>, cursor: &Cursor) -> Result<Page, ConnectorError> {
     let mut round = begin(cursor, asked.first_days)?;
     let items = match round.waiting.pop() {
+        None if round.memory.has_suspects() => round.memory.ask(asked.rest, asked.group).await?,
         None => {
             let whom = format!("group {}", asked.group);
             list(asked, &mut round)
@@ -77,11 +84,13 @@ pub(super) async fn poll(asked: &Asked<'_>, cursor: &Cursor) -> Result<Page, Con
                 .map_err(|trouble| trouble.decision(&whom))?
         }
         Some((name, mark)) => {
-            let (kind, id) = name.split_once('/').ok_or_else(unreadable)?;
-            let items = match comments(asked, &round, kind, id).await {
+            let items = match comments(asked, &mut round, &name).await {
                 Ok(items) => items,
                 // Removed or closed meanwhile.
-                Err(Trouble::Skip { .. }) => Vec::new(),
+                Err(Trouble::Skip { .. }) => {
+                    round.memory.miss_all(&name);
+                    Vec::new()
+                }
                 Err(Trouble::Decision(error)) => return Err(error),
             };
             round.read.insert(name, mark);
@@ -90,7 +99,11 @@ pub(super) async fn poll(asked: &Asked<'_>, cursor: &Cursor) -> Result<Page, Con
     };
     let wait = if round.waiting.is_empty() {
         round.known = round.known.max(round.next);
-        Wait::For(pause(asked.settings.every))
+        if round.memory.has_suspects() {
+            Wait::Now
+        } else {
+            Wait::For(pause(asked.settings.every))
+        }
     } else {
         Wait::Now
     };
@@ -134,9 +147,10 @@ async fn list(asked: &Asked<'_>, round: &mut Round) -> Result<Vec<Item>, Trouble
 
     let now = Timestamp::now().as_millisecond();
     let is_due = now - round.reread >= i64::try_from(asked.settings.recheck_every.as_millis()).unwrap_or(i64::MAX);
-    let recent = round.next - i64::from(asked.settings.recheck_days) * 24 * 60 * 60 * 1000;
+    let recent = recent(asked, round);
     if is_due {
         round.reread = now;
+        round.memory.renew(asked.settings.probes, recent);
     }
     // What has left the lists is forgotten; when it comes back it counts as changed.
     round.read.retain(|name, _| found.contains_key(name));
@@ -144,7 +158,7 @@ async fn list(asked: &Asked<'_>, round: &mut Round) -> Result<Vec<Item>, Trouble
         let (count, at) = mark;
         let changed = round.read.get(&name) != Some(&mark);
         let again = is_due && at >= recent;
-        let quiet = count == 0 || (at != 0 && at < round.since);
+        let quiet = (count == 0 && !round.memory.knows(&name)) || (at != 0 && at < round.since);
         if quiet {
             round.read.insert(name, mark);
         } else if changed || again {
@@ -155,12 +169,19 @@ async fn list(asked: &Asked<'_>, round: &mut Round) -> Result<Vec<Item>, Trouble
     Ok(items)
 }
 
+/// Since when discussions are read again, ms.
+fn recent(asked: &Asked<'_>, round: &Round) -> i64 {
+    round.next - i64::from(asked.settings.recheck_days) * 24 * 60 * 60 * 1000
+}
+
 /// Comments of a discussion, whole pages back to the known ones, oldest first.
-async fn comments(asked: &Asked<'_>, round: &Round, kind: &str, id: &str) -> Result<Vec<Item>, Trouble> {
+async fn comments(asked: &Asked<'_>, round: &mut Round, name: &str) -> Result<Vec<Item>, Trouble> {
+    let (kind, id) = name.split_once('/').ok_or_else(unreadable)?;
     let oldest = round.since.max(round.known - OVERLAP);
     let mut pages: Vec<Vec<(Option<i64>, Bytes)>> = Vec::new();
     let mut seen = HashSet::new();
     let mut anchor = "LAST".to_owned();
+    let mut is_whole = false;
     for _ in 0..MOST_PAGES {
         let parameters = [
             ("discussionId", id),
@@ -183,8 +204,22 @@ async fn comments(asked: &Asked<'_>, round: &Round, kind: &str, id: &str) -> Res
         pages.push(objects);
         match page.more {
             Some(more) if more != anchor && earliest.is_some_and(|earliest| earliest >= oldest) => anchor = more,
-            _ => break,
+            more => {
+                is_whole = more.is_none();
+                break;
+            }
         }
+    }
+    if asked.settings.probes > 0 {
+        let all = pages.iter().flatten();
+        let earliest = all.clone().filter_map(|(at, _)| *at).min();
+        let shown = Shown {
+            comments: all.map(|(_, body)| body).collect(),
+            after: if is_whole { None } else { earliest.or(Some(i64::MAX)) },
+        };
+        let oldest = recent(asked, round).max(round.since);
+        let own_words = asked.own_words;
+        round.memory.compare(asked.group, name, &shown, own_words, oldest);
     }
     Ok(oldest_first(pages)
         .into_iter()

@@ -108,6 +108,7 @@ mod tests {
         let response = HttpResponse {
             status: 200,
             retry_after: None,
+            headers: http::HeaderMap::new(),
             body: Bytes::new(),
         };
         match decide(code, "WORDS".into(), "group 1", &response) {

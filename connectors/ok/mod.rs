@@ -16,6 +16,7 @@ mod history;
 mod lists;
 mod names;
 mod normalize;
+mod session;
 mod sign;
 mod split;
 mod subscribe;
@@ -24,6 +25,7 @@ mod tests;
 mod text;
 mod time;
 mod topic;
+mod vanished;
 
 use std::{
     num::NonZeroU32,
@@ -122,13 +124,9 @@ impl Odnoklassniki {
         };
         let groups = settings.groups.iter().zip(tokens).map(group).collect();
         let rest = application.map(|application| {
-            client::Rest::new(
-                http.clone(),
-                &settings.api_url,
-                &application.key,
-                application.access_token,
-                application.signer,
-            )
+            let session =
+                session::Sessions::new(http.clone(), &settings.api_url, application.first, application.renewal);
+            client::Rest::new(http.clone(), &settings.api_url, &application.key, session)
         });
         Self {
             groups,
@@ -219,6 +217,7 @@ impl Connector for Odnoklassniki {
                     group: id,
                     settings: &self.settings.discussions,
                     first_days: self.settings.first_days,
+                    own_words: self.policy.own_words,
                 };
                 discussions::poll(&asked, cursor).await
             }

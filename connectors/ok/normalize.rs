@@ -2,7 +2,7 @@
 //!
 //! What becomes of an item:
 //! - a private message, a comment, a topic: `received`, a later version `updated`;
-//! - a comment the platform lists as removed: `deleted`, when a version of it was stored before;
+//! - a comment the platform lists as removed, or does not find any more: `deleted`, when a version of it was stored before;
 //! - words on behalf of the group itself: nothing, or a message of `staff` when the settings say so;
 //! - a button (`MESSAGE_CALLBACK`) and changes of a chat (`CHAT_SYSTEM`): nothing;
 //! - a kind this version does not know, or a message without words and attachments: an error, so that the host keeps
@@ -197,6 +197,11 @@ fn wordless() -> NormalizeError {
         "unknown_content",
         "neither words nor attachments: something this version does not know",
     )
+}
+
+/// Whether a comment is the listed group's own.
+pub(super) fn is_own(comment: &Comment, group: &str) -> bool {
+    comment_author(comment, group).kind == AuthorKind::Staff
 }
 
 fn comment_author(comment: &Comment, group: &str) -> Author {

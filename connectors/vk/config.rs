@@ -128,7 +128,7 @@ pub struct CatchUpSettings {
     /// A service key of an application or a user's token: community keys can't read walls. Without it walls, comments and
     /// discussions that were missed stay missed.
     pub token: Option<SecretRef>,
-    /// Whose token it is. Photos, videos and suggested posts take a user's only.
+    /// Whose token it is. Photos, videos, products and suggested posts take a user's only.
     pub token_kind: CatchUpToken,
     /// Pause between two rounds over all walls, minutes.
     pub walls_every_min: NonZeroU32,
@@ -144,6 +144,9 @@ pub struct CatchUpSettings {
     pub photos: bool,
     /// Read comments below videos (user's token).
     pub videos: bool,
+    /// Read comments below products (user's token). VK does not tell how many a product has, so each of the `posts`
+    /// newest products costs a call in every round.
+    pub market: bool,
     /// Read suggested posts (token of a user who manages the communities).
     pub suggested: bool,
 }
@@ -160,6 +163,7 @@ impl Default for CatchUpSettings {
             boards: true,
             photos: true,
             videos: true,
+            market: false,
             suggested: false,
         }
     }
@@ -172,7 +176,7 @@ pub enum CatchUpToken {
     /// Service key of an application: open walls, comments, discussions.
     #[default]
     Service,
-    /// A person's token: also photos and videos; calls go in batches of 25.
+    /// A person's token: also photos, videos and products; calls go in batches of 25.
     User,
 }
 

@@ -45,7 +45,7 @@ pub(super) enum Event {
 
 /// Events whose words we want; `check` warns when one is switched off. `message_reply` is not needed: the community's
 /// own answers are not citizens' messages.
-pub(super) const WANTED: [&str; 20] = [
+pub(super) const WANTED: [&str; 24] = [
     "message_new",
     "message_edit",
     "wall_post_new",
@@ -66,6 +66,10 @@ pub(super) const WANTED: [&str; 20] = [
     "video_comment_edit",
     "video_comment_restore",
     "video_comment_delete",
+    "market_comment_new",
+    "market_comment_edit",
+    "market_comment_restore",
+    "market_comment_delete",
 ];
 
 /// Names without citizens' words.

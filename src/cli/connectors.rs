@@ -1,6 +1,7 @@
-//! `priem connectors list|schema|conformance`: straight from the registry.
+//! `priem connectors list|schema|conformance|test|new`: straight from the registry, and manifests.
 
 mod conformance;
+mod manifests;
 
 use clap::Subcommand;
 
@@ -33,6 +34,10 @@ pub enum ConnectorsCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Run the fixtures inside manifests: each sample against what the manifest says must come of it
+    Test(manifests::TestArgs),
+    /// Write a manifest to start from, or the folder of a connector in Rust; both pass their tests as they are
+    New(manifests::NewArgs),
 }
 
 /// Prints.
@@ -62,6 +67,8 @@ pub fn run(command: ConnectorsCommand) -> anyhow::Result<u8> {
                 output::json(&(found.schema)())?;
             }
         }
+        ConnectorsCommand::Test(arguments) => return manifests::test(&arguments),
+        ConnectorsCommand::New(arguments) => return manifests::new(&arguments),
         ConnectorsCommand::Conformance { kind, json } => return conformance::run(kind.as_deref(), json),
     }
     Ok(DONE)

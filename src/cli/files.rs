@@ -1,5 +1,7 @@
 //! `priem files`: looks at export files without importing them.
 
+mod report;
+
 use std::{
     io::IsTerminal,
     path::{Path, PathBuf},
@@ -27,6 +29,11 @@ enum FilesCommand {
     ///
     /// Exit code 0: all rows are good. 1: the file was not understood or has bad rows. 3: there is no such file.
     Probe(ProbeArgs),
+    /// Show what yesterday's exports would become: rows understood, sectors and recipients, terms, likely duplicates
+    ///
+    /// Takes a folder with exports of «Инцидент менеджмент», ПОС, «Управляем вместе», 59-ФЗ and votes, each told by its
+    /// headers. Needs no broker, no tokens and no settings, and changes nothing.
+    Report(report::ReportArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -39,7 +46,7 @@ struct ProbeArgs {
     /// How many of the first rows to show as messages.
     #[arg(long, default_value_t = 3, value_name = "N")]
     rows: usize,
-    /// What the file is.
+    /// What the file is: incident, pos, uv, fz59, votes, mss, or auto (by its headers); `--column` needs a name
     #[arg(long, default_value = "incident", value_name = "NAME")]
     mapping: String,
     /// Time zone of the dates in the file.
@@ -70,12 +77,18 @@ fn column(text: &str) -> Result<(String, String), String> {
         .ok_or_else(|| "write it like AI=text".into())
 }
 
-/// Runs the command; the exit code on success.
+/// Runs the command; the exit code on success. `rules_dir` gives the rules folder of the settings, when there are any.
 ///
 /// # Errors
 /// When the report can't be printed.
-pub fn run(args: FilesArgs) -> anyhow::Result<u8> {
-    let FilesCommand::Probe(args) = args.command;
+pub fn run(args: FilesArgs, rules_dir: &dyn Fn() -> anyhow::Result<Option<PathBuf>>) -> anyhow::Result<u8> {
+    match args.command {
+        FilesCommand::Probe(args) => run_probe(args),
+        FilesCommand::Report(args) => report::run(&args, rules_dir),
+    }
+}
+
+fn run_probe(args: ProbeArgs) -> anyhow::Result<u8> {
     if let Err(error) = std::fs::File::open(&args.file) {
         eprintln!("{}: {error}", args.file.display());
         return Ok(ENVIRONMENT);
@@ -138,7 +151,7 @@ mod tests {
 
     fn exit_code(arguments: &[&str]) -> u8 {
         let cli = Cli::try_parse_from([&["priem", "probe"], arguments].concat()).expect("arguments");
-        run(cli.files).expect("runs")
+        run(cli.files, &|| Ok(None)).expect("runs")
     }
 
     #[test]

@@ -21,6 +21,7 @@ Examples:
   priem journal stats --json
   priem journal verify && echo sound
   priem journal export --output items.ndjson
+  priem journal export --masked                 to show to somebody else: no words, no ids
 
 Exit codes: 0 done, 1 `verify` found something wrong, 2 usage or settings, 3 no journal, or a file can't be written.";
 
@@ -40,8 +41,11 @@ pub enum JournalCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Write every stored item as one JSON line; the result holds personal data
+    /// Write every stored item as one JSON line; the result holds personal data, unless --masked
     Export {
+        /// Without what citizens wrote and without ids: only what came from where, when, and how large
+        #[arg(long)]
+        masked: bool,
         /// File to write; made readable for its owner only. Without it, standard output
         #[arg(short, long)]
         output: Option<PathBuf>,
@@ -71,7 +75,10 @@ pub fn run(command: JournalCommand, settings: &Settings) -> anyhow::Result<u8> {
             }
             return Ok(if problems.is_empty() { DONE } else { FINDING });
         }
-        JournalCommand::Export { output: Some(path) } => {
+        JournalCommand::Export {
+            output: Some(path),
+            masked,
+        } => {
             use std::os::unix::fs::OpenOptionsExt;
             let file = std::fs::File::options()
                 .write(true)
@@ -79,13 +86,13 @@ pub fn run(command: JournalCommand, settings: &Settings) -> anyhow::Result<u8> {
                 .mode(0o600)
                 .open(&path);
             let mut out = BufWriter::new(file.map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))?);
-            let count = store.export(&mut out)?;
+            let count = store.export(&mut out, masked)?;
             out.into_inner().map_err(|error| error.into_error())?.sync_all()?;
             eprintln!("{count} items written to {}", path.display());
         }
-        JournalCommand::Export { output: None } => {
+        JournalCommand::Export { output: None, masked } => {
             let mut out = BufWriter::new(std::io::stdout().lock());
-            store.export(&mut out)?;
+            store.export(&mut out, masked)?;
             out.flush()?;
         }
     }

@@ -7,6 +7,7 @@ mod files;
 mod journal;
 mod output;
 mod quarantine;
+mod reload;
 mod rules;
 mod run;
 mod schema;
@@ -67,8 +68,10 @@ enum Command {
     Connectors(connectors::ConnectorsCommand),
     /// Files of exports: look at one before it is imported
     Files(files::FilesArgs),
-    /// Auto-rules (автоправила): check, test, explain
+    /// Auto-rules (автоправила): check, test, lint, measure, compare, learn, explain
     Rules(rules::RulesArgs),
+    /// Let the running daemon read its rules again, without a stop
+    Reload(reload::ReloadArgs),
     /// Why a message went where it went («почему сюда?»)
     Why(why::WhyArgs),
     /// Items that could not be understood, or that no queue took
@@ -117,8 +120,9 @@ fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         Command::Demo(arguments) => demo::run(arguments),
         Command::Check(arguments) => check::run(arguments, &config_path(config)?),
         Command::Connectors(command) => connectors::run(command),
-        Command::Files(arguments) => files::run(arguments),
-        Command::Rules(arguments) => rules::run(arguments, rules_dir(config)?.as_deref()),
+        Command::Files(arguments) => files::run(arguments, &|| rules_dir(config)),
+        Command::Rules(arguments) => rules::run(arguments, rules_dir(config)?.as_deref(), config),
+        Command::Reload(arguments) => reload::run(arguments, &settings_of(config)?),
         Command::Why(arguments) => why::run(arguments, &settings_of(config)?),
         Command::Quarantine(command) => quarantine::run(command, &settings_of(config)?),
         Command::Journal(command) => journal::run(command, &settings_of(config)?),

@@ -1,4 +1,9 @@
-//! `priem rules check|test|explain`: what rule authors work with. Everything they read is Russian.
+//! `priem rules check|test|lint|evaluate|preview|learn|explain`: what rule authors work with. Everything they read is Russian.
+
+mod evaluate;
+mod learn;
+mod lint;
+mod preview;
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -20,13 +25,14 @@ const USAGE: u8 = 2;
 /// A folder or file can't be read.
 const ENVIRONMENT: u8 = 3;
 
-/// Check, test and explain the auto-rules (автоправила).
+/// Check, test, measure, compare and explain the auto-rules (автоправила).
 #[derive(Debug, Args)]
 #[command(after_help = "EXAMPLES:
   priem rules check config/rules
   priem rules test --coverage --junit rules.xml
   priem rules explain --text 'На Ленина третий день нет воды'
   priem rules explain --text 'Ямы во дворе' --channel incident --topic 'Дороги / Ямы' --why-not roads-yards
+  priem rules explain --text 'Ямы во дворе' --why-not recipients       (a table; recipients:12 is its row 12)
   sed -n 1p messages.ndjson | priem rules explain --message -
 
 Without DIR: the folder of the settings, else the rules built in.
@@ -38,10 +44,18 @@ pub struct RulesArgs {
 
 #[derive(Debug, Subcommand)]
 enum RulesCommand {
-    /// Read the rules, resolve every reference, run the tests beside them
+    /// Read the rules and their tables, resolve every reference, run the tests beside them
     Check(SetArgs),
     /// Run the tests beside the rules
     Test(TestArgs),
+    /// Prove what the rules can never do: dead, shadowed, conflicting entries, useless and suspicious words
+    Lint(lint::LintArgs),
+    /// Measure the rules on labelled history: coverage, precision, recall, where they are wrong
+    Evaluate(evaluate::EvaluateArgs),
+    /// Compare new rules with those in force over messages of the past
+    Preview(preview::PreviewArgs),
+    /// Propose rules from labelled history, as YAML to edit
+    Learn(learn::LearnArgs),
     /// Show step by step why a message goes where it goes
     Explain(Box<ExplainArgs>),
 }
@@ -115,12 +129,16 @@ fn word<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
     serde_json::from_value(json!(text)).map_err(|error| error.to_string())
 }
 
-/// Runs the command; `default_rules_dir` is the folder of the settings. Returns the exit code.
+/// Runs the command; `default_rules_dir` is the folder of the settings, `config` the settings file that was named.
+/// Returns the exit code.
 ///
 /// # Errors
 /// When the standard output can't be written.
-pub fn run(args: RulesArgs, default_rules_dir: Option<&Path>) -> Result<u8> {
+pub fn run(args: RulesArgs, default_rules_dir: Option<&Path>, config: Option<&Path>) -> Result<u8> {
     let mut out = std::io::stdout().lock();
+    if let RulesCommand::Preview(args) = &args.command {
+        return preview::run(&mut out, args, default_rules_dir, config);
+    }
     run_to(&mut out, args, default_rules_dir)
 }
 
@@ -128,6 +146,10 @@ fn run_to(out: &mut dyn Write, args: RulesArgs, default_rules_dir: Option<&Path>
     match args.command {
         RulesCommand::Check(set) => check(out, &set, default_rules_dir),
         RulesCommand::Test(args) => test(out, &args, default_rules_dir),
+        RulesCommand::Lint(args) => lint::run(out, &args, default_rules_dir),
+        RulesCommand::Evaluate(args) => evaluate::run(out, &args, default_rules_dir),
+        RulesCommand::Preview(args) => preview::run(out, &args, default_rules_dir, None),
+        RulesCommand::Learn(args) => learn::run(out, &args),
         RulesCommand::Explain(args) => explain(out, &args, default_rules_dir),
     }
 }
@@ -168,6 +190,9 @@ fn check(out: &mut dyn Write, args: &SetArgs, default: Option<&Path>) -> Result<
         writeln!(out, "{answer}")?;
     } else {
         writeln!(out, "Правила прочитаны: записей {count}, версия {}", rules.version())?;
+        for (id, name, rows) in rules.tables() {
+            writeln!(out, "Таблица «{name}» ({id}): строк {rows}")?;
+        }
         for warning in &warnings {
             writeln!(out, "предупреждение: {warning}")?;
         }

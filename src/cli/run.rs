@@ -14,7 +14,8 @@ use crate::{
 
 const AFTER_HELP: &str = "\
 Starts without a broker connection too: messages wait in the journal and drain by themselves.
-Signals: SIGTERM and Ctrl-C stop in order (sources, then what is on its way, then the journal).";
+Signals: SIGTERM and Ctrl-C stop in order (sources, then what is on its way, then the journal); SIGHUP reads the
+rules again (see `priem reload`).";
 
 /// Arguments of `priem run`.
 #[derive(Debug, Args)]
@@ -50,7 +51,7 @@ pub fn run(arguments: RunArgs, config: &Path) -> anyhow::Result<u8> {
             .webhook_address()
             .map_or_else(|| "off".to_owned(), |address| address.to_string());
         info!(admin = %daemon.admin_address(), webhooks, "listening");
-        let signal = stop_signal().await?;
+        let signal = stop_signal(&daemon).await?;
         info!(signal, "stopping");
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
         daemon.stop().await;
@@ -58,12 +59,18 @@ pub fn run(arguments: RunArgs, config: &Path) -> anyhow::Result<u8> {
     })
 }
 
-async fn stop_signal() -> std::io::Result<&'static str> {
+/// Waits for a signal to stop; meanwhile SIGHUP reloads the rules.
+async fn stop_signal(daemon: &Daemon) -> std::io::Result<&'static str> {
     use tokio::signal::unix::{SignalKind, signal};
+    let mut hang_up = signal(SignalKind::hangup())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
-    })
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok("SIGTERM"),
+            _ = interrupt.recv() => return Ok("SIGINT"),
+            // What became of it is logged and counted.
+            _ = hang_up.recv() => drop(daemon.reload_rules().await),
+        }
+    }
 }

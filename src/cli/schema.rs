@@ -1,4 +1,4 @@
-//! `priem schema message|config|rules`.
+//! `priem schema message|config|rules|manifest`.
 
 use clap::Subcommand;
 
@@ -14,6 +14,8 @@ pub enum SchemaCommand {
     Config,
     /// Files of auto-rules, for editors that check while one writes
     Rules,
+    /// Manifests of the connector `manifest`, for editors
+    Manifest,
 }
 
 /// Prints a schema.
@@ -22,6 +24,7 @@ pub fn run(command: SchemaCommand) -> anyhow::Result<u8> {
         SchemaCommand::Message => priem_sdk::message::json_schema(),
         SchemaCommand::Config => settings::json_schema(registry()),
         SchemaCommand::Rules => routing::json_schema(),
+        SchemaCommand::Manifest => priem_connectors::manifest::model::json_schema(),
     })?;
     Ok(DONE)
 }

@@ -1,18 +1,19 @@
-//! Metrics and health for operators.
+//! Metrics and health for operators; reloading the rules, for those on the same machine.
 
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 
 use axum::{
     Json, Router,
-    extract::State,
-    http::{StatusCode, header},
+    extract::{ConnectInfo, State},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{get, post},
 };
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use super::{AdminSettings, Health, ListenError, listen};
+use super::{AdminSettings, Health, ListenError, RELOAD_HEADER, RELOAD_PATH, Reload, listen};
 use crate::telemetry::Metrics;
 
 /// The listener for metrics and health.
@@ -23,10 +24,19 @@ pub struct AdminServer {
     state: Admin,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 struct Admin {
     metrics: Metrics,
     health: Health,
+    reload: Option<Arc<dyn Reload>>,
+}
+
+impl std::fmt::Debug for Admin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Admin")
+            .field("health", &self.health)
+            .finish_non_exhaustive()
+    }
 }
 
 impl AdminServer {
@@ -40,8 +50,19 @@ impl AdminServer {
         Ok(Self {
             listener,
             address,
-            state: Admin { metrics, health },
+            state: Admin {
+                metrics,
+                health,
+                reload: None,
+            },
         })
+    }
+
+    /// The same, taking requests to reload the rules from this machine.
+    #[must_use]
+    pub fn with_reload(mut self, reload: Arc<dyn Reload>) -> Self {
+        self.state.reload = Some(reload);
+        self
     }
 
     /// The address in use, with the port the system chose when the settings say 0.
@@ -58,8 +79,10 @@ impl AdminServer {
             .route("/metrics", get(metrics))
             .route("/health/live", get(live))
             .route("/health/ready", get(ready))
+            .route(RELOAD_PATH, post(reload))
             .with_state(self.state);
-        let server = axum_server::from_tcp(self.listener)?.serve(router.into_make_service());
+        let server =
+            axum_server::from_tcp(self.listener)?.serve(router.into_make_service_with_connect_info::<SocketAddr>());
         // Nothing here is worth waiting for at shutdown.
         stop.run_until_cancelled(server).await.unwrap_or(Ok(()))
     }
@@ -88,4 +111,25 @@ async fn ready(State(admin): State<Admin>) -> Response {
         StatusCode::SERVICE_UNAVAILABLE
     };
     (status, Json(report)).into_response()
+}
+
+/// Only from this machine, and never through a proxy: whoever can do it can change files here anyway.
+async fn reload(
+    State(admin): State<Admin>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
+) -> Response {
+    let is_forwarded = headers.contains_key("x-forwarded-for") || headers.contains_key(header::FORWARDED);
+    if !is_own(peer) || is_forwarded || !headers.contains_key(RELOAD_HEADER) {
+        return (StatusCode::FORBIDDEN, "use `priem reload` on this machine\n").into_response();
+    }
+    match &admin.reload {
+        Some(rules) => Json(rules.reload().await).into_response(),
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+/// Whether a connection comes over the loopback.
+fn is_own(peer: SocketAddr) -> bool {
+    peer.ip().to_canonical().is_loopback()
 }

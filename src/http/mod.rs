@@ -50,6 +50,55 @@ impl From<&Stream> for StreamId {
     }
 }
 
+/// Path of the request that reloads the rules.
+pub const RELOAD_PATH: &str = "/rules/reload";
+/// Header that such a request must have: no page in a browser can send it to another origin.
+pub const RELOAD_HEADER: &str = "x-priem-reload";
+
+/// Reads the rules again when an operator asks for it.
+#[async_trait::async_trait]
+pub trait Reload: Send + Sync {
+    /// Puts the rules of the folder into force, or says why not.
+    async fn reload(&self) -> ReloadReport;
+}
+
+/// What became of a reload.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct ReloadReport {
+    /// What became of it.
+    pub result: ReloadResult,
+    /// Version of the rules in force now.
+    pub version: String,
+    /// Rules, routes and deadlines in force now.
+    pub rules: usize,
+    /// What is wrong with the refused ones, in Russian, with file and line.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<String>,
+}
+
+/// What became of a reload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReloadResult {
+    /// The new rules are in force.
+    Applied,
+    /// The folder holds what is in force.
+    Unchanged,
+    /// The new rules are wrong; those before go on.
+    Refused,
+}
+
+impl ReloadResult {
+    /// The word, as in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Unchanged => "unchanged",
+            Self::Refused => "refused",
+        }
+    }
+}
+
 /// Why items were not stored. The platform is asked to send again later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NotAccepted {

@@ -320,6 +320,7 @@ async fn answer(shared: &Shared, hook: &Hook, path: String, connection: SocketAd
         query: head.uri.query().unwrap_or_default().to_owned(),
         peer: peer::sender(connection.ip(), &head.headers, &shared.settings.trusted_proxies),
         headers: head.headers,
+        received_at: Timestamp::now(),
         body,
     };
     let received = catch_unwind(AssertUnwindSafe(|| hook.connector.receive(&request)));

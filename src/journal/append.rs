@@ -13,7 +13,7 @@ use super::{
 
 /// What the writer knows between commits.
 pub(super) struct AppendState {
-    hash_key: HashKey,
+    pub(super) hash_key: HashKey,
     connectors: HashMap<ConnectorId, i64>,
 }
 

@@ -116,7 +116,8 @@ fn revision_name(item: &Item, versions: u32, known: impl Fn(&str) -> bool) -> St
     }
 }
 
-fn hash(key: &HashKey, parts: &[&[u8]]) -> [u8; 16] {
+/// Keyed hash over parts and their lengths.
+pub(super) fn hash(key: &HashKey, parts: &[&[u8]]) -> [u8; 16] {
     let mut hasher = blake3::Hasher::new_keyed(key);
     for part in parts {
         hasher.update(&(part.len() as u64).to_le_bytes());
@@ -133,16 +134,38 @@ fn short_hash(key: &HashKey, name: &str) -> [u8; 8] {
         .expect("a hash has 16 bytes")
 }
 
-/// Removes rows not touched since `before` from a slice of the table; gives the key to go on from, or `None` at its
+/// Tables of hashes that are swept, with their key and the column of the moment that decides.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Swept {
+    Seen,
+    Likeness,
+    Kin,
+}
+
+/// Removes rows whose moment is before `before` from a slice of the table; gives the key to go on from, or `None` at its
 /// end. Sliced so that no commit is long.
-pub(super) fn forget(connection: &Connection, from: &Bytes, before: i64) -> rusqlite::Result<Option<Bytes>> {
+pub(super) fn forget(
+    connection: &Connection,
+    table: Swept,
+    from: &Bytes,
+    before: i64,
+) -> rusqlite::Result<Option<Bytes>> {
     const SLICE: u32 = 5_000;
+    let (table, key, moment) = match table {
+        Swept::Seen => ("seen", "key", "at"),
+        Swept::Likeness => ("likeness", "key", "until"),
+        Swept::Kin => ("kin", "object", "at"),
+    };
     let last: Option<Vec<u8>> = connection
-        .prepare_cached("SELECT max(key), count(*) FROM (SELECT key FROM seen WHERE key > ?1 ORDER BY key LIMIT ?2)")?
+        .prepare_cached(&format!(
+            "SELECT max({key}), count(*) FROM (SELECT {key} FROM {table} WHERE {key} > ?1 ORDER BY {key} LIMIT ?2)"
+        ))?
         .query_row(params![&from[..], SLICE], |row| row.get(0))?;
     let Some(last) = last else { return Ok(None) };
     connection
-        .prepare_cached("DELETE FROM seen WHERE key > ?1 AND key <= ?2 AND at < ?3")?
+        .prepare_cached(&format!(
+            "DELETE FROM {table} WHERE {key} > ?1 AND {key} <= ?2 AND {moment} < ?3"
+        ))?
         .execute(params![&from[..], &last, before])?;
     Ok(Some(Bytes::from(last)))
 }
@@ -264,7 +287,7 @@ mod tests {
             admit(&connection, &key, "a", &item, number).unwrap();
         }
         let mut from = Bytes::new();
-        while let Some(next) = forget(&connection, &from, 10).unwrap() {
+        while let Some(next) = forget(&connection, Swept::Seen, &from, 10).unwrap() {
             from = next;
         }
         let left: u32 = connection

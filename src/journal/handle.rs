@@ -19,12 +19,13 @@ use tracing::warn;
 use super::{
     Appended, FILE_NAME, JournalError, JournalSettings, Record, Settlement,
     append::AppendState,
+    kin::{Candidate, Kinship},
     limits::{self, Limits},
     read,
     retention::Retention,
     schema, store,
     tail::Tail,
-    writer::{self, Append, Command, Writer},
+    writer::{self, Append, Command, Kin, Writer},
 };
 use crate::telemetry::Metrics;
 
@@ -143,6 +144,17 @@ impl Journal {
     /// Only when the journal is closed.
     pub async fn settle(&self, settlements: Vec<Settlement>) -> Result<(), JournalError> {
         self.send(Command::Settle(settlements)).await
+    }
+
+    /// What each of some messages repeats, in their order. Returns after that is stored: asked again, the journal
+    /// answers the same.
+    ///
+    /// # Errors
+    /// Nothing of the call is stored.
+    pub async fn kin(&self, candidates: Vec<Candidate>) -> Result<Vec<Option<Kinship>>, JournalError> {
+        let (reply, found) = oneshot::channel();
+        self.send(Command::Kin(Kin { candidates, reply })).await?;
+        found.await.map_err(|_| JournalError::Closed)?
     }
 
     /// Waits until everything handed over before is on disk.

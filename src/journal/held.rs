@@ -8,6 +8,7 @@ use super::{
     JournalError,
     store::{Store, time},
 };
+use crate::privacy::veil;
 
 /// An item on hold.
 #[derive(Debug, Clone, Serialize)]
@@ -18,7 +19,7 @@ pub struct Held {
     pub kind: String,
     /// Bounded reason.
     pub reason: String,
-    /// For people; no citizen's words.
+    /// For people; no citizen's words, and what looks like a contact or a number of a person is masked.
     pub why: String,
     /// When it was put on hold.
     pub since: String,
@@ -42,7 +43,7 @@ impl Store {
                     seq: row.get(0)?,
                     kind: row.get(1)?,
                     reason: row.get(2)?,
-                    why: row.get(3)?,
+                    why: veil(&row.get::<_, String>(3)?).into_owned(),
                     since: time(row.get(4)?),
                     connector: row.get(5)?,
                     bytes: row.get(6)?,

@@ -13,6 +13,7 @@ mod dedupe;
 mod error;
 mod handle;
 pub mod held;
+pub mod kin;
 mod limits;
 mod read;
 mod retention;

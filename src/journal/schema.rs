@@ -5,13 +5,15 @@
 //! - `held`: items waiting for a person (quarantined, or parked because no queue took them);
 //! - `decision`: what became of each event of each settled item, for «почему сюда?»; holds no citizen's words;
 //! - `seen`: one row per object of a source: which versions were stored. Keyed hashes only, outlives `raw`;
-//! - `cursor`: where each stream goes on.
+//! - `cursor`: where each stream goes on;
+//! - `likeness`, `kin`: what belongs together (`kin.rs`). Keyed hashes only.
 
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::JournalError;
 
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
     CREATE TABLE connector (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
     CREATE TABLE raw (
@@ -60,7 +62,26 @@ const MIGRATIONS: &[&str] = &["
         PRIMARY KEY (connector, stream)
     ) WITHOUT ROWID;
     INSERT INTO meta VALUES ('hash_key', randomblob(32));
-"];
+",
+    "
+    CREATE TABLE likeness (
+        key BLOB PRIMARY KEY,
+        event_id BLOB NOT NULL,
+        cluster BLOB NOT NULL,
+        until INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE kin (
+        object BLOB PRIMARY KEY,
+        cluster BLOB NOT NULL,
+        of BLOB,
+        reason TEXT,
+        channel TEXT NOT NULL,
+        before TEXT,
+        at INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    CREATE INDEX kin_cluster ON kin (cluster);
+",
+];
 
 /// Version the code works with.
 pub(super) const VERSION: u32 = MIGRATIONS.len() as u32;

@@ -14,6 +14,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
 use serde::Serialize;
 
 use super::{FILE_NAME, JournalError, Record, read, schema};
+use crate::privacy::veil;
 
 /// Opens a connection for reading.
 pub(super) fn open_reader(path: &Path) -> Result<Connection, JournalError> {
@@ -220,11 +221,12 @@ impl Store {
         Ok(problems)
     }
 
-    /// Writes every raw item as one JSON line, oldest first. Gives how many. Holds personal data.
+    /// Writes every raw item as one JSON line, oldest first. Gives how many. Holds personal data, unless it is masked:
+    /// then only sizes are told of bodies, and nothing of ids and conversations, which may be those of people.
     ///
     /// # Errors
     /// When the journal can't be read or the output not written.
-    pub fn export(&self, out: &mut dyn Write) -> anyhow::Result<u64> {
+    pub fn export(&self, out: &mut dyn Write, masked: bool) -> anyhow::Result<u64> {
         let mut select = self.connection.prepare(&format!(
             "SELECT 0, {} FROM raw r JOIN connector c ON c.id = r.connector ORDER BY r.seq",
             read::COLUMNS
@@ -232,7 +234,7 @@ impl Store {
         let mut rows = select.query([])?;
         let mut count = 0;
         while let Some(row) = rows.next()? {
-            serde_json::to_writer(&mut *out, &export_line(&read::record(row)?))?;
+            serde_json::to_writer(&mut *out, &export_line(&read::record(row)?, masked))?;
             out.write_all(b"\n")?;
             count += 1;
         }
@@ -339,7 +341,9 @@ impl Store {
              OR r.seq IN (SELECT seq FROM pending))",
         )?;
         let number = wanted.parse::<i64>().unwrap_or(-1);
-        let rows = select.query_map(params![wanted, number], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let rows = select.query_map(params![wanted, number], |row| {
+            Ok((row.get(0)?, veil(&row.get::<_, String>(1)?).into_owned()))
+        })?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
@@ -376,9 +380,10 @@ pub(super) fn snapshot(connection: &Connection) -> rusqlite::Result<Snapshot> {
     })
 }
 
-fn export_line(record: &Record) -> serde_json::Value {
+fn export_line(record: &Record, masked: bool) -> serde_json::Value {
     let raw = &record.raw;
     let body = match std::str::from_utf8(&raw.body) {
+        _ if masked => serde_json::json!({ "length": raw.body.len() }),
         Ok(text) => serde_json::json!({ "text": text }),
         Err(_) => serde_json::json!({ "bytes": &raw.body[..] }),
     };
@@ -386,7 +391,7 @@ fn export_line(record: &Record) -> serde_json::Value {
         "seq": record.seq,
         "connector": raw.connector.as_str(),
         "stream": &*record.stream,
-        "external_id": raw.external_id,
+        "external_id": if masked { "***" } else { raw.external_id.as_str() },
         "revision": raw.revision,
         "ordinal": raw.ordinal,
         "format": raw.format,

@@ -12,8 +12,13 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info, warn};
 
 use super::{
-    Appended, JournalError, Record, Settlement, append::AppendState, limits::Limits, retention::Retention,
-    settle::settle, tail::Tail,
+    Appended, JournalError, Record, Settlement,
+    append::AppendState,
+    kin::{Candidate, Kinship, find},
+    limits::Limits,
+    retention::Retention,
+    settle::settle,
+    tail::Tail,
 };
 use crate::telemetry::Metrics;
 
@@ -35,10 +40,17 @@ pub(super) struct Append {
     pub(super) reply: oneshot::Sender<Outcome>,
 }
 
+/// Messages whose kin is asked for.
+pub(super) struct Kin {
+    pub(super) candidates: Vec<Candidate>,
+    pub(super) reply: oneshot::Sender<Result<Vec<Option<Kinship>>, JournalError>>,
+}
+
 /// What the writer can be asked for.
 pub(super) enum Command {
     Append(Append),
     Settle(Vec<Settlement>),
+    Kin(Kin),
     /// Answers after everything before it is on disk.
     Flush(oneshot::Sender<()>),
     /// Time for housekeeping.
@@ -49,6 +61,9 @@ pub(super) enum Command {
 #[derive(Default)]
 struct Batch {
     appends: Vec<Append>,
+    kin: Vec<Kin>,
+    /// Answers to `kin`, in its order; complete when the transaction is.
+    found: Vec<Vec<Option<Kinship>>>,
     flushes: Vec<oneshot::Sender<()>>,
     tick: bool,
     /// Whether new items would fit, found out without any.
@@ -102,6 +117,11 @@ impl Writer {
                 self.owed.extend(settlements);
                 return items;
             }
+            Command::Kin(kin) => {
+                let items = kin.candidates.len();
+                batch.kin.push(kin);
+                return items;
+            }
             Command::Flush(reply) => batch.flushes.push(reply),
             Command::Tick => batch.tick = true,
         }
@@ -132,6 +152,9 @@ impl Writer {
                 for (append, outcome) in batch.appends.into_iter().zip(outcomes) {
                     let _ = append.reply.send(outcome);
                 }
+                for (kin, found) in batch.kin.into_iter().zip(batch.found) {
+                    let _ = kin.reply.send(Ok(found));
+                }
                 for reply in batch.flushes {
                     let _ = reply.send(());
                 }
@@ -148,6 +171,9 @@ impl Writer {
                 for append in batch.appends {
                     let _ = append.reply.send(Err(error.clone()));
                 }
+                for kin in batch.kin {
+                    let _ = kin.reply.send(Err(error.clone()));
+                }
             }
         }
     }
@@ -163,6 +189,11 @@ impl Writer {
         let now = Timestamp::now().as_microsecond();
         for settlement in &self.owed {
             settle(connection, settlement, now)?;
+        }
+        for kin in &batch.kin {
+            let found = kin.candidates.iter();
+            let found = found.map(|candidate| find(connection, &self.state.hash_key, candidate));
+            batch.found.push(found.collect::<rusqlite::Result<_>>()?);
         }
         if batch.tick {
             self.retention.sweep(connection, now)?;

@@ -6,19 +6,27 @@ use std::path::{Path, PathBuf};
 use jiff::tz::TimeZone;
 
 use super::calendar::{Calendar, WorkDay, Year};
+use super::condition::Condition;
 use super::error::{RuleError, RuleErrors};
 use super::include;
 use super::index::Index;
 use super::keys;
+use super::load;
 use super::model::{ClassifyRule, DeadlineRule, Route, Sectors, Zone};
+use super::named::{self, Declared};
 use super::read_calendar;
 use super::read_condition::Terms;
 use super::read_deadlines;
 use super::read_rules::{self, Ids};
+use super::read_territories;
 use super::read_tests::{self, TestCase};
 use super::reader::{Lined, Reader};
+use super::tables::Tables;
 use super::vocabulary::Vocabulary;
 use super::yaml::{self, Entry, Node};
+
+/// A path and the text of the file.
+type File = (PathBuf, String);
 
 /// The language version this code reads.
 const VERSION: i64 = 1;
@@ -45,6 +53,7 @@ pub(super) struct Compiled {
 struct Shared {
     sectors: Sectors,
     lists: HashMap<String, Vec<Lined>>,
+    named: HashMap<String, Condition>,
     zone: Option<Zone>,
     years: Vec<(i16, Year)>,
     work_day: Option<WorkDay>,
@@ -52,12 +61,13 @@ struct Shared {
     vocabulary: Vocabulary,
 }
 
-/// Compiles the files, in the order given.
+/// Compiles the files, in the order given. `tables` holds the tables they name.
 ///
 /// # Errors
 /// Everything found wrong in any of them.
-pub(super) fn compile(files: &[(PathBuf, String)]) -> Result<Compiled, RuleErrors> {
-    let parsed: Vec<(Reader<'_>, Option<Node>)> = files.iter().map(|(path, text)| parse_file(path, text)).collect();
+pub(super) fn compile(files: &[(PathBuf, String)], tables: &Tables) -> Result<Compiled, RuleErrors> {
+    let (data, rule_files): (Vec<&File>, Vec<&File>) = files.iter().partition(|(path, _)| load::is_geojson(path));
+    let parsed = parse_files(&rule_files);
     let mut sources: Vec<(Reader<'_>, Vec<&Entry>)> = Vec::new();
     let mut readers = Vec::new();
     let mut nodes = Vec::new();
@@ -74,15 +84,40 @@ pub(super) fn compile(files: &[(PathBuf, String)]) -> Result<Compiled, RuleError
     }
 
     let mut shared = Shared::default();
-    for (reader, entries) in &mut sources {
+    let mut declared = Declared::default();
+    for (at, (reader, entries)) in sources.iter_mut().enumerate() {
         read_declarations(reader, entries, &mut shared);
+        declared.collect(at, reader, entries);
     }
+    if let Some(zone) = &shared.zone {
+        shared.vocabulary.set_zone(zone.zone.clone());
+    }
+    if let Some(territories) = read_territories::all(&mut sources, &data) {
+        shared.vocabulary.set_territories(territories);
+    }
+    let mut readers: Vec<&mut Reader<'_>> = sources.iter_mut().map(|(reader, _)| reader).collect();
+    shared.lists = named::lists(&mut readers, &declared);
+    shared.named = named::conditions(
+        &mut readers,
+        &declared,
+        &mut shared.vocabulary,
+        &shared.lists,
+        &shared.sectors,
+    );
     let mut classify = Vec::new();
     let mut deadlines = Vec::new();
     let mut route: Option<(Option<Route>, String)> = None;
     for (reader, entries) in &mut sources {
         for entry in entries.iter() {
-            read_section(reader, entry, &mut shared, &mut classify, &mut deadlines, &mut route);
+            read_section(
+                reader,
+                entry,
+                &mut shared,
+                tables,
+                &mut classify,
+                &mut deadlines,
+                &mut route,
+            );
         }
     }
     let has_deadlines = sources
@@ -108,8 +143,9 @@ pub(super) fn compile(files: &[(PathBuf, String)]) -> Result<Compiled, RuleError
     let mut errors: Vec<RuleError> = sources.into_iter().flat_map(|(reader, _)| reader.errors).collect();
     // The tree may stand in the file that can't be read.
     if route.is_none() && nodes.iter().all(Option::is_some) {
-        errors.push(no_route(files));
+        errors.push(no_route(&rule_files));
     }
+    shared.vocabulary.connect_territories();
     match route {
         Some((Some(route), _)) if errors.is_empty() => Ok(Compiled {
             vocabulary: shared.vocabulary,
@@ -145,6 +181,26 @@ pub(super) fn read_includes(text: &str) -> Vec<String> {
         .into_iter()
         .map(|(name, _)| name)
         .collect()
+}
+
+/// Reads files side by side. Threads of their own have another use: the allocator keeps what they allocate apart, so
+/// that the trees leave no holes between the rules made from them.
+fn parse_files<'a>(files: &[&'a File]) -> Vec<(Reader<'a>, Option<Node>)> {
+    let width = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let mut parsed = Vec::with_capacity(files.len());
+    for group in files.chunks(width) {
+        std::thread::scope(|scope| {
+            let started: Vec<_> = group
+                .iter()
+                .map(|&(path, text)| scope.spawn(move || parse_file(path, text)))
+                .collect();
+            parsed.extend(started.into_iter().map(|thread| match thread.join() {
+                Ok(parsed) => parsed,
+                Err(panic) => std::panic::resume_unwind(panic),
+            }));
+        });
+    }
+    parsed
 }
 
 fn parse_file<'a>(path: &Path, text: &'a str) -> (Reader<'a>, Option<Node>) {
@@ -184,41 +240,21 @@ fn top_level<'n>(reader: &mut Reader<'_>, node: &'n Node) -> Vec<&'n Entry> {
     entries
 }
 
-/// `sectors`, `words` and `zone`: other files may refer to them.
+/// `sectors` and `zone`: other files may refer to them.
 fn read_declarations(reader: &mut Reader<'_>, entries: &[&Entry], shared: &mut Shared) {
     for entry in entries {
         match entry.key.as_str() {
             "sectors" => {
                 for sector in reader.map(&entry.node, "sectors") {
                     let name = reader.text(&sector.node, "название отрасли").unwrap_or_default();
-                    if shared.sectors.iter().any(|(id, _)| *id == sector.key) {
+                    if shared.sectors.iter().any(|(id, _)| sector.key == id.as_str()) {
                         reader.error(
                             sector.line,
                             format!("отрасль «{}» объявлена дважды", sector.key),
                             "оставьте одну строку",
                         );
                     } else {
-                        shared.sectors.push((sector.key.clone(), name));
-                    }
-                }
-            }
-            "words" => {
-                for list in reader.map(&entry.node, "words") {
-                    let words = reader.texts(&list.node, &format!("список «{}»", list.key));
-                    if let Some((nested, line)) = words.iter().find(|(word, _)| word.starts_with('$')) {
-                        let problem = format!("список «{}» ссылается на другой список «{nested}»", list.key);
-                        reader.error(
-                            *line,
-                            problem,
-                            "перечислите слова; в условии можно указать несколько списков",
-                        );
-                    }
-                    if shared.lists.insert(list.key.clone(), words).is_some() {
-                        reader.error(
-                            list.line,
-                            format!("список слов «{}» описан дважды", list.key),
-                            "переименуйте один из них",
-                        );
+                        shared.sectors.push((sector.key.to_string(), name));
                     }
                 }
             }
@@ -274,6 +310,7 @@ fn read_section(
     reader: &mut Reader<'_>,
     entry: &Entry,
     shared: &mut Shared,
+    tables: &Tables,
     classify: &mut Vec<ClassifyRule>,
     deadlines: &mut Vec<DeadlineRule>,
     route: &mut Option<(Option<Route>, String)>,
@@ -281,6 +318,7 @@ fn read_section(
     let Shared {
         sectors,
         lists,
+        named,
         ids,
         vocabulary,
         ..
@@ -288,11 +326,15 @@ fn read_section(
     let mut terms = Terms {
         vocabulary,
         lists,
+        named,
+        tables,
         sectors,
     };
     match entry.key.as_str() {
         "classify" => {
-            for node in reader.list(&entry.node, "classify") {
+            let nodes = reader.list(&entry.node, "classify");
+            classify.reserve_exact(nodes.len());
+            for node in nodes {
                 classify.extend(read_rules::classify(reader, &mut terms, ids, node));
             }
         }
@@ -339,7 +381,7 @@ fn zone_or_default(sources: &mut [(Reader<'_>, Vec<&Entry>)], zone: Option<Zone>
     }
 }
 
-fn no_route(files: &[(PathBuf, String)]) -> RuleError {
+fn no_route(files: &[&File]) -> RuleError {
     RuleError {
         file: files.first().map(|(path, _)| path.clone()).unwrap_or_default(),
         line: 0,

@@ -1,12 +1,12 @@
 //! From the verdict to what travels with the message, and the short Russian sentences in it.
 
 use jiff::Timestamp;
-use priem_sdk::message::{Deadline, DeadlineStage, DeadlineUnit, Message, Recipient, Routing};
+use priem_sdk::message::{Deadline, DeadlineStage, DeadlineUnit, Message, Recipient, Routing, TerritoryFoundBy};
 
 use super::RuleSet;
 use super::condition::Sight;
 use super::fields::RULES_CLASSIFIER;
-use super::model::{ClassifyRule, Route};
+use super::model::{ClassifyRule, Copy, Route};
 use super::read_rules::add_new;
 use super::read_tests::{set_flag, topic_of};
 use super::verdict::Verdict;
@@ -46,9 +46,20 @@ pub(super) fn make(rules: &RuleSet, verdict: &Verdict<'_>, sight: &Sight<'_>) ->
     let matched = verdict.rules.iter().map(|rule| rule.head.id.clone());
     let main = Routing {
         sector: verdict.sector.map(|set| set.value.to_owned()),
-        territory: verdict.territory.map(|set| set.value.to_owned()),
-        recipient: target.recipient.clone(),
-        queue: target.queue.clone(),
+        territory: territory_of(rules, verdict),
+        territory_found_by: match (&verdict.territory, &verdict.found) {
+            (Some(_), _) => Some(TerritoryFoundBy::Rule),
+            (None, found) => found.as_ref().map(|found| found.by),
+        },
+        place_precision: verdict.precision,
+        recipient: recipient_of(verdict).clone(),
+        queue: verdict.queue.map_or(target.queue.as_str(), |set| set.value).to_owned(),
+        deadline_policy: verdict.policy().map(str::to_owned),
+        personal_data: verdict
+            .personal_data
+            .map(|set| set.value)
+            .or(target.personal_data.as_deref())
+            .map(str::to_owned),
         priority: verdict
             .priority
             .map(|set| set.value)
@@ -59,14 +70,15 @@ pub(super) fn make(rules: &RuleSet, verdict: &Verdict<'_>, sight: &Sight<'_>) ->
         copy: false,
         rules_version: rules.version().to_owned(),
         matched: matched
-            .chain(verdict.path.iter().map(|route| route.head.id.clone()))
+            .chain(verdict.path.iter().flat_map(|route| ids_of(route)))
             .chain(verdict.clocks.iter().map(|clock| clock.rule.head.id.clone()))
             .collect(),
         explanation: sentences(rules, verdict, sight),
     };
-    let copies: Vec<Routing> = target
-        .also
-        .iter()
+    let mut also: Vec<&Copy> = verdict.also.clone();
+    add_new(&mut also, &target.also);
+    let copies: Vec<Routing> = also
+        .into_iter()
         .filter(|copy| copy.queue != main.queue || copy.recipient != main.recipient)
         .map(|copy| {
             let mut routing = Routing {
@@ -86,6 +98,22 @@ pub(super) fn make(rules: &RuleSet, verdict: &Verdict<'_>, sight: &Sight<'_>) ->
         default_route: verdict.is_default(),
         deadlines: verdict.clocks.iter().map(|clock| clock.deadline.clone()).collect(),
     }
+}
+
+/// The id of a route; of a row the table before it, so that settings may name the table and leave the rows open.
+fn ids_of(route: &Route) -> impl Iterator<Item = String> {
+    let table = route.table.iter().map(|table| table.id.clone());
+    table.chain(std::iter::once(route.head.id.clone()))
+}
+
+/// The territory: of a rule, else as found. An id when the files describe territories.
+fn territory_of(rules: &RuleSet, verdict: &Verdict<'_>) -> Option<String> {
+    let territories = rules.compiled.vocabulary.territories();
+    let Some(set) = verdict.territory else {
+        return Some(territories?.id_of(verdict.found.as_ref()?.territory).to_owned());
+    };
+    let id = territories.and_then(|all| Some(all.id_of(all.meant(set.value)?)));
+    Some(id.unwrap_or(set.value).to_owned())
 }
 
 /// What a verdict changes in the message itself.
@@ -133,11 +161,12 @@ impl Changes {
 }
 
 fn sentences(rules: &RuleSet, verdict: &Verdict<'_>, sight: &Sight<'_>) -> Vec<String> {
-    let mut lines: Vec<String> = verdict
-        .rules
-        .iter()
-        .map(|rule| rule_sentence(rules, rule, verdict, sight))
-        .collect();
+    let mut lines = Vec::new();
+    if let (Some(territories), Some(found)) = (rules.compiled.vocabulary.territories(), &verdict.found) {
+        lines.push(territories.sentence(found));
+    }
+    let sentences = verdict.rules.iter();
+    lines.extend(sentences.map(|rule| rule_sentence(rules, rule, verdict, sight)));
     if verdict.rules.is_empty() {
         lines.push("Ни одно правило классификации не подошло.".into());
     }
@@ -180,6 +209,12 @@ fn rule_sentence(rules: &RuleSet, rule: &ClassifyRule, verdict: &Verdict<'_>, si
 
 /// What a rule contributed, and where it came too late.
 pub(super) fn effects_ru(rules: &RuleSet, rule: &ClassifyRule, verdict: &Verdict<'_>) -> Vec<String> {
+    if let Some(stop) = verdict.stopped_before(&rules.compiled, rule) {
+        let (name, id) = (&stop.head.name, &stop.head.id);
+        return vec![format!(
+            "не применено: правило «{name}» ({id}) остановило классификацию (stop)"
+        )];
+    }
     let set = &rule.set;
     let mut lines = Vec::new();
     let mut note = |what: String, winner: Option<&ClassifyRule>| match winner {
@@ -223,6 +258,38 @@ pub(super) fn effects_ru(rules: &RuleSet, rule: &ClassifyRule, verdict: &Verdict
     if let Some(hint) = &set.hint {
         note(format!("подсказка «{hint}»"), verdict.hint.map(|set| set.rule));
     }
+    if let Some(handling) = &set.handling {
+        if let Some(recipient) = &handling.recipient {
+            note(
+                format!("получатель «{}»", recipient_ru(recipient)),
+                verdict.recipient.map(|set| set.rule),
+            );
+        }
+        if let Some(queue) = &handling.queue {
+            note(format!("очередь «{queue}»"), verdict.queue.map(|set| set.rule));
+        }
+        for copy in &handling.also {
+            note(
+                format!("копия: {} ({})", recipient_ru(&copy.recipient), copy.queue),
+                None,
+            );
+        }
+        if let Some(policy) = &handling.deadline_policy {
+            note(
+                format!("порядок сроков «{policy}»"),
+                verdict.deadline_policy.map(|set| set.rule),
+            );
+        }
+        if let Some(policy) = &handling.personal_data {
+            note(
+                format!("порядок личных данных «{policy}»"),
+                verdict.personal_data.map(|set| set.rule),
+            );
+        }
+    }
+    if set.stop {
+        note("следующие правила не рассматривались (stop)".to_owned(), None);
+    }
     if !set.tags.is_empty() {
         note(format!("метки: {}", set.tags.join(", ")), None);
     }
@@ -234,7 +301,18 @@ pub(super) fn effects_ru(rules: &RuleSet, rule: &ClassifyRule, verdict: &Verdict
 
 fn route_sentence(verdict: &Verdict<'_>, sight: &Sight<'_>) -> String {
     let route = verdict.route();
-    let to = recipient_ru(&route.target.recipient);
+    let to = recipient_ru(recipient_of(verdict));
+    if let Some(rule) = verdict
+        .recipient
+        .map(|set| set.rule)
+        .or(verdict.queue.map(|set| set.rule))
+    {
+        let (name, id) = (&rule.head.name, &rule.head.id);
+        return format!(
+            "Адресата назвало правило «{name}» ({id}): {to}; маршрут {} уступил.",
+            path_ru(&verdict.path)
+        );
+    }
     if verdict.is_default() {
         return format!(
             "Ни один маршрут не подошёл; маршрут по умолчанию «{}» ({}): {to}.",
@@ -255,9 +333,21 @@ fn route_sentence(verdict: &Verdict<'_>, sight: &Sight<'_>) -> String {
     format!("Маршрут {}: {because} → {to}.", path_ru(&verdict.path))
 }
 
+/// The recipient: of `classify`, else of the route.
+fn recipient_of<'r>(verdict: &Verdict<'r>) -> &'r Recipient {
+    verdict
+        .recipient
+        .map_or(&verdict.route().target.recipient, |set| set.value)
+}
+
 /// The chain of routes below the root: «Дороги → Снег» (roads-snow).
 pub(super) fn path_ru(path: &[&Route]) -> String {
-    let names: Vec<&str> = path.iter().skip(1).map(|route| route.head.name.as_str()).collect();
+    let skipped = usize::from(path.len() > 1);
+    let names: Vec<&str> = path
+        .iter()
+        .skip(skipped)
+        .map(|route| route.head.name.as_str())
+        .collect();
     let id = path.last().map_or("", |route| route.head.id.as_str());
     format!("«{}» ({id})", names.join(" → "))
 }

@@ -1,6 +1,10 @@
 //! What holds for one message: a sorted list of fact numbers, with the places of words in the text.
 
+use jiff::civil::Date;
+
+use super::moment::Seen;
 use super::normal::Span;
+use super::places::SeenPlace;
 use super::vocabulary::FactId;
 
 /// Position of a fact that is not a word.
@@ -13,6 +17,12 @@ pub(super) struct Facts<'m> {
     words: Vec<Span>,
     /// Sorted by fact, then by position.
     list: Vec<(FactId, u32)>,
+    /// When the message was written; only when a rule asks about time.
+    moment: Option<Seen>,
+    /// Day of the decision; only when a rule asks about it.
+    today: Option<Date>,
+    /// What the territories of the rules say about the place; empty without any.
+    place: SeenPlace,
 }
 
 impl<'m> Facts<'m> {
@@ -22,6 +32,9 @@ impl<'m> Facts<'m> {
             text,
             words: Vec::with_capacity(text.len() / 12),
             list: Vec::with_capacity(32),
+            moment: None,
+            today: None,
+            place: SeenPlace::default(),
         }
     }
 
@@ -36,6 +49,61 @@ impl<'m> Facts<'m> {
         let position = u32::try_from(self.words.len()).unwrap_or(NOWHERE - 1);
         self.words.push(span);
         self.list.extend(facts.iter().map(|&fact| (fact, position)));
+    }
+
+    /// Takes what a piece of the text between two places means when its words are read otherwise. Its first
+    /// and its last word stand for the whole, so that phrases may go on either side.
+    pub(super) fn push_reading(&mut self, piece: Span, facts: &[FactId]) {
+        let first = self.words.partition_point(|word| word.start < piece.start);
+        let end = self.words.partition_point(|word| word.start < piece.end);
+        let Some(last) = end.checked_sub(1).filter(|&last| first <= last) else {
+            return;
+        };
+        if facts.is_empty() {
+            return;
+        }
+        self.words[first..=last].fill(piece);
+        for at in [first, last] {
+            // As in `push_word`.
+            let position = u32::try_from(at).unwrap_or(NOWHERE - 1);
+            self.list.extend(facts.iter().map(|&fact| (fact, position)));
+        }
+    }
+
+    /// Takes the moment of the message.
+    pub(super) fn set_moment(&mut self, moment: Seen) {
+        self.moment = Some(moment);
+    }
+
+    /// When the message was written, if any rule asks about time.
+    pub(super) fn moment(&self) -> Option<&Seen> {
+        self.moment.as_ref()
+    }
+
+    /// Takes the day of the decision.
+    pub(super) fn set_today(&mut self, today: Date) {
+        self.today = Some(today);
+    }
+
+    /// The day of the decision by the clock of the rules, if any rule asks about it.
+    pub(super) fn today(&self) -> Option<Date> {
+        self.today
+    }
+
+    /// Takes what the territories of the rules say.
+    pub(super) fn set_place(&mut self, place: SeenPlace) {
+        self.place = place;
+    }
+
+    /// What the territories of the rules say about the place.
+    pub(super) fn place(&self) -> &SeenPlace {
+        &self.place
+    }
+
+    /// Puts facts in the place of others. [`Facts::seal`] must follow.
+    pub(super) fn replace_values(&mut self, old: &[FactId], new: &[FactId]) {
+        self.list.retain(|(fact, _)| !old.contains(fact));
+        self.list.extend(new.iter().map(|&fact| (fact, NOWHERE)));
     }
 
     /// Takes a fact that is not a word. [`Facts::seal`] must follow.

@@ -3,8 +3,9 @@
 //! One table: the reader, the JSON Schema, the error messages, the explanations and the evaluation follow from it. A
 //! new condition of the kind «поле = одно из значений» is a new row here.
 
-use priem_sdk::message::{Message, Place, PlacePrecision};
+use priem_sdk::message::{Message, Place, PlacePrecision, Satisfaction};
 
+use super::moment::{MomentTest, WEEKDAYS};
 use super::normal;
 
 /// How values of a field are compared.
@@ -24,6 +25,8 @@ pub(super) enum Form {
     CodePrefix,
     /// Yes or no.
     YesNo,
+    /// Something about time, see `moment`.
+    Moment,
 }
 
 macro_rules! fields {
@@ -73,6 +76,7 @@ fields! {
         Form::Closed(&["person", "legal_entity", "community", "collective", "anonymous", "staff"]);
     Topic "topic" false "тема источника" Form::Path;
     Classifier "classifier" false "классификатор" Form::Identifier;
+    ClassifierVersion "classifier_version" false "версия классификатора" Form::Identifier;
     Organisation "organisation" false "организация" Form::Name;
     OrganisationReceived "organisation_received" false "организация, куда поступило" Form::Name;
     OrganisationCurrent "organisation_current" false "организация, где находится" Form::Name;
@@ -83,6 +87,12 @@ fields! {
     Status "status" false "состояние"
         Form::Closed(&["new", "in_work", "answered", "postponed", "declined", "forwarded", "closed", "other"]);
     Language "language" false "язык" Form::Identifier;
+    Satisfaction "satisfaction" false "оценка ответа" Form::Closed(&["low", "middle", "high", "none"]);
+    Season "season" false "время года" Form::Moment;
+    Weekday "weekday" false "день недели" Form::Closed(WEEKDAYS);
+    Hours "hours" false "время суток" Form::Moment;
+    OlderThan "older_than" false "сколько прошло (больше)" Form::Moment;
+    YoungerThan "younger_than" false "сколько прошло (меньше)" Form::Moment;
     PlaceKnown "known" true "место известно" Form::YesNo;
     PlacePrecision "precision" true "точность места"
         Form::Closed(&["house", "point", "street", "settlement", "municipality", "region", "words", "unknown"]);
@@ -95,6 +105,7 @@ fields! {
     Sector "sector" false "отрасль" Form::Identifier;
     Territory "territory" false "территория" Form::Name;
     Tags "tags" false "метки" Form::Identifier;
+    DeadlinePolicy "deadline_policy" false "порядок сроков" Form::Identifier;
 }
 
 /// Shortest beginning of an ОКТМО code that a condition may give: the region.
@@ -106,9 +117,19 @@ impl Field {
     /// Number of fields.
     pub(super) const COUNT: usize = Self::ALL.len();
 
-    /// Known only after `classify`: not a condition of `classify` itself.
-    pub(super) fn is_decided(self) -> bool {
-        matches!(self, Self::Sector | Self::Territory | Self::Tags)
+    /// Known only after `classify`: not a condition of `classify` itself. A territory is known before when the files
+    /// describe territories.
+    pub(super) fn is_decided(self, has_territories: bool) -> bool {
+        match self {
+            Self::Sector | Self::Tags | Self::DeadlinePolicy => true,
+            Self::Territory => !has_territories,
+            _ => false,
+        }
+    }
+
+    /// Follows from the moment of the message and the clock of the rules, not from one value in it.
+    pub(super) fn is_of_moment(self) -> bool {
+        self.form() == Form::Moment || self == Self::Weekday
     }
 
     /// The spelling of a value for comparison.
@@ -117,6 +138,7 @@ impl Field {
             Form::Closed(_) | Form::Identifier | Form::YesNo => value.trim().to_lowercase().replace('ё', "е"),
             Form::Name | Form::PlaceName => normal::name(value),
             Form::Path => normal::path(value),
+            Form::Moment => MomentTest::parse(self, value).map_or_else(|| value.to_owned(), MomentTest::canonical),
             Form::CodePrefix => value.chars().filter(char::is_ascii_digit).collect(),
         }
     }
@@ -140,6 +162,10 @@ impl Field {
                     visit(&topic.classifier);
                 }
             }
+            Self::ClassifierVersion => {
+                let topic = data.topic.iter().filter(|topic| topic.classifier != RULES_CLASSIFIER);
+                topic.filter_map(|topic| topic.version.as_deref()).for_each(visit);
+            }
             Self::Organisation => {
                 Self::OrganisationReceived.visit(message, visit);
                 Self::OrganisationCurrent.visit(message, visit);
@@ -160,6 +186,9 @@ impl Field {
             }
             Self::Status => data.status.iter().for_each(|status| visit(&status.common)),
             Self::Language => data.body.language.iter().for_each(|value| visit(value)),
+            Self::Satisfaction => visit(satisfaction_word(data.satisfaction.as_ref())),
+            // Follow from the time and the clock of the rules: the vocabulary adds them.
+            Self::Season | Self::Weekday | Self::Hours | Self::OlderThan | Self::YoungerThan => {}
             Self::PlaceKnown => visit(if is_place_known(place) { YES } else { NO }),
             Self::PlacePrecision => visit(place.precision.as_str()),
             Self::Region => place.region.iter().for_each(|value| visit(value)),
@@ -169,7 +198,7 @@ impl Field {
             Self::Street => place.street.iter().for_each(|value| visit(value)),
             Self::Oktmo => place.oktmo.iter().for_each(|value| visit(value)),
             // Decided by `classify`, added by the engine.
-            Self::Sector | Self::Territory | Self::Tags => {}
+            Self::Sector | Self::Territory | Self::Tags | Self::DeadlinePolicy => {}
         }
     }
 }
@@ -196,6 +225,18 @@ fn is_place_known(place: &Place) -> bool {
         || place.oktmo.is_some()
         || place.fias.is_some()
         || place.geo.is_some()
+}
+
+/// The rating as a share of the best possible, in words: of five points 1–2 are low, 3 is the middle, 4–5 are high.
+fn satisfaction_word(rating: Option<&Satisfaction>) -> &'static str {
+    const LOW: f64 = 0.5;
+    const HIGH: f64 = 0.75;
+    match rating.map(|rating| rating.score / rating.scale) {
+        Some(share) if share < LOW => "low",
+        Some(share) if share < HIGH => "middle",
+        Some(share) if share.is_finite() => "high",
+        _ => "none",
+    }
 }
 
 fn event_word(message: &Message) -> &'static str {

@@ -3,7 +3,7 @@
 //! Every condition is filed under facts one of which must hold for it to hold: of all such sets the one that the
 //! fewest other conditions share. A condition without such a set («текст не содержит …») is looked at always.
 
-use std::collections::HashMap;
+use foldhash::HashMap;
 
 use super::condition::Condition;
 use super::facts::Facts;
@@ -22,7 +22,7 @@ pub(super) struct Index {
 impl Index {
     /// Files conditions; `None` always holds.
     pub(super) fn build<'a>(conditions: impl Iterator<Item = Option<&'a Condition>> + Clone) -> Self {
-        let mut uses: HashMap<FactId, usize> = HashMap::new();
+        let mut uses: HashMap<FactId, usize> = HashMap::default();
         for condition in conditions.clone().flatten() {
             count_uses(condition, &mut uses);
         }
@@ -75,7 +75,7 @@ fn count_uses(condition: &Condition, uses: &mut HashMap<FactId, usize>) {
         Condition::Is(test) => add(&test.wanted),
         Condition::Text(terms) => terms.iter().flat_map(Term::needs).for_each(add),
         Condition::All(parts) | Condition::Any(parts) => parts.iter().for_each(|part| count_uses(part, uses)),
-        Condition::Not(_) => {}
+        Condition::Not(_) | Condition::Today(_) => {}
     }
 }
 
@@ -102,7 +102,7 @@ fn anchor(condition: &Condition, uses: &HashMap<FactId, usize>) -> Option<Anchor
             .filter_map(|part| anchor(part, uses))
             .min_by_key(|anchor| anchor.cost),
         Condition::Any(parts) => union(parts.iter().map(|part| anchor(part, uses))),
-        Condition::Not(_) => None,
+        Condition::Not(_) | Condition::Today(_) => None,
     }
 }
 

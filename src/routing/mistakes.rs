@@ -32,6 +32,39 @@ fn every_kind_of_mistake_has_its_message() {
     let cases: Vec<(String, &str)> = vec![
         (rule("{ text: [$wintr] }", "{ sector: roads }"), "«$winter»"),
         (rule("{ text: [во*] }", "{ sector: roads }"), "короче трёх букв"),
+        (rule("{ text: [яма~] }", "{ sector: roads }"), "от 6 букв"),
+        (rule("{ season: зима }", "{ sector: roads }"), "непонятное время «зима»"),
+        (
+            rule("{ hours: \"9:00–18:00\" }", "{ sector: roads }"),
+            "не задан часовой пояс",
+        ),
+        (rule("{ older_than: 3 }", "{ sector: roads }"), "число и единица"),
+        (
+            rule("{ satisfaction: bad }", "{ sector: roads }"),
+            "неизвестное значение «bad»",
+        ),
+        (
+            rule("{ use: зима }", "{ sector: roads }"),
+            "опишите его в разделе conditions",
+        ),
+        (rule("{ text: [снег] }", "{ queue: \"a b\" }"), "не годится"),
+        (
+            format!("conditions: {{ a: {{ use: b }}, b: {{ not: {{ use: [a] }} }} }}\n{ROUTE}"),
+            "ссылается на себя: a → b → a",
+        ),
+        (
+            format!("words: {{ a: [$b], b: [снег, $a] }}\n{ROUTE}"),
+            "ссылается на себя: a → b → a",
+        ),
+        (format!("words: {{ a: [$c] }}\n{ROUTE}"), "нет списка слов «c»"),
+        (
+            format!("conditions: {{ a: {{ kind: post }} }}\nwords: {{ a: [$a] }}\n{ROUTE}"),
+            "a → a",
+        ),
+        (
+            rule("{ use: roads }", "{ sector: roads }") + "conditions: { roads: { any: [{ sector: roads }] } }\n",
+            "годится только в route и deadlines",
+        ),
         (rule("{ text: [снег] }", "{ sector: rods }"), "«roads»"),
         (rule("{ text: [снег] }", "{ }"), "ничего не задаёт"),
         (rule("{ }", "{ sector: roads }"), "пустое условие"),
@@ -134,6 +167,19 @@ fn broken_yaml_is_told_in_russian_and_once() {
         assert!(told.contains("не читается как YAML"), "{told}");
         assert!(!told.chars().any(|letter| letter.is_ascii_lowercase()), "{told}");
     }
+}
+
+#[test]
+fn named_conditions_can_not_multiply_without_end() {
+    let mut text = String::from("conditions:\n  c0: { text: [снег] }\n");
+    for at in 1..40 {
+        let before = at - 1;
+        text.push_str(&format!(
+            "  c{at}: {{ all: [{{ use: c{before} }}, {{ use: c{before} }}] }}\n"
+        ));
+    }
+    let told = refused(&[&format!("{text}{ROUTE}")]).to_string();
+    assert!(told.contains("умножают друг друга"), "{told}");
 }
 
 #[test]

@@ -18,6 +18,7 @@ mod cases;
 mod clock;
 mod compile;
 mod condition;
+mod dates;
 mod decision;
 mod error;
 mod explain;
@@ -27,19 +28,28 @@ mod include;
 mod index;
 mod junit;
 mod keys;
+mod layout;
+mod lint;
 mod load;
 mod model;
-mod normal;
+mod moment;
+mod named;
+pub(crate) mod normal;
+mod places;
 mod read_calendar;
 mod read_condition;
 mod read_deadlines;
 mod read_rules;
+mod read_territories;
 mod read_tests;
 mod reader;
 mod schema;
+mod tables;
 mod term;
+mod themes;
+mod typos;
 mod verdict;
-mod vocabulary;
+pub(crate) mod vocabulary;
 mod warnings;
 mod yaml;
 
@@ -51,6 +61,8 @@ mod properties;
 mod semantics;
 #[cfg(test)]
 mod speed;
+#[cfg(test)]
+mod territory_tests;
 
 use std::path::{Path, PathBuf};
 
@@ -61,12 +73,15 @@ pub use cases::{Coverage, TestFailure, TestReport};
 pub use condition::Check;
 pub use decision::Decision;
 pub use error::{RuleError, RuleErrors};
-pub use explain::{Explanation, RouteStep, RuleTrace};
+pub use explain::{Explanation, RouteStep, RuleTrace, TerritoryTrace};
+pub use lint::{Finding, Level, Witness};
 pub use schema::json_schema;
+pub use themes::{Theme, themes};
 
 use compile::Compiled;
 use condition::Sight;
 use model::{Head, Route};
+use tables::Tables;
 use verdict::Verdict;
 
 /// A compiled, immutable set of rules. Share it between threads behind an `Arc`; a reload swaps the whole set.
@@ -74,33 +89,36 @@ use verdict::Verdict;
 pub struct RuleSet {
     compiled: Compiled,
     version: String,
-    ids: Vec<String>,
 }
 
 /// Hex digits of the version.
 const VERSION_DIGITS: usize = 12;
 
 impl RuleSet {
-    /// Loads every `*.yaml` of a folder, in the order of their names.
+    /// Loads every `*.yaml` of a folder, in the order of their names, and the tables they name.
     ///
     /// # Errors
     /// Everything wrong in any file, in Russian, with file, line and cure.
     pub fn load(dir: &Path) -> Result<Self, RuleErrors> {
-        Self::parse(&load::folder(dir)?)
+        let files = load::folder(dir)?;
+        let tables = Tables::read(&files);
+        Self::build(&files, &tables)
     }
 
-    /// Compiles files given as (path, text). The paths only name the files in messages.
+    /// Compiles files given as (path, text). The paths only name the files in messages; tables are not read.
     ///
     /// # Errors
     /// Everything wrong in any file, in Russian, with file, line and cure.
     pub fn parse(files: &[(PathBuf, String)]) -> Result<Self, RuleErrors> {
+        Self::build(files, &Tables::default())
+    }
+
+    fn build(files: &[(PathBuf, String)], tables: &Tables) -> Result<Self, RuleErrors> {
         let files = include::expand(files);
-        let compiled = compile::compile(&files)?;
-        let ids = all_ids(&compiled);
+        let compiled = compile::compile(&files, tables)?;
         Ok(Self {
             compiled,
-            version: version_of(&files),
-            ids,
+            version: version_of(&files, tables),
         })
     }
 
@@ -127,7 +145,7 @@ impl RuleSet {
     /// Deciding again gives the same decision. `now` starts the clocks of a message without any time of its own.
     pub fn decide(&self, message: &mut Message, now: Timestamp) -> Decision {
         let (decision, changes) = {
-            let mut facts = self.compiled.vocabulary.facts(message);
+            let mut facts = self.compiled.vocabulary.facts_at(message, now);
             let verdict = Verdict::reach(&self.compiled, message, &mut facts, now);
             let sight = Sight {
                 message,
@@ -157,15 +175,36 @@ impl RuleSet {
         cases::run(self)
     }
 
-    /// Ids of all rules, routes and deadlines: the closed set of values of the metric label `rule`.
+    /// Ids of all rules, routes, tables and deadlines: the closed set of values of the metric label `rule`. A row of a
+    /// table is none of them: `matched` names the table before it.
     pub fn rule_ids(&self) -> impl Iterator<Item = &str> {
-        self.ids.iter().map(String::as_str)
+        let mut ids: Vec<&str> = self
+            .compiled
+            .classify
+            .iter()
+            .map(|rule| rule.head.id.as_str())
+            .collect();
+        collect_heads(&self.compiled.route, &mut |head| ids.push(head.id.as_str()));
+        ids.extend(self.compiled.deadlines.iter().map(|rule| rule.head.id.as_str()));
+        ids.into_iter()
+    }
+
+    /// Names of policies for personal data that rules and routes give, each once.
+    pub fn personal_data_names(&self) -> std::collections::BTreeSet<&str> {
+        let rules = self.compiled.classify.iter();
+        let mut names: std::collections::BTreeSet<&str> = rules
+            .filter_map(|rule| rule.set.handling.as_ref()?.personal_data.as_deref())
+            .collect();
+        collect_routes(&self.compiled.route, &mut |route| {
+            names.extend(route.target.personal_data.as_deref());
+        });
+        names
     }
 
     /// What stands in the files themselves, not in the parts they include.
     fn own_heads(&self) -> impl Iterator<Item = &Head> {
         let mut heads: Vec<&Head> = self.compiled.classify.iter().map(|rule| &rule.head).collect();
-        collect_routes(&self.compiled.route, &mut |route| heads.push(&route.head));
+        collect_heads(&self.compiled.route, &mut |head| heads.push(head));
         heads.extend(self.compiled.deadlines.iter().map(|rule| &rule.head));
         heads.into_iter().filter(|head| !include::is_part(&head.origin.file))
     }
@@ -175,9 +214,24 @@ impl RuleSet {
         warnings::find(self)
     }
 
+    /// Proves dead, shadowed and conflicting entries, routes that only the default catches, useless and suspicious words.
+    /// Each finding about messages brings one, and the engine has confirmed it.
+    pub fn lint(&self) -> Vec<Finding> {
+        lint::run(self)
+    }
+
     /// The id of a rule, route or deadline that `word` most likely meant.
     pub fn nearest_id(&self, word: &str) -> Option<&str> {
         error::nearest(word, self.rule_ids())
+    }
+
+    /// The rule that set the sector of a decision of this set: the first that matched and sets one.
+    pub fn sector_rule(&self, decision: &Decision) -> Option<&str> {
+        let matched = &decision.main().matched;
+        let mut rules = self.compiled.classify.iter().filter(|rule| rule.set.sector.is_some());
+        rules
+            .find(|rule| matched.contains(&rule.head.id))
+            .map(|rule| rule.head.id.as_str())
     }
 
     /// Russian name of a sector; the id itself when the files declare none.
@@ -186,9 +240,23 @@ impl RuleSet {
         sectors.find(|(known, _)| known == id).map_or(id, |(_, name)| name)
     }
 
+    /// The tables: id, name, number of rows.
+    pub fn tables(&self) -> Vec<(&str, &str, usize)> {
+        let mut tables: Vec<(&str, &str, usize)> = Vec::new();
+        collect_routes(&self.compiled.route, &mut |route| {
+            let Some(table) = &route.table else { return };
+            match tables.iter_mut().find(|(id, ..)| *id == table.id) {
+                Some((.., rows)) => *rows += 1,
+                None => tables.push((&table.id, &table.name, 1)),
+            }
+        });
+        tables
+    }
+
+    /// Ids of the routes that are no rows.
     fn route_ids(&self) -> Vec<&str> {
         let mut ids = Vec::new();
-        collect_routes(&self.compiled.route, &mut |route| ids.push(route.head.id.as_str()));
+        collect_heads(&self.compiled.route, &mut |head| ids.push(head.id.as_str()));
         ids
     }
 }
@@ -213,6 +281,16 @@ const STARTER: [(&str, &str); 4] = [
     ),
 ];
 
+/// Calls `visit` with the stem and the written form of every word of a text, as rules see them. Words too long to be one
+/// are left out.
+pub fn each_word(text: &str, mut visit: impl FnMut(&str, &str)) {
+    normal::for_each_word(text, |word, span| {
+        if let Some(stem) = vocabulary::stem(word) {
+            visit(&stem, &text[span.start..span.end]);
+        }
+    });
+}
+
 fn collect_routes<'r>(route: &'r Route, visit: &mut dyn FnMut(&'r Route)) {
     visit(route);
     for child in &route.children {
@@ -220,14 +298,23 @@ fn collect_routes<'r>(route: &'r Route, visit: &mut dyn FnMut(&'r Route)) {
     }
 }
 
-fn all_ids(compiled: &Compiled) -> Vec<String> {
-    let mut ids: Vec<String> = compiled.classify.iter().map(|rule| rule.head.id.clone()).collect();
-    collect_routes(&compiled.route, &mut |route| ids.push(route.head.id.clone()));
-    ids.extend(compiled.deadlines.iter().map(|rule| rule.head.id.clone()));
-    ids
+/// Heads of all routes, of a table instead of its rows.
+fn collect_heads<'r>(route: &'r Route, visit: &mut dyn FnMut(&'r Head)) {
+    visit(&route.head);
+    let mut last: Option<&str> = None;
+    for child in &route.children {
+        match &child.table {
+            Some(table) if last == Some(&table.id) => {}
+            Some(table) => {
+                visit(table);
+                last = Some(&table.id);
+            }
+            None => collect_heads(child, visit),
+        }
+    }
 }
 
-fn version_of(files: &[(PathBuf, String)]) -> String {
+fn version_of(files: &[(PathBuf, String)], tables: &Tables) -> String {
     let mut hasher = blake3::Hasher::new();
     for (path, text) in files {
         let name = path
@@ -239,5 +326,6 @@ fn version_of(files: &[(PathBuf, String)]) -> String {
             hasher.update(part);
         }
     }
+    tables.hash_into(&mut hasher);
     hasher.finalize().to_hex().as_str()[..VERSION_DIGITS].to_owned()
 }

@@ -47,6 +47,21 @@ pub(super) struct Effects {
     pub(super) priority: Option<u8>,
     pub(super) review: Option<bool>,
     pub(super) hint: Option<String>,
+    /// What few entries have.
+    pub(super) handling: Option<Box<Handling>>,
+    /// Later entries are not looked at.
+    pub(super) stop: bool,
+}
+
+/// What an entry of `classify` says about the way of the message, over what its route says.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Handling {
+    pub(super) recipient: Option<Recipient>,
+    pub(super) queue: Option<String>,
+    /// Besides the copies of the route.
+    pub(super) also: Vec<Copy>,
+    pub(super) deadline_policy: Option<String>,
+    pub(super) personal_data: Option<String>,
 }
 
 /// A node of the `route` tree.
@@ -58,6 +73,8 @@ pub(super) struct Route {
     pub(super) children: Vec<Route>,
     /// Over `children`.
     pub(super) index: Index,
+    /// The table whose row it is; a table has no condition of its own.
+    pub(super) table: Option<Arc<Head>>,
 }
 
 /// Where a route sends.
@@ -71,6 +88,8 @@ pub(super) struct Target {
     pub(super) tags: Vec<String>,
     /// Copies of the node and its parents.
     pub(super) also: Vec<Copy>,
+    pub(super) deadline_policy: Option<String>,
+    pub(super) personal_data: Option<String>,
 }
 
 /// A copy for information.

@@ -32,13 +32,13 @@ fn is_of_word(letter: char) -> bool {
 
 /// A word of a text: its place in bytes. The folded spelling is handed to the visitor of [`for_each_word`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Span {
-    pub(super) start: usize,
-    pub(super) end: usize,
+pub(crate) struct Span {
+    pub(crate) start: usize,
+    pub(crate) end: usize,
 }
 
 /// Calls `visit` with every word (letters and digits) of `text`, folded, in order.
-pub(super) fn for_each_word(text: &str, mut visit: impl FnMut(&str, Span)) {
+pub(crate) fn for_each_word(text: &str, mut visit: impl FnMut(&str, Span)) {
     let mut word = String::with_capacity(32);
     let mut start = 0;
     let mut end = 0;
@@ -68,8 +68,39 @@ pub(super) fn for_each_word(text: &str, mut visit: impl FnMut(&str, Span)) {
     }
 }
 
+/// Latin letters that look like Russian ones, lower case.
+const LOOKALIKES: [(char, char); 12] = [
+    ('a', 'а'),
+    ('b', 'в'),
+    ('c', 'с'),
+    ('e', 'е'),
+    ('h', 'н'),
+    ('k', 'к'),
+    ('m', 'м'),
+    ('o', 'о'),
+    ('p', 'р'),
+    ('t', 'т'),
+    ('x', 'х'),
+    ('y', 'у'),
+];
+
+/// A folded word that mixes Russian letters with Latin ones of the same look («cнeг»), in Russian letters. `None` when
+/// it mixes nothing, or letters that look like nothing Russian.
+pub(super) fn unmixed(word: &str) -> Option<String> {
+    let is_russian = |letter: char| matches!(letter, 'а'..='я');
+    let is_mixed = word.contains(is_russian) && word.contains(|letter: char| letter.is_ascii_lowercase());
+    if !is_mixed {
+        return None;
+    }
+    let russian = |letter: char| match LOOKALIKES.iter().find(|(latin, _)| *latin == letter) {
+        Some((_, russian)) => Some(*russian),
+        None => (!letter.is_ascii_lowercase()).then_some(letter),
+    };
+    word.chars().map(russian).collect()
+}
+
 /// A name for comparison: folded words with single spaces; star, quotes and punctuation are gone.
-pub(super) fn name(text: &str) -> String {
+pub(crate) fn name(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for_each_word(text, |word, _| {
         if !out.is_empty() {
@@ -129,7 +160,7 @@ const PLACE_KINDS: &[&str] = &[
 ];
 
 /// The bare name of a place: «Пермь г.о.», «Город Пермь» → «пермь». `None` when nothing is dropped or nothing is left.
-pub(super) fn bare_place(normal_name: &str) -> Option<String> {
+pub(crate) fn bare_place(normal_name: &str) -> Option<String> {
     let all = normal_name.split(' ').count();
     let kept: Vec<&str> = normal_name
         .split(' ')
@@ -156,6 +187,14 @@ mod tests {
             ["большой", "снег", "стоит"]
         );
         assert_eq!(words("  "), Vec::<String>::new());
+    }
+
+    #[test]
+    fn letters_that_look_alike_are_told_apart() {
+        assert_eq!(unmixed("cнeг").as_deref(), Some("снег"));
+        assert_eq!(unmixed("снег"), None);
+        assert_eq!(unmixed("snow"), None);
+        assert_eq!(unmixed("wifiя"), None);
     }
 
     #[test]

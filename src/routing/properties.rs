@@ -4,7 +4,7 @@
 use std::fmt::Write;
 use std::path::PathBuf;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use priem_sdk::message::{EventType, Kind, Message, MessageData, Regime};
 use proptest::prelude::*;
 
@@ -14,7 +14,8 @@ use super::model::Route;
 use super::verdict::Verdict;
 
 /// Few words and values, so that random rules and messages meet often.
-const WORDS: [&str; 8] = [
+const WORDS: [&str; 9] = [
+    "горячая~",
     "яма",
     "снег",
     "=снега",
@@ -24,7 +25,9 @@ const WORDS: [&str; 8] = [
     "вода|свет",
     "горячая",
 ];
-const TEXT: [&str; 12] = [
+const TEXT: [&str; 14] = [
+    "cytu",
+    "горачая",
     "Яма",
     "ямы",
     "СНЕГ",
@@ -38,6 +41,13 @@ const TEXT: [&str; 12] = [
     "и",
     "Ямало",
 ];
+const MOMENTS: [&str; 5] = [
+    "{ season: \"15.10–14.01\" }",
+    "{ hours: \"9:00–10:30\" }",
+    "{ weekday: [чт, пт] }",
+    "{ older_than: 2 часа }",
+    "{ use: named }",
+];
 const CHANNELS: [&str; 3] = ["telegram", "vk", "incident"];
 const PLACES: [&str; 3] = ["Пермь", "Город Пермь", "Березники"];
 
@@ -49,6 +59,7 @@ fn condition(later: bool) -> impl Strategy<Value = String> {
             .prop_map(|(words, how)| format!("{{ text: {{ {how}: [{}] }} }}", words.join(", "))),
         channels.prop_map(|channels| format!("{{ channel: [{}] }}", channels.join(", "))),
         prop::sample::select(PLACES.to_vec()).prop_map(|place| format!("{{ place: {{ municipality: {place} }} }}")),
+        prop::sample::select(MOMENTS.to_vec()).prop_map(str::to_owned),
         any::<bool>().prop_map(|known| format!("{{ place: {{ known: {known} }} }}")),
         Just(
             if later {
@@ -74,11 +85,14 @@ fn condition(later: bool) -> impl Strategy<Value = String> {
 
 /// Text of a rule file from random conditions.
 fn rule_file(classify: &[String], routes: &[(String, Vec<String>)], deadlines: &[String]) -> String {
-    let mut out = String::from("version: 1\nzone: Asia/Yekaterinburg\nclassify:\n");
+    let mut out = String::from(
+        "version: 1\nzone: Asia/Yekaterinburg\nconditions: { named: { younger_than: 1 день, text: [снег] } }\nclassify:\n",
+    );
     for (at, when) in classify.iter().enumerate() {
         let _ = writeln!(
             out,
-            "  - {{ id: c{at}, name: Ц{at}, when: {when}, set: {{ sector: s{at}, tags: [t{at}] }} }}"
+            "  - {{ id: c{at}, name: Ц{at}, when: {when}, set: {{ sector: s{at}, tags: [t{at}], stop: {} }} }}",
+            at % 3 == 2
         );
     }
     out.push_str("route:\n  id: root\n  name: Корень\n  to: { organisation: МЦУ }\n  queue: q\n  routes:\n");
@@ -105,7 +119,7 @@ fn rule_file(classify: &[String], routes: &[(String, Vec<String>)], deadlines: &
     out
 }
 
-fn rules() -> impl Strategy<Value = RuleSet> {
+pub(super) fn rules() -> impl Strategy<Value = RuleSet> {
     let routes = prop::collection::vec((condition(true), prop::collection::vec(condition(true), 0..3)), 0..4);
     let classify = prop::collection::vec(condition(false), 0..8);
     let deadlines = prop::collection::vec(condition(true), 0..4);
@@ -115,15 +129,17 @@ fn rules() -> impl Strategy<Value = RuleSet> {
     })
 }
 
-fn messages() -> impl Strategy<Value = Message> {
+pub(super) fn messages() -> impl Strategy<Value = Message> {
     let text = prop::collection::vec(prop::sample::select(TEXT.to_vec()), 0..8);
     let place = prop::option::of(prop::sample::select(PLACES.to_vec()));
-    (text, prop::sample::select(CHANNELS.to_vec()), place, any::<bool>()).prop_map(|(text, channel, place, direct)| {
+    let age = prop::sample::select(vec![0i64, 1, 5, 30]);
+    let parts = (text, prop::sample::select(CHANNELS.to_vec()), place, any::<bool>(), age);
+    parts.prop_map(|(text, channel, place, direct, age)| {
         let kind = if direct { Kind::Direct } else { Kind::Post };
         let mut data = MessageData::new(channel, kind, Regime::OpenSourceMessage);
         data.body.text = text.join(" ");
         data.place.municipality = place.map(str::to_owned);
-        data.times.received = now();
+        data.times.received = now() - SignedDuration::from_hours(age);
         Message::new(EventType::Received, data)
     })
 }
@@ -135,12 +151,18 @@ fn now() -> Timestamp {
 /// The steps without any index: every condition of every rule is evaluated.
 fn naive(rules: &RuleSet, message: &Message) -> (Vec<String>, Vec<String>, Vec<String>) {
     let compiled = &rules.compiled;
-    let mut facts = compiled.vocabulary.facts(message);
-    let plain = compiled.vocabulary.facts(message);
+    let mut facts = compiled.vocabulary.facts_at(message, now());
+    let plain = compiled.vocabulary.facts_at(message, now());
     let holds =
         |when: &Option<Condition>, facts: &super::facts::Facts<'_>| when.as_ref().is_none_or(|w| w.holds(facts));
     let fitting = compiled.classify.iter().filter(|rule| holds(&rule.head.when, &plain));
-    let classify: Vec<String> = fitting.map(|rule| rule.head.id.clone()).collect();
+    let mut stopped = false;
+    let looked_at = fitting.take_while(|rule| {
+        let before = stopped;
+        stopped |= rule.set.stop;
+        !before
+    });
+    let classify: Vec<String> = looked_at.map(|rule| rule.head.id.clone()).collect();
     Verdict::reach(compiled, message, &mut facts, now());
     let mut path = vec![compiled.route.head.id.clone()];
     let mut node: &Route = &compiled.route;
@@ -178,13 +200,15 @@ proptest! {
         prop_assert_eq!(&explanation.deadlines_set, &decision.deadlines);
         let matched = &decision.main().matched;
         for trace in &explanation.classify {
-            prop_assert_eq!(trace.holds, matched.contains(&trace.id), "{}", trace.id);
+            let stopped = trace.effects.iter().any(|effect| effect.contains("остановило классификацию"));
+            prop_assert_eq!(trace.holds && !stopped, matched.contains(&trace.id), "{}", trace.id);
         }
         let chosen: Vec<&String> = explanation.route.iter().filter_map(|step| step.chosen.as_ref()).collect();
         prop_assert!(chosen.iter().all(|id| matched.contains(id)));
         for rule in rules.compiled.classify.iter() {
             let seen = rules.why(&message, now(), &rule.head.id).expect("known");
-            prop_assert_eq!(seen.holds, matched.contains(&rule.head.id));
+            let stopped = seen.effects.iter().any(|effect| effect.contains("остановило классификацию"));
+            prop_assert_eq!(seen.holds && !stopped, matched.contains(&rule.head.id));
         }
     }
 

@@ -2,8 +2,8 @@
 
 use jiff::{Timestamp, civil};
 use priem_sdk::message::{
-    Attachment, AttachmentKind, AuthorKind, Deadline, DeadlineBasis, DeadlineStage, DeadlineUnit, EventType, Kind,
-    Message, MessageData, Moment, OrganisationRef, Regime, Status, Topic, TopicNode,
+    Attachment, AttachmentKind, AuthorKind, Deadline, DeadlineBasis, DeadlineStage, DeadlineUnit, EventType, Geo, Kind,
+    Message, MessageData, Moment, OrganisationRef, Regime, Satisfaction, Status, Topic, TopicNode,
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
@@ -76,6 +76,7 @@ fn read_given(reader: &mut Reader<'_>, zone: &Zone, node: &Node) -> Message {
     let mut event = EventType::Received;
     let mut topic = Vec::new();
     let mut classifier = "test".to_owned();
+    let mut version = None;
     for entry in reader.known(node, "given", keys::GIVEN) {
         let value = &entry.node;
         match entry.key.as_str() {
@@ -95,6 +96,12 @@ fn read_given(reader: &mut Reader<'_>, zone: &Zone, node: &Node) -> Message {
                     data.times.at_source = Some(Moment::from_instant(at));
                 }
             }
+            "written" => {
+                let at = read_moment(reader, zone, value, "written");
+                data.times.occurred = at.map(Moment::from_instant);
+            }
+            "satisfaction" => data.satisfaction = read_rating(reader, value),
+            "classifier_version" => version = reader.text(value, "classifier_version"),
             "source_deadlines" => {
                 for (stage, at) in read_stages(reader, value, "source_deadlines") {
                     if let Some(due_at) = read_moment(reader, zone, &at.node, "source_deadlines") {
@@ -143,9 +150,29 @@ fn read_given(reader: &mut Reader<'_>, zone: &Zone, node: &Node) -> Message {
         }
     }
     if !topic.is_empty() {
-        data.topic = Some(topic_of(&classifier, &topic));
+        data.topic = Some(Topic {
+            version,
+            ..topic_of(&classifier, &topic)
+        });
     }
     Message::new(event, data)
+}
+
+/// «2 из 5».
+fn read_rating(reader: &mut Reader<'_>, node: &Node) -> Option<Satisfaction> {
+    let written = reader.text(node, "satisfaction")?;
+    let rating = written.split_once(" из ").and_then(|(score, scale)| {
+        let (score, scale): (f64, f64) = (score.trim().parse().ok()?, scale.trim().parse().ok()?);
+        (scale > 0.0).then_some(Satisfaction { score, scale })
+    });
+    if rating.is_none() {
+        reader.error(
+            node.line,
+            format!("satisfaction: «{written}» — не оценка"),
+            "пример: \"2 из 5\"",
+        );
+    }
+    rating
 }
 
 /// A topic from its levels; the star is taken off, as connectors do.
@@ -192,6 +219,10 @@ fn source_deadline(stage: DeadlineStage, due_at: Timestamp, zone: &Zone) -> Dead
 fn read_place(reader: &mut Reader<'_>, node: &Node, data: &mut MessageData) {
     for entry in reader.map(node, "place") {
         let place = &mut data.place;
+        if entry.key == "point" {
+            place.geo = read_point(reader, &entry.node);
+            continue;
+        }
         let slot = match entry.key.as_str() {
             "text" => &mut place.text,
             "region" => &mut place.region,
@@ -201,6 +232,7 @@ fn read_place(reader: &mut Reader<'_>, node: &Node, data: &mut MessageData) {
             "street" => &mut place.street,
             "house" => &mut place.house,
             "oktmo" => &mut place.oktmo,
+            "fias" => &mut place.fias,
             _ => {
                 reader.unknown_key(entry, "place", keys::PLACE_GIVEN.iter().copied());
                 continue;
@@ -209,6 +241,23 @@ fn read_place(reader: &mut Reader<'_>, node: &Node, data: &mut MessageData) {
         *slot = reader.text(&entry.node, &entry.key);
     }
     data.place = std::mem::take(&mut data.place).with_precision();
+}
+
+/// «58.01, 56.25»: latitude, then longitude, as maps show them.
+fn read_point(reader: &mut Reader<'_>, node: &Node) -> Option<Geo> {
+    let written = reader.text(node, "point")?;
+    let point = written.split_once(',').and_then(|(lat, lon)| {
+        let (lat, lon): (f64, f64) = (lat.trim().parse().ok()?, lon.trim().parse().ok()?);
+        ((-90.0..=90.0).contains(&lat) && (-180.0..=180.0).contains(&lon)).then_some(Geo { lat, lon })
+    });
+    if point.is_none() {
+        reader.error(
+            node.line,
+            format!("point: «{written}» — не точка"),
+            "широта и долгота в градусах через запятую: \"58.01, 56.25\"",
+        );
+    }
+    point
 }
 
 fn read_expect(reader: &mut Reader<'_>, zone: &Zone, node: &Node) -> Vec<Expected> {

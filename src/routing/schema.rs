@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use super::fields::{Field, Form, OKTMO_MAX, OKTMO_MIN};
 use super::include;
 use super::keys::{self, Key};
+use crate::territory::Kind;
 
 /// The schema of one rule file.
 pub fn json_schema() -> Value {
@@ -23,7 +24,9 @@ pub fn json_schema() -> Value {
             "calendar" => list_of("calendar"),
             "work_day" => object(keys::WORK_DAY, &["from", "to"], |_| text()),
             "sectors" => json!({ "type": "object", "additionalProperties": text() }),
+            "conditions" => json!({ "type": "object", "additionalProperties": definition("condition") }),
             "words" => json!({ "type": "object", "additionalProperties": definition("texts") }),
+            "territories" => list_of("territory"),
             "route" => definition("route"),
             "classify" => list_of("classify"),
             "deadlines" => list_of("deadline"),
@@ -41,6 +44,7 @@ pub fn json_schema() -> Value {
                 "set" => definition("set"),
                 _ => text(),
             }),
+            "territory": territory(),
             "set": set(),
             "to": object(keys::TO, &["organisation"], |_| text()),
             "also": object(keys::ALSO, &["to", "queue"], |key| if key == "to" { definition("to") } else { text() }),
@@ -115,12 +119,17 @@ fn condition() -> Value {
     let combining = properties(keys::CONDITION, |key| match key {
         "text" => json!({ "oneOf": [
             definition("texts"),
-            object(keys::TEXT, &[], |_| definition("texts")),
+            object(keys::TEXT, &[], |key| if key == "typos" { yes_no() } else { definition("texts") }),
         ] }),
         "place" => json!({
             "type": "object", "minProperties": 1, "additionalProperties": false, "properties": place.clone()
         }),
+        "dates" => {
+            let days = json!({ "type": "string", "pattern": DAYS });
+            json!({ "oneOf": [days, { "type": "array", "minItems": 1, "items": days }] })
+        }
         "not" => definition("condition"),
+        "use" => definition("texts"),
         _ => json!({ "type": "array", "minItems": 1, "items": definition("condition") }),
     });
     if let Value::Object(combining) = combining {
@@ -135,6 +144,10 @@ fn field_schema(field: Field) -> Value {
             json!({ "oneOf": [{ "enum": words }, { "type": "array", "minItems": 1, "items": { "enum": words } }] })
         }
         Form::YesNo => yes_no(),
+        Form::Moment => {
+            let time = json!({ "type": "string", "pattern": moment_pattern(field) });
+            json!({ "oneOf": [time, { "type": "array", "minItems": 1, "items": time }] })
+        }
         Form::CodePrefix => {
             let code = json!({ "type": "string", "pattern": format!("^\\d{{{OKTMO_MIN},{OKTMO_MAX}}}$") });
             json!({ "oneOf": [code, { "type": "array", "minItems": 1, "items": code }] })
@@ -143,8 +156,45 @@ fn field_schema(field: Field) -> Value {
     }
 }
 
+fn moment_pattern(field: Field) -> &'static str {
+    match field {
+        Field::Season => r"^\d{1,2}\.\d{1,2} *[-–—] *\d{1,2}\.\d{1,2}$",
+        Field::Hours => r"^\d{1,2}:\d{2} *[-–—] *\d{1,2}:\d{2}$",
+        _ => r"^\d+ *(мин|час|ч|д|сут|недел)[а-я]*\.?$",
+    }
+}
+
+/// `dates`, see `dates`.
+const DAYS: &str = r"^(с|по|[0-9.-]+ *[-–—]) *[0-9.-]+$";
+
+fn territory() -> Value {
+    let code = json!({ "type": "string", "pattern": format!("^\\d{{{OKTMO_MIN},{OKTMO_MAX}}}$") });
+    let street = object(keys::STREET, &["name"], |key| {
+        if key == "houses" { definition("texts") } else { text() }
+    });
+    let polygons = object(keys::POLYGONS, &["file"], |key| match key {
+        "where" => json!({
+            "type": "object", "minProperties": 1, "maxProperties": 1, "additionalProperties": scalar()
+        }),
+        _ => text(),
+    });
+    object(keys::TERRITORY, &["id"], |key| match key {
+        "id" | "inside" => definition("id"),
+        "kind" => json!({ "enum": Kind::WORDS.map(|(word, _)| word) }),
+        "name" => text(),
+        "oktmo" => json!({ "oneOf": [code.clone(), { "type": "array", "minItems": 1, "items": code.clone() }] }),
+        "streets" => json!({ "type": "array", "minItems": 1, "items": { "oneOf": [text(), street.clone()] } }),
+        "polygons" => json!({ "oneOf": [text(), polygons.clone()] }),
+        _ => definition("texts"),
+    })
+}
+
 fn set() -> Value {
     let mut set = object(keys::SET, &[], |key| match key {
+        "to" => definition("to"),
+        "also" => list_of("also"),
+        "queue" => queue(),
+        "stop" => yes_no(),
         "priority" => definition("priority"),
         "review" => yes_no(),
         "topic" | "tags" | "flags" => definition("texts"),
@@ -152,6 +202,10 @@ fn set() -> Value {
     });
     set["minProperties"] = json!(1);
     set
+}
+
+fn queue() -> Value {
+    json!({ "type": "string", "pattern": "^[^\\s*#]+$", "maxLength": 255 })
 }
 
 fn route_property(key: &str) -> Value {
@@ -164,7 +218,8 @@ fn route_property(key: &str) -> Value {
         "tags" => definition("texts"),
         "also" => list_of("also"),
         "routes" => list_of("route"),
-        "queue" => json!({ "type": "string", "pattern": "^[^\\s*#]+$", "maxLength": 255 }),
+        "queue" => queue(),
+        "sheet" => scalar(),
         _ => text(),
     }
 }
@@ -206,7 +261,7 @@ fn given_property(key: &str) -> Value {
     match key {
         "text" => text(),
         "topic" | "flags" => definition("texts"),
-        "at" => definition("moment"),
+        "at" | "written" => definition("moment"),
         "source_deadlines" => stages(definition("moment")),
         "place" => {
             let fields: Map<String, Value> = keys::PLACE_GIVEN
@@ -215,6 +270,7 @@ fn given_property(key: &str) -> Value {
                 .collect();
             json!({ "type": "object", "additionalProperties": false, "properties": fields })
         }
+        "satisfaction" => json!({ "type": "string", "pattern": r"^\d+(\.\d+)? из \d+$" }),
         key => match Field::ALL
             .iter()
             .find(|field| !field.is_place() && field.key() == key)

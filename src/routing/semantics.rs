@@ -276,6 +276,145 @@ classify:
 }
 
 #[test]
+fn a_rule_may_name_recipient_queue_copies_and_policies() {
+    let rules = rules(
+        "zone: Asia/Yekaterinburg
+classify:
+  - id: mine
+    name: Мина
+    when: { text: [мина] }
+    set: { to: { organisation: ЕДДС, role: дежурный }, queue: q.duty, also: [{ to: { organisation: Штаб }, queue: q.staff }],
+           deadline_policy: fast, personal_data: strict, stop: true }
+  - { id: late, name: Поздно, when: { text: [мина] }, set: { sector: late, queue: q.late } }
+route:
+  id: root
+  name: Координатор
+  to: { organisation: МЦУ }
+  queue: q.root
+  deadline_policy: slow
+  routes:
+    - { id: yard, name: Двор, when: { text: [двор] }, queue: q.yard, personal_data: open }
+deadlines:
+  - { id: fast, name: Быстро, when: { deadline_policy: fast }, stage: answer, calendar_hours: 1 }
+  - { id: slow, name: Медленно, when: { deadline_policy: slow }, stage: answer, calendar_hours: 99 }
+",
+    );
+    let decision = decide(&rules, "Мина во дворе");
+    let main = decision.main();
+    assert_eq!(
+        (
+            main.recipient.organisation.as_str(),
+            main.queue.as_str(),
+            main.sector.as_deref()
+        ),
+        ("ЕДДС", "q.duty", None)
+    );
+    assert_eq!(
+        (main.deadline_policy.as_deref(), main.personal_data.as_deref()),
+        (Some("fast"), Some("strict"))
+    );
+    assert_eq!(main.matched, ["mine", "root", "yard", "fast"]);
+    assert_eq!(decision.routes[1].queue, "q.staff");
+    assert!(!decide(&rules, "Мина").default_route, "a rule named the recipient");
+    let told = main.explanation.join("\n");
+    assert!(
+        told.contains("Адресата назвало правило «Мина» (mine): ЕДДС, дежурный"),
+        "{told}"
+    );
+    assert!(
+        told.contains("порядок сроков «fast»") && told.contains("(stop)"),
+        "{told}"
+    );
+    let why = rules.why(&message("Мина"), now(), "late").expect("known").render_ru();
+    assert!(why.contains("правило «Мина» (mine) остановило классификацию"), "{why}");
+
+    let decision = decide(&rules, "Двор");
+    let main = decision.main();
+    assert_eq!(main.matched, ["root", "yard", "slow"]);
+    assert_eq!(
+        (main.deadline_policy.as_deref(), main.personal_data.as_deref()),
+        (Some("slow"), Some("open"))
+    );
+}
+
+#[test]
+fn named_lists_and_conditions_are_put_in() {
+    let rules = rules(
+        "zone: Asia/Yekaterinburg
+words: { winter: [$snow, гололед], snow: [снег, сугроб] }
+conditions:
+  evening: { hours: \"18:00–9:00\" }
+  winter: { season: \"15.10–15.04\", text: [$winter] }
+  urgent: { use: [winter, evening], not: { use: post } }
+  post: { kind: post }
+classify:
+  - { id: x, name: Проверка, when: { use: urgent }, set: { sector: hit } }
+",
+    );
+    // 10:00 and 20:00 in Perm.
+    let hit = |text: &str, at: &str, kind: Kind| {
+        let mut message = message(text);
+        message.data.kind = kind;
+        message.data.times.received = at.parse().expect("instant");
+        rules.decide(&mut message, now()).main().sector.is_some()
+    };
+    assert!(hit("Сугробы", "2026-01-15T15:00:00Z", Kind::Direct));
+    assert!(hit("Гололёд", "2026-01-15T15:00:00Z", Kind::Direct));
+    assert!(!hit("Сугробы", "2026-01-15T05:00:00Z", Kind::Direct), "working hours");
+    assert!(!hit("Сугробы", "2026-06-15T15:00:00Z", Kind::Direct), "summer");
+    assert!(!hit("Сугробы", "2026-01-15T15:00:00Z", Kind::Post));
+    let told = rules.explain(&message("Сугробы"), now()).render_ru();
+    assert!(told.contains("время суток: 10:00, а нужно 18:00–9:00"), "{told}");
+}
+
+#[test]
+fn conditions_about_the_source_and_the_answer() {
+    let rules = rules(
+        "zone: Asia/Yekaterinburg
+classify:
+  - { id: v, name: Версия, when: { classifier_version: \"2025\" }, set: { tags: [v] } }
+  - { id: bad, name: Недоволен, when: { satisfaction: [low, middle] }, set: { tags: [bad] } }
+  - { id: silent, name: Без оценки, when: { satisfaction: none }, set: { tags: [silent] } }
+  - { id: old, name: Давно, when: { older_than: 3 дня }, set: { tags: [old] } }
+  - { id: new, name: Недавно, when: { younger_than: 24 часа }, set: { tags: [new] } }
+  - { id: house, name: Дом, when: { place: { precision: house } }, set: { tags: [house] } }
+  - { id: words, name: Слова, when: { place: { precision: [words, unknown] } }, set: { tags: [words] } }
+  - { id: day, name: Четверг, when: { weekday: [чт] }, set: { tags: [thursday] } }
+tests:
+  - { name: новое, given: { topic: Дороги, classifier_version: \"2025\", place: { municipality: Пермь, street: Ленина, house: \"5\" } },
+      expect: { rules: [v, silent, new, house, day], tags: [v] } }
+  - { name: старое, given: { satisfaction: 2 из 5, place: { text: у магазина }, written: 2026-01-10 10:00 },
+      expect: { rules: [bad, old, words], deadline_policy: none, personal_data: none } }
+",
+    );
+    let report = rules.run_tests();
+    assert!(report.passed() && report.total == 2, "{}", report.render_ru());
+    let mut old = message("");
+    old.data.satisfaction = Some(priem_sdk::message::Satisfaction { score: 3.0, scale: 5.0 });
+    let now = "2026-01-20T05:00:00Z".parse().expect("instant");
+    let told = rules.explain(&old, now).render_ru();
+    assert!(told.contains("сколько прошло (больше): 5 дн."), "{told}");
+    assert!(told.contains("оценка ответа: middle"), "{told}");
+}
+
+#[test]
+fn typos_and_the_wrong_layout_are_forgiven_where_the_rule_says_so() {
+    let rules = rules(
+        "classify:
+  - { id: strict, name: Строго, when: { text: [отопление] }, set: { tags: [strict] } }
+  - { id: loose, name: Мягко, when: { text: { any: [отопление, яма], typos: true } }, set: { tags: [loose] } }
+",
+    );
+    let tags = |text: &str| decide(&rules, text).main().tags.clone();
+    assert_eq!(tags("Отопление"), ["strict", "loose"]);
+    assert_eq!(tags("Нет отоплнения"), ["loose"]);
+    assert_eq!(tags("Ytn jnjgktybz"), ["strict", "loose"]);
+    assert_eq!(tags("Яла"), [""; 0], "short words are not guessed");
+    let told = rules.explain(&message("Нет отоплнения"), now()).render_ru();
+    assert!(told.contains("в тексте есть «отоплнения» (ищем «отопление»)"), "{told}");
+}
+
+#[test]
 fn oktmo_matches_by_its_beginning() {
     let rules =
         rules("classify: [{ id: p, name: Пермь, when: { place: { oktmo: \"57701\" } }, set: { territory: Пермь } }]\n");

@@ -5,6 +5,7 @@
 //! | `сугроб` | любую форму слова: сугробы, сугробов |
 //! | `=дома` | только эту форму |
 //! | `аварий*` | слова с таким началом |
+//! | `поликлиника~` | то же, что слово, и с одной ошибочной буквой; от шести букв |
 //! | `нет воды` | слова подряд, каждое в любой форме |
 //! | `нет ... воды` | между словами может стоять до трёх других; `...5` — до пяти |
 //! | `нет воды\|света` | на месте слова — любое из перечисленных |
@@ -13,6 +14,7 @@
 
 use super::facts::Facts;
 use super::normal;
+use super::typos;
 use super::vocabulary::{FactId, Vocabulary, WordForm, stem};
 
 /// Words that may stand in a gap written as bare dots.
@@ -26,17 +28,66 @@ const SHORTEST_PREFIX: usize = 3;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Term {
     /// As the author wrote it.
-    pub(super) written: String,
-    slots: Vec<Slot>,
+    pub(super) written: Box<str>,
+    slots: Slots,
+}
+
+/// The places of a phrase. Most terms are one word: ten thousand rules should not need an allocation for each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Slots {
+    One(Slot),
+    Many(Box<[Slot]>),
+}
+
+impl Slots {
+    fn as_slice(&self) -> &[Slot] {
+        match self {
+            Self::One(slot) => std::slice::from_ref(slot),
+            Self::Many(slots) => slots,
+        }
+    }
+}
+
+/// Facts any of which fills a place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Alternatives {
+    One(FactId),
+    Many(Box<[FactId]>),
+}
+
+impl Alternatives {
+    fn as_slice(&self) -> &[FactId] {
+        match self {
+            Self::One(fact) => std::slice::from_ref(fact),
+            Self::Many(facts) => facts,
+        }
+    }
+}
+
+impl From<Vec<FactId>> for Alternatives {
+    fn from(facts: Vec<FactId>) -> Self {
+        match facts.as_slice() {
+            [one] => Self::One(*one),
+            _ => Self::Many(facts.into()),
+        }
+    }
 }
 
 /// One place of a phrase.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Slot {
-    /// Facts any of which fills the place.
-    alternatives: Vec<FactId>,
+    alternatives: Alternatives,
     /// Other words allowed before it.
     gap: u32,
+}
+
+/// How the words of a text may be spelt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Spelling {
+    /// Without mistakes; «~» after a word allows one.
+    Strict,
+    /// One letter of every long word may be wrong.
+    Typos,
 }
 
 /// What is wrong with a term: the problem and the cure, in Russian.
@@ -47,7 +98,16 @@ impl Term {
     ///
     /// # Errors
     /// The problem and the cure, for the author.
+    #[cfg(test)]
     pub(super) fn parse(written: &str, vocabulary: &mut Vocabulary) -> Result<Self, TermError> {
+        Self::parse_as(written, Spelling::Strict, vocabulary)
+    }
+
+    /// The same; `spelling` is that of words which don't say it themselves.
+    ///
+    /// # Errors
+    /// As [`Term::parse`].
+    pub(super) fn parse_as(written: &str, spelling: Spelling, vocabulary: &mut Vocabulary) -> Result<Self, TermError> {
         let mut slots: Vec<Slot> = Vec::new();
         let mut gap = None;
         for piece in written.split_whitespace() {
@@ -61,9 +121,13 @@ impl Term {
                 gap = Some(width);
                 continue;
             }
-            for words in read_piece(piece)? {
+            for words in read_piece(piece, spelling)? {
                 slots.push(Slot {
-                    alternatives: words.into_iter().map(|word| vocabulary.intern_word(word)).collect(),
+                    alternatives: words
+                        .into_iter()
+                        .map(|word| vocabulary.intern_word(word))
+                        .collect::<Vec<_>>()
+                        .into(),
                     gap: gap.take().unwrap_or(0),
                 });
             }
@@ -78,15 +142,18 @@ impl Term {
             ));
         }
         Ok(Self {
-            written: written.trim().to_owned(),
-            slots,
+            written: written.trim().into(),
+            slots: match slots.len() {
+                1 => Slots::One(slots.remove(0)),
+                _ => Slots::Many(slots.into()),
+            },
         })
     }
 
     /// Whether the text has it.
     pub(super) fn matches(&self, facts: &Facts<'_>) -> bool {
         match self.slots.as_slice() {
-            [slot] => slot.alternatives.iter().any(|&fact| facts.has(fact)),
+            [slot] => slot.alternatives.as_slice().iter().any(|&fact| facts.has(fact)),
             _ => self.find(facts).is_some(),
         }
     }
@@ -95,8 +162,9 @@ impl Term {
     pub(super) fn find(&self, facts: &Facts<'_>) -> Option<Vec<u32>> {
         // For every place of the phrase: positions that end a fitting beginning, each with its forerunner. The nearest
         // forerunner is always the best one, so the work grows with the number of words found, not of combinations.
-        let mut steps: Vec<Vec<(u32, usize)>> = Vec::with_capacity(self.slots.len());
-        for slot in &self.slots {
+        let slots = self.slots.as_slice();
+        let mut steps: Vec<Vec<(u32, usize)>> = Vec::with_capacity(slots.len());
+        for slot in slots {
             let places = slot.places(facts);
             let step = match steps.last() {
                 None => places.into_iter().map(|place| (place, 0)).collect(),
@@ -124,15 +192,24 @@ impl Term {
         Some(found)
     }
 
+    /// Places of the phrase in order: facts any of which fills the place, and how many other words may stand before it.
+    pub(super) fn places(&self) -> impl Iterator<Item = (&[FactId], u32)> {
+        self.slots
+            .as_slice()
+            .iter()
+            .map(|slot| (slot.alternatives.as_slice(), slot.gap))
+    }
+
     /// For the index: per place of the phrase, facts one of which must hold.
     pub(super) fn needs(&self) -> impl Iterator<Item = &[FactId]> {
-        self.slots.iter().map(|slot| slot.alternatives.as_slice())
+        self.slots.as_slice().iter().map(|slot| slot.alternatives.as_slice())
     }
 }
 
 impl Slot {
     fn places(&self, facts: &Facts<'_>) -> Vec<u32> {
-        let mut places: Vec<u32> = self.alternatives.iter().flat_map(|&fact| facts.places(fact)).collect();
+        let alternatives = self.alternatives.as_slice().iter();
+        let mut places: Vec<u32> = alternatives.flat_map(|&fact| facts.places(fact)).collect();
         places.sort_unstable();
         places.dedup();
         places
@@ -159,10 +236,10 @@ fn gap_width(piece: &str) -> Result<Option<u32>, TermError> {
 }
 
 /// Reads a piece without spaces: usually one place, several for a hyphenated word.
-fn read_piece(piece: &str) -> Result<Vec<Vec<WordForm>>, TermError> {
+fn read_piece(piece: &str, spelling: Spelling) -> Result<Vec<Vec<WordForm>>, TermError> {
     let mut readings = Vec::new();
     for alternative in piece.split('|') {
-        readings.push(read_word(alternative)?);
+        readings.push(read_word(alternative, spelling)?);
     }
     if readings.len() == 1 {
         return Ok(readings.remove(0).into_iter().map(|word| vec![word]).collect());
@@ -176,7 +253,10 @@ fn read_piece(piece: &str) -> Result<Vec<Vec<WordForm>>, TermError> {
     Ok(vec![readings.into_iter().flatten().collect()])
 }
 
-fn read_word(written: &str) -> Result<Vec<WordForm>, TermError> {
+fn read_word(written: &str, spelling: Spelling) -> Result<Vec<WordForm>, TermError> {
+    if let Some(body) = written.strip_suffix('~') {
+        return read_misspelt(written, body).map(|word| vec![WordForm::Typo(word)]);
+    }
     let exact = written.strip_prefix('=');
     let prefix = written.strip_suffix('*');
     let body = match (exact, prefix) {
@@ -189,10 +269,10 @@ fn read_word(written: &str) -> Result<Vec<WordForm>, TermError> {
         (Some(body), None) | (None, Some(body)) => body,
         (None, None) => written,
     };
-    if body.contains(['*', '=']) {
+    if body.contains(['*', '=', '~']) {
         return Err((
-            format!("«{written}»: звёздочка бывает только в конце слова, знак «=» — только в начале"),
-            "для начала слова: «аварий*», для точной формы: «=дома»".into(),
+            format!("«{written}»: знаки «*» и «~» бывают только в конце слова, знак «=» — только в начале"),
+            "для начала слова: «аварий*», для опечаток: «поликлиника~», для точной формы: «=дома»".into(),
         ));
     }
     let mut words = Vec::new();
@@ -212,11 +292,28 @@ fn read_word(written: &str) -> Result<Vec<WordForm>, TermError> {
         .map(|(at, word)| match (exact, prefix) {
             (Some(_), _) => Ok(WordForm::Exact(word)),
             (None, Some(_)) if at == last => Ok(WordForm::Prefix(word)),
+            _ if spelling == Spelling::Typos && word.chars().count() >= typos::SHORTEST => Ok(WordForm::Typo(word)),
             _ => stem(&word)
                 .map(WordForm::Stem)
                 .ok_or_else(|| (format!("слово «{written}» слишком длинное"), "проверьте пробелы".into())),
         })
         .collect()
+}
+
+/// A word marked with «~»: one of its letters may be wrong.
+fn read_misspelt(written: &str, body: &str) -> Result<String, TermError> {
+    let mut words = Vec::new();
+    normal::for_each_word(body, |word, _| words.push(word.to_owned()));
+    match words.as_slice() {
+        [word] if !body.contains(['*', '=', '~']) && word.chars().count() >= typos::SHORTEST => Ok(words.remove(0)),
+        _ => Err((
+            format!(
+                "«{written}»: опечатка допускается в одном слове от {} букв, без других знаков",
+                typos::SHORTEST
+            ),
+            "в коротком слове одна буква меняет смысл: перечислите его написания сами".into(),
+        )),
+    }
 }
 
 #[cfg(test)]
@@ -262,6 +359,28 @@ mod tests {
         assert_eq!(found("елка", "наша ёлка").expect("found"), ["ёлка"]);
         assert_eq!(found("=дома", "дом"), None);
         assert_eq!(found("авари*", "Аварийный дом").expect("found"), ["Аварийный"]);
+        assert_eq!(found("поликлиника~", "в полеклинике").expect("found"), ["полеклинике"]);
+        assert_eq!(found("поликлиника", "в полеклинике"), None);
+        assert_eq!(
+            found("нет отопления~", "нет отаплениЯ").expect("found"),
+            ["нет", "отаплениЯ"]
+        );
+    }
+
+    #[test]
+    fn the_wrong_keyboard_layout_is_read() {
+        assert_eq!(found("снег", "Gjxtve cytu?").expect("found"), ["cytu?"]);
+        assert_eq!(found("нет воды", "Jgznm ytn djls.").expect("found"), ["ytn", "djls."]);
+        assert_eq!(
+            found("не работает", "kban yt hf,jnftn").expect("found"),
+            ["yt", "hf,jnftn"]
+        );
+        assert_eq!(
+            found("работает лифт", "hf,jnftn kban").expect("found"),
+            ["hf,jnftn", "kban"]
+        );
+        assert_eq!(found("снег", "cнeг").expect("letters of both alphabets"), ["cнeг"]);
+        assert_eq!(found("снег", "https://cytu.ru"), None);
     }
 
     #[test]
@@ -278,6 +397,8 @@ mod tests {
         assert!(refused("нет ...").contains("между словами"));
         assert!(refused("нет ...99 воды").contains("многоточие"));
         assert!(refused("=вод*").contains("точную форму"));
+        assert!(refused("яма~").contains("от 6 букв"));
+        assert!(refused("=поликлиника~").contains("без других знаков"));
         assert!(refused("  ").contains("пустое"));
         assert!(refused("вода|из-за").contains("дефисом"));
     }

@@ -2,14 +2,15 @@
 //! so they can't disagree.
 
 use jiff::Timestamp;
-use priem_sdk::message::{Deadline, DeadlineBasis, DeadlineStage, Message};
+use priem_sdk::message::{Deadline, DeadlineBasis, DeadlineStage, Message, PlacePrecision, Recipient};
 
 use super::clock;
 use super::compile::Compiled;
 use super::facts::Facts;
 use super::fields::Field;
-use super::model::{ClassifyRule, DeadlineRule, Effects, Route};
+use super::model::{ClassifyRule, Copy, DeadlineRule, Effects, Route};
 use super::read_rules::add_new;
+use crate::territory::Found;
 
 /// A value and the rule that set it.
 #[derive(Debug, Clone, Copy)]
@@ -21,14 +22,23 @@ pub(super) struct SetBy<'r, T> {
 /// Everything the rules say about one message.
 #[derive(Debug)]
 pub(super) struct Verdict<'r> {
-    /// Entries of `classify` that hold, in the order of the files.
+    /// Entries of `classify` that hold, in the order of the files, up to the first that says `stop`.
     pub(super) rules: Vec<&'r ClassifyRule>,
     pub(super) sector: Option<SetBy<'r, &'r str>>,
     pub(super) topic: Option<SetBy<'r, &'r [String]>>,
     pub(super) territory: Option<SetBy<'r, &'r str>>,
+    /// The territory of the message before the rules.
+    pub(super) found: Option<Found>,
+    /// How exact the words of the message are, when they say more than its fields.
+    pub(super) precision: Option<PlacePrecision>,
     pub(super) priority: Option<SetBy<'r, u8>>,
     pub(super) review: Option<SetBy<'r, bool>>,
     pub(super) hint: Option<SetBy<'r, &'r str>>,
+    pub(super) recipient: Option<SetBy<'r, &'r Recipient>>,
+    pub(super) queue: Option<SetBy<'r, &'r str>>,
+    pub(super) deadline_policy: Option<SetBy<'r, &'r str>>,
+    pub(super) personal_data: Option<SetBy<'r, &'r str>>,
+    pub(super) also: Vec<&'r Copy>,
     pub(super) tags: Vec<&'r str>,
     pub(super) flags: Vec<&'r str>,
     /// From the root to the chosen route; never empty.
@@ -53,15 +63,25 @@ impl<'r> Verdict<'r> {
         let rules = candidates
             .into_iter()
             .map(|position| &compiled.classify[position as usize]);
-        let rules: Vec<&ClassifyRule> = rules.filter(|rule| holds(rule.head.when.as_ref(), facts)).collect();
+        let mut rules: Vec<&ClassifyRule> = rules.filter(|rule| holds(rule.head.when.as_ref(), facts)).collect();
+        if let Some(last) = rules.iter().position(|rule| rule.set.stop) {
+            rules.truncate(last + 1);
+        }
 
         let mut verdict = Self {
             sector: first(&rules, |set| set.sector.as_deref()),
             topic: first(&rules, |set| (!set.topic.is_empty()).then_some(set.topic.as_slice())),
             territory: first(&rules, |set| set.territory.as_deref()),
+            found: facts.place().found.clone(),
+            precision: facts.place().precision,
             priority: first(&rules, |set| set.priority),
             review: first(&rules, |set| set.review),
             hint: first(&rules, |set| set.hint.as_deref()),
+            recipient: first(&rules, |set| set.handling.as_ref()?.recipient.as_ref()),
+            queue: first(&rules, |set| set.handling.as_ref()?.queue.as_deref()),
+            deadline_policy: first(&rules, |set| set.handling.as_ref()?.deadline_policy.as_deref()),
+            personal_data: first(&rules, |set| set.handling.as_ref()?.personal_data.as_deref()),
+            also: Vec::new(),
             tags: Vec::new(),
             flags: Vec::new(),
             path: Vec::new(),
@@ -72,9 +92,14 @@ impl<'r> Verdict<'r> {
         for rule in &verdict.rules {
             add_new(&mut verdict.tags, rule.set.tags.iter().map(String::as_str));
             add_new(&mut verdict.flags, rule.set.flags.iter().map(String::as_str));
+            add_new(
+                &mut verdict.also,
+                rule.set.handling.iter().flat_map(|handling| &handling.also),
+            );
         }
         verdict.publish_decided(compiled, facts);
         verdict.path = walk(&compiled.route, facts);
+        verdict.publish_policy_of_route(compiled, facts);
         verdict.run_clocks(compiled, message, facts, now);
         verdict
     }
@@ -82,9 +107,10 @@ impl<'r> Verdict<'r> {
     /// Lets the later steps ask about what `classify` decided.
     fn publish_decided(&mut self, compiled: &Compiled, facts: &mut Facts<'_>) {
         let sector = self.sector.map(|set| (Field::Sector, set.value));
-        let territory = self.territory.map(|set| (Field::Territory, set.value));
+        self.publish_territory(compiled, facts);
+        let policy = self.deadline_policy.map(|set| (Field::DeadlinePolicy, set.value));
         let tags = self.tags.iter().map(|&tag| (Field::Tags, tag));
-        for (field, value) in sector.into_iter().chain(territory).chain(tags) {
+        for (field, value) in sector.into_iter().chain(policy).chain(tags) {
             if let Some(fact) = compiled.vocabulary.value(field, value) {
                 facts.push_value(fact);
             }
@@ -107,6 +133,50 @@ impl<'r> Verdict<'r> {
         facts.seal();
     }
 
+    /// What a rule says of the territory takes the place of what was found.
+    fn publish_territory(&mut self, compiled: &Compiled, facts: &mut Facts<'_>) {
+        let vocabulary = &compiled.vocabulary;
+        let shown = |value: &str| match vocabulary.territories() {
+            Some(all) => all.meant(value).map_or_else(|| value.to_owned(), |id| all.shown(id)),
+            None => value.to_owned(),
+        };
+        if let Some(set) = self.territory {
+            let old = match (&self.found, vocabulary.territories()) {
+                (Some(found), Some(all)) => all.facts_of(found.territory),
+                _ => &[],
+            };
+            facts.replace_values(old, &vocabulary.territory_facts(set.value));
+            self.decided.push((Field::Territory, shown(set.value)));
+        } else if let Some(found) = &facts.place().shown {
+            self.decided.push((Field::Territory, found.clone()));
+        }
+    }
+
+    /// Lets `deadlines` ask about the policy of the route, when `classify` named none.
+    fn publish_policy_of_route(&mut self, compiled: &Compiled, facts: &mut Facts<'_>) {
+        let Some(policy) = self.policy().filter(|_| self.deadline_policy.is_none()) else {
+            return;
+        };
+        if let Some(fact) = compiled.vocabulary.value(Field::DeadlinePolicy, policy) {
+            facts.push_value(fact);
+            facts.seal();
+        }
+        self.decided.push((Field::DeadlinePolicy, policy.to_owned()));
+    }
+
+    /// The deadline policy: of `classify`, else of the route.
+    pub(super) fn policy(&self) -> Option<&'r str> {
+        let set = self.deadline_policy.map(|set| set.value);
+        set.or_else(|| self.route().target.deadline_policy.as_deref())
+    }
+
+    /// The last entry that was looked at, when it said `stop` and so kept `rule` from being looked at.
+    pub(super) fn stopped_before(&self, compiled: &Compiled, rule: &ClassifyRule) -> Option<&'r ClassifyRule> {
+        let stop = self.rules.last().filter(|last| last.set.stop)?;
+        let place = |id: &str| compiled.classify.iter().position(|rule| rule.head.id == id);
+        (place(&rule.head.id) > place(&stop.head.id)).then_some(stop)
+    }
+
     fn run_clocks(&mut self, compiled: &'r Compiled, message: &Message, facts: &Facts<'_>, now: Timestamp) {
         for position in compiled.deadline_index.candidates(facts) {
             let rule = &compiled.deadlines[position as usize];
@@ -124,9 +194,9 @@ impl<'r> Verdict<'r> {
         self.path.last().expect("the path starts at the root")
     }
 
-    /// Whether only the default route caught the message.
+    /// Whether only the default route caught the message, and no rule named a recipient or queue.
     pub(super) fn is_default(&self) -> bool {
-        self.path.len() == 1
+        self.path.len() == 1 && self.recipient.is_none() && self.queue.is_none()
     }
 }
 

@@ -8,12 +8,17 @@ use std::cell::RefCell;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use foldhash::HashMap;
+use jiff::{Timestamp, tz::TimeZone};
 use priem_sdk::message::Message;
 use rust_stemmers::{Algorithm, Stemmer};
 
 use super::facts::Facts;
-use super::fields::{Field, Form, OKTMO_MAX, OKTMO_MIN};
-use super::normal;
+use super::fields::{Field, Form, OKTMO_MAX, OKTMO_MIN, YES};
+use super::layout;
+use super::moment::{MomentTest, Seen};
+use super::normal::{self, Span};
+use super::places::Territories;
+use super::typos::Typos;
 
 /// Number of a fact inside one rule set.
 pub(super) type FactId = u32;
@@ -30,6 +35,8 @@ pub(super) enum WordForm {
     Exact(String),
     /// Any word that begins so.
     Prefix(String),
+    /// Any form of this word, one letter of which may be wrong.
+    Typo(String),
 }
 
 /// All facts of one rule set.
@@ -40,7 +47,16 @@ pub(super) struct Vocabulary {
     prefixes: HashMap<Box<str>, FactId>,
     /// Lengths of the prefixes in bytes, ascending.
     prefix_lengths: Vec<usize>,
+    typos: Typos,
+    /// Facts about the time of the message. Few: a season named by a thousand rules is one fact.
+    moments: Vec<(FactId, MomentTest)>,
+    /// Some rule asks about the day of the decision.
+    asks_today: bool,
+    /// Clock of the rules, when the files name one.
+    zone: Option<TimeZone>,
     values: Vec<HashMap<Box<str>, FactId>>,
+    /// The territories that the files describe, when they do.
+    territories: Option<Territories>,
     size: FactId,
     /// Tells the vocabularies of one process apart in the word memo.
     serial: u64,
@@ -54,7 +70,12 @@ impl Default for Vocabulary {
             exact: HashMap::default(),
             prefixes: HashMap::default(),
             prefix_lengths: Vec::new(),
+            typos: Typos::default(),
+            moments: Vec::new(),
+            asks_today: false,
+            zone: None,
             values: vec![HashMap::default(); Field::COUNT],
+            territories: None,
             size: 0,
             serial: NEXT.fetch_add(1, Ordering::Relaxed),
         }
@@ -62,9 +83,55 @@ impl Default for Vocabulary {
 }
 
 impl Vocabulary {
+    /// Sets the clock of the rules.
+    pub(super) fn set_zone(&mut self, zone: TimeZone) {
+        self.zone = Some(zone);
+    }
+
+    /// Whether the rules have a clock.
+    pub(super) fn has_zone(&self) -> bool {
+        self.zone.is_some()
+    }
+
+    /// From now on facts tell the day of the decision.
+    pub(super) fn ask_today(&mut self) {
+        self.asks_today = true;
+    }
+
+    /// Takes the territories of the files, before any condition is read.
+    pub(super) fn set_territories(&mut self, territories: Territories) {
+        self.territories = Some(territories);
+    }
+
+    /// Tells the territories what conditions ask about, after all are read.
+    pub(super) fn connect_territories(&mut self) {
+        if let Some(territories) = &mut self.territories {
+            let values = &self.values[Field::Territory as usize];
+            territories.connect(values.iter().map(|(value, &fact)| (&**value, fact)));
+        }
+    }
+
+    /// The territories that the files describe, when they do.
+    pub(super) fn territories(&self) -> Option<&Territories> {
+        self.territories.as_ref()
+    }
+
+    /// Facts of being in a territory: of itself and of all it lies in; without territories of the value alone.
+    pub(super) fn territory_facts(&self, value: &str) -> Vec<FactId> {
+        let known = self
+            .territories
+            .as_ref()
+            .and_then(|all| Some(all.facts_of(all.meant(value)?)));
+        match known {
+            Some(facts) => facts.to_vec(),
+            None => self.value(Field::Territory, value).into_iter().collect(),
+        }
+    }
+
     /// The fact «the text has such a word».
     pub(super) fn intern_word(&mut self, form: WordForm) -> FactId {
         let (map, word) = match form {
+            WordForm::Typo(word) => return self.intern_typo(&word),
             WordForm::Stem(word) => (&mut self.stems, word),
             WordForm::Exact(word) => (&mut self.exact, word),
             WordForm::Prefix(word) => {
@@ -80,7 +147,24 @@ impl Vocabulary {
     /// The fact «the field has this value».
     pub(super) fn intern_value(&mut self, field: Field, value: &str) -> FactId {
         let value = field.normalise(value);
-        intern(&mut self.values[field as usize], &mut self.size, value)
+        let before = self.size;
+        let test = MomentTest::parse(field, &value);
+        let fact = intern(&mut self.values[field as usize], &mut self.size, value);
+        if self.size > before {
+            self.moments.extend(test.map(|test| (fact, test)));
+        }
+        fact
+    }
+
+    fn intern_typo(&mut self, word: &str) -> FactId {
+        if let Some(fact) = self.typos.known(word) {
+            return fact;
+        }
+        let fact = self.size;
+        self.size += 1;
+        let stem = stem(word).unwrap_or_else(|| word.to_owned());
+        self.typos.insert(word, &stem, fact);
+        fact
     }
 
     /// The fact of a value, when any rule asks about it.
@@ -95,14 +179,34 @@ impl Vocabulary {
             .copied()
     }
 
-    /// Everything that holds for `message` before `classify`.
+    /// Everything that holds for `message` before `classify`, at the moment it was stored.
+    #[cfg(test)]
     pub(super) fn facts<'m>(&self, message: &'m Message) -> Facts<'m> {
+        self.facts_at(message, message.data.times.received)
+    }
+
+    /// Everything that holds for `message` before `classify`; age counts up to `now`.
+    pub(super) fn facts_at<'m>(&self, message: &'m Message, now: Timestamp) -> Facts<'m> {
         let mut facts = Facts::new(&message.data.body.text);
         self.add_words(&mut facts);
+        if let Some(territories) = &self.territories {
+            territories.add_to(message, &mut facts);
+        }
         for &field in Field::ALL {
             if !self.values[field as usize].is_empty() {
                 self.add_values(field, message, &mut facts);
             }
+        }
+        if !self.moments.is_empty() {
+            let utc = TimeZone::UTC;
+            let seen = Seen::of(&message.data.times, self.zone.as_ref().unwrap_or(&utc), now);
+            let holding = self.moments.iter().filter(|(_, test)| test.holds(&seen));
+            holding.for_each(|&(fact, _)| facts.push_value(fact));
+            facts.set_moment(seen);
+        }
+        if self.asks_today {
+            let zone = self.zone.clone().unwrap_or(TimeZone::UTC);
+            facts.set_today(zone.to_datetime(now).date());
         }
         facts.seal();
         facts
@@ -110,6 +214,17 @@ impl Vocabulary {
 
     fn add_values(&self, field: Field, message: &Message, facts: &mut Facts<'_>) {
         let values = &self.values[field as usize];
+        if let Some(precision) = facts.place().precision
+            && matches!(field, Field::PlacePrecision | Field::PlaceKnown)
+        {
+            let value = if field == Field::PlaceKnown {
+                YES
+            } else {
+                precision.as_str()
+            };
+            values.get(value).iter().for_each(|&&id| facts.push_value(id));
+            return;
+        }
         let mut add = |value: &str| {
             if let Some(&id) = values.get(value) {
                 facts.push_value(id);
@@ -126,6 +241,7 @@ impl Vocabulary {
                     add(&bare);
                 }
             }),
+            Form::Moment => {}
             Form::CodePrefix => field.visit(message, &mut |value| {
                 let code = field.normalise(value);
                 for length in OKTMO_MIN..=code.len().min(OKTMO_MAX) {
@@ -150,19 +266,60 @@ impl Vocabulary {
     }
 
     fn add_words(&self, facts: &mut Facts<'_>) {
-        if self.stems.is_empty() && self.exact.is_empty() && self.prefixes.is_empty() {
+        if self.stems.is_empty() && self.exact.is_empty() && self.prefixes.is_empty() && self.typos.is_empty() {
             return;
         }
         MEMO.with_borrow_mut(|memo| {
             memo.serve(self.serial);
+            let mut has_latin = false;
             normal::for_each_word(facts.text(), |word, span| {
+                has_latin |= word.starts_with(|first: char| first.is_ascii_alphabetic());
                 memo.facts_of(word, self, |ids| facts.push_word(span, ids));
             });
+            if has_latin {
+                self.add_retyped(facts, memo);
+            }
         });
     }
 
+    /// Every word the rules name, by its fact.
+    pub(super) fn word_forms(&self) -> HashMap<FactId, WordForm> {
+        let stems = self
+            .stems
+            .iter()
+            .map(|(word, &id)| (id, WordForm::Stem(word.to_string())));
+        let exact = self
+            .exact
+            .iter()
+            .map(|(word, &id)| (id, WordForm::Exact(word.to_string())));
+        let prefixes = self
+            .prefixes
+            .iter()
+            .map(|(word, &id)| (id, WordForm::Prefix(word.to_string())));
+        stems.chain(exact).chain(prefixes).collect()
+    }
+
+    /// Words typed with the wrong keyboard layout.
+    fn add_retyped(&self, facts: &mut Facts<'_>, memo: &mut Memo) {
+        let text = facts.text();
+        for chunk in text.split_whitespace() {
+            let start = chunk.as_ptr() as usize - text.as_ptr() as usize;
+            let piece = Span {
+                start,
+                end: start + chunk.len(),
+            };
+            for reading in layout::readings(chunk) {
+                normal::for_each_word(&reading, |word, _| {
+                    memo.facts_of(word, self, |ids| facts.push_reading(piece, ids));
+                });
+            }
+        }
+    }
+
     /// The facts a folded word makes true.
-    fn word_facts(&self, word: &str) -> Box<[FactId]> {
+    pub(super) fn word_facts(&self, word: &str) -> Box<[FactId]> {
+        let unmixed = normal::unmixed(word);
+        let word = unmixed.as_deref().unwrap_or(word);
         let mut ids = Vec::new();
         ids.extend(self.exact.get(word));
         for &length in self.prefix_lengths.iter().take_while(|&&length| length <= word.len()) {
@@ -172,6 +329,10 @@ impl Vocabulary {
         }
         if let Some(stem) = stem(word) {
             ids.extend(self.stems.get(stem.as_str()));
+            if !self.typos.is_empty() {
+                self.typos.find(word, &mut ids);
+                self.typos.find(&stem, &mut ids);
+            }
         }
         ids.into_boxed_slice()
     }
@@ -185,7 +346,7 @@ fn intern(map: &mut HashMap<Box<str>, FactId>, size: &mut FactId, word: String) 
 }
 
 /// Snowball stem of a folded word; `None` for what is too long to be a word.
-pub(super) fn stem(word: &str) -> Option<String> {
+pub(crate) fn stem(word: &str) -> Option<String> {
     if word.chars().nth(LONGEST_WORD).is_some() {
         return None;
     }

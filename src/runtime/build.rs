@@ -12,6 +12,7 @@ use crate::{
     attachments::{AttachmentSettings, StoreError},
     http::ListenError,
     journal::JournalError,
+    privacy::Policy,
     publish::PublishError,
     routing::{RuleErrors, RuleSet},
     settings::{self, Settings, SettingsError},
@@ -28,6 +29,8 @@ pub struct Built {
     pub connectors: Connectors,
     /// The rules.
     pub rules: Arc<RuleSet>,
+    /// What of personal data goes out.
+    pub privacy: Arc<Policy>,
     /// First 12 hex digits of the hash of the settings file.
     pub config_hash: String,
 }
@@ -95,6 +98,11 @@ impl Built {
             let problem = format!("attachments.{error}");
             return Err(SettingsError::Wrong { place, problem }.into());
         }
+        if let Err((key, problem)) = settings.duplicates.validate() {
+            let place = format!("{}:{}", path.display(), settings::line_of(text, &["duplicates", key]));
+            let problem = format!("duplicates.{key}: {problem}");
+            return Err(SettingsError::Wrong { place, problem }.into());
+        }
         if let Err(error) = telemetry::filter(&settings.log) {
             let place = format!("{}:{}", path.display(), settings::line_of(text, &["log", "level"]));
             let problem = error.to_string();
@@ -105,12 +113,38 @@ impl Built {
             Some(dir) => RuleSet::load(dir)?,
             None => RuleSet::starter(),
         });
+        let privacy = Policy::compile(
+            &settings.privacy,
+            &|id| rules.rule_ids().any(|known| known == id),
+            &|id| rules.nearest_id(id).map(str::to_owned),
+        );
+        let privacy = privacy.map_err(|error| {
+            let keys: Vec<&str> = ["privacy"].into_iter().chain(error.key.split('.')).collect();
+            SettingsError::Wrong {
+                place: format!("{}:{}", path.display(), settings::line_of(text, &keys)),
+                problem: format!("privacy.{error}"),
+            }
+        })?;
+        let is_rule = |id: &str| rules.rule_ids().any(|known| known == id);
+        if let Some(problem) = privacy
+            .misfits(&is_rule, rules.personal_data_names())
+            .into_iter()
+            .next()
+        {
+            let place = format!(
+                "{}:{}",
+                path.display(),
+                settings::line_of(text, &["privacy", "overrides"])
+            );
+            return Err(SettingsError::Wrong { place, problem }.into());
+        }
         let config_hash = blake3::hash(text.as_bytes()).to_hex()[..12].to_owned();
         Ok(Self {
             base_dir: base.to_owned(),
             settings,
             connectors,
             rules,
+            privacy: Arc::new(privacy),
             config_hash,
         })
     }

@@ -9,7 +9,7 @@ use tracing::error;
 
 use super::process::Connectors;
 use crate::{
-    http::{AdminServer, Health, Hooks, HttpSettings, ListenError, WebhookServer},
+    http::{AdminServer, Health, Hooks, HttpSettings, ListenError, Reload, WebhookServer},
     intake::Intake,
     telemetry::Metrics,
 };
@@ -60,6 +60,13 @@ impl Bound {
             None => None,
         };
         Ok(Self { admin, webhooks })
+    }
+
+    /// Takes requests to reload the rules, from this machine.
+    #[must_use]
+    pub fn with_reload(mut self, reload: Arc<dyn Reload>) -> Self {
+        self.admin = self.admin.with_reload(reload);
+        self
     }
 
     /// Serves until `closing`.

@@ -8,6 +8,7 @@ mod listen;
 mod pipeline;
 mod poller;
 pub mod process;
+pub mod rules;
 mod trouble;
 mod watch;
 
@@ -24,10 +25,12 @@ use self::{
     pipeline::Pipeline,
     poller::{Host, Poller},
     process::Processor,
+    rules::RulesInForce,
 };
 use crate::{
     attachments::AttachmentStore,
-    http::{Condition, Health},
+    duplicates::{Choice, Linker},
+    http::{Condition, Health, ReloadReport},
     intake::Intake,
     journal::Journal,
     publish::{Publisher, settings::PublishSettings},
@@ -61,6 +64,7 @@ pub struct Daemon {
     pub metrics: Metrics,
     /// What it knows of itself.
     pub health: Health,
+    rules: Arc<RulesInForce>,
     listeners: Listeners,
     journal: Journal,
     pipeline: Pipeline,
@@ -82,6 +86,7 @@ impl Daemon {
             base_dir,
             connectors,
             rules,
+            privacy,
             config_hash,
         } = built;
         let health = Health::new(&["journal", "connectors"]);
@@ -97,10 +102,8 @@ impl Daemon {
         let broker = publisher.state();
 
         metrics.started.set(unix_now());
-        metrics
-            .info
-            .with_label_values(&[env!("CARGO_PKG_VERSION"), &config_hash, rules.version()])
-            .set(1);
+        let rules = RulesInForce::new(rules, settings.rules.dir.clone(), config_hash, metrics.clone());
+        let rules = Arc::new(rules.with_privacy(Arc::clone(&privacy)));
         let connectors = Arc::new(connectors);
         let attachments = match &settings.attachments {
             Some(attachments) => Some(AttachmentStore::open(
@@ -112,9 +115,12 @@ impl Daemon {
             )?),
             None => None,
         };
-        let processor = Processor::new(Arc::clone(&connectors), rules, metrics.clone())
+        let processor = Processor::following(Arc::clone(&connectors), Arc::clone(&rules), metrics.clone())
+            .with_privacy(privacy)
+            .with_duplicates(Choice::new(&settings.duplicates))
             .with_attachments(attachments.as_ref().map(AttachmentStore::policy));
-        let pipeline = Pipeline::start(journal.clone(), processor, publisher, settled, draining.clone());
+        let linker = Linker::new(&settings.duplicates, &journal, &metrics);
+        let pipeline = Pipeline::start(journal.clone(), processor, linker, publisher, settled, draining.clone());
 
         let intake = Intake::new(journal.clone(), metrics.clone());
         let listeners = Bound::open(
@@ -125,7 +131,7 @@ impl Daemon {
             &health,
             &metrics,
         )?;
-        let listeners = listeners.serve(&closing);
+        let listeners = listeners.with_reload(Arc::clone(&rules) as Arc<_>).serve(&closing);
 
         let sources = TaskTracker::new();
         let host = Host {
@@ -161,6 +167,7 @@ impl Daemon {
         Ok(Self {
             metrics,
             health,
+            rules,
             listeners,
             journal,
             pipeline,
@@ -178,6 +185,11 @@ impl Daemon {
     /// Address of the webhook listener, when there is one.
     pub fn webhook_address(&self) -> Option<SocketAddr> {
         self.listeners.webhooks
+    }
+
+    /// Reads the rules again; a bad set is refused and the one before goes on.
+    pub async fn reload_rules(&self) -> ReloadReport {
+        self.rules.reload().await
     }
 
     /// The journal, for those who look after the daemon.

@@ -15,10 +15,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use super::{
-    enrich::Enricher,
+    enrich::{Enricher, Normalized},
     process::{Processed, Processor, Publication},
 };
 use crate::{
+    duplicates::Linker,
     journal::{DecisionRecord, End, Journal, Record, Settlement},
     publish::{Outcome, Outgoing, Publisher, Settled},
     telemetry::Metrics,
@@ -63,6 +64,7 @@ impl Pipeline {
     pub fn start(
         journal: Journal,
         processor: Processor,
+        linker: Option<Linker>,
         publisher: Publisher,
         settled: mpsc::Receiver<Vec<Settled>>,
         shutdown: CancellationToken,
@@ -74,6 +76,7 @@ impl Pipeline {
         let worker = Worker {
             journal: journal.clone(),
             processor,
+            linker,
             publisher,
             in_flight: Arc::clone(&in_flight),
         };
@@ -119,6 +122,8 @@ async fn feeder(journal: Journal, batches: mpsc::Sender<Vec<Arc<Record>>>, shutd
 struct Worker {
     journal: Journal,
     processor: Processor,
+    /// Absent when duplicates are not looked for.
+    linker: Option<Linker>,
     publisher: Publisher,
     in_flight: InFlight,
 }
@@ -128,23 +133,15 @@ impl Worker {
         let mut enricher = Enricher::start(self.processor.connectors(), self.processor.metrics());
         loop {
             let goes_on = tokio::select! {
-                batch = enricher.ready() => {
-                    let now = Timestamp::now();
-                    let processed = batch.into_iter().map(|(record, said)| {
-                        let processed = self.processor.process_normalized(&record, said, now);
-                        (record, processed)
-                    });
-                    self.pass_on(processed, &shutdown).await
-                }
+                batch = enricher.ready() => self.process(batch, &shutdown).await,
                 records = feed.recv() => {
                     let Some(records) = records else { break };
                     let records = enricher.hand_over(records).await;
-                    let now = Timestamp::now();
-                    let processed = records.into_iter().map(|record| {
-                        let processed = self.processor.process(&record, now);
-                        (record, processed)
-                    });
-                    self.pass_on(processed, &shutdown).await
+                    let normalized = |record: Arc<Record>| {
+                        let said = self.processor.normalize(&record);
+                        (record, said)
+                    };
+                    self.process(records.into_iter().map(normalized).collect(), &shutdown).await
                 }
             };
             if !goes_on {
@@ -152,6 +149,19 @@ impl Worker {
             }
         }
         self.publisher
+    }
+
+    /// Links, routes and passes on what is normalised; answers whether the work goes on.
+    async fn process(&self, mut batch: Vec<Normalized>, shutdown: &CancellationToken) -> bool {
+        if let Some(linker) = &self.linker {
+            linker.link(&mut batch).await;
+        }
+        let now = Timestamp::now();
+        let processed = batch.into_iter().map(|(record, said)| {
+            let processed = self.processor.process_normalized(&record, said, now);
+            (record, processed)
+        });
+        self.pass_on(processed, shutdown).await
     }
 
     /// Hands messages to the publisher and ends to the journal; answers whether the work goes on.

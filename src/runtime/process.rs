@@ -1,4 +1,5 @@
-//! From a stored item to what goes out: normalise, route, encode. No I/O; a panic in a connector only quarantines.
+//! From a stored item to what goes out: normalise, route, leave out personal data, encode. No I/O; a panic in a
+//! connector only quarantines.
 
 use std::{
     collections::HashMap,
@@ -12,13 +13,15 @@ use jiff::Timestamp;
 use priem_sdk::{
     Connector, Message, NormalizeError,
     contract::ConnectorId,
-    message::{Routing, personal},
+    message::{Flags, Routing},
 };
-use prometheus::IntCounter;
 
+use super::rules::{RuleSetInForce, RulesInForce};
 use crate::{
-    attachments::Policy,
+    attachments,
+    duplicates::Choice,
     journal::{DecisionRecord, End, Record},
+    privacy,
     publish::{CHANNEL_HEADER, Outgoing},
     routing::RuleSet,
     telemetry::Metrics,
@@ -48,25 +51,34 @@ pub struct Publication {
 /// Turns stored items into outgoing messages.
 pub struct Processor {
     connectors: Arc<Connectors>,
-    rules: Arc<RuleSet>,
+    rules: Arc<RulesInForce>,
     metrics: Metrics,
     /// Which attachments get a reference into the store, when there is one.
-    attachments: Option<Policy>,
-    /// How often each rule, route or deadline took part.
-    hits: HashMap<String, IntCounter>,
+    attachments: Option<attachments::Policy>,
+    /// What of personal data goes out.
+    privacy: Arc<privacy::Policy>,
+    /// Which of several messages on one matter goes where the rules say.
+    duplicates: Choice,
 }
 
 impl Processor {
-    /// A processor for connectors and the rules in force.
+    /// A processor for connectors and rules that stay.
     pub fn new(connectors: Arc<Connectors>, rules: Arc<RuleSet>, metrics: Metrics) -> Self {
-        let hits = rules.rule_ids().map(|id| {
-            let counter = metrics.rule_hits.with_label_values(&[id]);
-            (id.to_owned(), counter)
-        });
+        // From zero on, so that the first one is an increase.
+        for connector in connectors.keys() {
+            metrics.unknown_topics.with_label_values(&[connector.as_str()]);
+        }
+        let rules = RulesInForce::new(rules, None, String::new(), metrics.clone());
+        Self::following(connectors, Arc::new(rules), metrics)
+    }
+
+    /// A processor that decides each message by the rules in force then.
+    pub fn following(connectors: Arc<Connectors>, rules: Arc<RulesInForce>, metrics: Metrics) -> Self {
         Self {
             connectors,
             attachments: None,
-            hits: hits.collect(),
+            privacy: Arc::default(),
+            duplicates: Choice::default(),
             rules,
             metrics,
         }
@@ -74,8 +86,22 @@ impl Processor {
 
     /// The same, with references into an attachment store.
     #[must_use]
-    pub fn with_attachments(mut self, policy: Option<Policy>) -> Self {
+    pub fn with_attachments(mut self, policy: Option<attachments::Policy>) -> Self {
         self.attachments = policy;
+        self
+    }
+
+    /// The same, with a policy of personal data other than the built-in one.
+    #[must_use]
+    pub fn with_privacy(mut self, policy: Arc<privacy::Policy>) -> Self {
+        self.privacy = policy;
+        self
+    }
+
+    /// The same, with another choice between duplicates than sending them all.
+    #[must_use]
+    pub fn with_duplicates(mut self, choice: Choice) -> Self {
+        self.duplicates = choice;
         self
     }
 
@@ -145,18 +171,23 @@ impl Processor {
             decisions: Vec::with_capacity(messages.len()),
             occurred,
         };
+        let in_force = self.rules.now();
         for mut message in messages {
-            let decision = self.rules.decide(&mut message, now);
-            self.count(&decision.routes, decision.default_route);
+            let mut decision = in_force.rules.decide(&mut message, now);
+            self.duplicates.apply(&message, &mut decision.routes);
+            self.count(&in_force, &decision.routes, decision.default_route);
             if decision.deadlines.iter().any(|deadline| deadline.calendar_missing) {
                 self.metrics.calendar_missing.inc();
             }
-            personal::mask_for_queue(&mut message);
+            if message.data.flags.other.iter().any(|flag| flag == Flags::UNKNOWN_TOPIC) {
+                let connector = record.raw.connector.as_str();
+                self.metrics.unknown_topics.with_label_values(&[connector]).inc();
+            }
             if let Some(policy) = &self.attachments {
                 policy.mark(&mut message);
             }
             message.data.routing = None;
-            if let Err(error) = encode(&message, decision.routes, order_key, &mut publication) {
+            if let Err(error) = self.encode(message, decision.routes, order_key, &mut publication) {
                 // Only a number that JSON can't hold gets here.
                 let why = format!("the message can't be written as JSON: {error}");
                 return Processed::End(End::Quarantined {
@@ -168,14 +199,35 @@ impl Processor {
         Processed::Publish(publication)
     }
 
-    fn count(&self, routes: &[Routing], default_route: bool) {
+    /// Writes a message for each of its recipients, without the personal data that none or this one may have.
+    fn encode(
+        &self,
+        mut message: Message,
+        routes: Vec<Routing>,
+        order_key: u64,
+        publication: &mut Publication,
+    ) -> Result<(), serde_json::Error> {
+        self.privacy.clean(&mut message);
+        if self.privacy.is_same_for_all(&message.data.channel, &routes) {
+            if let Some(routing) = routes.first() {
+                self.privacy.apply(&mut message, routing);
+            }
+            return encode(&message, routes, order_key, publication);
+        }
+        for routing in routes {
+            let mut own = message.clone();
+            self.privacy.apply(&mut own, &routing);
+            encode(&own, vec![routing], order_key, publication)?;
+        }
+        Ok(())
+    }
+
+    fn count(&self, in_force: &RuleSetInForce, routes: &[Routing], default_route: bool) {
         if default_route {
             self.metrics.default_route_hits.inc();
         }
         for rule in routes.iter().flat_map(|routing| &routing.matched) {
-            if let Some(hits) = self.hits.get(rule) {
-                hits.inc();
-            }
+            in_force.count(rule);
         }
     }
 }

@@ -17,8 +17,10 @@ pub use load::{SettingsError, absolute, line_of, load, parse, read};
 
 use crate::{
     attachments::AttachmentSettings,
+    duplicates::DuplicateSettings,
     http::HttpSettings,
     journal::JournalSettings,
+    privacy::PrivacySettings,
     publish::settings::{AmqpSettings, NdjsonSettings},
 };
 
@@ -40,6 +42,10 @@ pub struct Settings {
     pub attachments: Option<AttachmentSettings>,
     /// Auto-rules.
     pub rules: RulesSettings,
+    /// Messages on one matter that came by several ways.
+    pub duplicates: DuplicateSettings,
+    /// What of personal data goes out.
+    pub privacy: PrivacySettings,
     /// Logs.
     pub log: LogSettings,
     /// Sources, by names of your choice (`[a-z0-9-]`). The names take part in message ids: never rename one.
@@ -146,6 +152,7 @@ impl Settings {
         if let Some(amqp) = &mut self.amqp {
             amqp.start_paths_from(base);
         }
+        self.privacy.start_paths_from(base);
         self.journal.dir = base.join(&self.journal.dir);
         self.rules.dir = self.rules.dir.take().map(|dir| base.join(dir));
         if self.ndjson.path != Path::new("-") {

@@ -131,10 +131,15 @@ metrics! {
 
     /// Messages a rule or route took part in
     rule_hits: counters "priem_rule_hits_total" ["rule"];
+    /// Messages whose topic is not in the classifier of their source; they go on
+    unknown_topics: counters "priem_unknown_topics_total" ["connector"];
     /// Messages that only the default route caught
     default_route_hits: counter "priem_default_route_hits_total" [];
     /// Messages with a deadline in working time over a year without a production calendar
     calendar_missing: counter "priem_calendar_missing_total" [];
+
+    /// Messages that repeat an earlier one on the same matter, by what they were recognised
+    linked: counters "priem_linked_duplicates_total" ["channel", "reason"];
 
     /// Files of messages that were stored, or given up for a reason
     attachments: counters "priem_attachments_total" ["connector", "result"];
@@ -174,6 +179,12 @@ metrics! {
 
     /// Always 1; the labels say what runs
     info: gauges "priem_info" ["version", "config_hash", "rules_version"];
+    /// Reloads of the rules, by result: applied, unchanged, refused
+    rules_reloads: counters "priem_rules_reloads_total" ["result"];
+    /// 1 when the last reload of the rules was well, 0 when the rules in the folder were refused
+    rules_reload_ok: gauge "priem_rules_last_reload_successful" [];
+    /// When the rules in force were put into force, Unix time
+    rules_loaded: gauge "priem_rules_loaded_timestamp_seconds" [];
     /// Start of the daemon, Unix time
     started: gauge "priem_start_timestamp_seconds" [];
 }

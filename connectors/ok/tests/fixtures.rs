@@ -59,6 +59,7 @@ fn a_later_version_is_an_update_and_a_removal_takes_back() {
     assert_eq!(event("message_text"), EventType::Updated.as_str());
     assert_eq!(event("topic_text"), EventType::Updated.as_str());
     assert_eq!(event("comment_removed"), EventType::Deleted.as_str());
+    assert_eq!(event("comment_vanished"), EventType::Deleted.as_str());
 }
 
 #[test]

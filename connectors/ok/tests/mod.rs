@@ -4,10 +4,12 @@ mod checking;
 mod fixtures;
 mod messages;
 mod receiving;
+mod renewing;
 mod settings;
 mod subscribing;
 mod talk;
 mod trouble;
+mod vanishing;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -29,6 +31,7 @@ const TOKEN: &str = "tkn-group-one-0123456789abcdef";
 const OTHER_TOKEN: &str = "tkn-group-two-0123456789abcdef";
 const ACCESS_TOKEN: &str = "tkn-access-0123456789abcdef";
 const APP_SECRET: &str = "APPSECRET0123456789";
+const REFRESH_TOKEN: &str = "tkn-refresh-0123456789abcdef";
 const PATH: &str = "0123456789abcdef0123456789abcdef";
 const MESSAGES: &str = "history/57000000000001";
 const TALK: &str = "discussions/57000000000001";
@@ -46,6 +49,7 @@ impl Setup {
             ("two", OTHER_TOKEN),
             ("access", ACCESS_TOKEN),
             ("application", APP_SECRET),
+            ("refresh", REFRESH_TOKEN),
             ("path", PATH),
         ] {
             std::fs::write(folder.path().join(name), secret).expect("write secret");

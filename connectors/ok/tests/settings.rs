@@ -65,6 +65,23 @@ fn wrong_settings_name_the_key_and_the_cure() {
             "application.access_token",
             "by reference",
         ),
+        (json!({"discussions": {"probes": 5000}}), "discussions.probes", "1000"),
+        (
+            json!({"application": {"key": "K", "secret": file}}),
+            "application.access_token",
+            "refresh_token",
+        ),
+        (
+            json!({"application": {"key": "K", "secret": file, "refresh_token": file}}),
+            "application.id",
+            "application_id",
+        ),
+        (
+            json!({"application": {"key": "K", "id": "1", "access_token": file, "refresh_token": file,
+                "session_secret": file}}),
+            "application.secret",
+            "for the application only",
+        ),
         (
             json!({"groups": [{"id": GROUP, "token": {"file": "no-such-file"}}]}),
             "groups.0.token",

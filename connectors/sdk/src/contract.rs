@@ -242,12 +242,14 @@ pub struct HookRequest {
     pub headers: HeaderMap,
     /// Address of the sender, trusted proxies already taken off.
     pub peer: IpAddr,
+    /// When the host took the request, for proofs that hold for a while only: a connector has no clock.
+    pub received_at: Timestamp,
     /// The whole body; its size was limited by the host.
     pub body: Bytes,
 }
 
 impl HookRequest {
-    /// A POST from loopback without query and headers; the other fields are set on it.
+    /// A POST from loopback without query and headers, taken at the Unix epoch; the other fields are set on it.
     pub fn post(path: impl Into<String>, body: impl Into<Bytes>) -> Self {
         Self {
             method: "POST".into(),
@@ -255,6 +257,7 @@ impl HookRequest {
             query: String::new(),
             headers: HeaderMap::new(),
             peer: IpAddr::from([127, 0, 0, 1]),
+            received_at: Timestamp::UNIX_EPOCH,
             body: body.into(),
         }
     }

@@ -5,6 +5,7 @@
 //! - [`contract`]: the four verbs of a [`Connector`] and the data they exchange.
 //! - [`error`]: errors that say what the host must do.
 //! - [`mod@file`]: how to fetch a file that a message names.
+//! - [`html`]: HTML bodies as text.
 //! - [`http`]: the HTTP client.
 //! - [`language`]: the language of a text, by its letters.
 //! - [`registry`]: how a connector introduces itself.
@@ -18,6 +19,7 @@ pub mod conformance;
 pub mod contract;
 pub mod error;
 pub mod file;
+pub mod html;
 pub mod http;
 pub mod language;
 pub mod message;

@@ -1,6 +1,6 @@
 //! Catch-up: rounds over all communities that read again what events may have missed.
 //!
-//! Two streams share this: `walls` (posts, comments, discussions, photos, videos, with the token of `catch_up`) and
+//! Two streams share this: `walls` (posts, comments, discussions, photos, videos, products, with the token of `catch_up`) and
 //! `messages` (dialogues, with each community's own key). A round goes through the communities by number; what it still
 //! has to read stands in the cursor, so the journal's commit carries it and a crash repeats one batch at most. Everything
 //! found is offered to the journal, which knows by its keys what is new.
@@ -213,6 +213,7 @@ impl CatchUp {
             (self.settings.boards, What::Topics),
             (self.settings.photos && user, What::PhotoComments { offset: 0 }),
             (self.settings.videos && user, What::Videos),
+            (self.settings.market && user, What::Products),
         ];
         all.into_iter()
             .filter(|(wanted, _)| *wanted)

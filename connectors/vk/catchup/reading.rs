@@ -5,7 +5,7 @@
 //! - comments of a post go oldest first from the last id seen, so that new ones arriving meanwhile shift nothing; each
 //!   page is counted by its own items, because `count` also counts replies; replies that a page leaves out are read
 //!   thread by thread;
-//! - discussions, comments of photos and videos, dialogues go newest first until they are older than what we know.
+//! - discussions, comments of photos, videos and products, dialogues go newest first until they are older than what we know.
 
 use priem_sdk::Item;
 use serde_json::{Map, Value};
@@ -83,6 +83,22 @@ impl Task {
                     from: Some(last),
                 };
                 self.backwards(items, Place::Video, ("video_id", *video), *from, horizon, next)
+            }
+            What::Products => Found {
+                next: items
+                    .iter()
+                    .filter_map(|product| product["id"].as_i64())
+                    // Nothing tells how many comments there are.
+                    .map(|item| (What::Product { item, from: None }, None))
+                    .collect(),
+                ..Found::default()
+            },
+            What::Product { item, from } => {
+                let next = |last| What::Product {
+                    item: *item,
+                    from: Some(last),
+                };
+                self.backwards(items, Place::Market, ("item_id", *item), *from, horizon, next)
             }
             What::PhotoComments { offset } => {
                 let mut found = Found::default();

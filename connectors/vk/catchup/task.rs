@@ -40,6 +40,12 @@ pub(super) enum What {
     /// Comments below a video, newest first, from this id back.
     #[serde(rename = "f")]
     Video { video: i64, from: Option<i64> },
+    /// Products.
+    #[serde(rename = "g")]
+    Products,
+    /// Comments below a product, newest first, from this id back.
+    #[serde(rename = "k")]
+    Product { item: i64, from: Option<i64> },
     /// Dialogues with the community.
     #[serde(rename = "m")]
     Dialogues { offset: usize },
@@ -142,6 +148,14 @@ impl Task {
                 Call::new(
                     "video.getComments",
                     [owner, ("video_id", video.to_string()), ("sort", "desc".into()), page],
+                )
+            }
+            What::Products => Call::new("market.get", [owner, ("count", horizon.window.to_string())]),
+            What::Product { item, from } => {
+                from_id = *from;
+                Call::new(
+                    "market.getComments",
+                    [owner, ("item_id", item.to_string()), ("sort", "desc".into()), page],
                 )
             }
             What::Dialogues { offset } => Call::new(

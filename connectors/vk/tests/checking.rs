@@ -51,7 +51,7 @@ async fn a_healthy_community_is_told_in_four_lines() {
         [
             "ok token: 190700001: «Двор»",
             "ok rights: 190700001: manage, messages",
-            "ok events: 190700001: all 20 types are on",
+            "ok events: 190700001: all 24 types are on",
             "ok catch_up: service key, reads walls and discussions",
         ]
     );

@@ -99,6 +99,8 @@ fn live(community: &Community) {
     community.comment(&topic, &petr, "Посадить деревья");
     community.comment(&community.show_photo("Парк"), &anna, "Красиво");
     community.comment(&community.show_video("Дорога"), &petr, "Когда починят?");
+    let about_wood = community.comment(&community.offer("Дрова"), &anna, "Почём?");
+    community.edit(&about_wood, "Почём куб?");
 }
 
 /// Our id of something written.
@@ -111,7 +113,8 @@ fn name(written: &Written) -> String {
         Place::Board { topic } => format!("topic-{group}_{topic}_{id}"),
         Place::PhotoComment { photo } => format!("photo-{group}_{photo}_{id}"),
         Place::VideoComment { video } => format!("video-{group}_{video}_{id}"),
-        Place::Topic | Place::Photo | Place::Video => String::new(),
+        Place::MarketComment { item } => format!("market-{group}_{item}_{id}"),
+        Place::Topic | Place::Photo | Place::Video | Place::Product => String::new(),
     }
 }
 
@@ -216,7 +219,7 @@ async fn keys_expire_and_events_come_twice_or_in_disorder() {
 async fn what_the_long_poll_lost_is_read_again_once() {
     let setup = Setup::new();
     let (city, community) = city(fast()).await;
-    let catching = json!({"catch_up": {"token": setup.file("service"), "token_kind": "user"}});
+    let catching = json!({"catch_up": {"token": setup.file("service"), "token_kind": "user", "market": true}});
     let connector = against(&setup, &city, catching);
     let (mut journal, mut cursor) = (Journal::default(), Cursor::start());
     let (mut walls, mut dialogues) = (Cursor::start(), Cursor::start());

@@ -343,6 +343,7 @@ async fn a_platforms_own_server_is_trusted_alone_and_headers_stay_there() {
                     }
                 }),
             )
+            .route("/expired", get(async || StatusCode::UNAUTHORIZED))
             .route(
                 "/away",
                 get(move || async move { (StatusCode::FOUND, [(header::LOCATION, target)]) }),
@@ -356,9 +357,19 @@ async fn a_platforms_own_server_is_trusted_alone_and_headers_stay_there() {
     let bench = Bench::new(&[elsewhere, SocketAddr::new(INTERNAL, 80)], |_| {});
     let request = |path: &str, trusted_host| FileRequest {
         url: Secret::new(format!("http://{own}/{path}")),
-        headers: vec![("x-token", Secret::new("secret".into()))],
+        headers: vec![("x-token".into(), Secret::new("secret".into()))],
         trusted_host,
+        tls: None,
     };
+    assert_eq!(
+        bench.send(request("expired", true)).await,
+        Err(("unauthorized", true)),
+        "our own token ran out: the connector gives another"
+    );
+    assert_eq!(
+        bench.send(request("expired", false)).await,
+        Err(("port_not_listed", false))
+    );
     assert!(
         bench.send(request("direct", true)).await.is_ok(),
         "listed nowhere, internal, but the operator's own"

@@ -1,4 +1,6 @@
-//! Addresses of platform servers in settings: a token is sent there, so it must not travel in the clear.
+//! Addresses of platform servers: a token is sent there, so it must neither travel in the clear nor to another host.
+
+use reqwest::Url;
 
 use crate::error::ConfigError;
 
@@ -34,6 +36,15 @@ pub fn is_loopback(address: &str) -> bool {
         .any(|name| host == *name || host.strip_prefix(name).is_some_and(|port| port.starts_with(':')))
 }
 
+/// An address that an answer or a message names (absolute, or relative to `home`), when it has the scheme, host and port
+/// of `home`: only there may credentials for `home` be sent.
+pub fn resolve_at_home(home: &str, link: &str) -> Option<String> {
+    let home = Url::parse(home).ok()?;
+    let target = home.join(link).ok()?;
+    let is_plain = target.username().is_empty() && target.password().is_none();
+    (is_plain && target.has_host() && target.origin() == home.origin()).then(|| target.into())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,6 +76,24 @@ mod tests {
             let error = require_safe_address("api_url", address, "https://x").expect_err(address);
             assert_eq!(error.key, "api_url");
             assert!(!error.problem.contains("u:p"));
+        }
+    }
+    #[test]
+    fn only_the_same_scheme_host_and_port_are_home() {
+        let home = "https://pos.example.ru/api/list";
+        for (link, found) in [
+            ("/file/1", Some("https://pos.example.ru/file/1")),
+            ("?page=2", Some("https://pos.example.ru/api/list?page=2")),
+            ("https://POS.example.ru:443/x", Some("https://pos.example.ru/x")),
+            ("//evil.example.ru/x", None),
+            ("http://pos.example.ru/x", None),
+            ("https://pos.example.ru:8443/x", None),
+            ("https://pos.example.ru@evil.ru/x", None),
+            ("https://user:pw@pos.example.ru/x", None),
+            ("\\\\evil.ru\\x", None),
+            ("file:///etc/passwd", None),
+        ] {
+            assert_eq!(resolve_at_home(home, link).as_deref(), found, "{link}");
         }
     }
 }

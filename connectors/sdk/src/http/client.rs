@@ -1,12 +1,12 @@
 //! Sending: the rate limit, the quick retries, the bounded body, and errors without addresses.
 
-use std::{error::Error, fmt, sync::Arc, time::Duration};
+use std::{error::Error, fmt, path::Path, sync::Arc, time::Duration};
 
 use backon::{ExponentialBuilder, Retryable};
 use bytes::{Bytes, BytesMut};
 use governor::{Quota, RateLimiter, clock::DefaultClock, state::keyed::HashMapStateStore};
 use jiff::Timestamp;
-use reqwest::{Certificate, Proxy, Response, Url, redirect};
+use reqwest::{Certificate, Identity, Proxy, Response, Url, redirect};
 
 use super::{HttpOptions, HttpRequest, HttpResponse, Retry, install_crypto_provider, response::retry_after};
 use crate::error::{ConfigError, ConnectorError};
@@ -48,7 +48,7 @@ impl HttpClient {
     /// Builds a client. Reads the extra certificates; makes no connection.
     ///
     /// # Errors
-    /// [`ConfigError`] naming `extra_root_certificates`, `proxy` or `user_agent`.
+    /// [`ConfigError`] naming `extra_root_certificates`, `client_certificate`, `proxy` or `user_agent`.
     pub fn new(options: HttpOptions) -> Result<Self, ConfigError> {
         install_crypto_provider();
         let mut builder = reqwest::Client::builder()
@@ -57,6 +57,9 @@ impl HttpClient {
             .referer(false)
             .redirect(redirect::Policy::custom(stay_on_one_host))
             .tls_certs_merge(extra_certificates(&options)?);
+        if let Some(path) = &options.client_certificate {
+            builder = builder.identity(identity(path)?);
+        }
         builder = match &options.proxy {
             // The environment's proxies are switched off: what counts stands in the settings.
             None => builder.no_proxy(),
@@ -119,10 +122,12 @@ impl HttpClient {
         let answer = builder.send().await.map_err(|error| failure(host, timeout, error))?;
         let status = answer.status().as_u16();
         let retry_after = retry_after(answer.headers(), Timestamp::now());
+        let headers = answer.headers().clone();
         let body = self.read_body(answer, host, timeout).await?;
         let response = HttpResponse {
             status,
             retry_after,
+            headers,
             body,
         };
         match status {
@@ -234,6 +239,21 @@ fn extra_certificates(options: &HttpOptions) -> Result<Vec<Certificate>, ConfigE
         certificates.extend(bundle);
     }
     Ok(certificates)
+}
+
+/// The certificate we show and its key, from one PEM file. Nothing of the file is quoted: the key is in it.
+fn identity(path: &Path) -> Result<Identity, ConfigError> {
+    let problem = |what: String| {
+        ConfigError::new(
+            "client_certificate",
+            format!(
+                "{} {what}; give one PEM file with the certificate, its chain and its private key without a password",
+                path.display()
+            ),
+        )
+    };
+    let pem = std::fs::read(path).map_err(|error| problem(format!("can't be read: {error}")))?;
+    Identity::from_pem(&pem).map_err(|_| problem("holds no certificate with its key".into()))
 }
 
 /// The proxy; its address is not quoted, for it may hold a password.

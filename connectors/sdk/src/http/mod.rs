@@ -14,7 +14,7 @@ mod options;
 mod request;
 mod response;
 
-pub use address::{is_loopback, require_safe_address};
+pub use address::{is_loopback, require_safe_address, resolve_at_home};
 pub use client::HttpClient;
 pub use options::{HttpClientSettings, HttpOptions};
 pub use request::{HttpRequest, Retry};

@@ -29,6 +29,8 @@ pub struct HttpOptions {
     pub burst: NonZeroU32,
     /// PEM files with certificates to trust besides those of the system (a national or corporate root).
     pub extra_root_certificates: Vec<PathBuf>,
+    /// PEM file with the certificate to show to the server and its private key (mutual TLS).
+    pub client_certificate: Option<PathBuf>,
     /// Proxy, `http://`, `https://` or `socks5h://`, with user and password when it wants them.
     pub proxy: Option<String>,
 }
@@ -44,6 +46,7 @@ impl Default for HttpOptions {
             requests_per_second: None,
             burst: NonZeroU32::MIN,
             extra_root_certificates: Vec::new(),
+            client_certificate: None,
             proxy: None,
         }
     }
@@ -59,6 +62,7 @@ impl fmt::Debug for HttpOptions {
             .field("requests_per_second", &self.requests_per_second)
             .field("burst", &self.burst)
             .field("extra_root_certificates", &self.extra_root_certificates)
+            .field("client_certificate", &self.client_certificate)
             .field("proxy", &self.proxy.as_ref().map(|_| "***"))
             .finish()
     }

@@ -57,6 +57,14 @@ impl HttpRequest {
         Self::new(Method::DELETE, url.as_ref())
     }
 
+    /// A request with a method by its name (`PUT`), for connectors whose settings name it.
+    pub fn with_method(method: &str, url: impl AsRef<str>) -> Self {
+        match Method::from_bytes(method.as_bytes()) {
+            Ok(method) => Self::new(method, url.as_ref()),
+            Err(_) => Self::get(url).with_problem("the request method is not one HTTP allows".into()),
+        }
+    }
+
     fn new(method: Method, url: &str) -> Self {
         let parsed = Url::parse(url).ok().filter(|url| url.has_host());
         let problem = parsed

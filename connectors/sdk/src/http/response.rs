@@ -20,6 +20,8 @@ pub struct HttpResponse {
     pub status: u16,
     /// `Retry-After`, given in seconds or as a date, counted from the arrival of the answer; at most a day.
     pub retry_after: Option<Duration>,
+    /// Headers.
+    pub headers: HeaderMap,
     /// The whole body.
     pub body: Bytes,
 }
@@ -124,6 +126,7 @@ mod tests {
             let response = HttpResponse {
                 status,
                 retry_after,
+                headers: HeaderMap::new(),
                 body: Bytes::new(),
             };
             response.error_for_status().map_or_else(|error| error.kind(), |_| "ok")

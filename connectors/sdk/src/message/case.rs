@@ -289,6 +289,9 @@ pub struct Flags {
 }
 
 impl Flags {
+    /// In [`Flags::other`]: the source's name of the topic is not in the classifier. The host counts such messages.
+    pub const UNKNOWN_TOPIC: &str = "unknown_topic";
+
     /// Whether no mark is set.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
@@ -310,9 +313,18 @@ pub struct Relation {
     /// Event id of an earlier message on the same matter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repeat_of: Option<String>,
-    /// Messages on one matter share this.
+    /// Messages on one matter share this: the event id of the first of them, which itself carries none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster: Option<String>,
+    /// Event id of the message by which Priem knew that this one is on the same matter; it may itself repeat another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duplicate_of: Option<String>,
+    /// By what: `same_id`, `same_link`, `same_text_and_author`, `same_text_and_place`, `same_text`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Channels by which the matter came before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub seen_in: Vec<String>,
     /// Where a forwarded message came from, as the source says (a chat title, a channel link).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forwarded_from: Option<String>,

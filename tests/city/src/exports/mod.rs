@@ -1,10 +1,12 @@
-//! Exports of «Инцидент менеджмент» as people drop them into a folder, with everything that goes wrong in them.
+//! Exports of «Инцидент менеджмент» as people drop them into a folder, with everything that goes wrong in them; those of
+//! the other systems are in [`registry`].
 //!
 //! Every incident follows from the seed and its number alone, so the next export of the same incidents has the same
 //! rows but for the ones that were to change. What was written comes back as a [`Manifest`]. All names, texts and
 //! numbers are invented; the shape is that of public code over real exports and must be confirmed in a pilot.
 
 mod incident;
+pub mod registry;
 mod write;
 
 use std::{io, path::PathBuf};

@@ -14,7 +14,7 @@ use super::{
 };
 
 /// Something rows can be written to.
-trait Sheet {
+pub(super) trait Sheet {
     fn row(&mut self, cells: &[Cell]) -> io::Result<()>;
     /// A row that no reader can take; `number` makes it unlike all others.
     fn bad_row(&mut self, cells: &[Cell], number: u64) -> io::Result<()>;
@@ -30,7 +30,20 @@ pub fn write(path: &Path, spec: &ExportSpec, voice: &mut dyn FnMut(u64) -> Voice
         path: path.to_owned(),
         ..Manifest::default()
     };
-    match spec.format {
+    with_sheet(path, spec.format, &spec.sheet, &mut |sheet| {
+        fill(sheet, spec, voice, &mut manifest)
+    })?;
+    Ok(manifest)
+}
+
+/// Opens a file of a kind, has its rows written and closes it.
+pub(super) fn with_sheet(
+    path: &Path,
+    format: Format,
+    name: &str,
+    fill: &mut dyn FnMut(&mut dyn Sheet) -> io::Result<()>,
+) -> io::Result<()> {
+    match format {
         Format::Csv { encoding, delimiter } => {
             let mut sheet = CsvSheet {
                 out: BufWriter::new(File::create(path)?),
@@ -40,8 +53,8 @@ pub fn write(path: &Path, spec: &ExportSpec, voice: &mut dyn FnMut(u64) -> Voice
             if encoding == Encoding::Utf8Mark {
                 sheet.out.write_all(&[0xEF, 0xBB, 0xBF])?;
             }
-            fill(&mut sheet, spec, voice, &mut manifest)?;
-            sheet.out.flush()?;
+            fill(&mut sheet)?;
+            sheet.out.flush()
         }
         Format::Xlsx {
             shared_strings,
@@ -54,7 +67,7 @@ pub fn write(path: &Path, spec: &ExportSpec, voice: &mut dyn FnMut(u64) -> Voice
                 book.add_worksheet_with_constant_memory()
             };
             let worksheet = worksheet.map_err(io::Error::other)?;
-            worksheet.set_name(&spec.sheet).map_err(io::Error::other)?;
+            worksheet.set_name(name).map_err(io::Error::other)?;
             let mut sheet = XlsxSheet {
                 worksheet,
                 row: 0,
@@ -62,11 +75,10 @@ pub fn write(path: &Path, spec: &ExportSpec, voice: &mut dyn FnMut(u64) -> Voice
                 date: CellFormat::new().set_num_format("dd.mm.yyyy"),
                 moment: CellFormat::new().set_num_format("dd.mm.yyyy hh:mm"),
             };
-            fill(&mut sheet, spec, voice, &mut manifest)?;
-            book.save(path).map_err(io::Error::other)?;
+            fill(&mut sheet)?;
+            book.save(path).map_err(io::Error::other)
         }
     }
-    Ok(manifest)
 }
 
 /// Cuts a file in the middle, as a broken copy does.

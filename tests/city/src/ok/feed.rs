@@ -220,6 +220,8 @@ impl Group {
             discussion.comments.push(state::Comment {
                 at: now,
                 removed: false,
+                vanished: false,
+                hidden: false,
                 body,
             });
         }
@@ -255,21 +257,35 @@ impl Group {
 
     /// A comment is removed: it is listed as removed to those who ask for such.
     pub fn remove(&self, sent: &Sent) {
+        self.change_comment(sent, |comment| {
+            comment.removed = true;
+            comment.body["type"] = "REMOVED_MESSAGE".into();
+            comment.body["text"] = "".into();
+        });
+        self.note(sent.place.clone(), Act::Removed, "");
+    }
+
+    /// A comment vanishes: no list shows it, and asked for by its id it is not found.
+    pub fn vanish(&self, sent: &Sent) {
+        self.change_comment(sent, |comment| comment.vanished = true);
+        self.note(sent.place.clone(), Act::Removed, "");
+    }
+
+    /// Lists leave a comment out (or show it again) though it is still there: nothing happened to it.
+    pub fn hide(&self, sent: &Sent, hidden: bool) {
+        self.change_comment(sent, |comment| comment.hidden = hidden);
+    }
+
+    fn change_comment(&self, sent: &Sent, change: impl Fn(&mut state::Comment)) {
         let Place::Comment { kind, discussion, id } = &sent.place else {
             return;
         };
-        {
-            let mut world = self.city.world.lock();
-            let found = world.discussion(kind, discussion);
-            for comment in found.into_iter().flat_map(|discussion| &mut discussion.comments) {
-                if comment.body["id"] == id.as_str() {
-                    comment.removed = true;
-                    comment.body["type"] = "REMOVED_MESSAGE".into();
-                    comment.body["text"] = "".into();
-                }
-            }
-        }
-        self.note(sent.place.clone(), Act::Removed, "");
+        let mut world = self.city.world.lock();
+        let found = world.discussion(kind, discussion);
+        let comments = found.into_iter().flat_map(|discussion| &mut discussion.comments);
+        comments
+            .filter(|comment| comment.body["id"] == id.as_str())
+            .for_each(change);
     }
 
     /// Likes a topic: a change no reader of words cares for.

@@ -12,6 +12,7 @@ mod feed;
 mod graph;
 mod hooks;
 mod ledger;
+mod oauth;
 mod rest;
 mod serve;
 mod sign;
@@ -189,9 +190,12 @@ impl OkCity {
             .unwrap_or_else(|| sign::session_secret(&registration.access_token, &registration.secret));
         self.city.world.lock().application = Some(state::Application {
             key: registration.key,
+            secret: registration.secret,
             access_token: registration.access_token,
             session_secret,
             revoked: false,
+            expired: Vec::new(),
+            refresh: None,
             forbidden: Vec::new(),
         });
     }
@@ -214,6 +218,13 @@ impl OkCity {
     pub fn revoke_application(&self, revoked: bool) {
         if let Some(application) = &mut self.city.world.lock().application {
             application.revoked = revoked;
+        }
+    }
+
+    /// From now on this refresh token renews the access token of the application of this number.
+    pub fn grant_refresh(&self, application_id: &str, refresh_token: &str) {
+        if let Some(application) = &mut self.city.world.lock().application {
+            application.refresh = Some((application_id.to_owned(), refresh_token.to_owned()));
         }
     }
 

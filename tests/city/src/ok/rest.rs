@@ -58,6 +58,7 @@ pub(super) fn answer(city: &City, call: &Call) -> Value {
         "mediatopic.getByIds" => topics_by_ids(&mut world, call),
         "discussions.getList" => discussions(&world, call, count),
         "discussions.getComments" => comments(city, &mut world, call, count),
+        "discussions.getComment" => comment(&mut world, call),
         _ => error(3, "METHOD : Method not found"),
     }
 }
@@ -68,6 +69,9 @@ fn authenticate(world: &mut World, application: &Application, call: &Call) -> Re
     }
     if call.text("format") != "json" {
         world.violate("a REST call that does not ask for JSON");
+    }
+    if application.expired.iter().any(|old| old == call.text("access_token")) {
+        return Err(error(102, "PARAM_SESSION_EXPIRED : Session expired"));
     }
     if call.text("access_token") != application.access_token {
         return Err(error(103, "PARAM_SESSION_KEY : Invalid session key"));
@@ -170,6 +174,19 @@ fn anchor(call: &Call) -> usize {
         .unwrap_or(0)
 }
 
+/// One comment by its id, in whatever state; one that vanished is an error.
+fn comment(world: &mut World, call: &Call) -> Value {
+    let Some(discussion) = world.discussion(call.text("discussionType"), call.text("discussionId")) else {
+        return error(300, "NOT_FOUND : discussion");
+    };
+    let wanted = call.text("comment_id");
+    let mut known = discussion.comments.iter().filter(|one| !one.vanished);
+    match known.find(|one| one.body["id"] == wanted) {
+        Some(found) => json!({ "comment": found.body }),
+        None => error(700, "COMMENT_NOT_FOUND : Comment not found"),
+    }
+}
+
 fn comments(city: &City, world: &mut World, call: &Call, count: usize) -> Value {
     if call.text("mark_as_read") != "false" {
         world.violate("comments were marked as read");
@@ -183,7 +200,7 @@ fn comments(city: &City, world: &mut World, call: &Call, count: usize) -> Value 
         .comments
         .iter()
         .enumerate()
-        .filter(|(_, comment)| with_removed || !comment.removed)
+        .filter(|(_, comment)| !comment.vanished && !comment.hidden && (with_removed || !comment.removed))
         .map(|(number, comment)| (number, comment.body.clone()))
         .collect();
     debug_assert!(discussion.comments.is_sorted_by_key(|comment| comment.at));

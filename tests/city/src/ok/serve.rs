@@ -15,7 +15,7 @@ use axum::{
 };
 use serde_json::Value;
 
-use super::{City, Trouble, graph, rest, state};
+use super::{City, Trouble, graph, oauth, rest, state};
 
 /// Largest request body that is read.
 const LARGEST_BODY: usize = 1024 * 1024;
@@ -124,6 +124,7 @@ async fn answer(State(city): State<Arc<City>>, request: Request) -> Response {
     }
     match call.path.strip_prefix("/graph/me/") {
         Some(method) => json(200, &graph::answer(&city, &call, method)),
+        None if call.path == "/oauth/token.do" => json(200, &oauth::answer(&city, &call)),
         None => json(200, &rest::answer(&city, &call)),
     }
 }

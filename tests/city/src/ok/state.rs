@@ -87,7 +87,12 @@ pub(super) struct Chat {
 #[derive(Debug, Clone)]
 pub(super) struct Comment {
     pub at: i64,
+    /// Listed as removed to those who ask for such.
     pub removed: bool,
+    /// Gone from the platform for good.
+    pub vanished: bool,
+    /// There, and missing in lists all the same: the API shows fewer than the site.
+    pub hidden: bool,
     pub body: Value,
 }
 
@@ -106,7 +111,10 @@ pub(super) struct Discussion {
 
 impl Discussion {
     pub fn living(&self) -> usize {
-        self.comments.iter().filter(|comment| !comment.removed).count()
+        self.comments
+            .iter()
+            .filter(|comment| !comment.removed && !comment.vanished)
+            .count()
     }
 }
 
@@ -125,10 +133,15 @@ pub(super) struct Group {
 #[derive(Debug, Clone)]
 pub(super) struct Application {
     pub key: String,
+    pub secret: String,
     pub access_token: String,
     /// What signs: given with the token, or derived.
     pub session_secret: String,
     pub revoked: bool,
+    /// Tokens of before a renewal.
+    pub expired: Vec<String>,
+    /// The application's number and the token that renews access tokens, when one was given.
+    pub refresh: Option<(String, String)>,
     /// Rights the account lacks: methods that answer 10.
     pub forbidden: Vec<String>,
 }

@@ -79,6 +79,7 @@ impl Community {
             Place::Board { .. } => "topic_owner_id",
             Place::PhotoComment { .. } => "photo_owner_id",
             Place::VideoComment { .. } => "video_owner_id",
+            Place::MarketComment { .. } => "market_owner_id",
             _ if self.network.options.as_in_schema => "owner_id",
             _ => "post_owner_id",
         }
@@ -95,6 +96,7 @@ impl Community {
         object[owner] = (-self.id).into();
         match place {
             Place::WallComment { .. } if self.network.options.as_in_schema => object["user_id"] = by.into(),
+            Place::MarketComment { .. } => object["user_id"] = comment.from_id.into(),
             Place::PhotoComment { .. } => {
                 object["user_id"] = comment.from_id.into();
                 object["deleter_id"] = by.into();
@@ -126,6 +128,12 @@ pub(super) fn kinds_of(place: Place) -> [&'static str; 4] {
             "video_comment_delete",
             "video_comment_restore",
         ],
+        Place::MarketComment { .. } => [
+            "market_comment_new",
+            "market_comment_edit",
+            "market_comment_delete",
+            "market_comment_restore",
+        ],
         _ => [
             "wall_reply_new",
             "wall_reply_edit",
@@ -142,6 +150,7 @@ fn parent_of(place: Place) -> (&'static str, i64) {
         Place::Board { topic } => ("topic_id", topic),
         Place::PhotoComment { photo } => ("photo_id", photo),
         Place::VideoComment { video } => ("video_id", video),
+        Place::MarketComment { item } => ("item_id", item),
         _ => ("id", 0),
     }
 }

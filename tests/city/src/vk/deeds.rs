@@ -195,6 +195,12 @@ impl Community {
         self.named(Place::Video, id)
     }
 
+    /// Offers a product.
+    pub fn offer(&self, title: &str) -> Written {
+        let id = self.add_thing(&self.itself(), title, |state| &mut state.products);
+        self.named(Place::Product, id)
+    }
+
     fn add_thing(&self, by: &Citizen, title: &str, list: impl FnOnce(&mut state::Community) -> &mut Vec<Thing>) -> i64 {
         self.know(by);
         let date = self.network.unix();
@@ -211,7 +217,7 @@ impl Community {
         id
     }
 
-    /// A comment under a post, in a discussion, under a photo or a video; or an answer to a comment under a post.
+    /// A comment under a post, in a discussion, under a photo, a video or a product; or an answer to a comment under a post.
     ///
     /// # Panics
     /// When there is nothing of that name, or nothing that can be commented.
@@ -268,6 +274,7 @@ fn place_of_comment(on: &Written) -> Place {
         Place::Topic => Place::Board { topic: on.id },
         Place::Photo => Place::PhotoComment { photo: on.id },
         Place::Video => Place::VideoComment { video: on.id },
+        Place::Product => Place::MarketComment { item: on.id },
         other => other,
     }
 }

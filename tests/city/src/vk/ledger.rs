@@ -42,6 +42,13 @@ pub enum Place {
         /// The video.
         video: i64,
     },
+    /// A product of the community.
+    Product,
+    /// A comment under a product.
+    MarketComment {
+        /// The product.
+        item: i64,
+    },
 }
 
 /// Names one thing that was written.
@@ -136,6 +143,8 @@ impl Place {
             Self::PhotoComment { .. } => "photo_comment",
             Self::Video => "video",
             Self::VideoComment { .. } => "video_comment",
+            Self::Product => "product",
+            Self::MarketComment { .. } => "market_comment",
         }
     }
 }

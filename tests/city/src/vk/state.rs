@@ -32,7 +32,7 @@ pub(super) struct Post {
     pub comments: Comments,
 }
 
-/// A discussion, a photo or a video: what it is called and what is said under it.
+/// A discussion, a photo, a video or a product: what it is called and what is said under it.
 #[derive(Debug)]
 pub(super) struct Thing {
     pub id: i64,
@@ -103,6 +103,7 @@ pub(super) struct Community {
     pub topics: Vec<Thing>,
     pub photos: Vec<Thing>,
     pub videos: Vec<Thing>,
+    pub products: Vec<Thing>,
     /// Messages by peer, oldest first.
     pub dialogs: BTreeMap<i64, Vec<Value>>,
     next_id: i64,
@@ -137,6 +138,7 @@ impl Community {
             topics: Vec::new(),
             photos: Vec::new(),
             videos: Vec::new(),
+            products: Vec::new(),
             dialogs: BTreeMap::new(),
             next_id: 1,
         }
@@ -266,6 +268,7 @@ pub(super) fn comments_of(state: &mut Community, place: Place) -> Option<&mut Co
         Place::Board { topic } => of(&mut state.topics, topic),
         Place::PhotoComment { photo } => of(&mut state.photos, photo),
         Place::VideoComment { video } => of(&mut state.videos, video),
+        Place::MarketComment { item } => of(&mut state.products, item),
         _ => None,
     }
 }

@@ -182,7 +182,13 @@ impl Visit {
         here.accept(&proposed);
         here.post_of(&by, "На стене");
         let topic = here.open_topic(&by, "Тема", "Вопрос");
-        for on in [post, topic, here.show_photo("Фото"), here.show_video("Видео")] {
+        for on in [
+            post,
+            topic,
+            here.show_photo("Фото"),
+            here.show_video("Видео"),
+            here.offer("Дрова"),
+        ] {
             let comment = here.comment(&on, &by, "Было");
             here.edit(&comment, "Стало");
             here.delete(&comment, &by);
@@ -199,7 +205,9 @@ fn definition(kind: &str) -> String {
     match (section, kind) {
         (_, "message_reply" | "message_edit") => "callback_message".into(),
         (_, "wall_reply_delete") => "callback_wall_comment_delete".into(),
-        ("photo_comment" | "video_comment", kind) if !kind.ends_with("_delete") => format!("callback_{section}"),
+        ("photo_comment" | "video_comment" | "market_comment", kind) if !kind.ends_with("_delete") => {
+            format!("callback_{section}")
+        }
         _ => format!("callback_{kind}"),
     }
 }
@@ -225,6 +233,10 @@ const ALWAYS: &[(&str, &str)] = &[
     (
         "callback_photo_comment_delete/owner_id: is out of limits",
         "communities are negative",
+    ),
+    (
+        "callback_market_comment/item_id: is not in the schema",
+        "an event must say which product",
     ),
 ];
 
@@ -290,6 +302,7 @@ async fn answers_fit_the_schema() {
     let (post, topic, comment) = (id_of("wall").id, id_of("topic").id, id_of("wall_comment").id);
     let photo = visit.call("user", "photos.get", json!({"owner_id": -GROUP})).await["items"][0]["id"].clone();
     let video = visit.call("user", "video.get", json!({"owner_id": -GROUP})).await["items"][0]["id"].clone();
+    let item = visit.call("user", "market.get", json!({"owner_id": -GROUP})).await["items"][0]["id"].clone();
     let group = json!({"group_id": GROUP});
     let owner = json!({"owner_id": -GROUP});
     let calls = [
@@ -349,6 +362,12 @@ async fn answers_fit_the_schema() {
             "user",
             "video.getComments",
             json!({"owner_id": -GROUP, "video_id": video}),
+        ),
+        ("user", "market.get", owner.clone()),
+        (
+            "user",
+            "market.getComments",
+            json!({"owner_id": -GROUP, "item_id": item, "extended": 1}),
         ),
         ("group", "messages.getConversations", json!({"extended": 1})),
         ("group", "messages.getHistory", json!({"peer_id": 7, "extended": 1})),

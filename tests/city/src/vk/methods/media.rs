@@ -1,4 +1,4 @@
-//! `photos.*` and `video.*`: what a community shows, and what is said under it.
+//! `photos.*`, `video.*` and `market.*`: what a community shows, and what is said under it.
 
 use serde_json::{Map, Value, json};
 
@@ -91,6 +91,35 @@ pub(super) fn video_get_comments(call: &Call<'_>) -> Result<Value, ApiError> {
     let state = community.lock();
     let video = find(&state.videos, id)?;
     let answer = comments(call, video, &Map::new(), Some(answers))?;
+    drop(state);
+    Ok(extended(call, answer))
+}
+
+/// Products say nothing of their comments.
+pub(super) fn market_get(call: &Call<'_>) -> Result<Value, ApiError> {
+    let community = call.owner()?;
+    let count = call.count(100, 200)?;
+    let offset = call.offset()?;
+    let state = community.lock();
+    let mut all: Vec<&Thing> = state.products.iter().filter(|product| !product.deleted).collect();
+    all.reverse();
+    let page = all.iter().skip(offset).take(count);
+    let items: Vec<Value> = page.map(|product| product_object(product, -state.id)).collect();
+    Ok(json!({"count": all.len(), "items": items}))
+}
+
+fn product_object(product: &Thing, owner: i64) -> Value {
+    json!({"id": product.id, "owner_id": owner, "title": product.title, "description": "", "date": product.date,
+        "availability": 0, "category": {"inner_type": "market_market_category_nested", "id": 1, "name": "Услуги"},
+        "price": {"amount": "10000", "text": "100 руб.", "currency": {"id": 643, "name": "RUB", "title": "руб."}}})
+}
+
+pub(super) fn market_get_comments(call: &Call<'_>) -> Result<Value, ApiError> {
+    let community = call.owner()?;
+    let id = call.arguments.required("item_id")?;
+    let state = community.lock();
+    let product = find(&state.products, id)?;
+    let answer = comments(call, product, &Map::new(), None)?;
     drop(state);
     Ok(extended(call, answer))
 }

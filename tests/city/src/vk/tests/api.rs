@@ -160,7 +160,7 @@ async fn comments_come_level_by_level() {
 }
 
 #[tokio::test]
-async fn boards_photos_videos_and_dialogs_are_there() {
+async fn boards_photos_videos_products_and_dialogs_are_there() {
     let caller = caller(fast()).await;
     let by = citizen();
     let old = caller.community.open_topic(&by, "Дороги", "Где ремонт?");
@@ -199,6 +199,23 @@ async fn boards_photos_videos_and_dialogs_are_there() {
         caller.call(USER, "video.getComments", comments).await["items"][0]["text"],
         "Долго"
     );
+    // Few calls a second are allowed with one key, so others look at the products.
+    let (buyer, service) = ("vk1.a.buyer", "service-of-the-shop");
+    caller.city.add_token(buyer, TokenKind::User(901));
+    caller.city.add_token(service, TokenKind::Service);
+    let product = caller.community.offer("Дрова");
+    caller.community.comment(&product, &by, "Почём?");
+    let goods = caller.call(buyer, "market.get", owner.clone()).await;
+    assert_eq!(
+        (&goods["items"][0]["id"], &goods["items"][0]["comments"]),
+        (&json!(product.id), &Value::Null)
+    );
+    let comments = json!({"owner_id": -GROUP, "item_id": product.id});
+    assert_eq!(
+        caller.call(buyer, "market.getComments", comments).await["items"][0]["text"],
+        "Почём?"
+    );
+    assert_eq!(caller.error(service, "market.get", owner.clone()).await, 28);
     let message = caller.community.write(&by, "Здравствуйте");
     caller.community.answer(7, "Добрый день");
     caller.community.write_in_chat(3, &by, "В беседе");

@@ -13,6 +13,7 @@ async fn a_comment_lives_through_edit_deletion_and_return() {
         caller.community.show_photo("Фото"),
         caller.community.show_video("Видео"),
     );
+    let product = caller.community.offer("Дрова");
     let mut expected = vec!["wall_post_new", "board_post_new"];
     for (on, kinds) in [
         (
@@ -49,6 +50,15 @@ async fn a_comment_lives_through_edit_deletion_and_return() {
                 "video_comment_edit",
                 "video_comment_delete",
                 "video_comment_restore",
+            ],
+        ),
+        (
+            product,
+            [
+                "market_comment_new",
+                "market_comment_edit",
+                "market_comment_delete",
+                "market_comment_restore",
             ],
         ),
     ] {

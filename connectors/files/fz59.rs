@@ -1,0 +1,151 @@
+//! Registry of обращения under 59-ФЗ, as a document system exports it.
+//!
+//! Every document system has its own export; these headers are the usual words of such registries, none was seen.
+//! Name others in the setting `headers`. The only source whose messages are `fz59` by themselves, beside ПОС rows that
+//! say so. A municipality that coordinates only messages outside 59-ФЗ does not set this connector up, or drops the
+//! regime in its routes.
+
+use jiff::tz::TimeZone;
+use priem_sdk::{
+    EventType, MessageData,
+    message::{AuthorKind, DeadlineStage, Kind, Place, Regime},
+};
+
+use super::{
+    mapping::{Aspect, Cells, FieldKind, FieldSpec, Mapping, Role, Spellings},
+    shared::{self, field},
+};
+
+/// The mapping `fz59`.
+pub static MAPPING: Mapping = Mapping {
+    name: "fz59",
+    title: "Реестр обращений по 59-ФЗ",
+    fields: FIELDS,
+    header_fields: 3,
+    signature: &["number"],
+    events: (EventType::Received, EventType::Updated),
+    aspects: ASPECTS,
+    key_with: None,
+    vocabulary: &[],
+    build,
+    spellings: Spellings::new(),
+};
+
+use FieldKind::{Date, Text};
+use Role::{Important, Key, Optional, Subject};
+
+#[rustfmt::skip]
+const FIELDS: &[FieldSpec] = &[
+    field("number", Key, Text, "Регистрационный номер", &["Рег. номер", "Рег. №", "Регистрационный номер обращения", "Номер обращения"]),
+    field("registered", Important, Date, "Дата регистрации", &["Дата регистрации обращения", "Рег. дата"]),
+    field("arrived", Optional, Date, "Дата поступления", &["Дата получения"]),
+    field("form", Optional, Text, "Вид обращения", &["Тип обращения"]),
+    field("way", Optional, Text, "Способ поступления", &["Канал поступления", "Источник поступления", "Форма поступления"]),
+    field("author", Optional, Text, "Заявитель", &["ФИО заявителя", "Автор обращения", "Корреспондент"]),
+    field("author_kind", Important, Text, "Тип заявителя", &["Категория заявителя", "Вид заявителя"]),
+    field("phone", Optional, Text, "Телефон", &["Телефон заявителя"]),
+    field("email", Optional, Text, "E-mail", &["Email", "Электронная почта", "Адрес электронной почты"]),
+    field("post_address", Optional, Text, "Адрес заявителя", &["Почтовый адрес", "Почтовый адрес заявителя"]),
+    field("co_applicants", Optional, Text, "Коллективное", &["Коллективное обращение", "Количество заявителей"]),
+    field("text", Subject, Text, "Краткое содержание", &["Содержание", "Текст обращения", "Содержание обращения", "Суть обращения"]),
+    field("section", Optional, Text, "Раздел", &["Раздел тематического классификатора"]),
+    field("topic", Important, Text, "Тематика", &["Тема", "Тема обращения", "Вопрос", "Тематика обращения"]),
+    field("address", Optional, Text, "Адрес проблемы", &["Место события", "Адрес"]),
+    field("municipality", Optional, Text, "Муниципалитет", &["Муниципальное образование"]),
+    field("received_by", Optional, Text, "Адресат", &["Кому адресовано", "Организация-получатель"]),
+    field("executor", Important, Text, "Исполнитель", &["Ответственный исполнитель", "Подразделение-исполнитель"]),
+    field("forwarded_to", Optional, Text, "Перенаправлено в", &["Направлено по компетенции", "Переадресовано в"]),
+    field("deadline", Important, Date, "Срок исполнения", &["Срок рассмотрения", "Срок ответа", "Контрольный срок", "Срок"]),
+    field("extended", Optional, Date, "Продлено до", &["Срок продлён до", "Новый срок"]),
+    field("answered", Optional, Date, "Дата ответа", &["Дата исполнения", "Дата снятия с контроля"]),
+    field("status", Important, Text, "Статус", &["Состояние", "Стадия рассмотрения"]),
+    field("outcome", Optional, Text, "Результат рассмотрения", &["Результат", "Решение"]),
+    field("again", Optional, Text, "Повторное", &["Повторность", "Повторное обращение"]),
+];
+
+static ASPECTS: &[Aspect] = &[Aspect {
+    name: "status",
+    fields: &["status", "outcome", "answered"],
+    event: EventType::Status,
+    news_at_first: false,
+    says: |cells| {
+        ["status", "outcome", "answered"]
+            .iter()
+            .any(|name| cells.said(name).is_some())
+    },
+    notes_silence: false,
+}];
+
+/// Guesses: the usual words of document systems.
+const STATUSES: &[(&str, &str)] = &[
+    ("зарегистрировано", "new"),
+    ("новое", "new"),
+    ("на рассмотрении", "in_work"),
+    ("на исполнении", "in_work"),
+    ("в работе", "in_work"),
+    ("на контроле", "in_work"),
+    ("продлено", "in_work"),
+    ("перенаправлено", "forwarded"),
+    ("направлено по компетенции", "forwarded"),
+    ("дан ответ", "answered"),
+    ("рассмотрено", "answered"),
+    ("снято с контроля", "closed"),
+    ("исполнено", "closed"),
+    ("закрыто", "closed"),
+    ("списано в дело", "closed"),
+    ("отказано в рассмотрении", "declined"),
+];
+
+fn build(cells: &Cells<'_>, zone: &TimeZone) -> MessageData {
+    let mut data = MessageData::new("fz59", Kind::Portal, Regime::Fz59);
+    data.subchannel = cells.owned("way");
+    fill_author(cells, &mut data);
+    shared::fill_text(cells, "text", &mut data);
+    data.topic = shared::topic(cells, "fz59", &["section", "topic"]);
+    data.organisation.received = shared::organisation(cells, "received_by");
+    data.organisation.current =
+        shared::organisation(cells, "forwarded_to").or_else(|| shared::organisation(cells, "executor"));
+    data.status = shared::status(cells, &["status"], "outcome", STATUSES);
+    data.place = Place {
+        text: cells.owned("address"),
+        municipality: cells.owned("municipality"),
+        ..Place::default()
+    }
+    .with_precision();
+    data.times.occurred = shared::date(cells, "arrived", zone, &mut data);
+    data.times.at_source = shared::date(cells, "registered", zone, &mut data);
+    data.times.closed = shared::date(cells, "answered", zone, &mut data);
+    // An extended term replaces the first one.
+    let term = if cells.said("extended").is_some() {
+        "extended"
+    } else {
+        "deadline"
+    };
+    shared::fill_deadline(cells, term, DeadlineStage::Answer, zone, &mut data);
+    data.flags.reconsidered = shared::is_marked(cells, "again");
+    shared::extra(cells, "form", &mut data);
+    data
+}
+
+/// Perm has a person of its own for legal entities, so the kind of applicant is a routing field.
+fn fill_author(cells: &Cells<'_>, data: &mut MessageData) {
+    data.author.name = cells.owned("author");
+    data.author.contacts.phone = cells.owned("phone");
+    data.author.contacts.email = cells.owned("email");
+    data.author.contacts.post_address = cells.owned("post_address");
+    let kind = cells.said("author_kind").unwrap_or_default().to_lowercase();
+    let many = cells.said("co_applicants");
+    let is_collective = many.is_some_and(|value| shared::is_yes(value) && shared::count(value).is_none())
+        || many.and_then(shared::count).is_some_and(|people| people > 1)
+        || kind.contains("коллектив");
+    data.flags.collective = is_collective;
+    data.author.kind = if kind.contains("юр") || kind.contains("организац") {
+        AuthorKind::LegalEntity
+    } else if is_collective {
+        AuthorKind::Collective
+    } else if data.author.name.is_some() || kind.contains("физ") || kind.contains("граждан") {
+        AuthorKind::Person
+    } else {
+        AuthorKind::Anonymous
+    };
+}

@@ -1,0 +1,165 @@
+//! The XLSX registry of the ПОС web cabinet.
+//!
+//! Shape seen in public code (domain reference, 2.8), to be confirmed in a pilot. The registry has neither text nor
+//! address nor applicant: it brings deadlines, statuses, ratings and who holds a message. It is a snapshot that grows:
+//! the same row comes again and again, so a row's status, rating and reopening are aspects of their own.
+
+use jiff::tz::TimeZone;
+use priem_sdk::{
+    EventType, MessageData,
+    message::{DeadlineStage, Kind, Regime},
+};
+
+use super::{
+    mapping::{Aspect, Cells, FieldKind, FieldSpec, Mapping, Role, Spellings},
+    shared::{self, field},
+};
+
+/// The mapping `pos`.
+pub static MAPPING: Mapping = Mapping {
+    name: "pos",
+    title: "Реестр личного кабинета ПОС",
+    fields: FIELDS,
+    header_fields: 3,
+    signature: &["received_by", "current_by", "number_epgu", "top", "planned"],
+    events: (EventType::Received, EventType::Updated),
+    aspects: ASPECTS,
+    key_with: None,
+    vocabulary: &[],
+    build,
+    spellings: Spellings::new(),
+};
+
+use FieldKind::{Date, Text};
+use Role::{Important, Key, Optional, Volatile};
+
+/// Columns of the registry, read by header. Names of staff are known, so that nobody wonders, and go nowhere.
+#[rustfmt::skip]
+const FIELDS: &[FieldSpec] = &[
+    field("number", Key, Text, "Номер", &["Номер сообщения", "№", "№ сообщения", "Номер ПОС"]),
+    field("number_epgu", Optional, Text, "Номер ЕПГУ", &["№ ЕПГУ"]),
+    field("source", Optional, Text, "Источник", &["Источник сообщения"]),
+    field("top", Optional, Text, "Верхнеуровневый ЛКО", &["Верхнеуровневый личный кабинет организации"]),
+    field("category", Important, Text, "Категория", &["Категория сообщения"]),
+    field("subcategory", Important, Text, "Подкатегория", &["Подкатегория сообщения"]),
+    field("fact", Optional, Text, "Факт", &["Факт сообщения"]),
+    field("received_by", Important, Text, "Организация, в которую поступило сообщение", &["Организация, в которую поступило"]),
+    field("current_by", Important, Text, "Организация, в которой находится сообщение", &["Организация, в которой находится"]),
+    field("arrived", Important, Date, "Дата поступления", &["Дата поступления сообщения"]),
+    field("planned", Important, Date, "Дата планируемого завершения работ", &["Планируемая дата завершения работ"]),
+    field("finished", Optional, Date, "Дата фактического завершения работ", &["Фактическая дата завершения работ"]),
+    field("stage", Optional, Text, "Стадия", &[]),
+    field("status", Important, Text, "Статус", &["Статус сообщения"]),
+    field("overdue", Optional, Text, "Просрочено", &["Просрочка"]),
+    field("fast_track", Optional, Text, "Фаст-трек", &["Фаст трек", "Фасттрек"]),
+    field("law", Optional, Text, "ФЗ", &["59-ФЗ"]),
+    field("by_law", Optional, Text, "Заявитель выбрал подачу по 59-ФЗ", &["Подача по 59-ФЗ"]),
+    field("decision", Optional, Text, "Тип решения", &[]),
+    field("by_email", Optional, Text, "Направлено по email в ФОИВ, не подключенный к ПОС", &["Направлено по e-mail в ФОИВ, не подключенный к ПОС"]),
+    field("rating", Optional, Text, "Оценка ответа заявителем", &["Оценка заявителя", "Оценка ответа"]),
+    field("again", Optional, Text, "Повторное рассмотрение", &[]),
+    field("coordinator", Volatile, Text, "ФИО координатора", &["Координатор"]),
+    field("executor", Volatile, Text, "ФИО исполнителя", &[]),
+    field("manager", Volatile, Text, "ФИО руководителя", &["Руководитель"]),
+    // Guesses from here on: the registry was seen without them, a cabinet may be set up to give them.
+    field("text", Optional, Text, "Текст сообщения", &["Описание проблемы", "Суть сообщения"]),
+    field("address", Optional, Text, "Адрес проблемы", &["Адрес сообщения", "Адрес"]),
+];
+
+static ASPECTS: &[Aspect] = &[
+    Aspect {
+        name: "status",
+        fields: &["stage", "status", "overdue", "decision", "finished"],
+        event: EventType::Status,
+        news_at_first: false,
+        says: |cells| {
+            let fields = ["stage", "status", "overdue", "decision", "finished"];
+            fields.iter().any(|name| cells.said(name).is_some())
+        },
+        notes_silence: false,
+    },
+    Aspect {
+        name: "rating",
+        fields: &["rating"],
+        event: EventType::Rated,
+        news_at_first: true,
+        says: |cells| cells.said("rating").is_some(),
+        notes_silence: false,
+    },
+    Aspect {
+        name: "reopened",
+        fields: &["again"],
+        event: EventType::Reopened,
+        news_at_first: true,
+        says: |cells| shared::is_marked(cells, "again"),
+        notes_silence: true,
+    },
+];
+
+/// Texts of stages and statuses with a known meaning: those clients of the platform show, and likely ones. Others are
+/// `other` with the source's word kept; the setting `statuses` adds to them.
+const STATUSES: &[(&str, &str)] = &[
+    ("на модерации", "new"),
+    ("модерация", "new"),
+    ("на рассмотрении", "new"),
+    ("координация", "new"),
+    ("на координации", "new"),
+    ("новое", "new"),
+    ("в работе", "in_work"),
+    ("исполнение", "in_work"),
+    ("на исполнении", "in_work"),
+    ("согласование", "in_work"),
+    ("утверждение", "in_work"),
+    ("перенаправлено", "forwarded"),
+    ("переадресовано", "forwarded"),
+    ("отложенное решение", "postponed"),
+    ("отложено", "postponed"),
+    ("отклонено", "declined"),
+    ("получен ответ", "answered"),
+    ("ответ направлен", "answered"),
+    ("решено", "closed"),
+    ("закрыто", "closed"),
+    ("завершено", "closed"),
+];
+
+/// Best rating of an answer in ПОС.
+const BEST_RATING: f64 = 5.0;
+
+fn build(cells: &Cells<'_>, zone: &TimeZone) -> MessageData {
+    let mut data = MessageData::new("pos", Kind::Portal, regime(cells));
+    data.external.alt_id = cells.owned("number_epgu");
+    data.subchannel = cells.owned("source");
+    data.topic = shared::topic(cells, "pos", &["category", "subcategory", "fact"]);
+    data.organisation.received = shared::organisation(cells, "received_by");
+    data.organisation.current = shared::organisation(cells, "current_by");
+    data.status = shared::status(cells, &["status", "stage"], "decision", STATUSES);
+    shared::fill_text(cells, "text", &mut data);
+    data.place.text = cells.owned("address");
+    data.place = std::mem::take(&mut data.place).with_precision();
+    data.times.at_source = shared::date(cells, "arrived", zone, &mut data);
+    data.times.closed = shared::date(cells, "finished", zone, &mut data);
+    shared::fill_deadline(cells, "planned", DeadlineStage::Answer, zone, &mut data);
+    shared::fill_satisfaction(cells, "rating", BEST_RATING, &mut data);
+    data.flags.fast_track = cells.said("fast_track").is_some_and(shared::is_yes);
+    data.flags.reconsidered = shared::is_marked(cells, "again");
+    for (name, flag) in [("overdue", "overdue_at_source"), ("by_email", "sent_by_email")] {
+        if cells.said(name).is_some_and(shared::is_yes) {
+            shared::add_flag(&mut data, flag);
+        }
+    }
+    shared::extra(cells, "top", &mut data);
+    data
+}
+
+/// Under 59-ФЗ only when the registry says so.
+fn regime(cells: &Cells<'_>) -> Regime {
+    let by_law = cells.said("by_law").is_some_and(shared::is_yes);
+    let law = cells
+        .said("law")
+        .is_some_and(|value| value.contains("59") || shared::is_yes(value));
+    if by_law || law {
+        Regime::Fz59
+    } else {
+        Regime::PosMessage
+    }
+}

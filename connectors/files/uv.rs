@@ -1,0 +1,155 @@
+//! Exports of «Управляем вместе», the portal of Perm krai for problems of towns.
+//!
+//! The back office's export was not seen (domain reference, 4): fields are those a public map of the portal's messages
+//! keeps, headers are guesses. Confirm them in a pilot and name others in the setting `headers`. Terms of themes are
+//! working days by rule; a term in the file wins over them.
+
+use jiff::tz::TimeZone;
+use priem_sdk::{
+    EventType, MessageData,
+    message::{AuthorKind, DeadlineStage, Kind, Place, Regime},
+};
+
+use super::{
+    mapping::{Aspect, Cells, FieldKind, FieldSpec, Mapping, Role, Spellings},
+    shared::{self, field},
+};
+
+/// The mapping `uv`.
+pub static MAPPING: Mapping = Mapping {
+    name: "uv",
+    title: "Управляем вместе",
+    fields: FIELDS,
+    header_fields: 3,
+    signature: &["refuted", "refute_until", "season", "uv_number"],
+    events: (EventType::Received, EventType::Updated),
+    aspects: ASPECTS,
+    key_with: None,
+    vocabulary: &[],
+    build,
+    spellings: Spellings::new(),
+};
+
+use FieldKind::{Date, Text};
+use Role::{Important, Key, Optional, Subject};
+
+#[rustfmt::skip]
+const FIELDS: &[FieldSpec] = &[
+    field("number", Key, Text, "Номер сообщения", &["ID", "Номер", "№ сообщения", "ID сообщения"]),
+    field("uv_number", Optional, Text, "Номер УВ", &["Номер карточки", "ID карточки"]),
+    field("created", Important, Date, "Дата создания", &["Дата сообщения", "Дата и время создания", "Создано"]),
+    field("author", Optional, Text, "Автор", &["Заявитель", "ФИО заявителя"]),
+    field("phone", Optional, Text, "Телефон", &["Телефон заявителя"]),
+    field("email", Optional, Text, "E-mail", &["Email", "Электронная почта", "Почта"]),
+    field("executor", Important, Text, "Исполнитель", &["Исполнители", "Ответственный исполнитель"]),
+    field("category", Important, Text, "Категория", &["Раздел"]),
+    field("topic", Important, Text, "Тема", &["Тема сообщения", "Проблема"]),
+    field("season", Optional, Text, "Сезонная тема", &["Сезон"]),
+    field("text", Subject, Text, "Текст сообщения", &["Текст", "Описание", "Описание проблемы", "Сообщение"]),
+    field("address", Important, Text, "Адрес", &["Адрес проблемы", "Место"]),
+    field("district", Optional, Text, "Район", &["Район города"]),
+    field("municipality", Optional, Text, "Муниципалитет", &["Муниципальное образование", "Территория"]),
+    field("geo", Optional, Text, "Координаты", &["Координаты места"]),
+    field("lat", Optional, Text, "Широта", &[]),
+    field("lon", Optional, Text, "Долгота", &[]),
+    field("status", Important, Text, "Статус", &["Статус сообщения", "Состояние"]),
+    field("deadline", Important, Date, "Срок ответа", &["Срок исполнения", "Срок", "Срок решения"]),
+    field("answered", Optional, Date, "Дата ответа", &["Дата решения", "Дата закрытия"]),
+    field("answer", Optional, Text, "Ответ", &["Текст ответа"]),
+    field("refuted", Optional, Text, "Опровержение", &["Опровергнуто", "Дата опровержения", "Ответ опровергнут"]),
+    field("refute_until", Optional, Date, "Опровержение возможно до", &["Срок опровержения"]),
+    field("rating", Optional, Text, "Оценка", &["Оценка ответа", "Оценка заявителя"]),
+    field("url", Optional, Text, "Ссылка", &["Ссылка на сообщение", "URL"]),
+];
+
+static ASPECTS: &[Aspect] = &[
+    Aspect {
+        name: "status",
+        fields: &["status", "answered"],
+        event: EventType::Status,
+        news_at_first: false,
+        says: |cells| cells.said("status").is_some() || cells.said("answered").is_some(),
+        notes_silence: false,
+    },
+    Aspect {
+        name: "rating",
+        fields: &["rating"],
+        event: EventType::Rated,
+        news_at_first: true,
+        says: |cells| cells.said("rating").is_some(),
+        notes_silence: false,
+    },
+    Aspect {
+        name: "reopened",
+        fields: &["refuted"],
+        event: EventType::Reopened,
+        news_at_first: true,
+        says: |cells| shared::is_marked(cells, "refuted"),
+        notes_silence: true,
+    },
+];
+
+/// Guesses, all of them: statuses of the portal were not seen.
+const STATUSES: &[(&str, &str)] = &[
+    ("новое", "new"),
+    ("на модерации", "new"),
+    ("принято", "new"),
+    ("в работе", "in_work"),
+    ("на исполнении", "in_work"),
+    ("опровергнуто", "in_work"),
+    ("на доработке", "in_work"),
+    ("отложено", "postponed"),
+    ("запланировано", "postponed"),
+    ("отклонено", "declined"),
+    ("дан ответ", "answered"),
+    ("ответ дан", "answered"),
+    ("решено", "closed"),
+    ("закрыто", "closed"),
+];
+
+/// Best rating of an answer; a guess.
+const BEST_RATING: f64 = 5.0;
+
+fn build(cells: &Cells<'_>, zone: &TimeZone) -> MessageData {
+    let mut data = MessageData::new("uv", Kind::Portal, Regime::PortalMessage);
+    data.external.alt_id = cells.owned("uv_number");
+    data.external.url = shared::web_address(cells, "url");
+    data.author.name = cells.owned("author");
+    data.author.contacts.phone = cells.owned("phone");
+    data.author.contacts.email = cells.owned("email");
+    if data.author.name.is_some() || !data.author.contacts.is_empty() {
+        data.author.kind = AuthorKind::Person;
+    }
+    shared::fill_text(cells, "text", &mut data);
+    data.topic = shared::topic(cells, "uv", &["category", "topic"]);
+    data.organisation.current = shared::organisation(cells, "executor");
+    data.status = shared::status(cells, &["status"], "", STATUSES);
+    let point = match (cells.said("lat"), cells.said("lon")) {
+        (Some(lat), Some(lon)) => shared::geo(&format!("{lat} {lon}")),
+        _ => cells.said("geo").and_then(shared::geo),
+    };
+    data.place = Place {
+        text: cells.owned("address"),
+        geo: point,
+        municipality: cells.owned("municipality"),
+        city_district: cells.owned("district"),
+        ..Place::default()
+    }
+    .with_precision();
+    data.times.at_source = shared::date(cells, "created", zone, &mut data);
+    data.times.closed = shared::date(cells, "answered", zone, &mut data);
+    shared::fill_deadline(cells, "deadline", DeadlineStage::Answer, zone, &mut data);
+    shared::fill_deadline(cells, "refute_until", DeadlineStage::RefuteWindow, zone, &mut data);
+    shared::fill_satisfaction(cells, "rating", BEST_RATING, &mut data);
+    if shared::is_marked(cells, "refuted") {
+        data.flags.reconsidered = true;
+        shared::add_flag(&mut data, "refuted");
+    }
+    if shared::is_marked(cells, "season") {
+        shared::add_flag(&mut data, "seasonal");
+    }
+    if cells.said("answer").is_some() {
+        data.extra.insert("has_first_answer".into(), true.into());
+    }
+    data
+}

@@ -1,0 +1,157 @@
+//! The proofs of a sender. All that are named must hold.
+
+use std::path::Path;
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use priem_sdk::{
+    ConfigError, HookRequest, Refusal, Secret,
+    webhook::{PathSecret, SharedSecret, SourceNetworks, require_header_secret},
+};
+
+use super::{
+    config::{CertificateSettings, HookSettings},
+    signature::Signature,
+};
+use crate::manifest::poll::config::read_secret;
+
+/// What a sender must show.
+#[derive(Debug)]
+pub struct Proofs {
+    path: PathSecret,
+    networks: SourceNetworks,
+    methods: Vec<String>,
+    authorization: Option<Authorization>,
+    header: Option<(String, SharedSecret)>,
+    certificate: Option<CertificateSettings>,
+    signature: Option<Signature>,
+}
+
+/// What follows `Authorization:`.
+#[derive(Debug)]
+struct Authorization {
+    scheme: &'static str,
+    secret: SharedSecret,
+}
+
+impl Proofs {
+    /// Reads the secrets. `connector` is the name in the address.
+    ///
+    /// # Errors
+    /// [`ConfigError`] naming the key.
+    pub fn new(settings: &HookSettings, connector: &str, base_dir: &Path) -> Result<Self, ConfigError> {
+        let path = settings.path.starting_from(base_dir).read("path")?;
+        let authorization = match (&settings.bearer, &settings.basic) {
+            (Some(_), Some(_)) => {
+                return Err(ConfigError::new(
+                    "basic",
+                    "give one of `bearer` and `basic`: both use one header",
+                ));
+            }
+            (Some(token), None) => Some(Authorization {
+                scheme: "bearer",
+                secret: SharedSecret::new(&read_secret(token, "bearer", base_dir)?),
+            }),
+            (None, Some(basic)) => {
+                let user = basic.user.read("basic.user", base_dir)?;
+                let password = read_secret(&basic.password, "basic.password", base_dir)?;
+                let pair = format!("{}:{}", user.expose(), password.expose());
+                Some(Authorization {
+                    scheme: "basic",
+                    secret: SharedSecret::new(&Secret::new(BASE64_STANDARD.encode(pair))),
+                })
+            }
+            (None, None) => None,
+        };
+        let header = match &settings.header {
+            None => None,
+            Some(header) => {
+                let secret = read_secret(&header.secret, "header.secret", base_dir)?;
+                Some((header.name.to_ascii_lowercase(), SharedSecret::new(&secret)))
+            }
+        };
+        let certificate = settings.client_certificate.clone();
+        if certificate
+            .as_ref()
+            .is_some_and(|certificate| certificate.subjects.is_empty())
+        {
+            return Err(ConfigError::new(
+                "client_certificate.subjects",
+                "name the certificates that may send: any certificate of the authority is too many",
+            ));
+        }
+        let signature = settings.signature.as_ref();
+        Ok(Self {
+            path: PathSecret::new(&path, "path")?,
+            networks: settings.source_networks.clone(),
+            methods: settings
+                .methods
+                .iter()
+                .map(|method| method.to_ascii_uppercase())
+                .collect(),
+            authorization,
+            header,
+            certificate,
+            signature: signature
+                .map(|settings| Signature::new(settings, connector, base_dir))
+                .transpose()?,
+        })
+    }
+
+    /// Looks at all proofs, the cheap ones first.
+    ///
+    /// # Errors
+    /// The first that does not hold.
+    pub fn require(&self, request: &HookRequest) -> Result<(), Refusal> {
+        self.networks.require(request.peer)?;
+        if !self.path.matches(&request.path) {
+            return Err(Refusal::Forbidden);
+        }
+        if !self.methods.contains(&request.method) {
+            return Err(Refusal::MethodNotAllowed);
+        }
+        if let Some(authorization) = &self.authorization {
+            authorization.require(request)?;
+        }
+        if let Some((name, secret)) = &self.header {
+            require_header_secret(request, name, secret)?;
+        }
+        if let Some(certificate) = &self.certificate {
+            require_certificate(certificate, request)?;
+        }
+        match &self.signature {
+            Some(signature) => signature.require(request),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Authorization {
+    fn require(&self, request: &HookRequest) -> Result<(), Refusal> {
+        let given = request.header("authorization").ok_or(Refusal::Unauthenticated)?;
+        let (scheme, secret) = given.trim().split_once(' ').ok_or(Refusal::Forbidden)?;
+        if scheme.eq_ignore_ascii_case(self.scheme) && self.secret.matches(secret.trim().as_bytes()) {
+            Ok(())
+        } else {
+            Err(Refusal::Forbidden)
+        }
+    }
+}
+
+/// Believes what the reverse proxy says about the certificate. A header that stands twice was not set by it alone.
+fn require_certificate(certificate: &CertificateSettings, request: &HookRequest) -> Result<(), Refusal> {
+    let lone = |name: &str| {
+        let mut values = request.headers.get_all(name).iter();
+        match (values.next(), values.next()) {
+            (Some(value), None) => value.to_str().map_err(|_| Refusal::Forbidden),
+            (None, _) => Err(Refusal::Unauthenticated),
+            (Some(_), Some(_)) => Err(Refusal::Forbidden),
+        }
+    };
+    let verified = lone(&certificate.verify_header)?;
+    let subject = lone(&certificate.subject_header)?;
+    if verified == certificate.verified && certificate.subjects.iter().any(|known| known == subject) {
+        Ok(())
+    } else {
+        Err(Refusal::Forbidden)
+    }
+}

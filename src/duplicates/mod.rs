@@ -1,0 +1,109 @@
+//! Messages on one matter that came by several ways: linked, never dropped.
+//!
+//! Invariants:
+//! - the link is stored before the message is published, so what is published again after a crash has the same one;
+//! - the journal keeps keyed hashes only, and for a bounded time;
+//! - the first message of a matter is never changed by what comes later: later ones point to it;
+//! - a message that can't be linked (the journal does not answer) goes out without.
+
+mod choice;
+mod likeness;
+mod settings;
+
+use std::sync::Arc;
+
+use priem_sdk::{EventType, Message, NormalizeError};
+use tracing::warn;
+
+pub use choice::Choice;
+pub use settings::{DuplicateRoute, DuplicateSettings};
+
+use crate::{
+    journal::{
+        Journal, Record,
+        kin::{Candidate, Kinship},
+    },
+    telemetry::Metrics,
+};
+
+/// An item and what was understood of it.
+pub type Normalised = (Arc<Record>, Result<Vec<Message>, NormalizeError>);
+
+/// Flag that rules can ask for.
+pub const FLAG: &str = "duplicate";
+
+const MICROSECONDS_A_DAY: i64 = 86_400_000_000;
+
+/// Finds what belongs together, with the journal's memory.
+pub struct Linker {
+    journal: Journal,
+    metrics: Metrics,
+    window: i64,
+    least_letters: usize,
+}
+
+impl Linker {
+    /// A linker, unless the settings switch it off.
+    pub fn new(settings: &DuplicateSettings, journal: &Journal, metrics: &Metrics) -> Option<Self> {
+        settings.enabled.then(|| Self {
+            journal: journal.clone(),
+            metrics: metrics.clone(),
+            window: i64::from(settings.window_days) * MICROSECONDS_A_DAY,
+            least_letters: settings.least_letters,
+        })
+    }
+
+    /// Writes into each message what it repeats. Returns after the journal has stored it.
+    pub async fn link(&self, batch: &mut [Normalised]) {
+        let candidates: Vec<Candidate> = batch
+            .iter()
+            .flat_map(|(record, said)| said.iter().flatten().map(|message| self.candidate(record, message)))
+            .collect();
+        if candidates.is_empty() {
+            return;
+        }
+        let found = match self.journal.kin(candidates).await {
+            Ok(found) => found,
+            Err(error) => {
+                warn!(%error, "duplicates can't be looked for; messages go on without links");
+                return;
+            }
+        };
+        let messages = batch.iter_mut().flat_map(|(_, said)| said.iter_mut().flatten());
+        for (message, kinship) in messages.zip(found) {
+            if let Some(kinship) = kinship {
+                self.metrics
+                    .linked
+                    .with_label_values(&[message.data.channel.as_str(), kinship.reason.as_str()])
+                    .inc();
+                write(message, kinship);
+            }
+        }
+    }
+
+    fn candidate(&self, record: &Record, message: &Message) -> Candidate {
+        let at = record.raw.received_at.as_microsecond();
+        let has_words = matches!(message.event, EventType::Received | EventType::Updated);
+        Candidate {
+            connector: message.data.connector.clone(),
+            external_id: message.data.external.id.clone(),
+            event_id: message.id,
+            channel: message.data.channel.clone(),
+            keys: has_words.then(|| likeness::keys(message, self.least_letters)),
+            at,
+            until: at.saturating_add(self.window),
+        }
+    }
+}
+
+fn write(message: &mut Message, kinship: Kinship) {
+    let relation = &mut message.data.relation;
+    relation.cluster = Some(kinship.cluster.to_string());
+    relation.duplicate_of = Some(kinship.of.to_string());
+    relation.reason = Some(kinship.reason.as_str().to_owned());
+    relation.seen_in = kinship.channels;
+    let flags = &mut message.data.flags.other;
+    if !flags.iter().any(|flag| flag == FLAG) {
+        flags.push(FLAG.to_owned());
+    }
+}
