@@ -339,7 +339,7 @@ pub(super) fn recipient_ru(recipient: &Recipient) -> String {
 }
 
 /// The stage in Russian.
-pub(super) fn stage_ru(stage: DeadlineStage) -> &'static str {
+pub(crate) fn stage_ru(stage: DeadlineStage) -> &'static str {
     match stage {
         DeadlineStage::Register => "регистрация",
         DeadlineStage::Forward => "переадресация",

@@ -244,5 +244,7 @@ fn event_word(message: &Message) -> &'static str {
         EventType::Reopened => "reopened",
         EventType::Status => "status",
         EventType::VoteResult => "vote",
+        EventType::DeadlineApproaching => "deadline_approaching",
+        EventType::DeadlineOverdue => "deadline_overdue",
     }
 }
