@@ -12,6 +12,7 @@ use jiff::{Timestamp, tz::TimeZone};
 use priem_sdk::message::Message;
 use rust_stemmers::{Algorithm, Stemmer};
 
+use super::calendar::{Calendar, WorkDay};
 use super::facts::Facts;
 use super::fields::{Field, Form, OKTMO_MAX, OKTMO_MIN};
 use super::layout;
@@ -51,6 +52,8 @@ pub(super) struct Vocabulary {
     moments: Vec<(FactId, MomentTest)>,
     /// Clock of the rules, when the files name one.
     zone: Option<TimeZone>,
+    /// When people work.
+    calendar: Calendar,
     values: Vec<HashMap<Box<str>, FactId>>,
     size: FactId,
     /// Tells the vocabularies of one process apart in the word memo.
@@ -68,6 +71,7 @@ impl Default for Vocabulary {
             typos: Typos::default(),
             moments: Vec::new(),
             zone: None,
+            calendar: Calendar::new(WorkDay::default()),
             values: vec![HashMap::default(); Field::COUNT],
             size: 0,
             serial: NEXT.fetch_add(1, Ordering::Relaxed),
@@ -79,6 +83,11 @@ impl Vocabulary {
     /// Sets the clock of the rules.
     pub(super) fn set_zone(&mut self, zone: TimeZone) {
         self.zone = Some(zone);
+    }
+
+    /// Sets when people work.
+    pub(super) fn set_calendar(&mut self, calendar: Calendar) {
+        self.calendar = calendar;
     }
 
     /// Whether the rules have a clock.
@@ -154,7 +163,10 @@ impl Vocabulary {
         }
         if !self.moments.is_empty() {
             let utc = TimeZone::UTC;
-            let seen = Seen::of(&message.data.times, self.zone.as_ref().unwrap_or(&utc), now);
+            let mut seen = Seen::of(&message.data.times, self.zone.as_ref().unwrap_or(&utc), now);
+            if !self.values[Field::WorkingTime as usize].is_empty() {
+                seen = seen.with_work(&self.calendar);
+            }
             let holding = self.moments.iter().filter(|(_, test)| test.holds(&seen));
             holding.for_each(|&(fact, _)| facts.push_value(fact));
             facts.set_moment(seen);

@@ -198,7 +198,8 @@ impl Processor {
             let mut decision = in_force.rules.decide(&mut message, now);
             self.duplicates.apply(&message, &mut decision.routes);
             self.count(&in_force, &decision.routes, decision.default_route);
-            if decision.deadlines.iter().any(|deadline| deadline.calendar_missing) {
+            let lacks_calendar = decision.deadlines.iter().any(|deadline| deadline.calendar_missing);
+            if lacks_calendar || decision.main().calendar_missing {
                 self.metrics.calendar_missing.inc();
             }
             if message.data.flags.other.iter().any(|flag| flag == Flags::UNKNOWN_TOPIC) {

@@ -135,7 +135,7 @@ metrics! {
     unknown_topics: counters "priem_unknown_topics_total" ["connector"];
     /// Messages that only the default route caught
     default_route_hits: counter "priem_default_route_hits_total" [];
-    /// Messages with a deadline in working time over a year without a production calendar
+    /// Messages with a deadline or condition in working time over a year without a production calendar
     calendar_missing: counter "priem_calendar_missing_total" [];
 
     /// Clocks of messages that their source says are open
