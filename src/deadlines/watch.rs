@@ -1,7 +1,7 @@
 //! What a decided message says about its clocks.
 
 use bytes::Bytes;
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Timestamp, civil};
 use priem_sdk::{
     EventType, Message,
     message::{Author, Body, Deadline, DeadlineStage, MessageData, Moment, Place, Routing},
@@ -85,10 +85,16 @@ impl Watch {
     }
 }
 
-/// When the clocks of a message began, as far as it tells.
+/// When the clocks of a message began, as far as it tells; a bare date counts from its beginning.
 fn start(data: &MessageData) -> Timestamp {
+    let beginning = |moment: &Moment| {
+        moment.instant().or_else(|| {
+            let day: civil::Date = moment.value.parse().ok()?;
+            Some(day.in_tz(&moment.zone).ok()?.timestamp())
+        })
+    };
     let moments = [&data.times.at_source, &data.times.occurred];
-    let known = moments.into_iter().flatten().find_map(Moment::instant);
+    let known = moments.into_iter().flatten().find_map(beginning);
     known.unwrap_or(data.times.received)
 }
 
