@@ -126,7 +126,7 @@ fn from_journal(config: &Path, since: Timestamp, comparison: &mut Comparison<'_>
             match process::normalize(&built.connectors, record) {
                 // Rules have no say in reminders of deadlines.
                 Ok(messages) => {
-                    let mut messages = messages.iter().filter(|message| !message.event.is_reminder());
+                    let messages = messages.iter().filter(|message| !message.event.is_reminder());
                     messages.for_each(|message| comparison.take(message));
                 }
                 Err(_) => comparison.unreadable(1),
