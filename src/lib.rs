@@ -1,8 +1,9 @@
 //! Priem: citizens' messages in from every channel, one schema, auto-rules, RabbitMQ out.
 //!
 //! The flow, in one direction: connectors → [`intake`] → [`journal`] → [`routing`] → [`publish`]. [`runtime`] puts it
-//! together; [`duplicates`] links what came by several ways; [`deadlines`] tells of clocks that run out; [`privacy`] decides what of personal data leaves;
-//! [`rulestudio`] measures, proposes and compares rules; [`attachments`] keeps the files that messages name, when asked
+//! together; [`duplicates`] links what came by several ways; [`deadlines`] tells of clocks that run out; [`privacy`]
+//! decides what of personal data leaves; `territory` finds which territory a message is about; [`rulestudio`] measures,
+//! proposes and compares rules; [`attachments`] keeps the files that messages name, when asked
 //! to; [`http`] listens for webhooks and shows health and metrics; [`cli`] is what people type.
 
 pub mod attachments;
@@ -19,3 +20,4 @@ pub mod rulestudio;
 pub mod runtime;
 pub mod settings;
 pub mod telemetry;
+mod territory;

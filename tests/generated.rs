@@ -74,6 +74,11 @@ fn config_reference() {
 }
 
 #[test]
+fn manifest_reference() {
+    agrees("config/manifests/reference.md", &settings::reference::manifests());
+}
+
+#[test]
 fn metrics_reference() {
     let mut text = String::from(
         "# Metrics\n\n<!-- Generated: PRIEM_UPDATE=1 cargo test -p priem --test generated -->\n\n\

@@ -14,6 +14,8 @@ use super::{
 
 /// Bytes of a text file looked at to find its encoding and delimiter.
 const SAMPLE: usize = 256 * 1024;
+/// How a workbook begins.
+const MAGIC: &[u8; 4] = b"PK\x03\x04";
 
 /// A whole table in memory.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -24,6 +26,12 @@ pub struct PlainTable {
     pub rows: Vec<(u64, Vec<String>)>,
     /// Rows that could not be split or decoded and are left out.
     pub broken: usize,
+    /// Number of the row of the header.
+    pub header_row: u64,
+    /// Numbers of the broken rows.
+    pub broken_rows: Vec<u64>,
+    /// Merged cells of the sheet, «A2:B5»; only of a table read [strictly](Self::read_strictly).
+    pub merged: Vec<String>,
 }
 
 impl PlainTable {
@@ -32,7 +40,33 @@ impl PlainTable {
     /// # Errors
     /// What is wrong with the file as a whole, in English.
     pub fn read(path: &Path, scratch: &Path) -> Result<Self, String> {
-        read(path, scratch).map_err(|problem| problem.to_string())
+        read(path, scratch, None, false).map_err(|problem| problem.to_string())
+    }
+
+    /// Reads a table that people keep as a setting: one sheet when it is named, formulas that failed as their error
+    /// («#N/A») rather than as nothing, and the merged cells are told.
+    ///
+    /// # Errors
+    /// What is wrong with the file as a whole, in English.
+    pub fn read_strictly(path: &Path, scratch: &Path, sheet: Option<&str>) -> Result<Self, String> {
+        read(path, scratch, sheet, true).map_err(|problem| problem.to_string())
+    }
+
+    /// Names of the sheets of a workbook; none for a text file.
+    ///
+    /// # Errors
+    /// What is wrong with the file as a whole, in English.
+    pub fn sheet_names(path: &Path) -> Result<Vec<String>, String> {
+        let mut start = [0; MAGIC.len()];
+        let is_book = File::open(path)
+            .and_then(|mut file| file.read_exact(&mut start))
+            .is_ok()
+            && start == *MAGIC;
+        if !is_book {
+            return Ok(Vec::new());
+        }
+        let book = Workbook::open(path).map_err(|problem| problem.to_string())?;
+        Ok(book.sheet_names().map(str::to_owned).collect())
     }
 
     /// Position of a column, by its header without regard to case and outer spaces.
@@ -42,7 +76,7 @@ impl PlainTable {
     }
 }
 
-fn read(path: &Path, scratch: &Path) -> Result<PlainTable, FileProblem> {
+fn read(path: &Path, scratch: &Path, wanted: Option<&str>, strict: bool) -> Result<PlainTable, FileProblem> {
     let unreadable = |error: std::io::Error| FileProblem::Unreadable(error.kind().to_string());
     let mut file = File::open(path).map_err(unreadable)?;
     let mut start = Vec::new();
@@ -53,20 +87,27 @@ fn read(path: &Path, scratch: &Path) -> Result<PlainTable, FileProblem> {
     if start.is_empty() {
         return Err(FileProblem::Empty);
     }
-    if start.starts_with(b"PK\x03\x04") {
+    if start.starts_with(MAGIC) {
         let book = Workbook::open(path)?;
         let mut strings = book.strings(scratch)?;
-        for sheet in book.sheet_names() {
+        for sheet in book
+            .sheet_names()
+            .filter(|name| wanted.is_none_or(|wanted| wanted == *name))
+        {
             let mut rows = book.rows(sheet, strings)?;
-            let table = collect(|| rows.next_row())?;
+            if strict {
+                rows.be_strict();
+            }
+            let mut table = collect(|| rows.next_row())?;
             if !table.header.is_empty() {
+                table.merged = rows.take_merged();
                 return Ok(table);
             }
             strings = rows.into_strings();
         }
         return Err(FileProblem::Empty);
     }
-    let dialect = csv::sniff(&start, start.len() < SAMPLE, None, None)?;
+    let dialect = csv::sniff(&start, start.len() < SAMPLE, None, header_delimiter(&start))?;
     let mut rows = CsvRows::new(file, dialect.mark, 1, dialect.delimiter, dialect.encoding)?;
     let table = collect(|| rows.next_row())?;
     if table.header.is_empty() {
@@ -75,13 +116,34 @@ fn read(path: &Path, scratch: &Path) -> Result<PlainTable, FileProblem> {
     Ok(table)
 }
 
+/// What stands between the cells of the header. Texts below it can't be asked: one without quotation marks may have
+/// more semicolons than the table has columns («&nbsp;»).
+fn header_delimiter(start: &[u8]) -> Option<u8> {
+    let line = start
+        .split(|byte| *byte == b'\n')
+        .find(|line| !line.trim_ascii().is_empty())?;
+    let mut quoted = false;
+    let mut counts = [(0usize, b';'), (0, b'\t'), (0, b',')];
+    for &byte in line {
+        quoted ^= byte == b'"';
+        let counted = counts.iter_mut().find(|(_, candidate)| *candidate == byte && !quoted);
+        if let Some((count, _)) = counted {
+            *count += 1;
+        }
+    }
+    let (count, delimiter) = counts.into_iter().max_by_key(|(count, _)| *count)?;
+    (count > 0).then_some(delimiter)
+}
+
 fn collect(mut next: impl FnMut() -> Result<Option<RawRow>, FileProblem>) -> Result<PlainTable, FileProblem> {
     let mut table = PlainTable::default();
     while let Some(row) = next()? {
         if row.broken.is_some() {
             table.broken += 1;
+            table.broken_rows.push(row.number);
         } else if row.is_blank() {
         } else if table.header.is_empty() {
+            table.header_row = row.number;
             table.header = row.cells.iter().map(|cell| cell.trim().to_owned()).collect();
         } else {
             table.rows.push((row.number, row.cells));
@@ -104,6 +166,16 @@ mod tests {
         assert_eq!(table.column("нет"), None);
         assert_eq!(table.rows.len(), 1);
         assert_eq!(table.rows[0].1, ["две\nстроки", "roads"]);
+    }
+
+    #[test]
+    fn semicolons_in_a_text_are_no_delimiters() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let file = dir.path().join("a.csv");
+        std::fs::write(&file, "text,code\nЯма&nbsp;на&nbsp;дороге&nbsp;давно,roads\n").expect("written");
+        let table = PlainTable::read(&file, dir.path()).expect("a table");
+        assert_eq!(table.header, ["text", "code"]);
+        assert_eq!(table.rows[0].1[1], "roads");
     }
 
     #[test]

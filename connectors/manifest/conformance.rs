@@ -119,7 +119,7 @@ fn connector(base_url: &str) -> Arc<ManifestConnector> {
         "every": "1ms",
         "auth": {"token": {"file": "token"}},
         "paging": {"page_size": PAGE},
-        "http": {"requests_per_second": null},
+        "http": {"requests_per_second": 1_000_000},
     }));
     settings.webhook = fields(json!({"path": {"file": "path"}, "bearer": {"file": "hook-token"}}));
     let loaded = load::load_with(&settings).expect("the written manifest is valid");

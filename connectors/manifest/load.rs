@@ -9,7 +9,13 @@ use priem_sdk::{
 use serde::Deserialize as _;
 use serde_json::Value;
 
-use super::{config::ManifestSettings, jq::FilterError, mapping::Mapping, model::Manifest, proving};
+use super::{
+    config::ManifestSettings,
+    jq::{Filter, FilterError},
+    mapping::Mapping,
+    model::Manifest,
+    proving,
+};
 
 /// Longest manifest, bytes.
 const LONGEST: u64 = 4 * 1024 * 1024;
@@ -95,13 +101,70 @@ pub fn load_with(settings: &ManifestSettings) -> Result<Loaded, LoadError> {
     if let Some((key, problem)) = manifest.mistake() {
         return Err(source.wrong(key, &problem));
     }
+    for (key, filter) in manifest.further_filters() {
+        let compiled = Filter::compile(filter, key);
+        compiled.map_err(|error| source.wrong_filter(&error))?;
+    }
+    if let Some(hook) = &manifest.webhook
+        && !(200..300).contains(&hook.reply.status)
+    {
+        return Err(source.wrong(
+            "webhook.reply.status",
+            "must be 2xx: the reply is sent when everything is stored",
+        ));
+    }
     let mapping = Mapping::new(&manifest).map_err(|error| source.wrong_filter(&error))?;
+    source.tables_exist(&manifest)?;
     let folder = path.parent().unwrap_or_else(|| Path::new(".")).to_owned();
     Ok(Loaded {
         manifest,
         mapping,
         folder,
     })
+}
+
+/// What a reader of YAML says, without the place (it stands in front) and with the cure where that is known.
+fn plainly(problem: &str) -> String {
+    let said = match problem.rsplit_once(" at line ") {
+        Some((said, place)) if place.contains("column") => said,
+        _ => problem,
+    };
+    let said = said.strip_prefix("unknown variant ").map_or_else(
+        || said.to_owned(),
+        |rest| {
+            let (given, known) = rest.split_once(", expected ").unwrap_or((rest, ""));
+            let known = known.strip_prefix("one of ").unwrap_or(known);
+            let word = given.trim_matches('`');
+            let near = known
+                .split(", ")
+                .map(|known| known.trim_matches('`'))
+                .map(|known| (strsim::damerau_levenshtein(word, known), known))
+                .filter(|(distance, known)| *distance <= known.len().max(word.len()) / 2)
+                .min();
+            match near {
+                Some((_, near)) => format!("unknown value {given}, did you mean `{near}`? Known: {known}"),
+                None => format!("unknown value {given}, known: {known}"),
+            }
+        },
+    );
+    for (grammar, cure) in [
+        (
+            "expected mapping start",
+            "expected keys with values (`key: value`) here",
+        ),
+        (
+            "expected sequence start",
+            "expected a list (`[ … ]`, or lines with `- `) here",
+        ),
+    ] {
+        if said == grammar {
+            return cure.into();
+        }
+    }
+    if said.contains("while parsing") || said.contains("while scanning") {
+        return format!("{said}; look at the indentation and the quotes of this line and the one before");
+    }
+    said
 }
 
 /// The file that is being read.
@@ -125,7 +188,9 @@ impl Source<'_> {
         let problem = match error {
             serde_saphyr::Error::SerdeUnknownField { field, expected, .. } => unknown(field, expected),
             other => {
-                let (key, problem) = explain(key, other.to_string());
+                // A mistake in the grammar stands at a key nobody knows yet.
+                let key = key.trim_end_matches(['?', '.']);
+                let (key, problem) = explain(key, plainly(&other.to_string()));
                 match key.as_str() {
                     "" => problem,
                     _ if problem.starts_with("unknown key") => problem,
@@ -166,24 +231,56 @@ impl Source<'_> {
         })
     }
 
-    /// Line of a dotted key, when it is written out in the file.
-    fn line_of(&self, key: &str) -> Option<u64> {
-        let mut wanted = key.split('.').peekable();
-        let mut depth = None;
+    /// A filter that asks for a table nobody wrote would find nothing for ever, and silently.
+    fn tables_exist(&self, manifest: &Manifest) -> Result<(), LoadError> {
+        let known: Vec<&str> = manifest.tables.keys().map(String::as_str).collect();
         for (number, line) in (1..).zip(self.text.lines()) {
-            let name = wanted.peek()?;
-            let indent = line.len() - line.trim_start().len();
-            let inside = depth.is_none_or(|outer| indent > outer);
-            let top = depth.is_some() || indent == 0;
-            let rest = line.trim_start().strip_prefix(*name);
-            if inside && top && rest.is_some_and(|rest| rest.starts_with(':')) {
-                wanted.next();
-                depth = Some(indent);
-                if wanted.peek().is_none() {
-                    return Some(number);
+            let code = line.split(" # ").next().unwrap_or_default();
+            if code.trim_start().starts_with('#') {
+                continue;
+            }
+            for call in ["lookup(\"", "status(\""] {
+                let mut names = code.split(call).skip(1).filter_map(|rest| rest.split('"').next());
+                let missing = names.find(|name| !known.contains(name) && !name.contains('\\'));
+                if let Some(name) = missing {
+                    let near = known
+                        .iter()
+                        .map(|table| (strsim::damerau_levenshtein(name, table), table))
+                        .filter(|(distance, table)| *distance <= table.len().max(name.len()) / 2)
+                        .min();
+                    let cure = match near {
+                        Some((_, table)) => format!("did you mean `{table}`?"),
+                        None => "add it under `tables:`".into(),
+                    };
+                    return Err(self.at(Some(number), &format!("there is no table `{name}`, {cure}")));
                 }
             }
         }
-        None
+        Ok(())
+    }
+
+    /// Line of a dotted key; of the nearest key around it, when it is not written on a line of its own.
+    fn line_of(&self, key: &str) -> Option<u64> {
+        let mut wanted = key.split('.').peekable();
+        let mut nearest: Option<(u64, usize)> = None;
+        for (number, line) in (1..).zip(self.text.lines()) {
+            let Some(name) = wanted.peek() else { break };
+            let code = line.trim_start();
+            let indent = line.len() - code.len();
+            if code.is_empty() || code.starts_with('#') {
+                continue;
+            }
+            match nearest {
+                // Past the end of the key it would stand below.
+                Some((_, outer)) if indent <= outer => break,
+                None if indent > 0 => continue,
+                _ => {}
+            }
+            if code.strip_prefix(*name).is_some_and(|rest| rest.starts_with(':')) {
+                wanted.next();
+                nearest = Some((number, indent));
+            }
+        }
+        nearest.map(|(number, _)| number)
     }
 }

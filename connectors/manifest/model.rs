@@ -112,6 +112,35 @@ pub enum From {
 }
 
 impl Manifest {
+    /// Filters outside of the mapping, by dotted key.
+    pub(super) fn further_filters(&self) -> Vec<(&'static str, &str)> {
+        let mut filters: Vec<(&'static str, &str)> = Vec::new();
+        if let Some(hook) = &self.webhook {
+            filters.push(("webhook.items", &hook.items));
+            filters.extend(
+                hook.reply
+                    .body_jq
+                    .as_deref()
+                    .map(|body| ("webhook.reply.body_jq", body)),
+            );
+        }
+        if let Some(poll) = &self.poll {
+            filters.push(("poll.items", &poll.items));
+            filters.extend(
+                poll.incremental
+                    .iter()
+                    .map(|one| ("poll.incremental.mark", one.mark.as_str())),
+            );
+            filters.extend(poll.follow_up.iter().map(|one| ("poll.follow_up.id", one.id.as_str())));
+            filters.extend(
+                poll.acknowledge
+                    .iter()
+                    .map(|one| ("poll.acknowledge.id", one.id.as_str())),
+            );
+        }
+        filters
+    }
+
     /// What can be said against the manifest without compiling its filters: dotted key and problem.
     pub fn mistake(&self) -> Option<(&'static str, String)> {
         if self.version != VERSION {

@@ -32,6 +32,7 @@ pub(super) async fn source_of(client: &Client, attachment: &Attachment) -> Resul
             url: client.file_address(&path),
             headers: Vec::new(),
             trusted_host: true,
+            tls: None,
         })),
         None => Ok(FileSource::Unavailable("no_address")),
     }

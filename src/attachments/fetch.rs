@@ -23,6 +23,7 @@ use reqwest::{
 use super::{
     AttachmentSettings,
     address::Guard,
+    certificates::OwnClients,
     files::{Files, Part},
 };
 
@@ -66,6 +67,8 @@ pub(super) struct Fetcher {
     guarded: Client,
     /// For the platforms' own APIs.
     trusting: Client,
+    /// For those of them that need certificates of their own.
+    own: OwnClients,
     guard: Guard,
     hosts: Vec<String>,
     ports: Vec<u16>,
@@ -88,15 +91,7 @@ impl Fetcher {
         priem_sdk::http::install_crypto_provider();
         let guard = Guard::new(settings.allow_networks.clone());
         let certificates = certificates(settings)?;
-        let client = || {
-            Client::builder()
-                .user_agent(concat!("priem/", env!("CARGO_PKG_VERSION")))
-                .connect_timeout(CONNECT_TIMEOUT)
-                .referer(false)
-                .no_proxy()
-                .redirect(redirect::Policy::none())
-                .tls_certs_merge(certificates.clone())
-        };
+        let client = || builder(certificates.clone());
         let built = |builder: reqwest::ClientBuilder| {
             builder
                 .build()
@@ -109,6 +104,7 @@ impl Fetcher {
         Ok(Self {
             guarded: built(client().dns_resolver(Arc::new(resolver)))?,
             trusting: built(client())?,
+            own: OwnClients::new(certificates.clone()),
             guard,
             hosts: settings.hosts.iter().map(|host| host.to_ascii_lowercase()).collect(),
             ports: settings.ports.clone(),
@@ -181,7 +177,11 @@ impl Fetcher {
             if !is_home {
                 self.check(&url)?;
             }
-            let client = if is_home { &self.trusting } else { &self.guarded };
+            let client = match (&request.tls, is_home) {
+                (Some(tls), true) => self.own.client(tls).map_err(|_| again("bad_certificate"))?,
+                (None, true) => self.trusting.clone(),
+                (_, false) => self.guarded.clone(),
+            };
             // Headers may hold a token: they go where the connector sent them and nowhere else.
             let headers = if url.origin() == home {
                 headers(request)?
@@ -254,6 +254,17 @@ impl Fetcher {
         });
         Ok(claimed.unwrap_or(said))
     }
+}
+
+/// What all clients have in common: no redirect is followed unseen.
+pub(super) fn builder(certificates: Vec<Certificate>) -> reqwest::ClientBuilder {
+    Client::builder()
+        .user_agent(concat!("priem/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(CONNECT_TIMEOUT)
+        .referer(false)
+        .no_proxy()
+        .redirect(redirect::Policy::none())
+        .tls_certs_merge(certificates)
 }
 
 fn headers(request: &FileRequest) -> Result<HeaderMap, FetchError> {

@@ -15,6 +15,7 @@
 //! - a kill at any moment costs an attempt, never a job.
 
 mod address;
+mod certificates;
 mod fetch;
 mod files;
 mod follow;

@@ -32,6 +32,7 @@ const ENVIRONMENT: u8 = 3;
   priem rules test --coverage --junit rules.xml
   priem rules explain --text 'На Ленина третий день нет воды'
   priem rules explain --text 'Ямы во дворе' --channel incident --topic 'Дороги / Ямы' --why-not roads-yards
+  priem rules explain --text 'Ямы во дворе' --why-not recipients       (a table; recipients:12 is its row 12)
   sed -n 1p messages.ndjson | priem rules explain --message -
 
 Without DIR: the folder of the settings, else the rules built in.
@@ -43,7 +44,7 @@ pub struct RulesArgs {
 
 #[derive(Debug, Subcommand)]
 enum RulesCommand {
-    /// Read the rules, resolve every reference, run the tests beside them
+    /// Read the rules and their tables, resolve every reference, run the tests beside them
     Check(SetArgs),
     /// Run the tests beside the rules
     Test(TestArgs),
@@ -189,6 +190,9 @@ fn check(out: &mut dyn Write, args: &SetArgs, default: Option<&Path>) -> Result<
         writeln!(out, "{answer}")?;
     } else {
         writeln!(out, "Правила прочитаны: записей {count}, версия {}", rules.version())?;
+        for (id, name, rows) in rules.tables() {
+            writeln!(out, "Таблица «{name}» ({id}): строк {rows}")?;
+        }
         for warning in &warnings {
             writeln!(out, "предупреждение: {warning}")?;
         }

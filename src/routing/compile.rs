@@ -11,16 +11,22 @@ use super::error::{RuleError, RuleErrors};
 use super::include;
 use super::index::Index;
 use super::keys;
+use super::load;
 use super::model::{ClassifyRule, DeadlineRule, Route, Sectors, Zone};
 use super::named::{self, Declared};
 use super::read_calendar;
 use super::read_condition::Terms;
 use super::read_deadlines;
 use super::read_rules::{self, Ids};
+use super::read_territories;
 use super::read_tests::{self, TestCase};
 use super::reader::{Lined, Reader};
+use super::tables::Tables;
 use super::vocabulary::Vocabulary;
 use super::yaml::{self, Entry, Node};
+
+/// A path and the text of the file.
+type File = (PathBuf, String);
 
 /// The language version this code reads.
 const VERSION: i64 = 1;
@@ -55,12 +61,13 @@ struct Shared {
     vocabulary: Vocabulary,
 }
 
-/// Compiles the files, in the order given.
+/// Compiles the files, in the order given. `tables` holds the tables they name.
 ///
 /// # Errors
 /// Everything found wrong in any of them.
-pub(super) fn compile(files: &[(PathBuf, String)]) -> Result<Compiled, RuleErrors> {
-    let parsed = parse_files(files);
+pub(super) fn compile(files: &[(PathBuf, String)], tables: &Tables) -> Result<Compiled, RuleErrors> {
+    let (data, rule_files): (Vec<&File>, Vec<&File>) = files.iter().partition(|(path, _)| load::is_geojson(path));
+    let parsed = parse_files(&rule_files);
     let mut sources: Vec<(Reader<'_>, Vec<&Entry>)> = Vec::new();
     let mut readers = Vec::new();
     let mut nodes = Vec::new();
@@ -90,6 +97,9 @@ pub(super) fn compile(files: &[(PathBuf, String)]) -> Result<Compiled, RuleError
     if let Some(zone) = &shared.zone {
         shared.vocabulary.set_zone(zone.zone.clone());
     }
+    if let Some(territories) = read_territories::all(&mut sources, &data) {
+        shared.vocabulary.set_territories(territories);
+    }
     let mut readers: Vec<&mut Reader<'_>> = sources.iter_mut().map(|(reader, _)| reader).collect();
     shared.lists = named::lists(&mut readers, &declared);
     shared.named = named::conditions(
@@ -104,7 +114,15 @@ pub(super) fn compile(files: &[(PathBuf, String)]) -> Result<Compiled, RuleError
     let mut route: Option<(Option<Route>, String)> = None;
     for (reader, entries) in &mut sources {
         for entry in entries.iter() {
-            read_section(reader, entry, &mut shared, &mut classify, &mut deadlines, &mut route);
+            read_section(
+                reader,
+                entry,
+                &mut shared,
+                tables,
+                &mut classify,
+                &mut deadlines,
+                &mut route,
+            );
         }
     }
     let has_deadlines = sources
@@ -125,8 +143,9 @@ pub(super) fn compile(files: &[(PathBuf, String)]) -> Result<Compiled, RuleError
     let mut errors: Vec<RuleError> = sources.into_iter().flat_map(|(reader, _)| reader.errors).collect();
     // The tree may stand in the file that can't be read.
     if route.is_none() && nodes.iter().all(Option::is_some) {
-        errors.push(no_route(files));
+        errors.push(no_route(&rule_files));
     }
+    shared.vocabulary.connect_territories();
     match route {
         Some((Some(route), _)) if errors.is_empty() => Ok(Compiled {
             vocabulary: shared.vocabulary,
@@ -166,14 +185,14 @@ pub(super) fn read_includes(text: &str) -> Vec<String> {
 
 /// Reads files side by side. Threads of their own have another use: the allocator keeps what they allocate apart, so
 /// that the trees leave no holes between the rules made from them.
-fn parse_files(files: &[(PathBuf, String)]) -> Vec<(Reader<'_>, Option<Node>)> {
+fn parse_files<'a>(files: &[&'a File]) -> Vec<(Reader<'a>, Option<Node>)> {
     let width = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let mut parsed = Vec::with_capacity(files.len());
     for group in files.chunks(width) {
         std::thread::scope(|scope| {
             let started: Vec<_> = group
                 .iter()
-                .map(|(path, text)| scope.spawn(move || parse_file(path, text)))
+                .map(|&(path, text)| scope.spawn(move || parse_file(path, text)))
                 .collect();
             parsed.extend(started.into_iter().map(|thread| match thread.join() {
                 Ok(parsed) => parsed,
@@ -291,6 +310,7 @@ fn read_section(
     reader: &mut Reader<'_>,
     entry: &Entry,
     shared: &mut Shared,
+    tables: &Tables,
     classify: &mut Vec<ClassifyRule>,
     deadlines: &mut Vec<DeadlineRule>,
     route: &mut Option<(Option<Route>, String)>,
@@ -307,6 +327,7 @@ fn read_section(
         vocabulary,
         lists,
         named,
+        tables,
         sectors,
     };
     match entry.key.as_str() {
@@ -360,7 +381,7 @@ fn zone_or_default(sources: &mut [(Reader<'_>, Vec<&Entry>)], zone: Option<Zone>
     }
 }
 
-fn no_route(files: &[(PathBuf, String)]) -> RuleError {
+fn no_route(files: &[&File]) -> RuleError {
     RuleError {
         file: files.first().map(|(path, _)| path.clone()).unwrap_or_default(),
         line: 0,

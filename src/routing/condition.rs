@@ -2,8 +2,9 @@
 
 use priem_sdk::message::Message;
 
+use super::dates::{self, Dates};
 use super::facts::Facts;
-use super::fields::Field;
+use super::fields::{Field, YES};
 use super::term::Term;
 use super::vocabulary::FactId;
 
@@ -14,6 +15,8 @@ pub(super) enum Condition {
     Is(FieldTest),
     /// The text has at least one of the terms.
     Text(Vec<Term>),
+    /// The message is decided on one of these days.
+    Today(Dates),
     /// All hold; true when empty.
     All(Vec<Condition>),
     /// At least one holds; false when empty.
@@ -34,19 +37,19 @@ pub(super) struct FieldTest {
 
 impl Condition {
     /// Whether any part asks about what only `classify` decides.
-    pub(super) fn asks_about_decided(&self) -> bool {
+    pub(super) fn asks_about_decided(&self, has_territories: bool) -> bool {
         match self {
-            Self::Is(test) => test.field.is_decided(),
-            Self::Text(_) => false,
-            Self::All(parts) | Self::Any(parts) => parts.iter().any(Self::asks_about_decided),
-            Self::Not(part) => part.asks_about_decided(),
+            Self::Is(test) => test.field.is_decided(has_territories),
+            Self::Text(_) | Self::Today(_) => false,
+            Self::All(parts) | Self::Any(parts) => parts.iter().any(|part| part.asks_about_decided(has_territories)),
+            Self::Not(part) => part.asks_about_decided(has_territories),
         }
     }
 
     /// Number of its parts.
     pub(super) fn size(&self) -> usize {
         match self {
-            Self::Is(_) => 1,
+            Self::Is(_) | Self::Today(_) => 1,
             Self::Text(terms) => 1 + terms.len(),
             Self::All(parts) | Self::Any(parts) => 1 + parts.iter().map(Self::size).sum::<usize>(),
             Self::Not(part) => 1 + part.size(),
@@ -58,6 +61,7 @@ impl Condition {
         match self {
             Self::Is(test) => facts.has_any(&test.wanted),
             Self::Text(terms) => terms.iter().any(|term| term.matches(facts)),
+            Self::Today(dates) => facts.today().is_some_and(|today| dates.hold_on(today)),
             Self::All(parts) => parts.iter().all(|part| part.holds(facts)),
             Self::Any(parts) => parts.iter().any(|part| part.holds(facts)),
             Self::Not(part) => !part.holds(facts),
@@ -97,9 +101,18 @@ pub(super) struct Sight<'a> {
 }
 
 impl Sight<'_> {
-    fn values(&self, field: Field) -> Vec<String> {
+    /// What the message has in a field, as explanations show it.
+    pub(super) fn values(&self, field: Field) -> Vec<String> {
         let mut values = Vec::new();
         values.extend(self.facts.moment().and_then(|moment| moment.shown(field)));
+        let place = self.facts.place();
+        match (field, place.precision) {
+            (Field::PlacePrecision, Some(precision)) => return vec![format!("{} (по тексту)", precision.as_str())],
+            (Field::PlaceKnown, Some(_)) => return vec![format!("{YES} (по тексту)")],
+            // Later steps see what `classify` left of it.
+            (Field::Territory, _) if self.decided.is_empty() => values.extend(place.shown.clone()),
+            _ => {}
+        }
         field.visit(self.message, &mut |value| values.push(value.to_owned()));
         values.extend(
             self.decided
@@ -117,6 +130,7 @@ impl Condition {
         match self {
             Self::Is(test) => check_field(test, sight),
             Self::Text(terms) => check_text(terms, sight.facts),
+            Self::Today(dates) => check_today(*dates, sight.facts),
             Self::All(parts) => {
                 let parts: Vec<Check> = parts.iter().map(|part| part.check(sight)).collect();
                 Check {
@@ -164,6 +178,7 @@ impl Condition {
                     out.push(format!("в тексте есть {}", quote_words(&found, sight.facts)));
                 }
             }
+            Self::Today(dates) => out.push(format!("действует {}", dates.shown())),
             Self::All(parts) => parts.iter().for_each(|part| part.reasons(sight, limit, out)),
             Self::Any(parts) => {
                 if let Some(part) = parts.iter().find(|part| part.holds(sight.facts)) {
@@ -194,6 +209,21 @@ fn check_field(test: &FieldTest, sight: &Sight<'_>) -> Check {
         format!("{label}: {saw}{FITS}")
     } else {
         format!("{label}: {saw}, а нужно {}", some_of(&test.written, " или "))
+    };
+    Check {
+        holds,
+        text,
+        parts: Vec::new(),
+    }
+}
+
+fn check_today(dates: Dates, facts: &Facts<'_>) -> Check {
+    let holds = facts.today().is_some_and(|today| dates.hold_on(today));
+    let today = facts.today().map(dates::day_ru).unwrap_or_default();
+    let text = if holds {
+        format!("сегодня {today}, действует {}{FITS}", dates.shown())
+    } else {
+        format!("сегодня {today}, а действует {}", dates.shown())
     };
     Check {
         holds,

@@ -1,7 +1,7 @@
 //! From the verdict to what travels with the message, and the short Russian sentences in it.
 
 use jiff::Timestamp;
-use priem_sdk::message::{Deadline, DeadlineStage, DeadlineUnit, Message, Recipient, Routing};
+use priem_sdk::message::{Deadline, DeadlineStage, DeadlineUnit, Message, Recipient, Routing, TerritoryFoundBy};
 
 use super::RuleSet;
 use super::condition::Sight;
@@ -47,7 +47,12 @@ pub(super) fn make(rules: &RuleSet, verdict: &Verdict<'_>, sight: &Sight<'_>) ->
     let matched = verdict.rules.iter().map(|rule| rule.head.id.clone());
     let main = Routing {
         sector: verdict.sector.map(|set| set.value.to_owned()),
-        territory: verdict.territory.map(|set| set.value.to_owned()),
+        territory: territory_of(rules, verdict),
+        territory_found_by: match (&verdict.territory, &verdict.found) {
+            (Some(_), _) => Some(TerritoryFoundBy::Rule),
+            (None, found) => found.as_ref().map(|found| found.by),
+        },
+        place_precision: verdict.precision,
         recipient: recipient_of(verdict).clone(),
         queue: verdict.queue.map_or(target.queue.as_str(), |set| set.value).to_owned(),
         deadline_policy: verdict.policy().map(str::to_owned),
@@ -63,7 +68,7 @@ pub(super) fn make(rules: &RuleSet, verdict: &Verdict<'_>, sight: &Sight<'_>) ->
         calendar_missing: sight.facts.moment().is_some_and(Seen::lacks_calendar),
         rules_version: rules.version().to_owned(),
         matched: matched
-            .chain(verdict.path.iter().map(|route| route.head.id.clone()))
+            .chain(verdict.path.iter().flat_map(|route| ids_of(route)))
             .chain(verdict.clocks.iter().map(|clock| clock.rule.head.id.clone()))
             .collect(),
         explanation: sentences(rules, verdict, sight),
@@ -91,6 +96,22 @@ pub(super) fn make(rules: &RuleSet, verdict: &Verdict<'_>, sight: &Sight<'_>) ->
         default_route: verdict.is_default(),
         deadlines: verdict.clocks.iter().map(|clock| clock.deadline.clone()).collect(),
     }
+}
+
+/// The id of a route; of a row the table before it, so that settings may name the table and leave the rows open.
+fn ids_of(route: &Route) -> impl Iterator<Item = String> {
+    let table = route.table.iter().map(|table| table.id.clone());
+    table.chain(std::iter::once(route.head.id.clone()))
+}
+
+/// The territory: of a rule, else as found. An id when the files describe territories.
+fn territory_of(rules: &RuleSet, verdict: &Verdict<'_>) -> Option<String> {
+    let territories = rules.compiled.vocabulary.territories();
+    let Some(set) = verdict.territory else {
+        return Some(territories?.id_of(verdict.found.as_ref()?.territory).to_owned());
+    };
+    let id = territories.and_then(|all| Some(all.id_of(all.meant(set.value)?)));
+    Some(id.unwrap_or(set.value).to_owned())
 }
 
 /// What a verdict changes in the message itself.
@@ -138,11 +159,12 @@ impl Changes {
 }
 
 fn sentences(rules: &RuleSet, verdict: &Verdict<'_>, sight: &Sight<'_>) -> Vec<String> {
-    let mut lines: Vec<String> = verdict
-        .rules
-        .iter()
-        .map(|rule| rule_sentence(rules, rule, verdict, sight))
-        .collect();
+    let mut lines = Vec::new();
+    if let (Some(territories), Some(found)) = (rules.compiled.vocabulary.territories(), &verdict.found) {
+        lines.push(territories.sentence(found));
+    }
+    let sentences = verdict.rules.iter();
+    lines.extend(sentences.map(|rule| rule_sentence(rules, rule, verdict, sight)));
     if verdict.rules.is_empty() {
         lines.push("Ни одно правило классификации не подошло.".into());
     }

@@ -1,7 +1,10 @@
 //! What holds for one message: a sorted list of fact numbers, with the places of words in the text.
 
+use jiff::civil::Date;
+
 use super::moment::Seen;
 use super::normal::Span;
+use super::places::SeenPlace;
 use super::vocabulary::FactId;
 
 /// Position of a fact that is not a word.
@@ -16,6 +19,10 @@ pub(super) struct Facts<'m> {
     list: Vec<(FactId, u32)>,
     /// When the message was written; only when a rule asks about time.
     moment: Option<Seen>,
+    /// Day of the decision; only when a rule asks about it.
+    today: Option<Date>,
+    /// What the territories of the rules say about the place; empty without any.
+    place: SeenPlace,
 }
 
 impl<'m> Facts<'m> {
@@ -26,6 +33,8 @@ impl<'m> Facts<'m> {
             words: Vec::with_capacity(text.len() / 12),
             list: Vec::with_capacity(32),
             moment: None,
+            today: None,
+            place: SeenPlace::default(),
         }
     }
 
@@ -69,6 +78,32 @@ impl<'m> Facts<'m> {
     /// When the message was written, if any rule asks about time.
     pub(super) fn moment(&self) -> Option<&Seen> {
         self.moment.as_ref()
+    }
+
+    /// Takes the day of the decision.
+    pub(super) fn set_today(&mut self, today: Date) {
+        self.today = Some(today);
+    }
+
+    /// The day of the decision by the clock of the rules, if any rule asks about it.
+    pub(super) fn today(&self) -> Option<Date> {
+        self.today
+    }
+
+    /// Takes what the territories of the rules say.
+    pub(super) fn set_place(&mut self, place: SeenPlace) {
+        self.place = place;
+    }
+
+    /// What the territories of the rules say about the place.
+    pub(super) fn place(&self) -> &SeenPlace {
+        &self.place
+    }
+
+    /// Puts facts in the place of others. [`Facts::seal`] must follow.
+    pub(super) fn replace_values(&mut self, old: &[FactId], new: &[FactId]) {
+        self.list.retain(|(fact, _)| !old.contains(fact));
+        self.list.extend(new.iter().map(|&fact| (fact, NOWHERE)));
     }
 
     /// Takes a fact that is not a word. [`Facts::seal`] must follow.

@@ -120,12 +120,14 @@ impl Field {
     /// Number of fields.
     pub(super) const COUNT: usize = Self::ALL.len();
 
-    /// Known only after `classify`: not a condition of `classify` itself.
-    pub(super) fn is_decided(self) -> bool {
-        matches!(
-            self,
-            Self::Sector | Self::Territory | Self::Priority | Self::Tags | Self::DeadlinePolicy
-        )
+    /// Known only after `classify`: not a condition of `classify` itself. A territory is known before when the files
+    /// describe territories.
+    pub(super) fn is_decided(self, has_territories: bool) -> bool {
+        match self {
+            Self::Sector | Self::Priority | Self::Tags | Self::DeadlinePolicy => true,
+            Self::Territory => !has_territories,
+            _ => false,
+        }
     }
 
     /// Follows from the moment of the message and the clock of the rules, not from one value in it.

@@ -1,33 +1,46 @@
-//! Parts of the starter set that a rule set of one's own can stand on: `include: [sectors, text]`.
+//! Parts of the starter set that a rule set of one's own can stand on: `include: [sectors, text]`. `themes` are the
+//! conditions of `text` to use by name.
 //!
 //! An included part takes its place among the files by its name, so that `05-own.yaml` comes before the words of
 //! `20-text.yaml` and `30-routes.yaml` after them. Its tests stay at home: they know the starter set's routes.
 
 use std::path::{Path, PathBuf};
 
-use super::compile::read_includes;
+use super::{compile::read_includes, load, themes};
 
 /// Folder that the file names of included parts are shown with.
 const FOLDER: &str = "built-in";
 
-/// What can be included: its name, its file name, its text.
-pub(super) const PARTS: [(&str, &str, &str); 4] = [
-    (
-        "sectors",
-        "10-sectors.yaml",
-        include_str!("../../config/rules/10-sectors.yaml"),
-    ),
-    ("text", "20-text.yaml", include_str!("../../config/rules/20-text.yaml")),
-    (
-        "deadlines",
-        "40-deadlines.yaml",
-        include_str!("../../config/rules/40-deadlines.yaml"),
-    ),
-    (
-        "calendar-2026",
-        "calendar-2026.yaml",
-        include_str!("../../config/calendars/ru-2026.yaml"),
-    ),
+/// Name, file name, text.
+type Part = (&'static str, &'static str, fn() -> &'static str);
+
+/// What can be included.
+pub(super) const PARTS: [Part; 9] = [
+    ("sectors", "10-sectors.yaml", || {
+        include_str!("../../config/rules/10-sectors.yaml")
+    }),
+    ("text", "20-text.yaml", || {
+        include_str!("../../config/rules/20-text.yaml")
+    }),
+    ("themes", "15-themes.yaml", themes::text),
+    ("deadlines", "40-deadlines.yaml", || {
+        include_str!("../../config/rules/40-deadlines.yaml")
+    }),
+    ("calendar-2026", "calendar-2026.yaml", || {
+        include_str!("../../config/calendars/ru-2026.yaml")
+    }),
+    ("territories-perm-krai", "territories-perm-krai.yaml", || {
+        include_str!("../../config/territories/perm-krai.yaml")
+    }),
+    ("territories-perm", "territories-perm.yaml", || {
+        include_str!("../../config/territories/perm.yaml")
+    }),
+    ("territories-oktyabrsky", "territories-oktyabrsky.yaml", || {
+        include_str!("../../config/territories/oktyabrsky.yaml")
+    }),
+    ("territories-sosnovoborsk", "territories-sosnovoborsk.yaml", || {
+        include_str!("../../config/territories/sosnovoborsk.yaml")
+    }),
 ];
 
 /// The files with the parts that any of them includes, each once, in the order of their names. Unknown names are left
@@ -36,13 +49,17 @@ pub(super) fn expand(files: &[(PathBuf, String)]) -> Vec<(PathBuf, String)> {
     let mut all = files.to_vec();
     let mut looked_at = 0;
     while looked_at < all.len() {
+        if load::is_geojson(&all[looked_at].0) {
+            looked_at += 1;
+            continue;
+        }
         for name in read_includes(&all[looked_at].1) {
             let Some((_, file, text)) = PARTS.iter().find(|(part, ..)| *part == name) else {
                 continue;
             };
             let path = Path::new(FOLDER).join(file);
             if !all.iter().any(|(known, _)| *known == path) {
-                all.push((path, (*text).to_owned()));
+                all.push((path, text().to_owned()));
             }
         }
         looked_at += 1;

@@ -7,11 +7,20 @@ use super::error::{RuleError, RuleErrors};
 /// Largest rule file taken, bytes: ten thousand rules need a tenth of it.
 const LARGEST_FILE: u64 = 32 * 1024 * 1024;
 
-/// All `*.yaml` and `*.yml` of `dir`, in the order of their names. Sub-folders and hidden files are left out.
+/// Whether a file holds polygons for the territories of the rules.
+pub(super) fn is_geojson(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "geojson")
+}
+
+/// All `*.yaml`, `*.yml` and `*.geojson` of `dir`, in the order of their names. Sub-folders and hidden files are left
+/// out. A file stands for a folder with nothing else in it.
 ///
 /// # Errors
 /// A folder or file that can't be read, or a folder without rules.
 pub(super) fn folder(dir: &Path) -> Result<Vec<(PathBuf, String)>, RuleErrors> {
+    if dir.is_file() {
+        return read_all(vec![dir.to_owned()]);
+    }
     let entries = std::fs::read_dir(dir).map_err(|error| {
         one(
             dir,
@@ -33,11 +42,11 @@ pub(super) fn folder(dir: &Path) -> Result<Vec<(PathBuf, String)>, RuleErrors> {
             .extension()
             .is_some_and(|extension| extension == "yaml" || extension == "yml");
         let is_hidden = entry.file_name().to_string_lossy().starts_with('.');
-        if is_yaml && !is_hidden && path.is_file() {
+        if (is_yaml || is_geojson(&path)) && !is_hidden && path.is_file() {
             paths.push(path);
         }
     }
-    if paths.is_empty() {
+    if paths.iter().all(|path| is_geojson(path)) {
         return Err(one(
             dir,
             "в папке нет файлов правил".into(),
@@ -45,6 +54,10 @@ pub(super) fn folder(dir: &Path) -> Result<Vec<(PathBuf, String)>, RuleErrors> {
         ));
     }
     paths.sort();
+    read_all(paths)
+}
+
+fn read_all(paths: Vec<PathBuf>) -> Result<Vec<(PathBuf, String)>, RuleErrors> {
     let mut files = Vec::with_capacity(paths.len());
     let mut errors = Vec::new();
     for path in paths {

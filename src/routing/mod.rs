@@ -18,6 +18,7 @@ mod cases;
 mod clock;
 mod compile;
 mod condition;
+mod dates;
 mod decision;
 mod error;
 mod explain;
@@ -33,18 +34,22 @@ mod load;
 mod model;
 mod moment;
 mod named;
-mod normal;
+pub(crate) mod normal;
+mod places;
 mod read_calendar;
 mod read_condition;
 mod read_deadlines;
 mod read_rules;
+mod read_territories;
 mod read_tests;
 mod reader;
 mod schema;
+mod tables;
 mod term;
+mod themes;
 mod typos;
 mod verdict;
-mod vocabulary;
+pub(crate) mod vocabulary;
 mod warnings;
 mod yaml;
 
@@ -56,6 +61,8 @@ mod properties;
 mod semantics;
 #[cfg(test)]
 mod speed;
+#[cfg(test)]
+mod territory_tests;
 
 use std::path::{Path, PathBuf};
 
@@ -67,13 +74,15 @@ pub use condition::Check;
 pub use decision::Decision;
 pub(crate) use decision::stage_ru;
 pub use error::{RuleError, RuleErrors};
-pub use explain::{Explanation, RouteStep, RuleTrace};
+pub use explain::{Explanation, RouteStep, RuleTrace, TerritoryTrace};
 pub use lint::{Finding, Level, Witness};
 pub use schema::json_schema;
+pub use themes::{Theme, themes};
 
 use compile::Compiled;
 use condition::Sight;
 use model::{Head, Route};
+use tables::Tables;
 use verdict::Verdict;
 
 /// A compiled, immutable set of rules. Share it between threads behind an `Arc`; a reload swaps the whole set.
@@ -87,24 +96,30 @@ pub struct RuleSet {
 const VERSION_DIGITS: usize = 12;
 
 impl RuleSet {
-    /// Loads every `*.yaml` of a folder, in the order of their names.
+    /// Loads every `*.yaml` of a folder, in the order of their names, and the tables they name.
     ///
     /// # Errors
     /// Everything wrong in any file, in Russian, with file, line and cure.
     pub fn load(dir: &Path) -> Result<Self, RuleErrors> {
-        Self::parse(&load::folder(dir)?)
+        let files = load::folder(dir)?;
+        let tables = Tables::read(&files);
+        Self::build(&files, &tables)
     }
 
-    /// Compiles files given as (path, text). The paths only name the files in messages.
+    /// Compiles files given as (path, text). The paths only name the files in messages; tables are not read.
     ///
     /// # Errors
     /// Everything wrong in any file, in Russian, with file, line and cure.
     pub fn parse(files: &[(PathBuf, String)]) -> Result<Self, RuleErrors> {
+        Self::build(files, &Tables::default())
+    }
+
+    fn build(files: &[(PathBuf, String)], tables: &Tables) -> Result<Self, RuleErrors> {
         let files = include::expand(files);
-        let compiled = compile::compile(&files)?;
+        let compiled = compile::compile(&files, tables)?;
         Ok(Self {
             compiled,
-            version: version_of(&files),
+            version: version_of(&files, tables),
         })
     }
 
@@ -161,7 +176,8 @@ impl RuleSet {
         cases::run(self)
     }
 
-    /// Ids of all rules, routes and deadlines: the closed set of values of the metric label `rule`.
+    /// Ids of all rules, routes, tables and deadlines: the closed set of values of the metric label `rule`. A row of a
+    /// table is none of them: `matched` names the table before it.
     pub fn rule_ids(&self) -> impl Iterator<Item = &str> {
         let mut ids: Vec<&str> = self
             .compiled
@@ -169,7 +185,7 @@ impl RuleSet {
             .iter()
             .map(|rule| rule.head.id.as_str())
             .collect();
-        ids.extend(self.route_ids());
+        collect_heads(&self.compiled.route, &mut |head| ids.push(head.id.as_str()));
         ids.extend(self.compiled.deadlines.iter().map(|rule| rule.head.id.as_str()));
         ids.into_iter()
     }
@@ -189,7 +205,7 @@ impl RuleSet {
     /// What stands in the files themselves, not in the parts they include.
     fn own_heads(&self) -> impl Iterator<Item = &Head> {
         let mut heads: Vec<&Head> = self.compiled.classify.iter().map(|rule| &rule.head).collect();
-        collect_routes(&self.compiled.route, &mut |route| heads.push(&route.head));
+        collect_heads(&self.compiled.route, &mut |head| heads.push(head));
         heads.extend(self.compiled.deadlines.iter().map(|rule| &rule.head));
         heads.into_iter().filter(|head| !include::is_part(&head.origin.file))
     }
@@ -225,9 +241,23 @@ impl RuleSet {
         sectors.find(|(known, _)| known == id).map_or(id, |(_, name)| name)
     }
 
+    /// The tables: id, name, number of rows.
+    pub fn tables(&self) -> Vec<(&str, &str, usize)> {
+        let mut tables: Vec<(&str, &str, usize)> = Vec::new();
+        collect_routes(&self.compiled.route, &mut |route| {
+            let Some(table) = &route.table else { return };
+            match tables.iter_mut().find(|(id, ..)| *id == table.id) {
+                Some((.., rows)) => *rows += 1,
+                None => tables.push((&table.id, &table.name, 1)),
+            }
+        });
+        tables
+    }
+
+    /// Ids of the routes that are no rows.
     fn route_ids(&self) -> Vec<&str> {
         let mut ids = Vec::new();
-        collect_routes(&self.compiled.route, &mut |route| ids.push(route.head.id.as_str()));
+        collect_heads(&self.compiled.route, &mut |head| ids.push(head.id.as_str()));
         ids
     }
 }
@@ -269,7 +299,23 @@ fn collect_routes<'r>(route: &'r Route, visit: &mut dyn FnMut(&'r Route)) {
     }
 }
 
-fn version_of(files: &[(PathBuf, String)]) -> String {
+/// Heads of all routes, of a table instead of its rows.
+fn collect_heads<'r>(route: &'r Route, visit: &mut dyn FnMut(&'r Head)) {
+    visit(&route.head);
+    let mut last: Option<&str> = None;
+    for child in &route.children {
+        match &child.table {
+            Some(table) if last == Some(&table.id) => {}
+            Some(table) => {
+                visit(table);
+                last = Some(&table.id);
+            }
+            None => collect_heads(child, visit),
+        }
+    }
+}
+
+fn version_of(files: &[(PathBuf, String)], tables: &Tables) -> String {
     let mut hasher = blake3::Hasher::new();
     for (path, text) in files {
         let name = path
@@ -281,5 +327,6 @@ fn version_of(files: &[(PathBuf, String)]) -> String {
             hasher.update(part);
         }
     }
+    tables.hash_into(&mut hasher);
     hasher.finalize().to_hex().as_str()[..VERSION_DIGITS].to_owned()
 }

@@ -73,6 +73,8 @@ pub(super) struct Route {
     pub(super) children: Vec<Route>,
     /// Over `children`.
     pub(super) index: Index,
+    /// The table whose row it is; a table has no condition of its own.
+    pub(super) table: Option<Arc<Head>>,
 }
 
 /// Where a route sends.

@@ -2,7 +2,8 @@
 //!
 //! All look at the moment the author wrote, else the source registered, else Priem stored it, by the clock of the rule
 //! set (`zone`). A source that tells only the day says nothing about the hour: then no condition on hours holds. Age
-//! is counted up to the moment of the decision, so only it may change when a message is decided again.
+//! is counted up to the moment of the decision, so only it (and `dates`) may change when a message is decided
+//! again.
 
 use jiff::{SignedDuration, Timestamp, civil, tz::TimeZone};
 use priem_sdk::message::{Moment, Precision, Times};

@@ -7,6 +7,7 @@ use super::condition::Condition;
 use super::error::nearest;
 use super::read_condition::{self, Step, Terms};
 use super::reader::{Lined, Reader};
+use super::tables::Tables;
 use super::vocabulary::Vocabulary;
 use super::yaml::{Entry, Node, Value};
 
@@ -129,12 +130,15 @@ pub(super) fn conditions(
         sort(readers, declared, name, &mut Vec::new(), &mut sorted);
     }
     let mut named = HashMap::new();
+    // Tables stand in routes only.
+    let tables = Tables::default();
     for name in sorted {
         let (file, entry) = declared.conditions[name];
         let mut terms = Terms {
             vocabulary,
             lists,
             named: &named,
+            tables: &tables,
             sectors,
         };
         let condition = read_condition::read(readers[file], &mut terms, &entry.node, Step::Later);

@@ -32,13 +32,13 @@ fn is_of_word(letter: char) -> bool {
 
 /// A word of a text: its place in bytes. The folded spelling is handed to the visitor of [`for_each_word`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Span {
-    pub(super) start: usize,
-    pub(super) end: usize,
+pub(crate) struct Span {
+    pub(crate) start: usize,
+    pub(crate) end: usize,
 }
 
 /// Calls `visit` with every word (letters and digits) of `text`, folded, in order.
-pub(super) fn for_each_word(text: &str, mut visit: impl FnMut(&str, Span)) {
+pub(crate) fn for_each_word(text: &str, mut visit: impl FnMut(&str, Span)) {
     let mut word = String::with_capacity(32);
     let mut start = 0;
     let mut end = 0;
@@ -100,7 +100,7 @@ pub(super) fn unmixed(word: &str) -> Option<String> {
 }
 
 /// A name for comparison: folded words with single spaces; star, quotes and punctuation are gone.
-pub(super) fn name(text: &str) -> String {
+pub(crate) fn name(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for_each_word(text, |word, _| {
         if !out.is_empty() {
@@ -160,7 +160,7 @@ const PLACE_KINDS: &[&str] = &[
 ];
 
 /// The bare name of a place: «Пермь г.о.», «Город Пермь» → «пермь». `None` when nothing is dropped or nothing is left.
-pub(super) fn bare_place(normal_name: &str) -> Option<String> {
+pub(crate) fn bare_place(normal_name: &str) -> Option<String> {
     let all = normal_name.split(' ').count();
     let kept: Vec<&str> = normal_name
         .split(' ')

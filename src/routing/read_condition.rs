@@ -3,11 +3,13 @@
 use std::collections::{HashMap, HashSet};
 
 use super::condition::{Condition, FieldTest};
+use super::dates::{self, Dates};
 use super::error::nearest;
 use super::fields::{Field, Form, NO, OKTMO_MAX, OKTMO_MIN, YES};
 use super::keys;
 use super::moment::{self, MomentTest};
 use super::reader::{Lined, Reader};
+use super::tables::Tables;
 use super::term::{Spelling, Term};
 use super::vocabulary::Vocabulary;
 use super::yaml::{Entry, Node, Value};
@@ -35,6 +37,8 @@ pub(super) struct Terms<'a> {
     pub(super) lists: &'a HashMap<String, Vec<Lined>>,
     /// Named conditions, from all files.
     pub(super) named: &'a HashMap<String, Condition>,
+    /// Files of tables, read.
+    pub(super) tables: &'a Tables,
     /// Declared sectors; empty: anything goes.
     pub(super) sectors: &'a [(String, String)],
 }
@@ -61,6 +65,7 @@ fn read_at(reader: &mut Reader<'_>, terms: &mut Terms<'_>, node: &Node, step: St
     for entry in entries {
         match entry.key.as_str() {
             "text" => parts.extend(read_text(reader, terms, &entry.node)),
+            "dates" => parts.extend(read_dates(reader, terms, &entry.node)),
             "place" => parts.extend(read_place(reader, terms, entry)),
             "use" => parts.extend(read_named(reader, terms, entry, step)),
             "any" => parts.push(Condition::Any(read_list(reader, terms, entry, step, depth))),
@@ -70,11 +75,13 @@ fn read_at(reader: &mut Reader<'_>, terms: &mut Terms<'_>, node: &Node, step: St
                 parts.push(Condition::Not(Box::new(inner)));
             }
             key => match Field::ALL.iter().find(|field| !field.is_place() && field.key() == key) {
-                Some(field) if field.is_decided() && step == Step::Classify => reader.error(
-                    entry.line,
-                    format!("«{key}» ещё не известно: его задаёт сам шаг classify"),
-                    "проверяйте это в route или deadlines, а здесь — тему, канал, место, слова",
-                ),
+                Some(field) if step == Step::Classify && field.is_decided(terms.vocabulary.territories().is_some()) => {
+                    reader.error(
+                        entry.line,
+                        format!("«{key}» ещё не известно: его задаёт сам шаг classify"),
+                        "проверяйте это в route или deadlines, а здесь — тему, канал, место, слова",
+                    )
+                }
                 Some(&field) => parts.extend(read_field(reader, terms, field, &entry.node)),
                 None => report_unknown(reader, entry),
             },
@@ -108,7 +115,7 @@ fn read_named(reader: &mut Reader<'_>, terms: &Terms<'_>, entry: &Entry, step: S
             reader.error(line, format!("нет именованного условия «{name}»"), cure);
             continue;
         };
-        if step == Step::Classify && condition.asks_about_decided() {
+        if step == Step::Classify && condition.asks_about_decided(terms.vocabulary.territories().is_some()) {
             reader.error(
                 line,
                 format!("условие «{name}» спрашивает о том, что задаёт сам шаг classify"),
@@ -166,6 +173,39 @@ fn read_list(
         .collect()
 }
 
+/// Days of the decision; one range or several.
+fn read_dates(reader: &mut Reader<'_>, terms: &mut Terms<'_>, node: &Node) -> Option<Condition> {
+    needs_clock(reader, terms, node.line, "«dates»");
+    let mut ranges = Vec::new();
+    for (written, line) in reader.texts(node, "«dates»") {
+        match Dates::parse(&written) {
+            Some(dates) => ranges.push(Condition::Today(dates)),
+            None => reader.error(
+                line,
+                format!("«dates»: непонятные дни «{written}»"),
+                format!("напишите {}; конец не раньше начала", dates::EXAMPLE),
+            ),
+        }
+    }
+    terms.vocabulary.ask_today();
+    match ranges.len() {
+        0 => None,
+        1 => ranges.pop(),
+        _ => Some(Condition::Any(ranges)),
+    }
+}
+
+/// Reports a question about time when no file names a zone.
+fn needs_clock(reader: &mut Reader<'_>, terms: &Terms<'_>, line: u32, what: &str) {
+    if !terms.vocabulary.has_zone() {
+        reader.error(
+            line,
+            format!("{what}: условие о времени, но не задан часовой пояс"),
+            "добавьте в один из файлов строку «zone: Asia/Yekaterinburg»",
+        );
+    }
+}
+
 fn read_place(reader: &mut Reader<'_>, terms: &mut Terms<'_>, entry: &Entry) -> Vec<Condition> {
     let mut parts = Vec::new();
     for inner in reader.map(&entry.node, "place") {
@@ -189,12 +229,8 @@ fn read_place(reader: &mut Reader<'_>, terms: &mut Terms<'_>, entry: &Entry) -> 
 fn read_field(reader: &mut Reader<'_>, terms: &mut Terms<'_>, field: Field, node: &Node) -> Option<Condition> {
     let what = format!("«{}»", field.key());
     let needs_zone = field.is_of_moment() && !matches!(field, Field::OlderThan | Field::YoungerThan);
-    if needs_zone && !terms.vocabulary.has_zone() {
-        reader.error(
-            node.line,
-            format!("{what}: условие о времени, но не задан часовой пояс"),
-            "добавьте в один из файлов строку «zone: Asia/Yekaterinburg»",
-        );
+    if needs_zone {
+        needs_clock(reader, terms, node.line, &what);
     }
     if field.form() == Form::YesNo {
         let yes = reader.yes_no(node, &what)?;
@@ -220,6 +256,9 @@ fn read_field(reader: &mut Reader<'_>, terms: &mut Terms<'_>, field: Field, node
         if field == Field::Sector {
             is_sector(reader, terms.sectors, &value, line);
         }
+        if field == Field::Territory {
+            is_territory(reader, terms.vocabulary, &value, line);
+        }
         if fits {
             values.push(value);
         }
@@ -237,6 +276,26 @@ pub(super) fn is_sector(reader: &mut Reader<'_>, sectors: &[(String, String)], v
         None => "добавьте её в раздел sectors или исправьте код".to_owned(),
     };
     reader.error(line, format!("отрасль «{value}» не объявлена в разделе sectors"), cure);
+}
+
+/// Reports a territory that no file describes, or a name of several.
+pub(super) fn is_territory(reader: &mut Reader<'_>, vocabulary: &Vocabulary, value: &str, line: u32) {
+    let Some(territories) = vocabulary.territories() else {
+        return;
+    };
+    if territories.meant(value).is_some() {
+        return;
+    }
+    let cure = match nearest(value, territories.gazetteer().known()) {
+        Some(known) if known != value => format!("возможно, вы имели в виду «{known}»"),
+        Some(_) => "так называется несколько территорий: напишите код id".to_owned(),
+        None => "опишите её в разделе territories или исправьте код".to_owned(),
+    };
+    reader.error(
+        line,
+        format!("территория «{value}» не описана в разделе territories"),
+        cure,
+    );
 }
 
 fn is_moment(reader: &mut Reader<'_>, field: Field, value: &str, line: u32) -> bool {
@@ -272,7 +331,8 @@ fn is_code(reader: &mut Reader<'_>, node: &Node, value: &str, line: u32) -> bool
     false
 }
 
-fn is(vocabulary: &mut Vocabulary, field: Field, written: Vec<String>) -> Condition {
+/// «The field has one of the values».
+pub(super) fn is(vocabulary: &mut Vocabulary, field: Field, written: Vec<String>) -> Condition {
     let mut wanted: Vec<_> = written
         .iter()
         .map(|value| vocabulary.intern_value(field, value))

@@ -7,8 +7,9 @@ use priem_sdk::message::Recipient;
 use super::index::Index;
 use super::keys;
 use super::model::{ClassifyRule, Copy, Effects, Handling, Head, Origin, Route, Target};
-use super::read_condition::{self, Step, Terms, is_sector};
+use super::read_condition::{self, Step, Terms, is_sector, is_territory};
 use super::reader::Reader;
+use super::tables;
 use super::yaml::{Entry, Node};
 
 /// Longest id.
@@ -43,15 +44,7 @@ pub(super) fn read_head(
         return None;
     };
     let id = reader.text(&entry.node, "id")?;
-    let plain =
-        |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || ['-', '.', '_'].contains(&letter);
-    if id.len() > LONGEST_ID || !id.chars().all(plain) || !id.starts_with(|letter: char| letter.is_ascii_alphanumeric())
-    {
-        reader.error(
-            entry.line,
-            format!("код «{id}» не годится"),
-            format!("латинские строчные буквы, цифры, «-», «.», «_»; не длиннее {LONGEST_ID}"),
-        );
+    if !is_id(reader, entry.line, &id) {
         return None;
     }
     let origin = reader.origin(entry.line);
@@ -84,6 +77,22 @@ pub(super) fn read_head(
             when: when.flatten(),
         }),
     }
+}
+
+/// Whether a code may be an id; reports it when not.
+pub(super) fn is_id(reader: &mut Reader<'_>, line: u32, id: &str) -> bool {
+    let plain =
+        |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || ['-', '.', '_'].contains(&letter);
+    if id.len() <= LONGEST_ID && id.chars().all(plain) && id.starts_with(|letter: char| letter.is_ascii_alphanumeric())
+    {
+        return true;
+    }
+    reader.error(
+        line,
+        format!("код «{id}» не годится"),
+        format!("латинские строчные буквы, цифры, «-», «.», «_»; не длиннее {LONGEST_ID}"),
+    );
+    false
 }
 
 /// An entry of `classify`.
@@ -123,7 +132,12 @@ fn read_effects(reader: &mut Reader<'_>, terms: &Terms<'_>, node: &Node) -> Effe
                 }
             }
             "topic" => set.topic = read_topic(reader, value),
-            "territory" => set.territory = reader.text(value, "territory"),
+            "territory" => {
+                set.territory = reader.text(value, "territory");
+                if let Some(territory) = &set.territory {
+                    is_territory(reader, terms.vocabulary, territory, entry.line);
+                }
+            }
             "tags" => set.tags = plain_texts(reader, value, "tags"),
             "flags" => set.flags = plain_texts(reader, value, "flags"),
             "priority" => set.priority = read_priority(reader, value),
@@ -193,11 +207,7 @@ fn read_recipient(reader: &mut Reader<'_>, node: &Node) -> Option<Recipient> {
 /// A routing key goes to the broker as it is, so it is checked here.
 fn read_queue(reader: &mut Reader<'_>, node: &Node) -> Option<String> {
     let queue = reader.text(node, "queue")?;
-    if queue.len() > 255
-        || queue
-            .chars()
-            .any(|letter| letter.is_whitespace() || letter.is_control() || "*#".contains(letter))
-    {
+    if !is_queue(&queue) {
         reader.error(
             node.line,
             format!("ключ маршрутизации «{queue}» не годится"),
@@ -206,6 +216,12 @@ fn read_queue(reader: &mut Reader<'_>, node: &Node) -> Option<String> {
         return None;
     }
     Some(queue)
+}
+
+/// Whether the broker takes it as a routing key.
+pub(super) fn is_queue(queue: &str) -> bool {
+    let is_wrong = |letter: char| letter.is_whitespace() || letter.is_control() || "*#".contains(letter);
+    queue.len() <= 255 && !queue.chars().any(is_wrong)
 }
 
 /// The whole tree from its root.
@@ -235,6 +251,16 @@ fn read_route(
         "корневой маршрут"
     };
     let entries = reader.known(node, what, keys::ROUTE);
+    if let Some(entry) = entries
+        .iter()
+        .find(|entry| matches!(entry.key.as_str(), "table" | "sheet"))
+    {
+        reader.error(
+            entry.line,
+            format!("«{}» бывает только у записи таблицы внутри routes", entry.key),
+            "внутри routes напишите «- { id: …, name: …, table: файл.xlsx }»",
+        );
+    }
     let head = read_head(reader, terms, ids, node, &entries, Step::Later);
     check_when(reader, node, &entries, parent.is_some());
     let target = read_target(reader, &entries, parent);
@@ -244,7 +270,11 @@ fn read_route(
     let mut children = Vec::new();
     if let Some(entry) = find(&entries, "routes") {
         for child in reader.list(&entry.node, "routes") {
-            children.extend(read_route(reader, terms, ids, child, Some(&target), depth + 1));
+            if tables::is_table(child) {
+                children.extend(tables::routes(reader, terms, ids, child, &target));
+            } else {
+                children.extend(read_route(reader, terms, ids, child, Some(&target), depth + 1));
+            }
         }
     }
     let index = Index::build(children.iter().map(|child: &Route| child.head.when.as_ref()));
@@ -253,6 +283,7 @@ fn read_route(
         target,
         children,
         index,
+        table: None,
     })
 }
 
@@ -290,7 +321,7 @@ fn check_root(reader: &mut Reader<'_>, node: &Node, target: &Target) {
 }
 
 /// Settings of a node over those of its parents.
-fn read_target(reader: &mut Reader<'_>, entries: &[&Entry], parent: Option<&Target>) -> Target {
+pub(super) fn read_target(reader: &mut Reader<'_>, entries: &[&Entry], parent: Option<&Target>) -> Target {
     let mut target = parent.cloned().unwrap_or_default();
     for entry in entries {
         let value = &entry.node;

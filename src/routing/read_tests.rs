@@ -2,7 +2,7 @@
 
 use jiff::{Timestamp, civil};
 use priem_sdk::message::{
-    Attachment, AttachmentKind, AuthorKind, Deadline, DeadlineBasis, DeadlineStage, DeadlineUnit, EventType, Kind,
+    Attachment, AttachmentKind, AuthorKind, Deadline, DeadlineBasis, DeadlineStage, DeadlineUnit, EventType, Geo, Kind,
     Message, MessageData, Moment, OrganisationRef, Regime, Satisfaction, Status, Topic, TopicNode,
 };
 use serde::de::DeserializeOwned;
@@ -219,6 +219,10 @@ fn source_deadline(stage: DeadlineStage, due_at: Timestamp, zone: &Zone) -> Dead
 fn read_place(reader: &mut Reader<'_>, node: &Node, data: &mut MessageData) {
     for entry in reader.map(node, "place") {
         let place = &mut data.place;
+        if entry.key == "point" {
+            place.geo = read_point(reader, &entry.node);
+            continue;
+        }
         let slot = match entry.key.as_str() {
             "text" => &mut place.text,
             "region" => &mut place.region,
@@ -228,6 +232,7 @@ fn read_place(reader: &mut Reader<'_>, node: &Node, data: &mut MessageData) {
             "street" => &mut place.street,
             "house" => &mut place.house,
             "oktmo" => &mut place.oktmo,
+            "fias" => &mut place.fias,
             _ => {
                 reader.unknown_key(entry, "place", keys::PLACE_GIVEN.iter().copied());
                 continue;
@@ -236,6 +241,23 @@ fn read_place(reader: &mut Reader<'_>, node: &Node, data: &mut MessageData) {
         *slot = reader.text(&entry.node, &entry.key);
     }
     data.place = std::mem::take(&mut data.place).with_precision();
+}
+
+/// «58.01, 56.25»: latitude, then longitude, as maps show them.
+fn read_point(reader: &mut Reader<'_>, node: &Node) -> Option<Geo> {
+    let written = reader.text(node, "point")?;
+    let point = written.split_once(',').and_then(|(lat, lon)| {
+        let (lat, lon): (f64, f64) = (lat.trim().parse().ok()?, lon.trim().parse().ok()?);
+        ((-90.0..=90.0).contains(&lat) && (-180.0..=180.0).contains(&lon)).then_some(Geo { lat, lon })
+    });
+    if point.is_none() {
+        reader.error(
+            node.line,
+            format!("point: «{written}» — не точка"),
+            "широта и долгота в градусах через запятую: \"58.01, 56.25\"",
+        );
+    }
+    point
 }
 
 fn read_expect(reader: &mut Reader<'_>, zone: &Zone, node: &Node) -> Vec<Expected> {

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use super::fields::{Field, Form, OKTMO_MAX, OKTMO_MIN};
 use super::include;
 use super::keys::{self, Key};
+use crate::territory::Kind;
 
 /// The schema of one rule file.
 pub fn json_schema() -> Value {
@@ -25,6 +26,7 @@ pub fn json_schema() -> Value {
             "sectors" => json!({ "type": "object", "additionalProperties": text() }),
             "conditions" => json!({ "type": "object", "additionalProperties": definition("condition") }),
             "words" => json!({ "type": "object", "additionalProperties": definition("texts") }),
+            "territories" => list_of("territory"),
             "route" => definition("route"),
             "classify" => list_of("classify"),
             "deadlines" => list_of("deadline"),
@@ -42,6 +44,7 @@ pub fn json_schema() -> Value {
                 "set" => definition("set"),
                 _ => text(),
             }),
+            "territory": territory(),
             "set": set(),
             "to": object(keys::TO, &["organisation"], |_| text()),
             "also": object(keys::ALSO, &["to", "queue"], |key| if key == "to" { definition("to") } else { text() }),
@@ -121,6 +124,10 @@ fn condition() -> Value {
         "place" => json!({
             "type": "object", "minProperties": 1, "additionalProperties": false, "properties": place.clone()
         }),
+        "dates" => {
+            let days = json!({ "type": "string", "pattern": DAYS });
+            json!({ "oneOf": [days, { "type": "array", "minItems": 1, "items": days }] })
+        }
         "not" => definition("condition"),
         "use" => definition("texts"),
         _ => json!({ "type": "array", "minItems": 1, "items": definition("condition") }),
@@ -157,6 +164,31 @@ fn moment_pattern(field: Field) -> &'static str {
     }
 }
 
+/// `dates`, see `dates`.
+const DAYS: &str = r"^(с|по|[0-9.-]+ *[-–—]) *[0-9.-]+$";
+
+fn territory() -> Value {
+    let code = json!({ "type": "string", "pattern": format!("^\\d{{{OKTMO_MIN},{OKTMO_MAX}}}$") });
+    let street = object(keys::STREET, &["name"], |key| {
+        if key == "houses" { definition("texts") } else { text() }
+    });
+    let polygons = object(keys::POLYGONS, &["file"], |key| match key {
+        "where" => json!({
+            "type": "object", "minProperties": 1, "maxProperties": 1, "additionalProperties": scalar()
+        }),
+        _ => text(),
+    });
+    object(keys::TERRITORY, &["id"], |key| match key {
+        "id" | "inside" => definition("id"),
+        "kind" => json!({ "enum": Kind::WORDS.map(|(word, _)| word) }),
+        "name" => text(),
+        "oktmo" => json!({ "oneOf": [code.clone(), { "type": "array", "minItems": 1, "items": code.clone() }] }),
+        "streets" => json!({ "type": "array", "minItems": 1, "items": { "oneOf": [text(), street.clone()] } }),
+        "polygons" => json!({ "oneOf": [text(), polygons.clone()] }),
+        _ => definition("texts"),
+    })
+}
+
 fn set() -> Value {
     let mut set = object(keys::SET, &[], |key| match key {
         "to" => definition("to"),
@@ -187,6 +219,7 @@ fn route_property(key: &str) -> Value {
         "also" => list_of("also"),
         "routes" => list_of("route"),
         "queue" => queue(),
+        "sheet" => scalar(),
         _ => text(),
     }
 }

@@ -2,7 +2,7 @@
 //! so they can't disagree.
 
 use jiff::Timestamp;
-use priem_sdk::message::{Deadline, DeadlineBasis, DeadlineStage, Message, Recipient};
+use priem_sdk::message::{Deadline, DeadlineBasis, DeadlineStage, Message, PlacePrecision, Recipient};
 
 use super::clock;
 use super::compile::Compiled;
@@ -11,6 +11,7 @@ use super::facts::Facts;
 use super::fields::Field;
 use super::model::{ClassifyRule, Copy, DeadlineRule, Effects, Route};
 use super::read_rules::add_new;
+use crate::territory::Found;
 
 /// A value and the rule that set it.
 #[derive(Debug, Clone, Copy)]
@@ -27,6 +28,10 @@ pub(super) struct Verdict<'r> {
     pub(super) sector: Option<SetBy<'r, &'r str>>,
     pub(super) topic: Option<SetBy<'r, &'r [String]>>,
     pub(super) territory: Option<SetBy<'r, &'r str>>,
+    /// The territory of the message before the rules.
+    pub(super) found: Option<Found>,
+    /// How exact the words of the message are, when they say more than its fields.
+    pub(super) precision: Option<PlacePrecision>,
     pub(super) priority: Option<SetBy<'r, u8>>,
     pub(super) review: Option<SetBy<'r, bool>>,
     pub(super) hint: Option<SetBy<'r, &'r str>>,
@@ -68,6 +73,8 @@ impl<'r> Verdict<'r> {
             sector: first(&rules, |set| set.sector.as_deref()),
             topic: first(&rules, |set| (!set.topic.is_empty()).then_some(set.topic.as_slice())),
             territory: first(&rules, |set| set.territory.as_deref()),
+            found: facts.place().found.clone(),
+            precision: facts.place().precision,
             priority: first(&rules, |set| set.priority),
             review: first(&rules, |set| set.review),
             hint: first(&rules, |set| set.hint.as_deref()),
@@ -101,10 +108,10 @@ impl<'r> Verdict<'r> {
     /// Lets the later steps ask about what `classify` decided.
     fn publish_decided(&mut self, compiled: &Compiled, facts: &mut Facts<'_>) {
         let sector = self.sector.map(|set| (Field::Sector, set.value));
-        let territory = self.territory.map(|set| (Field::Territory, set.value));
+        self.publish_territory(compiled, facts);
         let policy = self.deadline_policy.map(|set| (Field::DeadlinePolicy, set.value));
         let tags = self.tags.iter().map(|&tag| (Field::Tags, tag));
-        for (field, value) in sector.into_iter().chain(territory).chain(policy).chain(tags) {
+        for (field, value) in sector.into_iter().chain(policy).chain(tags) {
             if let Some(fact) = compiled.vocabulary.value(field, value) {
                 facts.push_value(fact);
             }
@@ -132,6 +139,25 @@ impl<'r> Verdict<'r> {
             self.decided.push((Field::Flags, (*flag).to_owned()));
         }
         facts.seal();
+    }
+
+    /// What a rule says of the territory takes the place of what was found.
+    fn publish_territory(&mut self, compiled: &Compiled, facts: &mut Facts<'_>) {
+        let vocabulary = &compiled.vocabulary;
+        let shown = |value: &str| match vocabulary.territories() {
+            Some(all) => all.meant(value).map_or_else(|| value.to_owned(), |id| all.shown(id)),
+            None => value.to_owned(),
+        };
+        if let Some(set) = self.territory {
+            let old = match (&self.found, vocabulary.territories()) {
+                (Some(found), Some(all)) => all.facts_of(found.territory),
+                _ => &[],
+            };
+            facts.replace_values(old, &vocabulary.territory_facts(set.value));
+            self.decided.push((Field::Territory, shown(set.value)));
+        } else if let Some(found) = &facts.place().shown {
+            self.decided.push((Field::Territory, found.clone()));
+        }
     }
 
     /// Lets `deadlines` ask about the priority and the policy of the route, when `classify` named none.

@@ -14,10 +14,11 @@ use rust_stemmers::{Algorithm, Stemmer};
 
 use super::calendar::{Calendar, WorkDay};
 use super::facts::Facts;
-use super::fields::{Field, Form, OKTMO_MAX, OKTMO_MIN};
+use super::fields::{Field, Form, OKTMO_MAX, OKTMO_MIN, YES};
 use super::layout;
 use super::moment::{MomentTest, Seen};
 use super::normal::{self, Span};
+use super::places::Territories;
 use super::typos::Typos;
 
 /// Number of a fact inside one rule set.
@@ -50,11 +51,15 @@ pub(super) struct Vocabulary {
     typos: Typos,
     /// Facts about the time of the message. Few: a season named by a thousand rules is one fact.
     moments: Vec<(FactId, MomentTest)>,
+    /// Some rule asks about the day of the decision.
+    asks_today: bool,
     /// Clock of the rules, when the files name one.
     zone: Option<TimeZone>,
     /// When people work.
     calendar: Calendar,
     values: Vec<HashMap<Box<str>, FactId>>,
+    /// The territories that the files describe, when they do.
+    territories: Option<Territories>,
     size: FactId,
     /// Tells the vocabularies of one process apart in the word memo.
     serial: u64,
@@ -70,9 +75,11 @@ impl Default for Vocabulary {
             prefix_lengths: Vec::new(),
             typos: Typos::default(),
             moments: Vec::new(),
+            asks_today: false,
             zone: None,
             calendar: Calendar::new(WorkDay::default()),
             values: vec![HashMap::default(); Field::COUNT],
+            territories: None,
             size: 0,
             serial: NEXT.fetch_add(1, Ordering::Relaxed),
         }
@@ -93,6 +100,41 @@ impl Vocabulary {
     /// Whether the rules have a clock.
     pub(super) fn has_zone(&self) -> bool {
         self.zone.is_some()
+    }
+
+    /// From now on facts tell the day of the decision.
+    pub(super) fn ask_today(&mut self) {
+        self.asks_today = true;
+    }
+
+    /// Takes the territories of the files, before any condition is read.
+    pub(super) fn set_territories(&mut self, territories: Territories) {
+        self.territories = Some(territories);
+    }
+
+    /// Tells the territories what conditions ask about, after all are read.
+    pub(super) fn connect_territories(&mut self) {
+        if let Some(territories) = &mut self.territories {
+            let values = &self.values[Field::Territory as usize];
+            territories.connect(values.iter().map(|(value, &fact)| (&**value, fact)));
+        }
+    }
+
+    /// The territories that the files describe, when they do.
+    pub(super) fn territories(&self) -> Option<&Territories> {
+        self.territories.as_ref()
+    }
+
+    /// Facts of being in a territory: of itself and of all it lies in; without territories of the value alone.
+    pub(super) fn territory_facts(&self, value: &str) -> Vec<FactId> {
+        let known = self
+            .territories
+            .as_ref()
+            .and_then(|all| Some(all.facts_of(all.meant(value)?)));
+        match known {
+            Some(facts) => facts.to_vec(),
+            None => self.value(Field::Territory, value).into_iter().collect(),
+        }
     }
 
     /// The fact «the text has such a word».
@@ -156,6 +198,9 @@ impl Vocabulary {
     pub(super) fn facts_at<'m>(&self, message: &'m Message, now: Timestamp) -> Facts<'m> {
         let mut facts = Facts::new(&message.data.body.text);
         self.add_words(&mut facts);
+        if let Some(territories) = &self.territories {
+            territories.add_to(message, &mut facts);
+        }
         for &field in Field::ALL {
             if !self.values[field as usize].is_empty() {
                 self.add_values(field, message, &mut facts);
@@ -171,12 +216,27 @@ impl Vocabulary {
             holding.for_each(|&(fact, _)| facts.push_value(fact));
             facts.set_moment(seen);
         }
+        if self.asks_today {
+            let zone = self.zone.clone().unwrap_or(TimeZone::UTC);
+            facts.set_today(zone.to_datetime(now).date());
+        }
         facts.seal();
         facts
     }
 
     fn add_values(&self, field: Field, message: &Message, facts: &mut Facts<'_>) {
         let values = &self.values[field as usize];
+        if let Some(precision) = facts.place().precision
+            && matches!(field, Field::PlacePrecision | Field::PlaceKnown)
+        {
+            let value = if field == Field::PlaceKnown {
+                YES
+            } else {
+                precision.as_str()
+            };
+            values.get(value).iter().for_each(|&&id| facts.push_value(id));
+            return;
+        }
         let mut add = |value: &str| {
             if let Some(&id) = values.get(value) {
                 facts.push_value(id);
@@ -298,7 +358,7 @@ fn intern(map: &mut HashMap<Box<str>, FactId>, size: &mut FactId, word: String) 
 }
 
 /// Snowball stem of a folded word; `None` for what is too long to be a word.
-pub(super) fn stem(word: &str) -> Option<String> {
+pub(crate) fn stem(word: &str) -> Option<String> {
     if word.chars().nth(LONGEST_WORD).is_some() {
         return None;
     }

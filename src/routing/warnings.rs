@@ -1,7 +1,7 @@
 //! What looks like a slip but may be right: told by `rules check`, never a reason to refuse.
 
 use super::RuleSet;
-use super::collect_routes;
+use super::collect_heads;
 use super::condition::Condition;
 use super::error::nearest;
 use super::fields::Field;
@@ -17,7 +17,7 @@ pub(super) fn find(rules: &RuleSet) -> Vec<String> {
     let compiled = &rules.compiled;
     let mut out = Vec::new();
     compiled.classify.iter().for_each(|rule| of_head(&rule.head, &mut out));
-    collect_routes(&compiled.route, &mut |route| of_head(&route.head, &mut out));
+    collect_heads(&compiled.route, &mut |head| of_head(head, &mut out));
     compiled.deadlines.iter().for_each(|rule| of_head(&rule.head, &mut out));
     out
 }
@@ -34,7 +34,7 @@ fn of_condition(head: &Head, condition: &Condition, out: &mut Vec<String>) {
             let unknown = test.written.iter().filter(|written| !is_known(written));
             out.extend(unknown.map(|written| unknown_channel(head, written)));
         }
-        Condition::Is(_) | Condition::Text(_) => {}
+        Condition::Is(_) | Condition::Text(_) | Condition::Today(_) => {}
         Condition::All(parts) | Condition::Any(parts) => parts.iter().for_each(|part| of_condition(head, part, out)),
         Condition::Not(part) => of_condition(head, part, out),
     }

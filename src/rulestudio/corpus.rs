@@ -5,8 +5,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{history::Labelled, labels::LabelMap};
-use crate::routing;
+use jiff::Timestamp;
+
+use super::{
+    history::{self, Labelled},
+    labels::LabelMap,
+};
+use crate::routing::{self, RuleSet, Theme};
 
 /// Number of a word or pair of words.
 pub(super) type Feature = usize;
@@ -26,8 +31,10 @@ pub(super) struct Corpus {
     pub(super) docs: Vec<Doc>,
     /// Ids of the sectors.
     pub(super) sectors: Vec<String>,
-    /// How each word or pair is written most often, in lower case.
+    /// How each word or pair is written most often, in lower case; then the ids of the themes.
     pub(super) written: Vec<String>,
+    /// The feature of the first theme. Themes are the conditions of the starter set, in its order.
+    pub(super) first_theme: Feature,
 }
 
 /// Words without meaning of their own.
@@ -48,11 +55,13 @@ struct Seen {
 }
 
 impl Corpus {
-    /// Numbers the words that stand in at least `fewest` messages. Rows whose label means no sector are left out.
-    pub(super) fn new(history: &[Labelled], labels: &LabelMap, fewest: usize) -> Self {
+    /// Numbers the words that stand in at least `fewest` messages, and the themes when wanted. Rows whose label means no
+    /// sector are left out.
+    pub(super) fn new(history: &[Labelled], labels: &LabelMap, fewest: usize, with_themes: bool) -> Self {
         let mut corpus = Self::default();
         let stop = stop_stems();
         let mut seen: BTreeMap<String, Seen> = BTreeMap::new();
+        let mut texts = Vec::new();
         for item in history {
             let accepted = labels.accepted(&item.label).unwrap_or_default();
             if accepted.is_empty() {
@@ -65,6 +74,7 @@ impl Corpus {
                 accepted,
             });
             look(&item.text, at, &stop, &mut seen);
+            texts.push(item.text.as_str());
         }
         for (_, found) in seen {
             let is_name = found.capital * 2 > found.times;
@@ -83,7 +93,29 @@ impl Corpus {
                 corpus.docs[doc].features.push(feature);
             }
         }
+        corpus.first_theme = corpus.written.len();
+        if with_themes {
+            corpus.add_themes(&texts);
+        }
         corpus
+    }
+
+    fn add_themes(&mut self, texts: &[&str]) {
+        let starter = RuleSet::starter();
+        for (doc, text) in self.docs.iter_mut().zip(texts) {
+            let decision = starter.decide(&mut history::message(text), Timestamp::UNIX_EPOCH);
+            let matched = &decision.main().matched;
+            let holding = routing::themes().iter().enumerate();
+            let holding = holding.filter(|(_, theme)| matched.contains(&theme.id));
+            doc.features.extend(holding.map(|(at, _)| self.first_theme + at));
+        }
+        self.written
+            .extend(routing::themes().iter().map(|theme| theme.id.clone()));
+    }
+
+    /// Whether a feature is a theme, and which.
+    pub(super) fn theme(&self, feature: Feature) -> Option<&'static Theme> {
+        routing::themes().get(feature.checked_sub(self.first_theme)?)
     }
 
     fn sector(&mut self, id: &str) -> usize {
@@ -170,7 +202,7 @@ mod tests {
             row("Вода", "none"),
         ];
         let labels = LabelMap::parse("version: 1\nlabels: { roads: roads, none: none }").expect("a map");
-        let corpus = Corpus::new(&rows, &labels, 2);
+        let corpus = Corpus::new(&rows, &labels, 2, false);
         assert_eq!(corpus.docs.len(), 2);
         assert_eq!(corpus.written, ["яма"]);
     }

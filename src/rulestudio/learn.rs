@@ -15,7 +15,7 @@ use super::{
     history::{self, Labelled},
     labels::LabelMap,
 };
-use crate::routing::RuleSet;
+use crate::routing::{self, RuleSet};
 
 /// How to learn.
 #[derive(Debug, Clone)]
@@ -56,7 +56,9 @@ pub struct Proposed {
     pub id: String,
     /// Sector it sets.
     pub sector: String,
-    /// Words, any of which is enough; empty for the last rule, which takes everything left.
+    /// Themes of the starter set, any of which is enough; with words, both must hold; empty for a rule of words alone.
+    pub themes: Vec<String>,
+    /// Words, any of which is enough; empty with themes and for the last rule, which takes everything left.
     pub any: Vec<String>,
     /// Words that rule it out.
     pub none: Vec<String>,
@@ -72,8 +74,10 @@ pub struct Proposed {
 const FEWEST_ROWS: usize = 20;
 /// Parts of the learning part, to choose the limits.
 const FOLDS: usize = 4;
-/// Limits that are tried: support, smoothing.
-const TRIED: [(usize, f64); 6] = [(2, 1.0), (2, 2.0), (2, 4.0), (3, 1.0), (3, 2.0), (3, 4.0)];
+/// Limits that are tried: support, smoothing, each with every trust, with and without exceptions from themes.
+const TRIED: [(usize, f64); 4] = [(2, 1.0), (2, 2.0), (2, 4.0), (3, 2.0)];
+/// Trust in themes, and exceptions from them, that are tried.
+const TRUSTS: [(f64, bool); 4] = [(0.0, false), (0.6, false), (0.0, true), (0.6, true)];
 
 /// Learns. With `base`, only from what those rules leave undecided, as an addition to them.
 ///
@@ -90,7 +94,7 @@ pub fn learn(
         .filter(|item| base.is_none_or(|base| is_open(base, item)))
         .cloned()
         .collect();
-    let corpus = Corpus::new(&open, labels, 2);
+    let corpus = Corpus::new(&open, labels, 2, base.is_none());
     if corpus.docs.len() < FEWEST_ROWS {
         return Err(format!(
             "мало сообщений с метками: {}, нужно хотя бы {FEWEST_ROWS}",
@@ -123,7 +127,15 @@ fn choose(corpus: &Corpus, part: &[usize]) -> Limits {
         });
         folds.sum()
     };
-    let tried = TRIED.map(|(support, smoothing)| Limits { support, smoothing });
+    let tried = TRUSTS.iter().flat_map(|&(trust, refine)| {
+        TRIED.map(|(support, smoothing)| Limits {
+            support,
+            smoothing,
+            trust,
+            refine,
+        })
+    });
+    let tried: Vec<Limits> = tried.collect();
     let mut best = (tried[0], f64::MIN);
     for limits in tried {
         let found = score(limits);
@@ -148,12 +160,30 @@ fn propose(
     for step in &list.steps {
         let sector = corpus.sectors[step.sector].clone();
         let word = corpus.written[step.word].clone();
+        let is_theme = corpus.theme(step.word).is_some();
+        let (mut themes, any) = if is_theme {
+            (vec![word], Vec::new())
+        } else {
+            (Vec::new(), vec![word])
+        };
+        themes.extend(step.theme.map(|theme| corpus.written[theme].clone()));
         match rules.last_mut() {
-            Some(last) if last.sector == sector && last.none.is_empty() && step.none.is_empty() => last.any.push(word),
+            Some(last)
+                if last.sector == sector
+                    && last.none.is_empty()
+                    && step.none.is_empty()
+                    && step.theme.is_none()
+                    && last.themes.is_empty() != is_theme
+                    && last.any.is_empty() == is_theme =>
+            {
+                last.themes.extend(themes);
+                last.any.extend(any);
+            }
             _ => rules.push(Proposed {
                 id: format!("learnt-{:03}-{sector}", rules.len() + 1),
                 sector,
-                any: vec![word],
+                themes,
+                any,
                 none: step
                     .none
                     .iter()
@@ -170,6 +200,7 @@ fn propose(
         rules.push(Proposed {
             id: "learnt-rest".into(),
             sector: corpus.sectors[list.rest].clone(),
+            themes: Vec::new(),
             any: Vec::new(),
             none: Vec::new(),
             decided: 0,
@@ -223,7 +254,14 @@ fn yaml(proposal: &Proposal, base: Option<&RuleSet>, settings: &LearnSettings) -
         percent(proposal.precision),
         percent(proposal.accuracy)
     );
-    let _ = writeln!(out, "version: 1\n\nclassify:");
+    out.push_str("version: 1\n");
+    if proposal.rules.iter().any(|rule| !rule.themes.is_empty()) {
+        out.push_str(
+            "# Списки слов стартового набора под именами его правил: что в них, видно в 20-text.yaml.\n\
+             include: [themes]\n",
+        );
+    }
+    out.push_str("\nclassify:\n");
     for rule in &proposal.rules {
         let _ = writeln!(
             out,
@@ -232,17 +270,9 @@ fn yaml(proposal: &Proposal, base: Option<&RuleSet>, settings: &LearnSettings) -
             rule.right,
             percent(rule.precision)
         );
-        let name = rule
-            .any
-            .first()
-            .map_or_else(|| "Всё остальное".to_owned(), |word| format!("По словам: {word}"));
+        let name = name_of(rule);
         let _ = writeln!(out, "  - id: {}\n    name: {}", rule.id, quoted(&name));
-        if !rule.any.is_empty() {
-            let _ = writeln!(out, "    when:\n      text:\n        any: [{}]", list(&rule.any));
-            if !rule.none.is_empty() {
-                let _ = writeln!(out, "        none: [{}]", list(&rule.none));
-            }
-        }
+        write_condition(&mut out, rule);
         let _ = writeln!(out, "    set: {{ sector: {} }}", quoted(&rule.sector));
     }
     if base.is_none() {
@@ -252,6 +282,51 @@ fn yaml(proposal: &Proposal, base: Option<&RuleSet>, settings: &LearnSettings) -
         );
     }
     out
+}
+
+fn name_of(rule: &Proposed) -> String {
+    if !rule.themes.is_empty() {
+        let known = routing::themes().iter().filter(|theme| rule.themes.contains(&theme.id));
+        let names: Vec<&str> = known.map(|theme| theme.name.as_str()).collect();
+        let names = names.join("; ");
+        return match rule.any.first() {
+            Some(word) => format!("{names}, по слову: {word}"),
+            None => names,
+        };
+    }
+    match rule.any.first() {
+        Some(word) => format!("По словам: {word}"),
+        None => "Всё остальное".to_owned(),
+    }
+}
+
+fn write_condition(out: &mut String, rule: &Proposed) {
+    if rule.themes.is_empty() && rule.any.is_empty() {
+        return;
+    }
+    out.push_str("    when:\n");
+    match rule.themes.as_slice() {
+        [] => {}
+        [one] => {
+            let _ = writeln!(out, "      use: {one}");
+        }
+        several => {
+            out.push_str("      any:\n");
+            for theme in several {
+                let _ = writeln!(out, "        - use: {theme}");
+            }
+        }
+    }
+    if rule.any.is_empty() && rule.none.is_empty() {
+        return;
+    }
+    out.push_str("      text:\n");
+    if !rule.any.is_empty() {
+        let _ = writeln!(out, "        any: [{}]", list(&rule.any));
+    }
+    if !rule.none.is_empty() {
+        let _ = writeln!(out, "        none: [{}]", list(&rule.none));
+    }
 }
 
 fn list(words: &[String]) -> String {

@@ -41,7 +41,7 @@ impl RuleSetInForce {
         }
     }
 
-    /// Counts a rule that took part.
+    /// Counts a rule that took part. A row of a table has no counter, its table has.
     pub fn count(&self, id: &str) {
         if let Some(hits) = self.hits.get(id) {
             hits.inc();
@@ -202,6 +202,8 @@ fn failed(tests: &TestReport) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::privacy::PrivacySettings;
+    use jiff::Timestamp;
+    use priem_sdk::message::{EventType, Kind, Message, MessageData, Regime, Topic, TopicNode};
 
     const GOOD: &str = "version: 1\nroute: { id: root, name: Все, to: { organisation: МЦУ }, queue: one }\n";
 
@@ -260,6 +262,55 @@ mod tests {
         assert_eq!(rules.reload().await.result, ReloadResult::Applied);
         assert_eq!(rules.metrics.rules_reload_ok.get(), 1);
         assert_eq!(rules.metrics.rules_reloads.with_label_values(&["refused"]).get(), 3);
+    }
+
+    #[tokio::test]
+    async fn an_edited_table_comes_into_force_and_a_bad_one_does_not() {
+        let folder = folder(&GOOD.replace(" }\n", ", routes: [{ id: recipients, name: Т, table: t.csv }] }\n"));
+        let table = |row: &str| {
+            let text = format!("Тема;Организация;Очередь\n{row}\n");
+            std::fs::write(folder.path().join("t.csv"), text).expect("written");
+        };
+        table("Дороги;Дорожники;roads");
+        let rules = in_force(&folder);
+        assert_eq!(rules.reload().await.result, ReloadResult::Unchanged);
+        table("Дороги;Дорожники;streets");
+        let report = rules.reload().await;
+        assert_eq!(report.result, ReloadResult::Applied);
+        table("Дороги;;streets");
+        let refused = rules.reload().await;
+        assert_eq!(
+            (refused.result, &refused.version),
+            (ReloadResult::Refused, &report.version)
+        );
+        assert!(
+            refused.problems[0].contains("ячейка B2: организация не названа"),
+            "{refused:?}"
+        );
+
+        let mut data = MessageData::new("incident", Kind::Direct, Regime::OpenSourceMessage);
+        let levels = [TopicNode {
+            id: None,
+            name: "Дороги".into(),
+        }];
+        data.topic = Some(Topic {
+            classifier: "incident".into(),
+            version: None,
+            path: levels.into(),
+            starred: false,
+        });
+        let in_force = rules.now();
+        let decision = in_force
+            .rules
+            .decide(&mut Message::new(EventType::Received, data), Timestamp::UNIX_EPOCH);
+        assert_eq!(decision.main().queue, "streets");
+        assert_eq!(decision.main().matched, ["root", "recipients", "recipients:2"]);
+        decision.main().matched.iter().for_each(|id| in_force.count(id));
+        let shown = rules.metrics.render();
+        assert!(
+            shown.contains("\"recipients\"") && !shown.contains("recipients:2"),
+            "{shown}"
+        );
     }
 
     #[tokio::test]

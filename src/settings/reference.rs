@@ -13,6 +13,12 @@ One YAML file; any value can come from the environment instead: `PRIEM__AMQP__UR
 Unknown keys are refused. Relative paths start from the folder of the file. A commented start is in \
 [priem.yaml](priem.yaml), the JSON Schema in [schemas/config.schema.json](schemas/config.schema.json).\n";
 
+const MANIFEST_HEAD: &str = "# Manifests: every key\n\n\
+<!-- Generated from the code: `PRIEM_UPDATE=1 cargo test -p priem --test generated` rewrites it. -->\n\n\
+A channel in one YAML file; the guide is [docs/manifest.md](../../docs/manifest.md), the JSON Schema \
+[manifest.schema.json](../schemas/manifest.schema.json). Unknown keys are refused. What depends on a `kind` stands in \
+tables of its own below.\n";
+
 /// The whole reference.
 pub fn markdown(connectors: &[ConnectorType]) -> String {
     let mut out = String::from(HEAD);
@@ -30,6 +36,36 @@ pub fn markdown(connectors: &[ConnectorType]) -> String {
         table(&mut out, &schema, &schema, &Value::Null);
     }
     out
+}
+
+/// The reference of manifests.
+pub fn manifests() -> String {
+    let mut out = String::from(MANIFEST_HEAD);
+    let schema = priem_connectors::manifest::model::json_schema();
+    table(&mut out, &schema, &schema, &Value::Null);
+    choices(&mut out, &schema);
+    out
+}
+
+/// Keys that depend on a `kind`: a table for each kind.
+fn choices(out: &mut String, schema: &Value) {
+    for (place, name) in [("poll.auth", "AuthSettings"), ("poll.paging", "PagingSettings")] {
+        for choice in schema["$defs"][name]["oneOf"].as_array().into_iter().flatten() {
+            let Some(kind) = choice["properties"]["kind"]["const"].as_str() else {
+                continue;
+            };
+            let mut choice = choice.clone();
+            if let Some(properties) = choice["properties"].as_object_mut() {
+                properties.remove("kind");
+            }
+            let title = choice["description"].as_str().unwrap_or_default();
+            let title = title.split_whitespace().collect::<Vec<_>>().join(" ");
+            let _ = write!(out, "\n## `{place}: {{ kind: {kind} }}`\n\n{title}\n");
+            if choice["properties"].as_object().is_some_and(|keys| !keys.is_empty()) {
+                table(out, schema, &choice, &Value::Null);
+            }
+        }
+    }
 }
 
 fn table(out: &mut String, root: &Value, node: &Value, defaults: &Value) {
@@ -118,9 +154,9 @@ fn alternatives(root: &Value, node: &Value) -> String {
         let target = resolve(root, alternative);
         match target["properties"]
             .as_object()
-            .and_then(|properties| properties.keys().next())
+            .and_then(|properties| properties.iter().next())
         {
-            Some(tag) => format!("`{{ {tag}: … }}`"),
+            Some((tag, value)) => format!("`{{ {tag}: {} }}`", value["const"].as_str().unwrap_or("…")),
             None => kind(root, alternative),
         }
     });

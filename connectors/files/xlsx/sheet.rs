@@ -28,6 +28,9 @@ pub struct SheetRows {
     /// Number of the row that is being read; 1 is the first.
     row: u64,
     finished: bool,
+    /// Formulas that failed are told, and merged cells collected.
+    strict: bool,
+    merged: Vec<String>,
 }
 
 impl std::fmt::Debug for SheetRows {
@@ -61,6 +64,8 @@ impl SheetRows {
             packed: part.packed(),
             row: 0,
             finished: false,
+            strict: false,
+            merged: Vec::new(),
         };
         loop {
             rows.buffer.clear();
@@ -75,6 +80,16 @@ impl SheetRows {
     /// Packed bytes read, and all of them.
     pub fn progress(&self) -> (u64, u64) {
         (self.packed - self.reader.get_ref().get_ref().left(), self.packed)
+    }
+
+    /// From now on a formula that failed reads as its error («#N/A»), and merged cells are collected.
+    pub fn be_strict(&mut self) {
+        self.strict = true;
+    }
+
+    /// Merged cells, «A2:B5», known after the last row; only when [strict](Self::be_strict).
+    pub fn take_merged(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.merged)
     }
 
     /// Gives the strings back, to read another sheet.
@@ -130,7 +145,23 @@ impl SheetRows {
     /// Reads what follows the data, so that the checksum of the whole part is known.
     fn finish(&mut self) -> Result<(), FileProblem> {
         self.finished = true;
+        if self.strict {
+            self.collect_merged()?;
+        }
         read_to_end(self.reader.get_mut())
+    }
+
+    fn collect_merged(&mut self) -> Result<(), FileProblem> {
+        loop {
+            self.buffer.clear();
+            match self.reader.read_event_into(&mut self.buffer).map_err(damaged)? {
+                Event::Start(element) | Event::Empty(element) if element.local_name().as_ref() == "mergeCell" => {
+                    self.merged.extend(attribute(&element, "ref"));
+                }
+                Event::Eof => return Ok(()),
+                _ => {}
+            }
+        }
     }
 
     fn cells(&mut self) -> Result<Vec<String>, FileProblem> {
@@ -200,6 +231,7 @@ impl SheetRows {
             }
             Some("inlineStr" | "d") => Ok(text),
             // A formula that failed: `#Н/Д` is no value of the source.
+            Some("e") if self.strict => Ok(text),
             Some("e") => Ok(String::new()),
             Some("b") => Ok(if text.trim() == "1" {
                 "да".into()

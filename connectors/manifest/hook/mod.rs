@@ -103,7 +103,7 @@ impl Receiver {
         if let [Value::Array(list)] = found.as_mut_slice() {
             return Ok(std::mem::take(list));
         }
-        if found.iter().all(Value::is_null) && !whole.is_null() && !found.is_empty() {
+        if found.iter().all(Value::is_null) && !found.is_empty() {
             return Err(priem_sdk::NormalizeError::new(
                 "unexpected_shape",
                 "`items` finds nothing in the body",

@@ -139,12 +139,15 @@ fn a_proven_body_that_is_not_understood_is_kept_whole() {
         );
         assert_eq!(receipt.reply.status, 200);
     }
-    let whole = build(json!({"items": ".events"})).expect("settings");
-    let receipt = whole.receive(&request(&[], r#"{"other": 1}"#)).expect("proven");
-    assert_eq!(
-        receipt.items[0].problem.as_ref().expect("a problem").reason,
-        "unexpected_shape"
-    );
+    for (items, body) in [(".events", r#"{"other": 1}"#), (".", "null")] {
+        let receiver = build(json!({"items": items})).expect("settings");
+        let receipt = receiver.receive(&request(&[], body)).expect("proven");
+        assert_eq!(
+            receipt.items[0].problem.as_ref().expect("a problem").reason,
+            "unexpected_shape",
+            "{body}"
+        );
+    }
 }
 
 #[test]

@@ -24,11 +24,15 @@ def deadline($stage):
 # Keeps only what is there: drops keys with null, empty objects and empty arrays, deeply.
 def compact: walk(if isobject then with_entries(select(.value != null and .value != {} and .value != [])) elif isarray then map(select(. != null)) end);
 
-# A table of the manifest; an unknown code gives the fallback and never fails.
+# A table of the manifest; an unknown code gives the fallback and never fails. The code is looked for as it is written,
+# then in lower case without spaces around it: tables of words are written in lower case.
 def lookup($table; $code; fallback):
   ($tables[$table] // {}) as $rows
-  | ($code | if . == null then null else tostring end) as $key
-  | if $key != null and ($rows | has($key)) then $rows[$key] else fallback end;
+  | if $code == null then fallback
+    else ($code | tostring) as $key
+    | if $rows | has($key) then $rows[$key]
+      else ($key | lower) as $low
+      | if $rows | has($low) then $rows[$low] else fallback end end end;
 def lookup($table; $code): lookup($table; $code; null);
 
 # A common status by a table: {common, raw}. A code the table does not know is `other`, its text kept.

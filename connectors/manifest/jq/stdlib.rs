@@ -25,6 +25,10 @@ pub const REFERENCE: &[(&str, &str)] = &[
     ),
     ("text", "any value as trimmed text; null stays null"),
     (
+        "lower",
+        "text in lower case without spaces around it, Cyrillic too; what is no text gives null",
+    ),
+    (
         "as_list",
         "an array of what may be absent, one, or many (XML): null gives `[]`",
     ),
@@ -34,7 +38,7 @@ pub const REFERENCE: &[(&str, &str)] = &[
     ),
     (
         "lookup(TABLE; CODE; FALLBACK)",
-        "the row of a table of the manifest, or FALLBACK; never fails",
+        "the row of a table of the manifest, or FALLBACK; never fails. CODE is looked for as it is written, then in lower case",
     ),
     (
         "lookup(TABLE; CODE)",
@@ -153,6 +157,9 @@ pub(super) fn natives() -> Vec<Fun<Kind>> {
         }),
         plain!("html_text", |value| Ok(text_or_null(&value, |text| Some(
             html::to_text(text)
+        )))),
+        plain!("lower", |value| Ok(text_or_null(&value, |text| Some(
+            text.trim().to_lowercase()
         )))),
         plain!("vk_text", |value| Ok(text_or_null(&value, |text| Some(
             text::from_vk(text).text

@@ -14,7 +14,10 @@ use priem_sdk::{ConfigError, ConnectorError, HttpClient, HttpRequest, Secret, ht
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
-use super::config::{AuthSettings, ClientAuth, OauthSettings, read_secret};
+use super::{
+    config::{AuthSettings, ClientAuth, OauthSettings, read_secret},
+    refresh::Refresh,
+};
 
 /// A token is not used in the last part of its life: it must live until the answer.
 const MARGIN: Duration = Duration::from_secs(30);
@@ -57,7 +60,14 @@ pub struct Oauth {
     form: Vec<(String, Secret<String>)>,
     basic: Option<Secret<String>>,
     default_life: Duration,
-    token: Mutex<Option<Token>>,
+    held: Mutex<Held>,
+}
+
+/// What changes while we run.
+#[derive(Default)]
+struct Held {
+    token: Option<Token>,
+    refresh: Option<Refresh>,
 }
 
 #[derive(Clone)]
@@ -123,7 +133,7 @@ impl Authority {
         let (Self::Oauth(oauth), Credential::Header(_, refused)) = (self, credential) else {
             return false;
         };
-        let mut token = oauth.token.lock().await;
+        let token = &mut oauth.held.lock().await.token;
         // Somebody else may have fetched a new one meanwhile.
         if token.as_ref().is_some_and(|token| token.value == *refused) {
             *token = None;
@@ -160,6 +170,7 @@ impl Oauth {
         let mut form = vec![("grant_type".to_owned(), Secret::new(settings.grant.as_str().to_owned()))];
         let further = settings.form.iter();
         form.extend(further.map(|(name, value)| (name.clone(), Secret::new(value.clone()))));
+        let mut refresh = None;
         match settings.grant {
             super::config::Grant::Password => {
                 let user = settings.username.as_ref().ok_or_else(|| needed("username"))?;
@@ -169,10 +180,9 @@ impl Oauth {
             }
             super::config::Grant::RefreshToken => {
                 let token = settings.refresh_token.as_ref().ok_or_else(|| needed("refresh_token"))?;
-                form.push((
-                    "refresh_token".into(),
-                    read_secret(token, "auth.refresh_token", base_dir)?,
-                ));
+                let given = read_secret(token, "auth.refresh_token", base_dir)?;
+                let store = settings.refresh_token_store.as_ref().map(|path| base_dir.join(path));
+                refresh = Some(Refresh::new(given, store)?);
             }
             super::config::Grant::ClientCredentials if settings.client_id.is_none() => {
                 return Err(needed("client_id"));
@@ -206,30 +216,59 @@ impl Oauth {
             form,
             basic: header,
             default_life,
-            token: Mutex::new(None),
+            held: Mutex::new(Held { token: None, refresh }),
         })
     }
 
     async fn credential(&self, http: &HttpClient) -> Result<Credential, ConnectorError> {
-        let mut token = self.token.lock().await;
+        let mut held = self.held.lock().await;
+        let Held { token, refresh } = &mut *held;
         let usable = token.as_ref().filter(|token| Instant::now() < token.until).cloned();
         let current = match usable {
             Some(current) => current,
-            None => token.insert(self.fetch(http).await?).clone(),
+            None => token.insert(self.fetch_with(http, refresh.as_mut()).await?).clone(),
         };
         Ok(Credential::Header("authorization".into(), current.value))
     }
 
-    async fn fetch(&self, http: &HttpClient) -> Result<Token, ConnectorError> {
+    /// A token, by the refresh token when that is the grant: the newest one, and the one the operator gave when the
+    /// server does not take the newest any more.
+    async fn fetch_with(&self, http: &HttpClient, refresh: Option<&mut Refresh>) -> Result<Token, ConnectorError> {
+        let Some(refresh) = refresh else {
+            return Ok(self.fetch(http, None).await?.0);
+        };
+        let newest = refresh.current().clone();
+        let (token, next) = match self.fetch(http, Some(&newest)).await {
+            Err(ConnectorError::AuthRejected { .. }) if refresh.fall_back() => {
+                let given = refresh.current().clone();
+                self.fetch(http, Some(&given)).await?
+            }
+            answer => answer?,
+        };
+        refresh.take(next).await;
+        Ok(token)
+    }
+
+    /// The token, and the refresh token that replaces the one used.
+    async fn fetch(
+        &self,
+        http: &HttpClient,
+        refresh_token: Option<&Secret<String>>,
+    ) -> Result<(Token, Option<Secret<String>>), ConnectorError> {
         #[derive(Deserialize)]
         struct Answer {
             access_token: String,
             #[serde(default)]
             expires_in: Option<f64>,
+            #[serde(default)]
+            refresh_token: Option<String>,
         }
-        let fields = self.form.iter();
-        let mut request =
-            HttpRequest::post(&self.url).form(fields.map(|(name, value)| (name.as_str(), value.expose().as_str())));
+        let fields = self
+            .form
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.expose().as_str()))
+            .chain(refresh_token.map(|token| ("refresh_token", token.expose().as_str())));
+        let mut request = HttpRequest::post(&self.url).form(fields);
         if let Some(basic) = &self.basic {
             request = request.header("authorization", basic.expose());
         }
@@ -253,11 +292,13 @@ impl Oauth {
             None => self.default_life,
         };
         let life = life.min(LONGEST_LIFE);
-        Ok(Token {
+        let token = Token {
             value: Secret::new(format!("Bearer {}", answer.access_token)),
             // A short-lived token is used for half of its life rather than never.
             until: asked + life.saturating_sub(MARGIN).max(life / 2),
-        })
+        };
+        let next = answer.refresh_token.filter(|token| !token.is_empty());
+        Ok((token, next.map(Secret::new)))
     }
 }
 

@@ -116,10 +116,14 @@ pub struct OauthSettings {
     /// Password, for `grant: password`.
     #[serde(default)]
     pub password: Option<SecretRef>,
-    /// Refresh token, for `grant: refresh_token`. A server that changes it with every use is not supported: a new one
-    /// would have to survive a restart, and secrets are not written by us.
+    /// Refresh token, for `grant: refresh_token`.
     #[serde(default)]
     pub refresh_token: Option<SecretRef>,
+    /// File for servers that change the refresh token with every use: the newest one is kept there (mode 0600) and goes
+    /// before `refresh_token` after a restart, as long as the server takes it. In a folder the daemon may write, like
+    /// `/var/lib/priem/portal-refresh-token`; relative to the manifest.
+    #[serde(default)]
+    pub refresh_token_store: Option<PathBuf>,
     /// Further fields of the request (`scope`).
     #[serde(default)]
     pub form: BTreeMap<String, String>,

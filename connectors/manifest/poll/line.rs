@@ -7,6 +7,7 @@ use std::path::Path;
 
 use priem_sdk::{
     ConfigError, ConnectorError, FileRequest, FileSource, HttpClient, HttpOptions, HttpRequest, HttpResponse, Secret,
+    file::FileTls,
     http::{require_safe_address, resolve_at_home},
     message::Attachment,
 };
@@ -26,6 +27,8 @@ pub struct Line {
     base_url: String,
     authority: Authority,
     files_with_credentials: bool,
+    /// Certificates the attachment store needs for our host.
+    file_tls: Option<FileTls>,
 }
 
 impl Line {
@@ -53,6 +56,10 @@ impl Line {
         if let Some(path) = &settings.ca_file {
             options.extra_root_certificates.push(base_dir.join(path));
         }
+        let file_tls = FileTls {
+            client_certificate: options.client_certificate.clone(),
+            extra_root_certificates: options.extra_root_certificates.clone(),
+        };
         // The first certificate that can't be used may stand in either place; the message names its file.
         let http = HttpClient::new(options)?;
         Ok(Self {
@@ -60,6 +67,7 @@ impl Line {
             authority: Authority::new(&settings.auth, &settings.base_url, base_dir)?,
             base_url: settings.base_url.trim_end_matches('/').to_owned(),
             files_with_credentials: settings.files.with_credentials,
+            file_tls: (file_tls != FileTls::default()).then_some(file_tls),
         })
     }
 
@@ -141,6 +149,7 @@ impl Line {
             url: Secret::new(url),
             headers: Vec::new(),
             trusted_host: true,
+            tls: self.file_tls.clone(),
         };
         match self.authority.credential(&self.http).await? {
             Credential::None => {}

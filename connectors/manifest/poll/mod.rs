@@ -14,10 +14,13 @@ mod line;
 mod marks;
 mod patience;
 mod pick;
+mod refresh;
 mod template;
 #[cfg(test)]
 mod tests;
 mod walk;
+#[cfg(test)]
+mod ways;
 
 use std::{fmt, path::Path, sync::Arc, time::Duration};
 

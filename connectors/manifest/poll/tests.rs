@@ -36,7 +36,7 @@ impl Records for Plain {
     }
 }
 
-fn poller(settings: Value) -> Poller {
+pub(super) fn poller(settings: Value) -> Poller {
     let folder = tempfile::tempdir().expect("a folder");
     for (name, secret) in [
         ("password", "pass word"),
@@ -51,15 +51,15 @@ fn poller(settings: Value) -> Poller {
 
 /// What the host holds.
 #[derive(Default)]
-struct Host {
+pub(super) struct Host {
     cursor: Cursor,
-    stored: BTreeSet<String>,
+    pub(super) stored: BTreeSet<String>,
     commits: usize,
 }
 
 impl Host {
     /// One turn of the host's loop; whether a walk has ended.
-    async fn turn(&mut self, poller: &Poller) -> Result<bool, ConnectorError> {
+    pub(super) async fn turn(&mut self, poller: &Poller) -> Result<bool, ConnectorError> {
         let page = poller.poll(&self.cursor).await?;
         self.stored
             .extend(page.items.iter().map(|item| item.external_id.clone()));
@@ -70,7 +70,7 @@ impl Host {
     }
 
     /// Turns until a walk ends.
-    async fn walk(&mut self, poller: &Poller) {
+    pub(super) async fn walk(&mut self, poller: &Poller) {
         while !self.turn(poller).await.expect("a good turn") {}
     }
 }
@@ -215,7 +215,7 @@ struct Script {
     heard: Arc<Mutex<Vec<String>>>,
 }
 
-struct Answer(u16, Value, Option<String>);
+pub(super) struct Answer(pub(super) u16, pub(super) Value, pub(super) Option<String>);
 
 impl IntoResponse for Answer {
     fn into_response(self) -> Response {
@@ -228,11 +228,11 @@ impl IntoResponse for Answer {
     }
 }
 
-fn ok(value: Value) -> Answer {
+pub(super) fn ok(value: Value) -> Answer {
     Answer(200, value, None)
 }
 
-async fn serve(answer: fn(&str) -> Answer) -> (String, Arc<Mutex<Vec<String>>>) {
+pub(super) async fn serve(answer: fn(&str) -> Answer) -> (String, Arc<Mutex<Vec<String>>>) {
     let heard = Arc::new(Mutex::default());
     let script = Script {
         answer,
@@ -240,9 +240,10 @@ async fn serve(answer: fn(&str) -> Answer) -> (String, Arc<Mutex<Vec<String>>>) 
     };
     let handler = |Shares(script): Shares<Script>, request: Request| async move {
         let target = request.uri().to_string();
-        let proof = request
-            .headers()
+        let headers = request.headers();
+        let proof = headers
             .get("x-key")
+            .or(headers.get("authorization"))
             .and_then(|value| value.to_str().ok())
             .unwrap_or("-");
         let mut noted = format!("{} {target} {proof}", request.method());

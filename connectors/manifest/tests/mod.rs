@@ -126,6 +126,50 @@ fn errors_name_file_line_key_and_cure() {
 }
 
 #[test]
+fn mistakes_that_would_show_late_or_never_are_told_at_once() {
+    for (from, to, problem) in [
+        (
+            "format: json ",
+            "format: jsn ",
+            "format: unknown value `jsn`, did you mean `json`? Known: json, xml, form, csv",
+        ),
+        (
+            "status(\"status\"; .status)",
+            "status(\"stats\"; .status)",
+            "there is no table `stats`, did you mean `status`?",
+        ),
+        (
+            "  items: if type == \"array\" then .[] else . end",
+            "  items: if type == \"array\" then .[] else .",
+            "webhook.items: line 1, column 35: expected end",
+        ),
+        (
+            "  bearer: { credential: portal-hook-token }",
+            "  reply: { status: 500 }",
+            "webhook.reply.status: must be 2xx",
+        ),
+        (
+            "tables:\n  status:\n    NEW: new\n    WORK: in_work\n    DONE: answered\n",
+            "tables: [ new ]\n",
+            "tables: expected keys with values (`key: value`) here",
+        ),
+        ("  every: 1m", "   every: 1m", "look at the indentation"),
+    ] {
+        let text = changed(from, to);
+        let said = wrong(&text);
+        let place = format!(
+            "x.yaml:{}: ",
+            line(&text, to.trim_end().lines().next().expect("a line"))
+        );
+        assert!(said.contains(problem) && said.starts_with("x.yaml:"), "{to}: {said}");
+        if !to.contains("every") {
+            assert!(said.starts_with(&place), "{to}: {said}");
+        }
+        assert!(!said.contains("at line"), "{said}");
+    }
+}
+
+#[test]
 fn a_fixture_that_fails_says_what_is_different() {
     let text = changed("      status: WORK", "      status: NEW")
         .replace("text: Во дворе яма }", "text: Во дворе яма, html: x }")

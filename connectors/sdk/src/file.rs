@@ -4,7 +4,7 @@
 //! Tokens live in these addresses and headers, so both are [`Secret`]s: whoever fetches exposes them to the connection
 //! and to nothing else.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, path::PathBuf};
 
 use crate::{message::Attachment, secret::Secret};
 
@@ -28,6 +28,17 @@ pub struct FileRequest {
     /// The host stands in the connector's settings, written by the operator: it may be an internal one. Otherwise the
     /// address came with a message, from a stranger.
     pub trusted_host: bool,
+    /// What the connection to a trusted host needs beyond the usual. Never used for another host.
+    pub tls: Option<FileTls>,
+}
+
+/// Certificates for the connection to a connector's own server.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct FileTls {
+    /// PEM file with the certificate to show to the server, its chain and its private key.
+    pub client_certificate: Option<PathBuf>,
+    /// PEM files with authorities to trust besides those of the system.
+    pub extra_root_certificates: Vec<PathBuf>,
 }
 
 impl FileRequest {
@@ -37,6 +48,7 @@ impl FileRequest {
             url: Secret::new(url.into()),
             headers: Vec::new(),
             trusted_host: false,
+            tls: None,
         }
     }
 }

@@ -359,6 +359,7 @@ async fn a_platforms_own_server_is_trusted_alone_and_headers_stay_there() {
         url: Secret::new(format!("http://{own}/{path}")),
         headers: vec![("x-token".into(), Secret::new("secret".into()))],
         trusted_host,
+        tls: None,
     };
     assert_eq!(
         bench.send(request("expired", true)).await,

@@ -65,6 +65,7 @@ impl Connector for Platform {
                 url: Secret::new(format!("{address}?token={TOKEN}")),
                 headers: Vec::new(),
                 trusted_host: false,
+                tls: None,
             })),
         }
     }

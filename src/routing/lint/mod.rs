@@ -53,7 +53,7 @@ pub struct Finding {
     /// How bad it is.
     pub level: Level,
     /// Stable word for programs: `dead`, `conflict`, `shadowed`, `useless-word`, `contradiction`, `redundant-word`,
-    /// `dead-route`, `default-only`, `unused-sector`, `suspicious-word`.
+    /// `dead-route`, `dead-rows`, `default-only`, `unused-sector`, `suspicious-word`.
     pub kind: &'static str,
     /// File of the entry.
     pub file: PathBuf,

@@ -16,6 +16,9 @@ use super::sample::Samples;
 use super::search::{Answer, Search};
 use super::{Finding, Level, MOMENT, Witness};
 
+/// Rows of a table named in a finding.
+const NAMED_ROWS: usize = 10;
+
 /// Checks the tree, the deadlines and the sectors.
 pub(super) fn check(rules: &RuleSet, samples: &Samples<'_>, live: &Live, findings: &mut Vec<Finding>) {
     let later = Later {
@@ -70,6 +73,12 @@ struct Later<'r, 's> {
 }
 
 impl<'r> Later<'r, '_> {
+    /// Whether a rule sets the value, or the territories of the files may be found in a message.
+    fn is_decidable(&self, field: Field, value: &str) -> bool {
+        let is_found = field == Field::Territory && self.rules.compiled.vocabulary.territories().is_some();
+        is_found || self.decidable.contains(&(field, field.normalise(value)))
+    }
+
     fn ask(&self, goal: &[&'r Condition], before: &[&'r Head]) -> Answer {
         let unwanted = |facts: &Facts<'_>| {
             let mut earlier = before.iter().map(|head| head.when.as_ref());
@@ -80,7 +89,7 @@ impl<'r> Later<'r, '_> {
             samples: self.samples,
             goal: goal.to_vec(),
             unwanted: &unwanted,
-            decidable: &|field, value| self.decidable.contains(&(field, field.normalise(value))),
+            decidable: &|field, value| self.is_decidable(field, value),
         }
         .run()
     }
@@ -88,13 +97,62 @@ impl<'r> Later<'r, '_> {
     /// `goal`: conditions of the route and its parents; `before`: earlier siblings of all of them.
     fn descend(&self, route: &'r Route, goal: &[&'r Condition], before: &[&'r Head], findings: &mut Vec<Finding>) {
         let mut passed: Vec<&'r Head> = before.to_vec();
+        self.check_tables(route, findings);
         for child in &route.children {
+            // The rows of a table are looked at together.
+            if child.table.is_some() {
+                passed.push(&child.head);
+                continue;
+            }
             let mut wanted = goal.to_vec();
             wanted.extend(&child.head.when);
             if self.report(&child.head, &wanted, &passed, "маршрут", findings) {
                 self.descend(child, &wanted, &passed, findings);
             }
             passed.push(&child.head);
+        }
+    }
+
+    /// Rows of the tables of a route that ask for what no rule decides: one finding for a table.
+    fn check_tables(&self, route: &'r Route, findings: &mut Vec<Finding>) {
+        let rows = route
+            .children
+            .iter()
+            .filter_map(|row| Some((row, row.table.as_deref()?)));
+        let rows: Vec<(&Route, &Head)> = rows.collect();
+        for table in rows.chunk_by(|(_, one), (_, other)| one.id == other.id) {
+            let dead = table
+                .iter()
+                .filter(|(row, _)| self.is_undecidable(row.head.when.as_ref()));
+            let mut lines: Vec<u32> = dead.map(|(row, _)| row.head.origin.line).collect();
+            if lines.is_empty() {
+                continue;
+            }
+            lines.sort_unstable();
+            let named: Vec<String> = lines.iter().take(NAMED_ROWS).map(u32::to_string).collect();
+            let more = match lines.len() - named.len() {
+                0 => String::new(),
+                more => format!(" и ещё {more}"),
+            };
+            let (row, head) = table[0];
+            let text = format!(
+                "строки таблицы {}, которые не сработают никогда: {}{more}. Их территорию или отрасль не ставит ни одно \
+                 правило: проверьте написание или добавьте правило",
+                row.head.origin.file.display(),
+                named.join(", "),
+            );
+            findings.push(Finding::new(Level::Warning, "dead-rows", &head.origin, &head.id, text));
+        }
+    }
+
+    /// Whether a row asks for a territory or sector that is never decided.
+    fn is_undecidable(&self, when: Option<&Condition>) -> bool {
+        match when {
+            Some(Condition::All(parts)) => parts.iter().any(|part| self.is_undecidable(Some(part))),
+            Some(Condition::Is(test)) if test.field.is_decided(false) => {
+                test.written.iter().all(|value| !self.is_decidable(test.field, value))
+            }
+            _ => false,
         }
     }
 

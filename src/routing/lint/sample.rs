@@ -175,11 +175,27 @@ impl<'r> Samples<'r> {
         }
         data.body.text = text.join(" ");
         // What other fields set is known only at the end.
-        values.sort_by_key(|(field, _)| matches!(field, Field::PlaceKnown | Field::PlacePrecision | Field::Classifier));
+        values.sort_by_key(|(field, _)| {
+            matches!(
+                field,
+                Field::PlaceKnown | Field::PlacePrecision | Field::Classifier | Field::Territory
+            )
+        });
         for (field, value) in values {
+            if field == Field::Territory {
+                self.put_into(&mut data, value).ok_or(Clash::Unknown)?;
+                continue;
+            }
             set(&mut data, &mut event, field, value).ok_or(Clash::Unknown)?;
         }
         Ok(Message::new(event, data))
+    }
+
+    /// Puts the place of a message into a territory.
+    fn put_into(&self, data: &mut MessageData, territory: &str) -> Option<()> {
+        let territories = self.vocabulary.territories()?;
+        let id = territories.meant(territory)?;
+        territories.gazetteer().describe(id, &mut data.place)
     }
 
     /// Whether a piece holds in the message that was built from it.
@@ -269,6 +285,8 @@ fn add_value<'v>(values: &mut Vec<(Field, &'v str)>, field: Field, value: &'v st
         Form::PlaceName if new_bare.as_deref() == Some(&old) => value,
         // Two official names of one bare name: one message may have only one of them, but let others prove it.
         Form::Moment => return Err(Clash::Unknown),
+        // One may lie in the other.
+        _ if field == Field::Territory => return Err(Clash::Unknown),
         Form::PlaceName if old_bare.is_some() && old_bare == new_bare => return Err(Clash::Unknown),
         _ => return Err(Clash::Proven),
     };
@@ -398,6 +416,6 @@ pub(super) fn each_term<'r>(condition: &'r Condition, visit: &mut dyn FnMut(&'r 
         Condition::Text(terms) => terms.iter().for_each(visit),
         Condition::All(parts) | Condition::Any(parts) => parts.iter().for_each(|part| each_term(part, visit)),
         Condition::Not(part) => each_term(part, visit),
-        Condition::Is(_) => {}
+        Condition::Is(_) | Condition::Today(_) => {}
     }
 }

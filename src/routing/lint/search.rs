@@ -122,7 +122,15 @@ impl<'r> Search<'r, '_> {
                 *exact &= is_exact;
                 pieces
             }
-            Atom::Value(field, value) if field.is_decided() => {
+            // Found, not decided: the fields of a place are one way of many to be in it.
+            Atom::Value(Field::Territory, value) if !(self.decidable)(Field::Territory, value) => {
+                if self.compiled.vocabulary.territories().is_none() {
+                    return Vec::new();
+                }
+                *exact = false;
+                vec![Piece::Value(Field::Territory, value.to_owned())]
+            }
+            Atom::Value(field, value) if field.is_decided(false) => {
                 let decided = Piece::Decided(field, value.to_owned());
                 if (self.decidable)(field, value) {
                     vec![decided]
@@ -149,8 +157,13 @@ impl<'r> Search<'r, '_> {
             }
         };
         let mut facts = self.compiled.vocabulary.facts_at(&message, MOMENT);
+        // Words that name a place for this engine may be bounded by what the source says in another message.
+        *exact &= facts.place().found.is_none();
         for piece in pieces {
-            if let Piece::Decided(field, value) = piece
+            if let Piece::Decided(Field::Territory, value) = piece {
+                let holding = self.compiled.vocabulary.territory_facts(value);
+                holding.into_iter().for_each(|fact| facts.push_value(fact));
+            } else if let Piece::Decided(field, value) = piece
                 && let Some(fact) = self.compiled.vocabulary.value(*field, value)
             {
                 facts.push_value(fact);
@@ -211,6 +224,7 @@ fn asks_for_what_is_fixed(condition: &Condition) -> bool {
     match condition {
         Condition::Is(test) => test.field.is_of_moment() || test.field == Field::Satisfaction,
         Condition::Text(_) => false,
+        Condition::Today(_) => true,
         Condition::All(parts) | Condition::Any(parts) => parts.iter().any(asks_for_what_is_fixed),
         Condition::Not(part) => asks_for_what_is_fixed(part),
     }
@@ -225,7 +239,7 @@ fn open_field(condition: &Condition, pieces: &[Piece]) -> Option<Field> {
                 .any(|piece| matches!(piece, Piece::Value(field, _) if *field == test.field));
             (ALWAYS.contains(&test.field) && !chosen).then_some(test.field)
         }
-        Condition::Text(_) => None,
+        Condition::Text(_) | Condition::Today(_) => None,
         Condition::All(parts) | Condition::Any(parts) => parts.iter().find_map(|part| open_field(part, pieces)),
         Condition::Not(part) => open_field(part, pieces),
     }
@@ -241,7 +255,7 @@ pub(super) fn expand<'r>(condition: &'r Condition, wanted: bool, exact: &mut boo
             .map(|value| vec![Atom::Value(test.field, value)])
             .collect(),
         (Condition::Text(terms), true) => terms.iter().map(|term| vec![Atom::Term(term)]).collect(),
-        (Condition::Is(_) | Condition::Text(_), false) => vec![Vec::new()],
+        (Condition::Today(_), _) | (Condition::Is(_) | Condition::Text(_), false) => vec![Vec::new()],
         (Condition::Not(part), _) => expand(part, !wanted, exact),
         (Condition::All(parts), true) | (Condition::Any(parts), false) => {
             parts.iter().fold(vec![Vec::new()], |sum, part| {
@@ -273,7 +287,7 @@ fn negated<'r>(condition: &'r Condition, inverted: bool, out: &mut Vec<Atom<'r>>
     match condition {
         Condition::Is(test) if inverted => out.extend(test.written.iter().map(|value| Atom::Value(test.field, value))),
         Condition::Text(terms) if inverted => out.extend(terms.iter().map(Atom::Term)),
-        Condition::Is(_) | Condition::Text(_) => {}
+        Condition::Is(_) | Condition::Text(_) | Condition::Today(_) => {}
         Condition::All(parts) | Condition::Any(parts) => parts.iter().for_each(|part| negated(part, inverted, out)),
         Condition::Not(part) => negated(part, !inverted, out),
     }

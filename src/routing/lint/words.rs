@@ -77,7 +77,7 @@ fn redundant(head: &Head, condition: &Condition, rules: &RuleSet, samples: &Samp
                 .for_each(|part| redundant(head, part, rules, samples, findings));
         }
         Condition::Not(part) => redundant(head, part, rules, samples, findings),
-        Condition::Is(_) => {}
+        Condition::Is(_) | Condition::Today(_) => {}
     }
 }
 

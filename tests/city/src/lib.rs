@@ -9,6 +9,7 @@ pub mod max;
 pub mod ok;
 pub mod pos;
 pub mod region;
+pub mod senders;
 pub mod telegram;
 pub mod vk;
 pub mod voices;

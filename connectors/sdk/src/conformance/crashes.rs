@@ -6,7 +6,7 @@ use fastrand::Rng;
 
 use super::{
     PollSubject, PollerFactory, Subject,
-    host::{Fate, Ledger, Plan, Toll, cut_off},
+    host::{Fate, Heard, Ledger, Plan, Quiet, Toll, cut_off},
     report::Recorder,
 };
 use crate::{
@@ -85,6 +85,8 @@ async fn read(source: &PollSubject, fate: &mut Fate) -> Result<Ledger, String> {
     let mut ledger = Ledger::default();
     let mut alive: Option<Arc<dyn Connector>> = None;
     let mut troubles = 0;
+    // A walk goes on where the cursor stands, whoever takes it up: deaths don't begin it anew.
+    let mut quiet = Quiet::from(&ledger.cursor);
     for turn in 0..MOST_TURNS {
         let connector = match &alive {
             Some(connector) => Arc::clone(connector),
@@ -125,7 +127,12 @@ async fn read(source: &PollSubject, fate: &mut Fate) -> Result<Ledger, String> {
         if idle && ledger.len() >= source.items {
             return finished(ledger, source);
         }
+        let (known, asked_at) = (ledger.len(), ledger.cursor.clone());
         ledger.commit(&page.items, Some(&page.next))?;
+        let heard = quiet.after(&page, &asked_at, ledger.len() > known);
+        if heard == Heard::Silence && ledger.len() >= source.items {
+            return finished(ledger, source);
+        }
         if fate.strikes("between the commit and the acknowledgement") {
             alive = None;
             continue;

@@ -13,7 +13,7 @@ use fastrand::Rng;
 use futures::FutureExt;
 
 use super::{panic_message, without_panic};
-use crate::contract::{Connector, ConnectorId, Cursor, Item, RawItem};
+use crate::contract::{Connector, ConnectorId, Cursor, Item, Page, RawItem, Wait};
 
 /// What survives a death: items under their keys, and the cursor, stored in one step.
 #[derive(Default)]
@@ -114,6 +114,52 @@ fn revision(item: &Item) -> String {
         }
     }
     name
+}
+
+/// Tells when a source has been read to its end. Most give an empty page then; a list that is given whole each time never
+/// does, so a walk through it (from one pause to the next) counts when it brought nothing new and ended where it began.
+pub(super) struct Quiet {
+    began: Cursor,
+    news: bool,
+}
+
+/// What a page means for the end of a source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// Something new, or a walk that led on.
+    News,
+    /// In the middle of a walk that brought nothing new so far.
+    Undecided,
+    /// Nothing more, as far as this page or this walk tells.
+    Silence,
+}
+
+impl Quiet {
+    /// A walk that begins at a cursor.
+    pub fn from(cursor: &Cursor) -> Self {
+        Self {
+            began: cursor.clone(),
+            news: false,
+        }
+    }
+
+    /// Takes in a page that was asked for at `cursor` and is stored now; `stored`: it held something new.
+    pub fn after(&mut self, page: &Page, cursor: &Cursor, stored: bool) -> Heard {
+        self.news |= stored;
+        if page.items.is_empty() && page.next == *cursor {
+            return Heard::Silence;
+        }
+        if page.wait == Wait::Now {
+            return if self.news { Heard::News } else { Heard::Undecided };
+        }
+        let heard = if self.news || page.next != self.began {
+            Heard::News
+        } else {
+            Heard::Silence
+        };
+        *self = Self::from(&page.next);
+        heard
+    }
 }
 
 /// When the process dies.

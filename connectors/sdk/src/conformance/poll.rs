@@ -2,11 +2,15 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use super::{PollSubject, PollerFactory, Subject, report::Recorder};
+use super::{
+    PollSubject, PollerFactory, Subject,
+    host::{Heard, Quiet},
+    report::Recorder,
+};
 use crate::contract::{Connector, Cursor, Item, Page, StreamKind, Wait};
 
 const CHECKS: [&str; 3] = ["poll.same_cursor", "poll.complete", "poll.restarts"];
-/// Empty pages after which a source counts as read to its end.
+/// Empty pages, or walks without news, after which a source counts as read to its end.
 const EMPTY_PAGES: u32 = 3;
 /// Pages after which a source counts as endless.
 const MOST_PAGES: u32 = 10_000;
@@ -73,6 +77,7 @@ async fn read(poller: PollerFactory, death: Death, recorder: &mut Recorder) -> R
     let mut cursor = Cursor::start();
     let mut all = Stored::new();
     let mut empty = 0;
+    let mut quiet = Quiet::from(&cursor);
     for _ in 0..MOST_PAGES {
         let page = poll(&source, &connector, &cursor, recorder).await?;
         let page = match death {
@@ -86,17 +91,18 @@ async fn read(poller: PollerFactory, death: Death, recorder: &mut Recorder) -> R
                 again
             }
         };
+        let known = all.len();
         commit(&mut all, &page)?;
-        let moved = page.next != cursor;
+        let heard = quiet.after(&page, &cursor, all.len() > known);
         cursor = page.next;
         acknowledge(&source, &mut connector, &cursor, death, recorder).await?;
-        if page.items.is_empty() && !moved {
-            empty += 1;
-            if empty >= EMPTY_PAGES {
-                break;
-            }
-        } else {
-            empty = 0;
+        match heard {
+            Heard::Silence => empty += 1,
+            Heard::News => empty = 0,
+            Heard::Undecided => {}
+        }
+        if empty >= EMPTY_PAGES {
+            break;
         }
         if let Wait::For(pause) = page.wait {
             tokio::time::sleep(pause.min(LONGEST_PAUSE)).await;

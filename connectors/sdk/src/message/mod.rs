@@ -26,7 +26,7 @@ pub use case::{
 };
 pub use moment::{Moment, Precision, Times};
 pub use place::{Geo, Place, PlacePrecision};
-pub use routing::{Recipient, Routing};
+pub use routing::{Recipient, Routing, TerritoryFoundBy};
 
 /// Namespace of event ids: UUIDv5 of the DNS name `message.priem.ru`.
 static NAMESPACE: LazyLock<Uuid> = LazyLock::new(|| Uuid::new_v5(&Uuid::NAMESPACE_DNS, b"message.priem.ru"));

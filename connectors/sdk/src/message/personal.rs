@@ -242,6 +242,8 @@ mod tests {
             &[
                 "sector",
                 "territory",
+                "territory_found_by",
+                "place_precision",
                 "queue",
                 "priority",
                 "tags",

@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::PlacePrecision;
+
 /// Decision of the auto-rules. Rule ids are stable names from the rule files.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Routing {
@@ -12,6 +14,12 @@ pub struct Routing {
     /// Territory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub territory: Option<String>,
+    /// How the territory was found, when a gazetteer or a rule found it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub territory_found_by: Option<TerritoryFoundBy>,
+    /// How exact the place is by the words of the message, when they say more than the fields of `place`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place_precision: Option<PlacePrecision>,
     /// Who must deal with it.
     pub recipient: Recipient,
     /// Routing key at the broker.
@@ -44,6 +52,56 @@ pub struct Routing {
     pub matched: Vec<String>,
     /// Why, in Russian, one short sentence a step.
     pub explanation: Vec<String>,
+}
+
+/// By what a territory was found, from the most trusted to the least.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TerritoryFoundBy {
+    /// The ФИАС/ГАР id of the place.
+    Fias,
+    /// The ОКТМО code of the place.
+    Oktmo,
+    /// The city district that the source names.
+    District,
+    /// The coordinates, in a polygon.
+    Point,
+    /// The settlement that the source names.
+    Settlement,
+    /// The municipality that the source names.
+    Municipality,
+    /// The region that the source names.
+    Region,
+    /// The street that the source names.
+    Street,
+    /// A name in the text.
+    TextName,
+    /// A street in the text.
+    TextStreet,
+    /// The territory of the source itself: of its connector, of the body the message was sent to.
+    Source,
+    /// An auto-rule.
+    Rule,
+}
+
+impl TerritoryFoundBy {
+    /// Name on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Fias => "fias",
+            Self::Oktmo => "oktmo",
+            Self::District => "district",
+            Self::Point => "point",
+            Self::Settlement => "settlement",
+            Self::Municipality => "municipality",
+            Self::Region => "region",
+            Self::Street => "street",
+            Self::TextName => "text_name",
+            Self::TextStreet => "text_street",
+            Self::Source => "source",
+            Self::Rule => "rule",
+        }
+    }
 }
 
 /// A role in a body, not a person.

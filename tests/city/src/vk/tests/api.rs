@@ -215,7 +215,7 @@ async fn boards_photos_videos_products_and_dialogs_are_there() {
         caller.call(buyer, "market.getComments", comments).await["items"][0]["text"],
         "Почём?"
     );
-    assert_eq!(caller.error(service, "market.get", owner.clone()).await, 27);
+    assert_eq!(caller.error(service, "market.get", owner.clone()).await, 28);
     let message = caller.community.write(&by, "Здравствуйте");
     caller.community.answer(7, "Добрый день");
     caller.community.write_in_chat(3, &by, "В беседе");
