@@ -126,7 +126,7 @@ fn what_was_overdue_for_long_at_first_sight_is_counted_and_not_told() {
         first: None,
         ..clock("answer", 10, 20)
     };
-    watch(&connection, &key, &open(1, &[old.clone()]), 1_000).unwrap();
+    watch(&connection, &key, &open(1, std::slice::from_ref(&old)), 1_000).unwrap();
     watch(&connection, &key, &open(2, &[old]), 1_000).unwrap();
     assert_eq!(names(&connection, 1_000), [""; 0]);
     assert_eq!(running(&connection, 1_000).unwrap(), Running { open: 1, overdue: 1 });
