@@ -124,7 +124,10 @@ impl Daemon {
     }
 
     fn decide(&self, record: &Record, now: &str) -> Publication {
-        match self.processor.process(record, at(now)) {
+        // The journal's clock is the machine's, the test has its own.
+        let mut record = record.clone();
+        record.raw.received_at = at(now);
+        match self.processor.process(&record, at(now)) {
             Processed::Publish(publication) => publication,
             Processed::End(end) => panic!("{end:?}"),
         }

@@ -39,13 +39,16 @@ impl Watch {
     ///
     /// `message` has what the rules added; `main` is where it goes.
     pub fn look(&self, record: &Record, message: &Message, main: &Routing, now: Timestamp) -> Option<Watched> {
+        let came_before = record.raw.ordinal > 0 || message.event != EventType::Received;
         let standing = match phase(message)? {
             Phase::Ended => Standing::Ended,
             Phase::Open(met) => {
                 let clocks = message.data.deadlines.iter();
                 let clocks = clocks.filter(|deadline| !met.contains(&deadline.stage));
+                // An outage of ours makes nothing old: what counts is when it came.
+                let seen_first = (!came_before).then_some(record.raw.received_at);
                 let mut clocks: Vec<Clock> = clocks
-                    .filter_map(|deadline| self.clock(deadline, &message.data, now))
+                    .filter_map(|deadline| self.clock(deadline, &message.data, seen_first, now))
                     .collect();
                 // One clock a stage: the earliest counts.
                 clocks.sort_by_key(|clock| (clock.stage, clock.due_at));
@@ -60,12 +63,19 @@ impl Watch {
             connector: message.data.connector.clone(),
             external_id: message.data.external.id.clone(),
             seq: record.seq,
-            came_before: record.raw.ordinal > 0 || message.event != EventType::Received,
+            came_before,
             standing,
         })
     }
 
-    fn clock(&self, deadline: &Deadline, data: &MessageData, now: Timestamp) -> Option<Clock> {
+    /// `seen_first`: when the object came for the first time, if it came now.
+    fn clock(
+        &self,
+        deadline: &Deadline,
+        data: &MessageData,
+        seen_first: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Option<Clock> {
         let due_at = deadline.due_at;
         let approach_at = deadline.internal_due_at.unwrap_or_else(|| {
             let term = due_at.duration_since(start(data));
@@ -73,7 +83,7 @@ impl Watch {
             due_at.saturating_sub(lead).unwrap_or(Timestamp::MIN)
         });
         let approach_at = approach_at.min(due_at);
-        let is_old = due_at <= now && now.duration_since(due_at) > self.overdue_within;
+        let is_old = seen_first.is_some_and(|seen| seen.duration_since(due_at) > self.overdue_within);
         let first = if due_at <= now { due_at } else { approach_at };
         Some(Clock {
             stage: deadline.stage.as_str(),
