@@ -245,13 +245,21 @@ async fn why_quarantine_and_journal_tell_what_happened() {
     }
     assert_eq!(
         (&by_id["decisions"][0]["outcome"], &by_id["decisions"][0]["event_id"]),
-        (&"published".into(), &id.into())
+        (&"published".into(), &id.as_str().into())
     );
     let explained = text(&daemon.priem(&["why", &external]));
     assert!(
         explained.contains("отправлено") && explained.contains("Кому:") && explained.contains("Правило"),
         "{explained}"
     );
+    // The same message by the rules of today, step by step.
+    for name in [&id, &external, &number] {
+        let anew = text(&daemon.priem(&["rules", "explain", "--id", name]));
+        assert!(anew.contains("Яма") && anew.contains("Шаг 2. Маршрут"), "{anew}");
+    }
+    let unknown = daemon.priem(&["rules", "explain", "--id", "-100:1"]);
+    assert_eq!(code(&unknown), 1, "{}", said(&unknown));
+    assert!(text(&unknown).contains("priem why"), "{}", said(&unknown));
     let dashed = priem(&[
         "why",
         "--config",

@@ -168,7 +168,7 @@ async fn a_day_of_webhooks_outlives_the_broker_and_the_process() {
         .expect("a durable queue");
     broker.kill();
     let taken = delivered(&senders);
-    let running = deliver(&senders, &days, 1);
+    let mut running = deliver(&senders, &days, 1);
     until("some are taken without a broker", async || {
         delivered(&senders) > taken + 3
     })
@@ -176,8 +176,11 @@ async fn a_day_of_webhooks_outlives_the_broker_and_the_process() {
     daemon.kill();
     let tried = attempts(&senders);
     // Those that have not been answered find nobody, and try again until somebody is there.
-    let is_over = running.is_empty();
-    until("senders try again", async || attempts(&senders) > tried || is_over).await;
+    until("senders try again", async || {
+        while running.try_join_next().is_some() {}
+        attempts(&senders) > tried || running.is_empty()
+    })
+    .await;
     daemon.start().await;
     running.join_all().await;
     strangers_are_refused(&senders).await;

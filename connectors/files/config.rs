@@ -54,7 +54,7 @@ pub struct FilesSettings {
     /// Headers that the mapping does not know, to field: `{ "Суть вопроса": text }`. They win over the known ones.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
-    /// Statuses in the words of the source, to the common ones: `{ "На доработке": in_work }`. Common ones: `new`,
+    /// Statuses in the words of the source, to the common ones: `{ "На доработке": in_work }`. Common ones: `new`, `moderation`, `routing`, `assigned`,
     /// `in_work`, `answered`, `postponed`, `declined`, `forwarded`, `closed`, `other`.
     #[serde(default)]
     pub statuses: BTreeMap<String, String>,

@@ -18,6 +18,9 @@ use super::{
 /// Common statuses, as conditions of rules know them.
 pub const COMMON_STATUSES: &[&str] = &[
     "new",
+    "moderation",
+    "routing",
+    "assigned",
     "in_work",
     "answered",
     "postponed",

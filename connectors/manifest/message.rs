@@ -113,13 +113,12 @@ fn event(given: Option<Value>) -> Result<Option<EventType>, String> {
         return Ok(None);
     };
     let name = name.as_str().unwrap_or_default();
-    let found = EventType::ALL
-        .into_iter()
-        .find(|event| event.as_str() == name || short(*event) == name);
+    let known = || EventType::ALL.into_iter().filter(|event| !event.is_reminder());
+    let found = known().find(|event| event.as_str() == name || short(*event) == name);
     match found {
         Some(event) => Ok(Some(event)),
         None => {
-            let known: Vec<&str> = EventType::ALL.into_iter().map(short).collect();
+            let known: Vec<&str> = known().map(short).collect();
             Err(format!("`event` must be one of {}", known.join(", ")))
         }
     }
@@ -135,6 +134,8 @@ pub fn short(event: EventType) -> &'static str {
         EventType::Reopened => "reopened",
         EventType::Status => "status",
         EventType::VoteResult => "vote_result",
+        EventType::DeadlineApproaching => "deadline_approaching",
+        EventType::DeadlineOverdue => "deadline_overdue",
     }
 }
 

@@ -1,7 +1,7 @@
 //! One connector for every HTTP interface an integrator can describe in a YAML file.
 //!
-//! The manifest says how to ask the source ([`poll`]) or how it calls us ([`hook`]), what bodies are written in
-//! ([`format`]), and, in jq, how a record becomes an item and a message ([`mapping`]). Nothing of any system is written
+//! The manifest says how to ask the source (`poll`) or how it calls us (`hook`), what bodies are written in
+//! (`format`), and, in jq, how a record becomes an item and a message (`mapping`). Nothing of any system is written
 //! in Rust here.
 
 mod config;

@@ -1,17 +1,16 @@
 //! `priem rules check|test|lint|evaluate|preview|learn|explain`: what rule authors work with. Everything they read is Russian.
 
 mod evaluate;
+mod explain;
 mod learn;
 mod lint;
 mod preview;
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::{Args, Subcommand};
-use jiff::Timestamp;
-use priem_sdk::message::{EventType, Kind, Message, MessageData, Place, Regime, Topic, TopicNode};
 use serde_json::json;
 
 use crate::routing::{RuleErrors, RuleSet};
@@ -33,6 +32,7 @@ const ENVIRONMENT: u8 = 3;
   priem rules explain --text 'На Ленина третий день нет воды'
   priem rules explain --text 'Ямы во дворе' --channel incident --topic 'Дороги / Ямы' --why-not roads-yards
   priem rules explain --text 'Ямы во дворе' --why-not recipients       (a table; recipients:12 is its row 12)
+  priem rules explain --id 9c131010-bd57-5707-a73b-02eaea073130    (a stored message, by the rules of today)
   sed -n 1p messages.ndjson | priem rules explain --message -
 
 Without DIR: the folder of the settings, else the rules built in.
@@ -57,7 +57,7 @@ enum RulesCommand {
     /// Propose rules from labelled history, as YAML to edit
     Learn(learn::LearnArgs),
     /// Show step by step why a message goes where it goes
-    Explain(Box<ExplainArgs>),
+    Explain(Box<explain::ExplainArgs>),
 }
 
 #[derive(Debug, Args)]
@@ -81,54 +81,6 @@ struct TestArgs {
     junit: Option<PathBuf>,
 }
 
-#[derive(Debug, Args)]
-struct ExplainArgs {
-    /// Folder with rule files (*.yaml)
-    dir: Option<PathBuf>,
-    /// Text of the message
-    #[arg(long, conflicts_with = "message", required_unless_present = "message")]
-    text: Option<String>,
-    /// Message as JSON (a file, or - for the standard input)
-    #[arg(long, value_name = "FILE")]
-    message: Option<PathBuf>,
-    #[command(flatten)]
-    fields: FieldArgs,
-    /// Also show what this rule, route or deadline sees, even if it was not looked at
-    #[arg(long, value_name = "ID")]
-    why_not: Option<String>,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
-}
-
-/// Fields of the message made from `--text`.
-#[derive(Debug, Args)]
-struct FieldArgs {
-    /// Channel
-    #[arg(long, default_value = "telegram", conflicts_with = "message")]
-    channel: String,
-    /// Kind of message: direct, comment, post, review, portal, incident, vote
-    #[arg(long, value_parser = word::<Kind>, default_value = "direct", conflicts_with = "message")]
-    kind: Kind,
-    /// Legal regime: fz59, pos_message, open_source_message, portal_message
-    #[arg(long, value_parser = word::<Regime>, default_value = "open_source_message", conflicts_with = "message")]
-    regime: Regime,
-    /// Topic of the source, levels parted by ' / '
-    #[arg(long, conflicts_with = "message")]
-    topic: Option<String>,
-    /// Municipality
-    #[arg(long, conflicts_with = "message")]
-    municipality: Option<String>,
-    /// District of the city
-    #[arg(long, conflicts_with = "message")]
-    city_district: Option<String>,
-}
-
-/// Reads a word of the message schema.
-fn word<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
-    serde_json::from_value(json!(text)).map_err(|error| error.to_string())
-}
-
 /// Runs the command; `default_rules_dir` is the folder of the settings, `config` the settings file that was named.
 /// Returns the exit code.
 ///
@@ -136,8 +88,10 @@ fn word<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
 /// When the standard output can't be written.
 pub fn run(args: RulesArgs, default_rules_dir: Option<&Path>, config: Option<&Path>) -> Result<u8> {
     let mut out = std::io::stdout().lock();
-    if let RulesCommand::Preview(args) = &args.command {
-        return preview::run(&mut out, args, default_rules_dir, config);
+    match &args.command {
+        RulesCommand::Preview(args) => return preview::run(&mut out, args, default_rules_dir, config),
+        RulesCommand::Explain(args) => return explain::run(&mut out, args, default_rules_dir, config),
+        _ => {}
     }
     run_to(&mut out, args, default_rules_dir)
 }
@@ -150,7 +104,7 @@ fn run_to(out: &mut dyn Write, args: RulesArgs, default_rules_dir: Option<&Path>
         RulesCommand::Evaluate(args) => evaluate::run(out, &args, default_rules_dir),
         RulesCommand::Preview(args) => preview::run(out, &args, default_rules_dir, None),
         RulesCommand::Learn(args) => learn::run(out, &args),
-        RulesCommand::Explain(args) => explain(out, &args, default_rules_dir),
+        RulesCommand::Explain(args) => explain::run(out, &args, default_rules_dir, None),
     }
 }
 
@@ -226,100 +180,11 @@ fn test(out: &mut dyn Write, args: &TestArgs, default: Option<&Path>) -> Result<
     Ok(if report.passed() { DONE } else { FINDING })
 }
 
-fn explain(out: &mut dyn Write, args: &ExplainArgs, default: Option<&Path>) -> Result<u8> {
-    let rules = match load(args.dir.as_deref(), default) {
-        Ok(rules) => rules,
-        Err(errors) => return report_errors(out, &errors, args.json),
-    };
-    let now = Timestamp::now();
-    let message = match read_message(args, now) {
-        Ok(message) => message,
-        Err((code, error)) => {
-            writeln!(out, "сообщение не читается: {error:#}")?;
-            return Ok(code);
-        }
-    };
-    let why_not = match args.why_not.as_deref().map(|id| (id, rules.why(&message, now, id))) {
-        Some((id, None)) => {
-            let guess = match rules.nearest_id(id) {
-                Some(near) => format!(", возможно, вы имели в виду «{near}»"),
-                None => String::new(),
-            };
-            writeln!(out, "правила «{id}» нет{guess}")?;
-            return Ok(USAGE);
-        }
-        Some((_, trace)) => trace,
-        None => None,
-    };
-    let explanation = rules.explain(&message, now);
-    if args.json {
-        let mut answer = serde_json::to_value(&explanation)?;
-        if let Some(trace) = why_not {
-            answer["why_not"] = serde_json::to_value(trace)?;
-        }
-        writeln!(out, "{answer}")?;
-    } else {
-        write!(out, "{}", explanation.render_ru())?;
-        if let Some(trace) = why_not {
-            write!(out, "\nПочему не «{}»\n{}", trace.id, trace.render_ru())?;
-        }
-    }
-    Ok(DONE)
-}
-
-/// The message to explain, or the exit code and the reason.
-fn read_message(args: &ExplainArgs, now: Timestamp) -> Result<Message, (u8, anyhow::Error)> {
-    let Some(path) = &args.message else {
-        return Ok(message_from(args, now));
-    };
-    let text = read_text(path).map_err(|error| (ENVIRONMENT, error))?;
-    serde_json::from_str(&text)
-        .context("нужен JSON сообщения версии 1, как в очереди (priem schema message)")
-        .map_err(|error| (FINDING, error))
-}
-
-fn read_text(path: &Path) -> Result<String> {
-    let mut text = String::new();
-    if path == Path::new("-") {
-        std::io::stdin().read_to_string(&mut text).context("стандартный ввод")?;
-    } else {
-        text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
-    }
-    Ok(text)
-}
-
-fn message_from(args: &ExplainArgs, now: Timestamp) -> Message {
-    let fields = &args.fields;
-    let mut data = MessageData::new(&fields.channel, fields.kind, fields.regime);
-    data.connector = "explain".into();
-    data.external.id = "explain".into();
-    data.times.received = now;
-    data.body.text = args.text.clone().unwrap_or_default();
-    data.place = Place {
-        municipality: fields.municipality.clone(),
-        city_district: fields.city_district.clone(),
-        ..Place::default()
-    }
-    .with_precision();
-    data.topic = fields.topic.as_ref().map(|path| Topic {
-        classifier: fields.channel.clone(),
-        version: None,
-        path: path
-            .split(" / ")
-            .map(|level| TopicNode {
-                id: None,
-                name: level.trim().to_owned(),
-            })
-            .collect(),
-        starred: false,
-    });
-    Message::new(EventType::Received, data)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use clap::Parser;
+    use priem_sdk::message::{EventType, Kind, Message, MessageData, Regime};
 
     #[derive(Parser)]
     struct Cli {

@@ -140,6 +140,7 @@ pub(super) enum Swept {
     Seen,
     Likeness,
     Kin,
+    Watched,
 }
 
 /// Removes rows whose moment is before `before` from a slice of the table; gives the key to go on from, or `None` at its
@@ -155,6 +156,7 @@ pub(super) fn forget(
         Swept::Seen => ("seen", "key", "at"),
         Swept::Likeness => ("likeness", "key", "until"),
         Swept::Kin => ("kin", "object", "at"),
+        Swept::Watched => ("watched", "object", "until"),
     };
     let last: Option<Vec<u8>> = connection
         .prepare_cached(&format!(

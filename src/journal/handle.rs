@@ -10,22 +10,24 @@ use std::{
     time::{Duration, Instant},
 };
 
+use jiff::Timestamp;
 use parking_lot::Mutex;
 use priem_sdk::{Cursor, Item, contract::ConnectorId};
 use rusqlite::{Connection, OptionalExtension};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tracing::warn;
 
 use super::{
     Appended, FILE_NAME, JournalError, JournalSettings, Record, Settlement,
     append::AppendState,
+    deadlines::{self, Told, Wanted, Watched},
     kin::{Candidate, Kinship},
     limits::{self, Limits},
     read,
     retention::Retention,
     schema, store,
     tail::Tail,
-    writer::{self, Append, Command, Kin, Writer},
+    writer::{self, Append, Command, Kin, Tell, Writer},
 };
 use crate::telemetry::Metrics;
 
@@ -47,6 +49,7 @@ struct Shared {
     /// Shared with reads under way, so that these don't keep the journal open.
     reader: Arc<Mutex<Connection>>,
     tail: Arc<Tail>,
+    clocks_changed: Arc<Notify>,
     metrics: Metrics,
     settings: JournalSettings,
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -75,6 +78,7 @@ impl Journal {
         let folder = store::open_reader(&path)?;
         let (commands, receiver) = mpsc::channel(QUEUE);
         let tail = Arc::new(Tail::default());
+        let clocks_changed = Arc::new(Notify::new());
         let writer = Writer {
             state: AppendState::load(&connection)?,
             limits: Limits::new(settings),
@@ -82,6 +86,8 @@ impl Journal {
             tail: Arc::clone(&tail),
             metrics: metrics.clone(),
             owed: Vec::new(),
+            watched: Vec::new(),
+            clocks_changed: Arc::clone(&clocks_changed),
             healthy: true,
         };
         metrics.journal_writable.set(1);
@@ -105,6 +111,7 @@ impl Journal {
                 commands: Some(commands),
                 reader: Arc::new(Mutex::new(reader)),
                 tail,
+                clocks_changed,
                 metrics: metrics.clone(),
                 settings: settings.clone(),
                 threads: Mutex::new(vec![writing, folding]),
@@ -155,6 +162,38 @@ impl Journal {
         let (reply, found) = oneshot::channel();
         self.send(Command::Kin(Kin { candidates, reply })).await?;
         found.await.map_err(|_| JournalError::Closed)?
+    }
+
+    /// Notes how objects stand, with the next commit.
+    ///
+    /// # Errors
+    /// Only when the journal is closed.
+    pub async fn watch(&self, watched: Vec<Watched>) -> Result<(), JournalError> {
+        self.send(Command::Watch(watched)).await
+    }
+
+    /// Stores the reminders that are due at `now`, as items that wait for publication. Returns after the commit.
+    ///
+    /// # Errors
+    /// Nothing is told then; it stays due.
+    pub async fn tell_deadlines(&self, now: Timestamp, wanted: Wanted) -> Result<Told, JournalError> {
+        let (reply, told) = oneshot::channel();
+        self.send(Command::Tell(Tell { now, wanted, reply })).await?;
+        told.await.map_err(|_| JournalError::Closed)?
+    }
+
+    /// When the next reminder is due.
+    ///
+    /// # Errors
+    /// When the journal can't be read.
+    pub async fn next_deadline(&self) -> Result<Option<Timestamp>, JournalError> {
+        let next = self.read(deadlines::next).await?;
+        Ok(next.map(|at| Timestamp::from_microsecond(at).unwrap_or(Timestamp::MAX)))
+    }
+
+    /// Waits until [`Journal::watch`] has changed something since the last call. For one waiter.
+    pub async fn deadlines_changed(&self) {
+        self.shared.clocks_changed.notified().await;
     }
 
     /// Waits until everything handed over before is on disk.
@@ -224,10 +263,13 @@ impl Journal {
         let reader = self.shared.reader.lock();
         let snapshot = store::snapshot(&reader)?;
         let used = limits::used_bytes(&reader)?;
+        let running = deadlines::running(&reader, Timestamp::now().as_microsecond())?;
         drop(reader);
         let metrics = &self.shared.metrics;
         metrics.pending.set(snapshot.pending);
         metrics.parked.set(snapshot.parked);
+        metrics.deadlines_open.set(running.open);
+        metrics.deadlines_overdue.set(running.overdue);
         metrics.oldest_pending_seconds.set(snapshot.oldest_pending_seconds);
         metrics.quarantine.reset();
         for (reason, count) in &snapshot.quarantined {

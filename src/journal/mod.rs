@@ -9,6 +9,7 @@
 
 mod append;
 mod check;
+pub mod deadlines;
 mod dedupe;
 mod error;
 mod handle;

@@ -1,5 +1,5 @@
 //! What leaves the journal, and when: settled raw items after `raw_days` (or earlier, to make room), decisions,
-//! identities and links between messages after `dedupe_days`, what messages are recognised by after its own window. Pending and held items never leave by themselves.
+//! identities, links between messages and clocks long run out after `dedupe_days`, what messages are recognised by after its own window. Pending and held items never leave by themselves.
 //!
 //! Works in small slices inside the writer's commits, so that no commit is long.
 
@@ -19,6 +19,7 @@ pub(super) struct Retention {
     seen_from: Bytes,
     likeness_from: Bytes,
     kin_from: Bytes,
+    watched_from: Bytes,
 }
 
 impl Retention {
@@ -30,6 +31,7 @@ impl Retention {
             seen_from: Bytes::new(),
             likeness_from: Bytes::new(),
             kin_from: Bytes::new(),
+            watched_from: Bytes::new(),
         }
     }
 
@@ -44,6 +46,7 @@ impl Retention {
         self.seen_from = forget(Swept::Seen, &self.seen_from, before)?;
         self.likeness_from = forget(Swept::Likeness, &self.likeness_from, now)?;
         self.kin_from = forget(Swept::Kin, &self.kin_from, before)?;
+        self.watched_from = forget(Swept::Watched, &self.watched_from, before)?;
         connection
             .prepare_cached(
                 "DELETE FROM decision WHERE seq IN (SELECT seq FROM decision d WHERE at < ?1 \

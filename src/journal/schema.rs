@@ -6,6 +6,7 @@
 //! - `decision`: what became of each event of each settled item, for «почему сюда?»; holds no citizen's words;
 //! - `seen`: one row per object of a source: which versions were stored. Keyed hashes only, outlives `raw`;
 //! - `cursor`: where each stream goes on;
+//! - `watched`, `clock`: deadlines of open messages (`deadlines.rs`). No citizen's words;
 //! - `likeness`, `kin`: what belongs together (`kin.rs`). Keyed hashes only.
 
 use rusqlite::{Connection, TransactionBehavior};
@@ -80,6 +81,29 @@ const MIGRATIONS: &[&str] = &[
         at INTEGER NOT NULL
     ) WITHOUT ROWID;
     CREATE INDEX kin_cluster ON kin (cluster);
+",
+    "
+    CREATE TABLE watched (
+        object BLOB PRIMARY KEY,
+        seq INTEGER NOT NULL,
+        connector TEXT NOT NULL,
+        external_id TEXT NOT NULL,
+        subject BLOB NOT NULL,
+        until INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE clock (
+        object BLOB NOT NULL,
+        stage TEXT NOT NULL,
+        due_at INTEGER NOT NULL,
+        approach_at INTEGER NOT NULL,
+        tell_at INTEGER,
+        deadline BLOB NOT NULL,
+        PRIMARY KEY (object, stage)
+    ) WITHOUT ROWID;
+    CREATE INDEX clock_tell_at ON clock (tell_at) WHERE tell_at IS NOT NULL;
+    CREATE TRIGGER watched_forgotten AFTER DELETE ON watched BEGIN
+        DELETE FROM clock WHERE object = old.object;
+    END;
 ",
 ];
 

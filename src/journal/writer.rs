@@ -8,12 +8,13 @@ use std::{sync::Arc, time::Instant};
 use jiff::Timestamp;
 use priem_sdk::{Cursor, Item, contract::ConnectorId};
 use rusqlite::Connection;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tracing::{error, info, warn};
 
 use super::{
     Appended, JournalError, Record, Settlement,
     append::AppendState,
+    deadlines::{self, Told, Wanted, Watched},
     kin::{Candidate, Kinship, find},
     limits::Limits,
     retention::Retention,
@@ -46,11 +47,20 @@ pub(super) struct Kin {
     pub(super) reply: oneshot::Sender<Result<Vec<Option<Kinship>>, JournalError>>,
 }
 
+/// A look at the clocks.
+pub(super) struct Tell {
+    pub(super) now: Timestamp,
+    pub(super) wanted: Wanted,
+    pub(super) reply: oneshot::Sender<Result<Told, JournalError>>,
+}
+
 /// What the writer can be asked for.
 pub(super) enum Command {
     Append(Append),
     Settle(Vec<Settlement>),
     Kin(Kin),
+    Watch(Vec<Watched>),
+    Tell(Tell),
     /// Answers after everything before it is on disk.
     Flush(oneshot::Sender<()>),
     /// Time for housekeeping.
@@ -64,6 +74,9 @@ struct Batch {
     kin: Vec<Kin>,
     /// Answers to `kin`, in its order; complete when the transaction is.
     found: Vec<Vec<Option<Kinship>>>,
+    tells: Vec<Tell>,
+    /// Answers to `tells`, in their order; complete when the transaction is.
+    told: Vec<Result<Told, JournalError>>,
     flushes: Vec<oneshot::Sender<()>>,
     tick: bool,
     /// Whether new items would fit, found out without any.
@@ -79,6 +92,10 @@ pub(super) struct Writer {
     pub(super) metrics: Metrics,
     /// Settlements not on disk yet: new ones and those whose commit failed.
     pub(super) owed: Vec<Settlement>,
+    /// How objects stand, not on disk yet either.
+    pub(super) watched: Vec<Watched>,
+    /// Rings when clocks changed.
+    pub(super) clocks_changed: Arc<Notify>,
     pub(super) healthy: bool,
 }
 
@@ -96,7 +113,7 @@ impl Writer {
             }
             self.commit(connection, batch);
         }
-        if !self.owed.is_empty() {
+        if !self.owed.is_empty() || !self.watched.is_empty() {
             self.commit(connection, Batch::default());
         }
         if let Err(error) = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())) {
@@ -122,6 +139,12 @@ impl Writer {
                 batch.kin.push(kin);
                 return items;
             }
+            Command::Watch(watched) => {
+                let items = watched.len();
+                self.watched.extend(watched);
+                return items;
+            }
+            Command::Tell(tell) => batch.tells.push(tell),
             Command::Flush(reply) => batch.flushes.push(reply),
             Command::Tick => batch.tick = true,
         }
@@ -143,6 +166,10 @@ impl Writer {
                     self.metrics.commit_items.observe(fresh.len() as f64);
                 }
                 self.owed.clear();
+                if !self.watched.is_empty() {
+                    self.watched.clear();
+                    self.clocks_changed.notify_one();
+                }
                 self.tail.push(&mut fresh);
                 if !outcomes.is_empty() {
                     self.report(outcomes.iter().find_map(|outcome| outcome.as_ref().err()));
@@ -154,6 +181,9 @@ impl Writer {
                 }
                 for (kin, found) in batch.kin.into_iter().zip(batch.found) {
                     let _ = kin.reply.send(Ok(found));
+                }
+                for (tell, told) in batch.tells.into_iter().zip(batch.told) {
+                    let _ = tell.reply.send(told);
                 }
                 for reply in batch.flushes {
                     let _ = reply.send(());
@@ -173,6 +203,9 @@ impl Writer {
                 }
                 for kin in batch.kin {
                     let _ = kin.reply.send(Err(error.clone()));
+                }
+                for tell in batch.tells {
+                    let _ = tell.reply.send(Err(error.clone()));
                 }
             }
         }
@@ -195,13 +228,22 @@ impl Writer {
             let found = found.map(|candidate| find(connection, &self.state.hash_key, candidate));
             batch.found.push(found.collect::<rusqlite::Result<_>>()?);
         }
+        for watched in &self.watched {
+            deadlines::watch(connection, &self.state.hash_key, watched, now)?;
+        }
         if batch.tick {
             self.retention.sweep(connection, now)?;
         }
-        if batch.appends.is_empty() && self.healthy {
+        if batch.appends.is_empty() && batch.tells.is_empty() && self.healthy {
             return Ok(Vec::new());
         }
         let room = self.room(connection)?;
+        for tell in &batch.tells {
+            batch.told.push(match &room {
+                Ok(()) => Ok(self.tell(connection, tell, now, fresh)?),
+                Err(error) => Err(error.clone()),
+            });
+        }
         if batch.appends.is_empty() {
             // Unhealthy and nobody dares to send: find out ourselves, with a real write.
             execute(connection, "INSERT OR REPLACE INTO meta VALUES ('probe', unixepoch())")?;
@@ -227,6 +269,23 @@ impl Writer {
             });
         }
         Ok(outcomes)
+    }
+
+    /// Stores what is to be told and moves the clocks on.
+    fn tell(
+        &mut self,
+        connection: &Connection,
+        tell: &Tell,
+        now: i64,
+        fresh: &mut Vec<Arc<Record>>,
+    ) -> rusqlite::Result<Told> {
+        let (items, told) = deadlines::tell(connection, tell.now.as_microsecond(), now, tell.wanted)?;
+        if !items.is_empty() {
+            let connector = ConnectorId::new(deadlines::CONNECTOR);
+            self.state
+                .append(connection, &connector, &Arc::from("clocks"), items, None, fresh)?;
+        }
+        Ok(told)
     }
 
     /// Whether new items fit, after trying to make room.

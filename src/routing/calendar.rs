@@ -92,6 +92,20 @@ impl Calendar {
         }
     }
 
+    /// Whether people work on a day at all.
+    pub(super) fn is_working_day(&self, day: Date) -> Counted<bool> {
+        Counted {
+            value: self.is_working(day),
+            complete: self.knows(day, day),
+        }
+    }
+
+    /// Whether people work at a moment: not in the break, not in the hour that a short day lacks.
+    pub(super) fn is_working_time(&self, at: DateTime) -> bool {
+        let mut spans = self.spans(at.date()).into_iter();
+        spans.any(|(from, to)| from <= at.time() && at.time() < to)
+    }
+
     fn knows(&self, from: Date, to: Date) -> bool {
         (from.year().min(to.year())..=from.year().max(to.year())).all(|year| self.years.contains_key(&year))
     }

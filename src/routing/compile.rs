@@ -89,6 +89,11 @@ pub(super) fn compile(files: &[(PathBuf, String)], tables: &Tables) -> Result<Co
         read_declarations(reader, entries, &mut shared);
         declared.collect(at, reader, entries);
     }
+    let mut calendar = Calendar::new(shared.work_day.unwrap_or_default());
+    for (year, days) in std::mem::take(&mut shared.years) {
+        calendar.add(year, days);
+    }
+    shared.vocabulary.set_calendar(calendar.clone());
     if let Some(zone) = &shared.zone {
         shared.vocabulary.set_zone(zone.zone.clone());
     }
@@ -133,11 +138,6 @@ pub(super) fn compile(files: &[(PathBuf, String)], tables: &Tables) -> Result<Co
             let nodes = reader.list(&entry.node, "tests");
             tests.extend(nodes.iter().filter_map(|node| read_tests::test(reader, &zone, node)));
         }
-    }
-
-    let mut calendar = Calendar::new(shared.work_day.unwrap_or_default());
-    for (year, days) in shared.years {
-        calendar.add(year, days);
     }
 
     let mut errors: Vec<RuleError> = sources.into_iter().flat_map(|(reader, _)| reader.errors).collect();

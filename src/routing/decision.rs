@@ -7,12 +7,13 @@ use super::RuleSet;
 use super::condition::Sight;
 use super::fields::RULES_CLASSIFIER;
 use super::model::{ClassifyRule, Copy, Route};
+use super::moment::Seen;
 use super::read_rules::add_new;
 use super::read_tests::{set_flag, topic_of};
 use super::verdict::Verdict;
 
 /// Priority of a message that neither rules nor routes give one.
-const DEFAULT_PRIORITY: u8 = 4;
+pub(super) const DEFAULT_PRIORITY: u8 = 4;
 /// Reasons given per rule in the short explanation.
 const REASONS: usize = 3;
 
@@ -60,14 +61,11 @@ pub(super) fn make(rules: &RuleSet, verdict: &Verdict<'_>, sight: &Sight<'_>) ->
             .map(|set| set.value)
             .or(target.personal_data.as_deref())
             .map(str::to_owned),
-        priority: verdict
-            .priority
-            .map(|set| set.value)
-            .or(target.priority)
-            .unwrap_or(DEFAULT_PRIORITY),
+        priority: verdict.priority(),
         tags,
         review_required: verdict.review.map(|set| set.value).or(target.review).unwrap_or(false),
         copy: false,
+        calendar_missing: sight.facts.moment().is_some_and(Seen::lacks_calendar),
         rules_version: rules.version().to_owned(),
         matched: matched
             .chain(verdict.path.iter().flat_map(|route| ids_of(route)))
@@ -171,6 +169,11 @@ fn sentences(rules: &RuleSet, verdict: &Verdict<'_>, sight: &Sight<'_>) -> Vec<S
         lines.push("Ни одно правило классификации не подошло.".into());
     }
     lines.push(route_sentence(verdict, sight));
+    if sight.facts.moment().is_some_and(Seen::lacks_calendar) {
+        lines.push(
+            "Внимание: производственного календаря на этот год нет, условие «рабочее время» не учло праздники.".into(),
+        );
+    }
     lines.extend(verdict.clocks.iter().map(|clock| {
         let mut sentence = format!(
             "Срок «{}»: {} по правилу «{}» ({}).",
@@ -361,7 +364,7 @@ pub(super) fn recipient_ru(recipient: &Recipient) -> String {
 }
 
 /// The stage in Russian.
-pub(super) fn stage_ru(stage: DeadlineStage) -> &'static str {
+pub(crate) fn stage_ru(stage: DeadlineStage) -> &'static str {
     match stage {
         DeadlineStage::Register => "регистрация",
         DeadlineStage::Forward => "переадресация",

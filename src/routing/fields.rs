@@ -91,6 +91,7 @@ fields! {
     Season "season" false "время года" Form::Moment;
     Weekday "weekday" false "день недели" Form::Closed(WEEKDAYS);
     Hours "hours" false "время суток" Form::Moment;
+    WorkingTime "working_time" false "рабочее время" Form::YesNo;
     OlderThan "older_than" false "сколько прошло (больше)" Form::Moment;
     YoungerThan "younger_than" false "сколько прошло (меньше)" Form::Moment;
     PlaceKnown "known" true "место известно" Form::YesNo;
@@ -104,6 +105,8 @@ fields! {
     Oktmo "oktmo" true "ОКТМО" Form::CodePrefix;
     Sector "sector" false "отрасль" Form::Identifier;
     Territory "territory" false "территория" Form::Name;
+    Priority "priority" false "срочность"
+        Form::Closed(&["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]);
     Tags "tags" false "метки" Form::Identifier;
     DeadlinePolicy "deadline_policy" false "порядок сроков" Form::Identifier;
 }
@@ -121,7 +124,7 @@ impl Field {
     /// describe territories.
     pub(super) fn is_decided(self, has_territories: bool) -> bool {
         match self {
-            Self::Sector | Self::Tags | Self::DeadlinePolicy => true,
+            Self::Sector | Self::Priority | Self::Tags | Self::DeadlinePolicy => true,
             Self::Territory => !has_territories,
             _ => false,
         }
@@ -129,7 +132,7 @@ impl Field {
 
     /// Follows from the moment of the message and the clock of the rules, not from one value in it.
     pub(super) fn is_of_moment(self) -> bool {
-        self.form() == Form::Moment || self == Self::Weekday
+        self.form() == Form::Moment || matches!(self, Self::Weekday | Self::WorkingTime)
     }
 
     /// The spelling of a value for comparison.
@@ -188,7 +191,7 @@ impl Field {
             Self::Language => data.body.language.iter().for_each(|value| visit(value)),
             Self::Satisfaction => visit(satisfaction_word(data.satisfaction.as_ref())),
             // Follow from the time and the clock of the rules: the vocabulary adds them.
-            Self::Season | Self::Weekday | Self::Hours | Self::OlderThan | Self::YoungerThan => {}
+            Self::Season | Self::Weekday | Self::Hours | Self::WorkingTime | Self::OlderThan | Self::YoungerThan => {}
             Self::PlaceKnown => visit(if is_place_known(place) { YES } else { NO }),
             Self::PlacePrecision => visit(place.precision.as_str()),
             Self::Region => place.region.iter().for_each(|value| visit(value)),
@@ -198,7 +201,7 @@ impl Field {
             Self::Street => place.street.iter().for_each(|value| visit(value)),
             Self::Oktmo => place.oktmo.iter().for_each(|value| visit(value)),
             // Decided by `classify`, added by the engine.
-            Self::Sector | Self::Territory | Self::Tags | Self::DeadlinePolicy => {}
+            Self::Sector | Self::Territory | Self::Priority | Self::Tags | Self::DeadlinePolicy => {}
         }
     }
 }
@@ -249,5 +252,7 @@ fn event_word(message: &Message) -> &'static str {
         EventType::Reopened => "reopened",
         EventType::Status => "status",
         EventType::VoteResult => "vote",
+        EventType::DeadlineApproaching => "deadline_approaching",
+        EventType::DeadlineOverdue => "deadline_overdue",
     }
 }

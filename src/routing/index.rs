@@ -13,8 +13,9 @@ use super::vocabulary::FactId;
 /// An index over a list of conditions; answers with positions in that list.
 #[derive(Debug, Default)]
 pub(super) struct Index {
-    /// Fact → range in `filed`.
-    ranges: HashMap<FactId, (u32, u32)>,
+    /// Facts, ascending, each with where its positions begin in `filed`; they end where those of the next one begin. Half
+    /// the size of a map, and the few dozen facts of a message are found in it as fast.
+    starts: Vec<(FactId, u32)>,
     filed: Vec<u32>,
     always: Vec<u32>,
 }
@@ -36,27 +37,40 @@ impl Index {
         }
         entries.sort_unstable();
         entries.dedup();
+        index.filed.reserve_exact(entries.len());
         for group in entries.chunk_by(|a, b| a.0 == b.0) {
-            let start = count(&index.filed);
+            index.starts.push((group[0].0, count(&index.filed)));
             index.filed.extend(group.iter().map(|(_, position)| position));
-            index.ranges.insert(group[0].0, (start, count(&index.filed)));
         }
+        index.starts.shrink_to_fit();
         index
     }
 
     /// Positions of every condition that may hold, ascending, each once. What is not among them does not hold.
     pub(super) fn candidates(&self, facts: &Facts<'_>) -> Vec<u32> {
         let mut found = self.always.clone();
-        if !self.ranges.is_empty() {
+        if !self.starts.is_empty() {
             for fact in facts.distinct() {
-                if let Some(&(start, end)) = self.ranges.get(&fact) {
-                    found.extend_from_slice(&self.filed[start as usize..end as usize]);
-                }
+                found.extend_from_slice(self.filed_under(fact));
             }
         }
         found.sort_unstable();
         found.dedup();
         found
+    }
+}
+
+impl Index {
+    fn filed_under(&self, fact: FactId) -> &[u32] {
+        let Ok(at) = self.starts.binary_search_by_key(&fact, |(known, _)| *known) else {
+            return &[];
+        };
+        let start = self.starts[at].1 as usize;
+        let end = self
+            .starts
+            .get(at + 1)
+            .map_or(self.filed.len(), |(_, next)| *next as usize);
+        &self.filed[start..end]
     }
 }
 

@@ -72,6 +72,7 @@ use priem_sdk::message::Message;
 pub use cases::{Coverage, TestFailure, TestReport};
 pub use condition::Check;
 pub use decision::Decision;
+pub(crate) use decision::stage_ru;
 pub use error::{RuleError, RuleErrors};
 pub use explain::{Explanation, RouteStep, RuleTrace, TerritoryTrace};
 pub use lint::{Finding, Level, Witness};

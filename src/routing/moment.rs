@@ -1,4 +1,4 @@
-//! Conditions about time: season, day of the week, hours of the day, age.
+//! Conditions about time: season, day of the week, hours of the day, working time, age.
 //!
 //! All look at the moment the author wrote, else the source registered, else Priem stored it, by the clock of the rule
 //! set (`zone`). A source that tells only the day says nothing about the hour: then no condition on hours holds. Age
@@ -8,7 +8,8 @@
 use jiff::{SignedDuration, Timestamp, civil, tz::TimeZone};
 use priem_sdk::message::{Moment, Precision, Times};
 
-use super::fields::Field;
+use super::calendar::Calendar;
+use super::fields::{Field, NO, YES};
 
 /// Days of the week as rules write them, Monday first.
 pub(super) const WEEKDAYS: &[&str] = &["пн", "вт", "ср", "чт", "пт", "сб", "вс"];
@@ -30,6 +31,8 @@ pub(super) enum MomentTest {
     Older(i64),
     /// Younger than so many minutes.
     Younger(i64),
+    /// Whether people work then, by the production calendar.
+    Working(bool),
 }
 
 /// The moment of a message as rules see it.
@@ -39,9 +42,30 @@ pub(super) struct Seen {
     /// The source told more than the day.
     has_time: bool,
     age: SignedDuration,
+    /// Whether people work then; unknown for a bare working day.
+    working: Option<bool>,
+    /// That was asked of a year without a production calendar.
+    lacks_calendar: bool,
 }
 
 impl Seen {
+    /// The same, having looked whether people work then.
+    pub(super) fn with_work(mut self, calendar: &Calendar) -> Self {
+        let day = calendar.is_working_day(self.local.date());
+        self.lacks_calendar = !day.complete;
+        self.working = match (day.value, self.has_time) {
+            (false, _) => Some(false),
+            (true, true) => Some(calendar.is_working_time(self.local)),
+            (true, false) => None,
+        };
+        self
+    }
+
+    /// Whether a condition on working time was asked of a year without a production calendar.
+    pub(super) fn lacks_calendar(&self) -> bool {
+        self.lacks_calendar
+    }
+
     /// The moment of a message by the clock of `zone`.
     pub(super) fn of(times: &Times, zone: &TimeZone, now: Timestamp) -> Self {
         let known = [&times.occurred, &times.at_source];
@@ -67,6 +91,8 @@ impl Seen {
             local,
             has_time: false,
             age: now.duration_since(start),
+            working: None,
+            lacks_calendar: false,
         })
     }
 
@@ -75,6 +101,8 @@ impl Seen {
             local: zone.to_datetime(at),
             has_time: true,
             age: now.duration_since(at),
+            working: None,
+            lacks_calendar: false,
         }
     }
 
@@ -84,6 +112,11 @@ impl Seen {
             Field::Season => Some(self.local.strftime("%d.%m").to_string()),
             Field::Weekday => Some(WEEKDAYS[self.weekday() as usize].to_owned()),
             Field::Hours if self.has_time => Some(self.local.strftime("%H:%M").to_string()),
+            Field::WorkingTime => {
+                let answer = if self.working? { YES } else { NO };
+                let at = self.local.strftime(if self.has_time { "%d.%m %H:%M" } else { "%d.%m" });
+                Some(format!("{answer} ({at})"))
+            }
             Field::OlderThan | Field::YoungerThan => Some(age_ru(self.age)),
             _ => None,
         }
@@ -124,6 +157,11 @@ impl MomentTest {
                 let (from, to) = (minute_of_day(from)?, minute_of_day(to)?);
                 (from != to && from < DAY).then_some(Self::Hours { from, to })
             }
+            Field::WorkingTime => match written {
+                YES => Some(Self::Working(true)),
+                NO => Some(Self::Working(false)),
+                _ => None,
+            },
             Field::OlderThan => Some(Self::Older(minutes(written)?)),
             Field::YoungerThan => Some(Self::Younger(minutes(written)?)),
             _ => None,
@@ -154,6 +192,7 @@ impl MomentTest {
             }
             Self::Older(minutes) => seen.age > SignedDuration::from_mins(minutes),
             Self::Younger(minutes) => seen.age < SignedDuration::from_mins(minutes),
+            Self::Working(wanted) => seen.working == Some(wanted),
         }
     }
 
@@ -165,6 +204,7 @@ impl MomentTest {
             Self::Hours { from, to } => {
                 format!("{:02}:{:02}–{:02}:{:02}", from / 60, from % 60, to / 60, to % 60)
             }
+            Self::Working(wanted) => if wanted { YES } else { NO }.to_owned(),
             Self::Older(minutes) | Self::Younger(minutes) => format!("{minutes} мин"),
         }
     }

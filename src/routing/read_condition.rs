@@ -228,14 +228,14 @@ fn read_place(reader: &mut Reader<'_>, terms: &mut Terms<'_>, entry: &Entry) -> 
 
 fn read_field(reader: &mut Reader<'_>, terms: &mut Terms<'_>, field: Field, node: &Node) -> Option<Condition> {
     let what = format!("«{}»", field.key());
+    let needs_zone = field.is_of_moment() && !matches!(field, Field::OlderThan | Field::YoungerThan);
+    if needs_zone {
+        needs_clock(reader, terms, node.line, &what);
+    }
     if field.form() == Form::YesNo {
         let yes = reader.yes_no(node, &what)?;
         let value = if yes { YES } else { NO };
         return Some(is(terms.vocabulary, field, vec![value.to_owned()]));
-    }
-    let needs_zone = field.is_of_moment() && !matches!(field, Field::OlderThan | Field::YoungerThan);
-    if needs_zone {
-        needs_clock(reader, terms, node.line, &what);
     }
     let mut values = Vec::new();
     for (value, line) in reader.texts(node, &what) {

@@ -518,3 +518,98 @@ fn a_rule_set_is_shared_between_threads() {
     fn shared<T: Send + Sync>() {}
     shared::<RuleSet>();
 }
+
+const CALENDAR: &str = "zone: Asia/Yekaterinburg
+calendar: [{ year: 2026, holidays: [2026-01-01/2026-01-09] }]
+";
+
+/// At noon in Perm on a day of 2026 or another year.
+fn at_noon(day: &str) -> Message {
+    let mut message = message("Вопрос");
+    message.data.times.received = format!("{day}T07:00:00Z").parse().expect("instant");
+    message
+}
+
+#[test]
+fn working_time_knows_holidays() {
+    let rules = rules(&format!(
+        "{CALENDAR}classify:
+  - {{ id: duty, name: Дежурный, when: {{ working_time: false }}, set: {{ tags: [duty] }} }}
+  - {{ id: office, name: Приёмная, when: {{ working_time: true }}, set: {{ tags: [office] }} }}
+"
+    ));
+    for (day, tag) in [("2026-01-05", "duty"), ("2026-01-12", "office"), ("2026-01-17", "duty")] {
+        let decision = rules.decide(&mut at_noon(day), now());
+        assert_eq!(decision.main().tags, [tag], "{day}");
+        assert!(!decision.main().calendar_missing);
+    }
+    let told = rules.explain(&at_noon("2026-01-05"), now()).render_ru();
+    assert!(told.contains("рабочее время: нет (05.01 12:00)"), "{told}");
+
+    // Monday of a year without a calendar.
+    let decision = rules.decide(&mut at_noon("2027-01-04"), now());
+    assert_eq!(decision.main().tags, ["office"]);
+    assert!(decision.main().calendar_missing);
+    let told = decision.main().explanation.join("\n");
+    assert!(told.contains("производственного календаря на этот год нет"), "{told}");
+}
+
+#[test]
+fn a_bare_date_is_no_working_time_only_when_nobody_works() {
+    let rules = rules(&format!(
+        "{CALENDAR}classify:
+  - {{ id: free, name: Нет, when: {{ working_time: false }}, set: {{ tags: [free] }} }}
+  - {{ id: busy, name: Да, when: {{ working_time: true }}, set: {{ tags: [busy] }} }}
+"
+    ));
+    let zone = jiff::tz::TimeZone::get("Asia/Yekaterinburg").expect("zone");
+    let tags = |day: i8| {
+        let mut message = message("Вопрос");
+        let date = jiff::civil::date(2026, 1, day);
+        message.data.times.occurred = Some(priem_sdk::message::Moment::from_date(date, &zone));
+        rules.decide(&mut message, now()).main().tags.clone()
+    };
+    assert_eq!(tags(5), ["free"]);
+    assert!(tags(12).is_empty());
+}
+
+#[test]
+fn working_time_needs_a_clock() {
+    let text =
+        format!("classify:\n  - {{ id: a, name: А, when: {{ working_time: true }}, set: {{ tags: [a] }} }}\n{ROUTE}");
+    let errors = RuleSet::parse(&files(&[&text])).expect_err("no zone").to_string();
+    assert!(errors.contains("не задан часовой пояс"), "{errors}");
+}
+
+#[test]
+fn a_deadline_may_depend_on_the_priority() {
+    let rules = rules(
+        "zone: Asia/Yekaterinburg
+classify:
+  - { id: flood, name: Потоп, when: { text: [потоп] }, set: { priority: 9 } }
+route:
+  id: root
+  name: Координатор
+  to: { organisation: МЦУ }
+  queue: q.root
+  routes:
+    - { id: hot, name: Срочно, when: { priority: 9 }, queue: q.hot }
+    - { id: yard, name: Двор, when: { text: [двор] }, queue: q.yard, priority: 7 }
+deadlines:
+  - { id: urgent, name: Срочный, when: { priority: [8, 9] }, stage: answer, calendar_hours: 3 }
+  - { id: soon, name: Скорый, when: { priority: 7 }, stage: answer, calendar_hours: 8 }
+  - { id: usual, name: Обычный, when: { priority: 4 }, stage: answer, calendar_hours: 24 }
+",
+    );
+    for (text, queue, deadline) in [
+        ("Потоп", "q.hot", "urgent"),
+        ("Двор", "q.yard", "soon"),
+        ("Вопрос", "q.root", "usual"),
+    ] {
+        let decision = decide(&rules, text);
+        assert_eq!(decision.main().queue, queue);
+        assert_eq!(decision.deadlines[0].rule.as_deref(), Some(deadline), "{text}");
+    }
+    let dead: Vec<String> = rules.lint().into_iter().map(|finding| finding.id).collect();
+    assert!(dead.is_empty(), "{dead:?}");
+}

@@ -6,6 +6,7 @@ use priem_sdk::message::{Deadline, DeadlineBasis, DeadlineStage, Message, PlaceP
 
 use super::clock;
 use super::compile::Compiled;
+use super::decision::DEFAULT_PRIORITY;
 use super::facts::Facts;
 use super::fields::Field;
 use super::model::{ClassifyRule, Copy, DeadlineRule, Effects, Route};
@@ -99,7 +100,7 @@ impl<'r> Verdict<'r> {
         }
         verdict.publish_decided(compiled, facts);
         verdict.path = walk(&compiled.route, facts);
-        verdict.publish_policy_of_route(compiled, facts);
+        verdict.publish_target(compiled, facts);
         verdict.run_clocks(compiled, message, facts, now);
         verdict
     }
@@ -123,6 +124,13 @@ impl<'r> Verdict<'r> {
                 None => value.to_owned(),
             };
             self.decided.push((field, shown));
+        }
+        if let Some(set) = self.priority {
+            let priority = set.value.to_string();
+            if let Some(fact) = compiled.vocabulary.value(Field::Priority, &priority) {
+                facts.push_value(fact);
+            }
+            self.decided.push((Field::Priority, priority));
         }
         for flag in &self.flags {
             if let Some(fact) = compiled.vocabulary.value(Field::Flags, flag) {
@@ -152,8 +160,16 @@ impl<'r> Verdict<'r> {
         }
     }
 
-    /// Lets `deadlines` ask about the policy of the route, when `classify` named none.
-    fn publish_policy_of_route(&mut self, compiled: &Compiled, facts: &mut Facts<'_>) {
+    /// Lets `deadlines` ask about the priority and the policy of the route, when `classify` named none.
+    fn publish_target(&mut self, compiled: &Compiled, facts: &mut Facts<'_>) {
+        if self.priority.is_none() {
+            let priority = self.priority().to_string();
+            if let Some(fact) = compiled.vocabulary.value(Field::Priority, &priority) {
+                facts.push_value(fact);
+                facts.seal();
+            }
+            self.decided.push((Field::Priority, priority));
+        }
         let Some(policy) = self.policy().filter(|_| self.deadline_policy.is_none()) else {
             return;
         };
@@ -162,6 +178,12 @@ impl<'r> Verdict<'r> {
             facts.seal();
         }
         self.decided.push((Field::DeadlinePolicy, policy.to_owned()));
+    }
+
+    /// The priority: of `classify`, else of the route, else the usual one.
+    pub(super) fn priority(&self) -> u8 {
+        let set = self.priority.map(|set| set.value);
+        set.or(self.route().target.priority).unwrap_or(DEFAULT_PRIORITY)
     }
 
     /// The deadline policy: of `classify`, else of the route.

@@ -12,6 +12,7 @@ use jiff::{Timestamp, tz::TimeZone};
 use priem_sdk::message::Message;
 use rust_stemmers::{Algorithm, Stemmer};
 
+use super::calendar::{Calendar, WorkDay};
 use super::facts::Facts;
 use super::fields::{Field, Form, OKTMO_MAX, OKTMO_MIN, YES};
 use super::layout;
@@ -54,6 +55,8 @@ pub(super) struct Vocabulary {
     asks_today: bool,
     /// Clock of the rules, when the files name one.
     zone: Option<TimeZone>,
+    /// When people work.
+    calendar: Calendar,
     values: Vec<HashMap<Box<str>, FactId>>,
     /// The territories that the files describe, when they do.
     territories: Option<Territories>,
@@ -74,6 +77,7 @@ impl Default for Vocabulary {
             moments: Vec::new(),
             asks_today: false,
             zone: None,
+            calendar: Calendar::new(WorkDay::default()),
             values: vec![HashMap::default(); Field::COUNT],
             territories: None,
             size: 0,
@@ -86,6 +90,11 @@ impl Vocabulary {
     /// Sets the clock of the rules.
     pub(super) fn set_zone(&mut self, zone: TimeZone) {
         self.zone = Some(zone);
+    }
+
+    /// Sets when people work.
+    pub(super) fn set_calendar(&mut self, calendar: Calendar) {
+        self.calendar = calendar;
     }
 
     /// Whether the rules have a clock.
@@ -199,7 +208,10 @@ impl Vocabulary {
         }
         if !self.moments.is_empty() {
             let utc = TimeZone::UTC;
-            let seen = Seen::of(&message.data.times, self.zone.as_ref().unwrap_or(&utc), now);
+            let mut seen = Seen::of(&message.data.times, self.zone.as_ref().unwrap_or(&utc), now);
+            if !self.values[Field::WorkingTime as usize].is_empty() {
+                seen = seen.with_work(&self.calendar);
+            }
             let holding = self.moments.iter().filter(|(_, test)| test.holds(&seen));
             holding.for_each(|&(fact, _)| facts.push_value(fact));
             facts.set_moment(seen);

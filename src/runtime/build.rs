@@ -103,6 +103,11 @@ impl Built {
             let problem = format!("duplicates.{key}: {problem}");
             return Err(SettingsError::Wrong { place, problem }.into());
         }
+        if let Err((key, problem)) = settings.deadlines.validate() {
+            let place = format!("{}:{}", path.display(), settings::line_of(text, &["deadlines", key]));
+            let problem = format!("deadlines.{key}: {problem}");
+            return Err(SettingsError::Wrong { place, problem }.into());
+        }
         if let Err(error) = telemetry::filter(&settings.log) {
             let place = format!("{}:{}", path.display(), settings::line_of(text, &["log", "level"]));
             let problem = error.to_string();

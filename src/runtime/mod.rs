@@ -29,6 +29,7 @@ use self::{
 };
 use crate::{
     attachments::AttachmentStore,
+    deadlines::{self, Watch},
     duplicates::{Choice, Linker},
     http::{Condition, Health, ReloadReport},
     intake::Intake,
@@ -118,6 +119,7 @@ impl Daemon {
         let processor = Processor::following(Arc::clone(&connectors), Arc::clone(&rules), metrics.clone())
             .with_privacy(privacy)
             .with_duplicates(Choice::new(&settings.duplicates))
+            .with_deadlines(Watch::new(&settings.deadlines))
             .with_attachments(attachments.as_ref().map(AttachmentStore::policy));
         let linker = Linker::new(&settings.duplicates, &journal, &metrics);
         let pipeline = Pipeline::start(journal.clone(), processor, linker, publisher, settled, draining.clone());
@@ -154,6 +156,12 @@ impl Daemon {
             health.clone(),
             broker,
             options.tick,
+            closing.clone(),
+        ));
+        sources.spawn(deadlines::keep_telling(
+            journal.clone(),
+            settings.deadlines.wanted(),
+            metrics.clone(),
             closing.clone(),
         ));
         sources.spawn(watch::watchdog(journal.clone(), closing.clone()));

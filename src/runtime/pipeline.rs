@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     duplicates::Linker,
-    journal::{DecisionRecord, End, Journal, Record, Settlement},
+    journal::{DecisionRecord, End, Journal, Record, Settlement, deadlines::Watched},
     publish::{Outcome, Outgoing, Publisher, Settled},
     telemetry::Metrics,
 };
@@ -170,7 +170,7 @@ impl Worker {
         batch: impl Iterator<Item = (Arc<Record>, Processed)>,
         shutdown: &CancellationToken,
     ) -> bool {
-        let (mut ended, mut messages) = (Vec::new(), Vec::new());
+        let (mut ended, mut messages, mut watched) = (Vec::new(), Vec::new(), Vec::new());
         for (record, processed) in batch {
             match processed {
                 Processed::End(end) => ended.push(Settlement {
@@ -178,9 +178,13 @@ impl Worker {
                     seq: record.seq,
                     end,
                 }),
-                Processed::Publish(publication) => self.launch(&record, publication, &mut messages),
+                Processed::Publish(mut publication) => {
+                    watched.append(&mut publication.watched);
+                    self.launch(&record, publication, &mut messages);
+                }
             }
             if messages.len() >= HAND_OVER {
+                self.watch(&mut watched).await;
                 self.publisher.send(std::mem::take(&mut messages)).await;
             }
             if shutdown.is_cancelled() {
@@ -188,8 +192,17 @@ impl Worker {
                 return false;
             }
         }
+        self.watch(&mut watched).await;
         self.publisher.send(messages).await;
         ended.is_empty() || self.journal.settle(ended).await.is_ok()
+    }
+
+    /// Notes how clocks stand before the messages leave: a settlement comes after this in the journal. A journal that
+    /// is closed has no settlement either, so the item is looked at again.
+    async fn watch(&self, watched: &mut Vec<Watched>) {
+        if !watched.is_empty() {
+            let _ = self.journal.watch(std::mem::take(watched)).await;
+        }
     }
 
     /// Notes an item as on its way and puts its messages to the others.
@@ -197,6 +210,7 @@ impl Worker {
         let Publication {
             messages: own,
             decisions,
+            watched: _,
             occurred,
         } = publication;
         let flight = Flight {

@@ -19,8 +19,9 @@ use priem_sdk::{
 use super::rules::{RuleSetInForce, RulesInForce};
 use crate::{
     attachments,
+    deadlines::{self, Watch},
     duplicates::Choice,
-    journal::{DecisionRecord, End, Record},
+    journal::{DecisionRecord, End, Record, deadlines::Watched},
     privacy,
     publish::{CHANNEL_HEADER, Outgoing},
     routing::RuleSet,
@@ -44,6 +45,8 @@ pub struct Publication {
     pub messages: Vec<Outgoing>,
     /// What was decided about each, in the same order; outcome `published` until the broker says otherwise.
     pub decisions: Vec<DecisionRecord>,
+    /// What it says about the clocks of its objects; noted before the messages go out.
+    pub watched: Vec<Watched>,
     /// When it happened at the source, for the delay.
     pub occurred: Option<Timestamp>,
 }
@@ -59,6 +62,8 @@ pub struct Processor {
     privacy: Arc<privacy::Policy>,
     /// Which of several messages on one matter goes where the rules say.
     duplicates: Choice,
+    /// Which clocks are watched.
+    deadlines: Watch,
 }
 
 impl Processor {
@@ -79,6 +84,7 @@ impl Processor {
             attachments: None,
             privacy: Arc::default(),
             duplicates: Choice::default(),
+            deadlines: Watch::default(),
             rules,
             metrics,
         }
@@ -102,6 +108,13 @@ impl Processor {
     #[must_use]
     pub fn with_duplicates(mut self, choice: Choice) -> Self {
         self.duplicates = choice;
+        self
+    }
+
+    /// The same, with other moments to tell of deadlines than the built-in ones.
+    #[must_use]
+    pub fn with_deadlines(mut self, deadlines: Watch) -> Self {
+        self.deadlines = deadlines;
         self
     }
 
@@ -169,14 +182,24 @@ impl Processor {
         let mut publication = Publication {
             messages: Vec::with_capacity(messages.len()),
             decisions: Vec::with_capacity(messages.len()),
+            watched: Vec::new(),
             occurred,
         };
         let in_force = self.rules.now();
         for mut message in messages {
+            if message.event.is_reminder() {
+                // It goes where the message went; the connector of such items gives the routing with it.
+                let routes: Vec<Routing> = message.data.routing.take().into_iter().collect();
+                if let Err(error) = self.encode(message, routes, order_key, &mut publication) {
+                    return not_encodable(&error);
+                }
+                continue;
+            }
             let mut decision = in_force.rules.decide(&mut message, now);
             self.duplicates.apply(&message, &mut decision.routes);
             self.count(&in_force, &decision.routes, decision.default_route);
-            if decision.deadlines.iter().any(|deadline| deadline.calendar_missing) {
+            let lacks_calendar = decision.deadlines.iter().any(|deadline| deadline.calendar_missing);
+            if lacks_calendar || decision.main().calendar_missing {
                 self.metrics.calendar_missing.inc();
             }
             if message.data.flags.other.iter().any(|flag| flag == Flags::UNKNOWN_TOPIC) {
@@ -187,13 +210,11 @@ impl Processor {
                 policy.mark(&mut message);
             }
             message.data.routing = None;
+            publication
+                .watched
+                .extend(self.deadlines.look(record, &message, decision.main(), now));
             if let Err(error) = self.encode(message, decision.routes, order_key, &mut publication) {
-                // Only a number that JSON can't hold gets here.
-                let why = format!("the message can't be written as JSON: {error}");
-                return Processed::End(End::Quarantined {
-                    reason: "not_encodable".into(),
-                    why,
-                });
+                return not_encodable(&error);
             }
         }
         Processed::Publish(publication)
@@ -238,6 +259,9 @@ impl Processor {
 /// The item goes to quarantine.
 pub fn normalize(connectors: &Connectors, record: &Record) -> Result<Vec<Message>, NormalizeError> {
     let raw = &record.raw;
+    if deadlines::is_own(raw) {
+        return deadlines::normalize(raw);
+    }
     let Some(connector) = connectors.get(&raw.connector) else {
         let why = format!(
             "connector {} is not in the configuration any more; add it and retry",
@@ -263,6 +287,14 @@ fn order_key(record: &Record) -> u64 {
         .unwrap_or(&record.raw.external_id)
         .hash(&mut hasher);
     hasher.finish()
+}
+
+/// Only a number that JSON can't hold gets here.
+fn not_encodable(error: &serde_json::Error) -> Processed {
+    Processed::End(End::Quarantined {
+        reason: "not_encodable".into(),
+        why: format!("the message can't be written as JSON: {error}"),
+    })
 }
 
 fn ignored(record: &Record) -> DecisionRecord {

@@ -17,6 +17,7 @@ pub use load::{SettingsError, absolute, line_of, load, parse, read};
 
 use crate::{
     attachments::AttachmentSettings,
+    deadlines::DeadlineSettings,
     duplicates::DuplicateSettings,
     http::HttpSettings,
     journal::JournalSettings,
@@ -44,6 +45,8 @@ pub struct Settings {
     pub rules: RulesSettings,
     /// Messages on one matter that came by several ways.
     pub duplicates: DuplicateSettings,
+    /// Events about deadlines of messages that their source says are open.
+    pub deadlines: DeadlineSettings,
     /// What of personal data goes out.
     pub privacy: PrivacySettings,
     /// Logs.

@@ -135,8 +135,15 @@ metrics! {
     unknown_topics: counters "priem_unknown_topics_total" ["connector"];
     /// Messages that only the default route caught
     default_route_hits: counter "priem_default_route_hits_total" [];
-    /// Messages with a deadline in working time over a year without a production calendar
+    /// Messages with a deadline or condition in working time over a year without a production calendar
     calendar_missing: counter "priem_calendar_missing_total" [];
+
+    /// Clocks of messages that their source says are open
+    deadlines_open: gauge "priem_deadlines_open" [];
+    /// Of these, clocks that have run out, also those whose reminder was sent or left out
+    deadlines_overdue: gauge "priem_deadlines_overdue" [];
+    /// Reminders made, by kind: approaching, overdue
+    deadline_events: counters "priem_deadline_events_total" ["kind"];
 
     /// Messages that repeat an earlier one on the same matter, by what they were recognised
     linked: counters "priem_linked_duplicates_total" ["channel", "reason"];

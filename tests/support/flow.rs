@@ -38,7 +38,7 @@ pub async fn telegram() -> TelegramCity {
     TelegramCity::start(options).await.expect("a Telegram simulator")
 }
 
-/// Settings up to the connectors. `broker` is `None` for NDJSON into `{folder}/out.ndjson`.
+/// Settings up to the connectors, without reminders: invented rows have dates of any age. `broker` is `None` for NDJSON into `{folder}/out.ndjson`.
 pub fn settings(broker: Option<&Broker>) -> String {
     let out = match broker {
         Some(broker) => format!("amqp: {{ url: \"{}\", heartbeat_seconds: 3 }}", broker.amqp_url()),
@@ -47,7 +47,7 @@ pub fn settings(broker: Option<&Broker>) -> String {
     format!(
         "version: 1\njournal: {{ dir: journal, min_free_bytes: 0 }}\nhttp:\n  admin: {{ listen: \"127.0.0.1:{{admin}}\" }}\n  \
          webhooks: {{ listen: \"127.0.0.1:{{hooks}}\", public_url: \"http://127.0.0.1:{{hooks}}\" }}\n{out}\n\
-         log: {{ level: info, format: json }}\nconnectors:\n"
+         log: {{ level: info, format: json }}\ndeadlines: {{ events: [] }}\nconnectors:\n"
     )
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Invariants:
 //! - **pure**: no clock, environment, file, or local zone is in reach, so the same input gives the same outputs for
-//!   ever ([`prelude`] takes the impure filters of the standard library away);
+//!   ever (`prelude` takes the impure filters of the standard library away);
 //! - **bounded**: size of the input, steps, stack, and number of outputs are limited, whatever the filter or the
 //!   record does; a filter that runs wild is an error of that record only;
 //! - **discreet**: an error never shows a value of the record. It says what was attempted, and of a text given to

@@ -1,7 +1,7 @@
 //! HTML bodies as text for people and for rules: what editors of portals and office programs produce.
 //!
 //! [`to_text`] is total: any input gives text, in time linear in its length, and no words are lost, except what a reader
-//! of the page would not see either (scripts, styles, comments). [`text::from_html`](crate::text::from_html) is the lean
+//! of the page would not see either (scripts, styles, comments). [`from_html`](crate::text::from_html) is the lean
 //! sibling for messengers, whose markup is a handful of inline tags.
 
 use crate::text;

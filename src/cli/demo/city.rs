@@ -217,6 +217,8 @@ http:
   webhooks: {{ listen: 127.0.0.1:{port}, public_url: http://127.0.0.1:{port} }}
 {broker}ndjson: {{ path: out.ndjson }}
 log: {{ level: warn }}
+# The incidents are invented and have any age.
+deadlines: {{ events: [] }}
 connectors:
   telegram-polled:
     type: telegram

@@ -124,7 +124,11 @@ fn from_journal(config: &Path, since: Timestamp, comparison: &mut Comparison<'_>
         seq = last.seq;
         for record in records.iter().filter(|record| record.raw.received_at >= since) {
             match process::normalize(&built.connectors, record) {
-                Ok(messages) => messages.iter().for_each(|message| comparison.take(message)),
+                // Rules have no say in reminders of deadlines.
+                Ok(messages) => {
+                    let messages = messages.iter().filter(|message| !message.event.is_reminder());
+                    messages.for_each(|message| comparison.take(message));
+                }
                 Err(_) => comparison.unreadable(1),
             }
         }

@@ -5,7 +5,9 @@ use std::collections::HashSet;
 use priem_sdk::message::Message;
 
 use super::super::RuleSet;
+use super::super::collect_routes;
 use super::super::condition::Condition;
+use super::super::decision::DEFAULT_PRIORITY;
 use super::super::facts::Facts;
 use super::super::fields::Field;
 use super::super::model::{Head, Route};
@@ -46,7 +48,21 @@ fn decidable(rules: &RuleSet) -> HashSet<(Field, String)> {
                 .map(|value| (Field::Territory, Field::Territory.normalise(value))),
         );
         values.extend(set.tags.iter().map(|value| (Field::Tags, Field::Tags.normalise(value))));
+        values.extend(set.priority.map(|value| (Field::Priority, value.to_string())));
+        let policy = set
+            .handling
+            .as_ref()
+            .and_then(|handling| handling.deadline_policy.as_deref());
+        values.extend(policy.map(|value| (Field::DeadlinePolicy, Field::DeadlinePolicy.normalise(value))));
     }
+    // What routes give is there for deadlines; a route itself never sees it.
+    values.insert((Field::Priority, DEFAULT_PRIORITY.to_string()));
+    collect_routes(&rules.compiled.route, &mut |route| {
+        let target = &route.target;
+        values.extend(target.priority.map(|value| (Field::Priority, value.to_string())));
+        let policy = target.deadline_policy.as_deref();
+        values.extend(policy.map(|value| (Field::DeadlinePolicy, Field::DeadlinePolicy.normalise(value))));
+    });
     values
 }
 

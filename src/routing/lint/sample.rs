@@ -363,9 +363,10 @@ fn set(data: &mut MessageData, event: &mut EventType, field: Field, value: &str)
         | Field::Season
         | Field::Weekday
         | Field::Hours
+        | Field::WorkingTime
         | Field::OlderThan
         | Field::YoungerThan => return None,
-        Field::Sector | Field::Territory | Field::Tags | Field::DeadlinePolicy => return None,
+        Field::Sector | Field::Territory | Field::Priority | Field::Tags | Field::DeadlinePolicy => return None,
     }
     Some(())
 }

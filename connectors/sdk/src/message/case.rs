@@ -187,7 +187,8 @@ pub struct OrganisationRef {
 /// State at the source.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Status {
-    /// Common name: `new`, `in_work`, `answered`, `postponed`, `declined`, `forwarded`, `closed`, `other`.
+    /// Common name: `new`, `moderation`, `routing`, `assigned`, `in_work`, `answered`, `postponed`, `declined`,
+    /// `forwarded`, `closed`, `other`.
     pub common: String,
     /// As the source writes it.
     pub raw: String,
@@ -238,6 +239,20 @@ pub enum DeadlineStage {
     Final,
     /// The author may dispute the answer until then.
     RefuteWindow,
+}
+
+impl DeadlineStage {
+    /// Name on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Register => "register",
+            Self::Forward => "forward",
+            Self::FirstReaction => "first_reaction",
+            Self::Answer => "answer",
+            Self::Final => "final",
+            Self::RefuteWindow => "refute_window",
+        }
+    }
 }
 
 /// Who says when the deadline is.
@@ -335,4 +350,25 @@ impl Relation {
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
+}
+
+/// A clock of an open message that runs out or has run out. The message around it is the one the clock belongs to,
+/// without the citizen's words, contacts and files; `external.revision` names the clock, so that the event id stays
+/// stable.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Reminder {
+    /// Event id of the newest known version of the message.
+    pub of: String,
+    /// `external.revision` of that version.
+    pub revision: String,
+    /// What must be done.
+    pub stage: DeadlineStage,
+    /// By when, UTC; the same as in `deadlines`, which holds just this clock.
+    #[schemars(with = "String")]
+    pub due_at: Timestamp,
+    /// When Priem noticed, UTC.
+    #[schemars(with = "String")]
+    pub at: Timestamp,
+    /// Seconds from `at` to `due_at`; below zero when it is overdue.
+    pub left_seconds: i64,
 }

@@ -22,7 +22,7 @@ pub use author::{Author, AuthorKind, Contacts};
 pub use body::{Attachment, AttachmentKind, Body, Mention};
 pub use case::{
     Deadline, DeadlineBasis, DeadlineStage, DeadlineUnit, External, Flags, Legal, Organisation, OrganisationRef,
-    Regime, Relation, Satisfaction, Status, Topic, TopicNode,
+    Regime, Relation, Reminder, Satisfaction, Status, Topic, TopicNode,
 };
 pub use moment::{Moment, Precision, Times};
 pub use place::{Geo, Place, PlacePrecision};
@@ -55,11 +55,17 @@ pub enum EventType {
     /// Result of a vote or poll.
     #[serde(rename = "ru.priem.vote.result.v1")]
     VoteResult,
+    /// A clock of an open message will soon run out. Made by Priem itself, not by a source.
+    #[serde(rename = "ru.priem.deadline.approaching.v1")]
+    DeadlineApproaching,
+    /// A clock of an open message has run out. Made by Priem itself, not by a source.
+    #[serde(rename = "ru.priem.deadline.overdue.v1")]
+    DeadlineOverdue,
 }
 
 impl EventType {
     /// Every event type, for listings.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Received,
         Self::Updated,
         Self::Deleted,
@@ -67,7 +73,14 @@ impl EventType {
         Self::Reopened,
         Self::Status,
         Self::VoteResult,
+        Self::DeadlineApproaching,
+        Self::DeadlineOverdue,
     ];
+
+    /// Whether Priem makes it by itself when a clock runs, and no source does.
+    pub fn is_reminder(self) -> bool {
+        matches!(self, Self::DeadlineApproaching | Self::DeadlineOverdue)
+    }
 
     /// Name on the wire.
     pub fn as_str(self) -> &'static str {
@@ -79,6 +92,8 @@ impl EventType {
             Self::Reopened => "ru.priem.message.reopened.v1",
             Self::Status => "ru.priem.message.status.v1",
             Self::VoteResult => "ru.priem.vote.result.v1",
+            Self::DeadlineApproaching => "ru.priem.deadline.approaching.v1",
+            Self::DeadlineOverdue => "ru.priem.deadline.overdue.v1",
         }
     }
 }
@@ -185,6 +200,9 @@ pub struct MessageData {
     /// Links to other messages.
     #[serde(default, skip_serializing_if = "Relation::is_empty")]
     pub relation: Relation,
+    /// Only in `deadline.approaching` and `deadline.overdue`: which clock, and how much of it is left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reminder: Option<Reminder>,
     /// Fields of the source that have no place above, by their source names. Never personal data.
     #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
     pub extra: serde_json::Map<String, serde_json::Value>,
@@ -215,6 +233,7 @@ impl MessageData {
             flags: Flags::default(),
             satisfaction: None,
             relation: Relation::default(),
+            reminder: None,
             extra: serde_json::Map::new(),
             routing: None,
         }

@@ -237,6 +237,7 @@ mod tests {
             "Relation",
             &["repeat_of", "cluster", "duplicate_of", "reason", "seen_in"],
         ),
+        ("Reminder", &["of", "revision", "stage", "due_at", "at", "left_seconds"]),
         (
             "Routing",
             &[
@@ -253,6 +254,7 @@ mod tests {
                 "matched",
                 "explanation",
                 "deadline_policy",
+                "calendar_missing",
                 "personal_data",
             ],
         ),

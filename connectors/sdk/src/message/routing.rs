@@ -42,6 +42,10 @@ pub struct Routing {
     /// message.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub copy: bool,
+    /// Rules ask about working time, and there is no production calendar of that year: weekends are left out, holidays
+    /// are not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub calendar_missing: bool,
     /// Version of the rules that decided: the first 12 hex digits of the hash of their files.
     pub rules_version: String,
     /// Ids of the rules and routes that took part, in order.
