@@ -84,6 +84,11 @@ pub struct TlsSettings {
     pub certificate: PathBuf,
     /// PEM file with the private key.
     pub key: PathBuf,
+    /// PEM file with the authorities of senders' certificates. With it senders are asked for a certificate: one of another
+    /// authority or out of date ends the handshake, none at all goes on, and a connector decides whom it lets in
+    /// (`client_certificate.fingerprints` in a manifest).
+    #[serde(default)]
+    pub client_ca: Option<PathBuf>,
     /// How often the files are looked at, seconds.
     #[serde(default = "default_certificate_check")]
     pub check_every_s: NonZeroU32,

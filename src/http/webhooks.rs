@@ -20,7 +20,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use axum_server::{Handle, accept::NoDelayAcceptor, tls_rustls::RustlsAcceptor};
+use axum_server::{Handle, accept::NoDelayAcceptor, tls::TlsInfo, tls_rustls::RustlsAcceptor};
 use futures::StreamExt;
 use jiff::Timestamp;
 use priem_sdk::{Connector, HookRequest, Reply, StreamKind, contract::ConnectorId};
@@ -28,7 +28,10 @@ use prometheus::{IntCounter, IntGauge};
 use tokio::{sync::Semaphore, time::timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::{Accept, Certificates, Health, ListenError, NotAccepted, Source, StreamId, WebhookSettings, listen, peer};
+use super::{
+    Accept, Certificates, Health, ListenError, NotAccepted, Source, StreamId, WebhookSettings, listen, peer,
+    tls::certificate_sha256,
+};
 use crate::telemetry::Metrics;
 
 /// When the platform should send again what could not be stored, seconds.
@@ -320,6 +323,10 @@ async fn answer(shared: &Shared, hook: &Hook, path: String, connection: SocketAd
         query: head.uri.query().unwrap_or_default().to_owned(),
         peer: peer::sender(connection.ip(), &head.headers, &shared.settings.trusted_proxies),
         headers: head.headers,
+        certificate_sha256: head
+            .extensions
+            .get::<Arc<TlsInfo>>()
+            .and_then(|tls| certificate_sha256(tls)),
         received_at: Timestamp::now(),
         body,
     };

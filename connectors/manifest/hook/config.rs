@@ -36,7 +36,8 @@ pub struct HookSettings {
     /// Secret in a header of its own.
     #[serde(default)]
     pub header: Option<HeaderSettings>,
-    /// Certificate of the sender, checked by a reverse proxy in front of us, which names it in a header.
+    /// Certificate of the sender (mutual TLS): checked by our own listener, or by a reverse proxy in front of us, which
+    /// names it in a header.
     #[serde(default)]
     pub client_certificate: Option<CertificateSettings>,
     /// jq over the body that gives the records, one by one or as one array.
@@ -154,11 +155,17 @@ pub struct HeaderSettings {
     pub secret: SecretRef,
 }
 
-/// The certificate of the sender, as a reverse proxy names it. The listener itself does not ask for certificates: the
-/// proxy does, must set the header on every request (overwriting what came), and must be the only way in.
+/// The certificate of the sender: `fingerprints` when our own listener asks for it (`http.webhooks.tls.client_ca` in the
+/// daemon's settings), `subjects` when a reverse proxy does. The proxy must set the headers on every request (overwriting
+/// what came) and be the only way in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CertificateSettings {
+    /// SHA-256 of each certificate that may send, hexadecimal, with or without colons
+    /// (`openssl x509 -in sender.pem -noout -fingerprint -sha256`). Name the next one beside the old one before it is
+    /// renewed.
+    #[serde(default)]
+    pub fingerprints: Vec<String>,
     /// Header with the outcome of the check (nginx: `$ssl_client_verify`).
     #[serde(default = "verify_header")]
     pub verify_header: String,
@@ -169,6 +176,7 @@ pub struct CertificateSettings {
     #[serde(default = "subject_header")]
     pub subject_header: String,
     /// Values allowed there, whole and exact.
+    #[serde(default)]
     pub subjects: Vec<String>,
 }
 

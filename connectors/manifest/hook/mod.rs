@@ -3,6 +3,7 @@
 //! Invariants: the unguessable path is always needed, and every proof the manifest names must hold; a proven body that
 //! can't be understood is kept whole; the answer means "stored", because the host sends it only then.
 
+mod certificate;
 pub mod config;
 mod proof;
 mod signature;

@@ -8,10 +8,7 @@ use priem_sdk::{
     webhook::{PathSecret, SharedSecret, SourceNetworks, require_header_secret},
 };
 
-use super::{
-    config::{CertificateSettings, HookSettings},
-    signature::Signature,
-};
+use super::{certificate::Certificate, config::HookSettings, signature::Signature};
 use crate::manifest::poll::config::read_secret;
 
 /// What a sender must show.
@@ -22,7 +19,7 @@ pub struct Proofs {
     methods: Vec<String>,
     authorization: Option<Authorization>,
     header: Option<(String, SharedSecret)>,
-    certificate: Option<CertificateSettings>,
+    certificate: Option<Certificate>,
     signature: Option<Signature>,
 }
 
@@ -69,16 +66,8 @@ impl Proofs {
                 Some((header.name.to_ascii_lowercase(), SharedSecret::new(&secret)))
             }
         };
-        let certificate = settings.client_certificate.clone();
-        if certificate
-            .as_ref()
-            .is_some_and(|certificate| certificate.subjects.is_empty())
-        {
-            return Err(ConfigError::new(
-                "client_certificate.subjects",
-                "name the certificates that may send: any certificate of the authority is too many",
-            ));
-        }
+        let certificate = settings.client_certificate.as_ref();
+        let certificate = certificate.map(Certificate::new).transpose()?;
         let signature = settings.signature.as_ref();
         Ok(Self {
             path: PathSecret::new(&path, "path")?,
@@ -116,7 +105,7 @@ impl Proofs {
             require_header_secret(request, name, secret)?;
         }
         if let Some(certificate) = &self.certificate {
-            require_certificate(certificate, request)?;
+            certificate.require(request)?;
         }
         match &self.signature {
             Some(signature) => signature.require(request),
@@ -134,24 +123,5 @@ impl Authorization {
         } else {
             Err(Refusal::Forbidden)
         }
-    }
-}
-
-/// Believes what the reverse proxy says about the certificate. A header that stands twice was not set by it alone.
-fn require_certificate(certificate: &CertificateSettings, request: &HookRequest) -> Result<(), Refusal> {
-    let lone = |name: &str| {
-        let mut values = request.headers.get_all(name).iter();
-        match (values.next(), values.next()) {
-            (Some(value), None) => value.to_str().map_err(|_| Refusal::Forbidden),
-            (None, _) => Err(Refusal::Unauthenticated),
-            (Some(_), Some(_)) => Err(Refusal::Forbidden),
-        }
-    };
-    let verified = lone(&certificate.verify_header)?;
-    let subject = lone(&certificate.subject_header)?;
-    if verified == certificate.verified && certificate.subjects.iter().any(|known| known == subject) {
-        Ok(())
-    } else {
-        Err(Refusal::Forbidden)
     }
 }

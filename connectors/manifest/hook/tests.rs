@@ -160,10 +160,7 @@ fn settings_that_cannot_work_name_their_key() {
             json!({"bearer": {"file": "secret"}, "basic": {"user": "a", "password": {"file": "secret"}}}),
             "basic",
         ),
-        (
-            json!({"client_certificate": {"subjects": []}}),
-            "client_certificate.subjects",
-        ),
+        (json!({"client_certificate": {"subjects": []}}), "client_certificate"),
     ] {
         assert_eq!(build(settings).expect_err(key).key, key);
     }

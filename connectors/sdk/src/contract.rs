@@ -242,6 +242,9 @@ pub struct HookRequest {
     pub headers: HeaderMap,
     /// Address of the sender, trusted proxies already taken off.
     pub peer: IpAddr,
+    /// SHA-256 of the certificate the sender proved to hold in the TLS handshake, in DER, and which the host checked
+    /// against its authorities. None without TLS, without a certificate, and behind a proxy that ends TLS.
+    pub certificate_sha256: Option<[u8; 32]>,
     /// When the host took the request, for proofs that hold for a while only: a connector has no clock.
     pub received_at: Timestamp,
     /// The whole body; its size was limited by the host.
@@ -257,6 +260,7 @@ impl HookRequest {
             query: String::new(),
             headers: HeaderMap::new(),
             peer: IpAddr::from([127, 0, 0, 1]),
+            certificate_sha256: None,
             received_at: Timestamp::UNIX_EPOCH,
             body: body.into(),
         }

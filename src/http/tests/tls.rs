@@ -22,6 +22,7 @@ async fn a_changed_certificate_is_used_and_a_broken_one_is_not() {
         settings.tls = Some(TlsSettings {
             certificate: "cert.pem".into(),
             key: "key.pem".into(),
+            client_ca: None,
             // The periodic check is at work too: the new certificate may come from it or from the call below.
             check_every_s: NonZeroU32::MIN,
         });
@@ -61,6 +62,7 @@ async fn the_periodic_check_finds_a_changed_certificate() {
         settings.tls = Some(TlsSettings {
             certificate: "cert.pem".into(),
             key: "key.pem".into(),
+            client_ca: None,
             check_every_s: NonZeroU32::MIN,
         });
     });
@@ -87,19 +89,25 @@ async fn the_periodic_check_finds_a_changed_certificate() {
 #[test]
 fn an_unusable_certificate_stops_the_start_with_its_name() {
     let directory = tempfile::tempdir().expect("temporary directory");
-    let load = || {
-        let settings = TlsSettings {
-            certificate: "cert.pem".into(),
-            key: "key.pem".into(),
-            check_every_s: NonZeroU32::MIN,
-        };
-        Certificates::load(&settings, directory.path()).map(|_| ())
+    let settings = || TlsSettings {
+        certificate: "cert.pem".into(),
+        key: "key.pem".into(),
+        client_ca: None,
+        check_every_s: NonZeroU32::MIN,
     };
+    let load = || Certificates::load(&settings(), directory.path()).map(|_| ());
     assert_eq!(load().expect_err("absent").key, "webhooks.tls.certificate");
     write_certificate(directory.path());
     let key = std::fs::read(directory.path().join("key.pem")).expect("reads");
     write_certificate(directory.path());
     load().expect("a pair");
+    std::fs::write(directory.path().join("ca.pem"), "").expect("writes");
+    let with_authorities = TlsSettings {
+        client_ca: Some("ca.pem".into()),
+        ..settings()
+    };
+    let error = Certificates::load(&with_authorities, directory.path()).map(|_| ());
+    assert_eq!(error.expect_err("nobody in it").key, "webhooks.tls.client_ca");
     std::fs::write(directory.path().join("key.pem"), key).expect("writes");
     assert_eq!(load().expect_err("a key of another certificate").key, "webhooks.tls");
 }
