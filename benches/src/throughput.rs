@@ -38,6 +38,9 @@ pub struct ThroughputArgs {
     /// Rounds of every part; medians count
     #[arg(long, default_value_t = 3)]
     rounds: usize,
+    /// Rows of an imported file [default: 200000, with --quick 10000]
+    #[arg(long)]
+    rows: Option<u64>,
 }
 
 /// What can be measured.
@@ -76,7 +79,7 @@ impl Sizes {
                 drain: 20_000,
                 flood: Duration::from_secs(3),
                 slice: Duration::from_secs(2),
-                rows: 10_000,
+                rows: arguments.rows.unwrap_or(10_000),
                 million: 50_000,
                 rounds: 1,
             };
@@ -86,7 +89,7 @@ impl Sizes {
             drain: 200_000,
             flood: Duration::from_secs(10),
             slice: Duration::from_secs(5),
-            rows: 200_000,
+            rows: arguments.rows.unwrap_or(200_000),
             million: 1_000_000,
             rounds: arguments.rounds.max(1),
         }

@@ -3,7 +3,6 @@
 
 use std::{fmt::Write as _, sync::LazyLock};
 
-use bytes::Bytes;
 use priem_city::voices;
 use priem_sdk::{Connector, HookRequest, Item};
 use serde_json::json;
@@ -78,13 +77,8 @@ pub fn items(connector: &dyn Connector, numbers: std::ops::Range<u64>) -> anyhow
     let mut items = Vec::new();
     for number in numbers {
         let request = HookRequest {
-            method: "POST".into(),
-            path: crate::daemon::HOOK_PATH.into(),
-            query: String::new(),
-            peer: std::net::Ipv4Addr::LOCALHOST.into(),
             headers: headers(),
-            received_at: jiff::Timestamp::UNIX_EPOCH,
-            body: Bytes::from(update(number)),
+            ..HookRequest::post(crate::daemon::HOOK_PATH, update(number))
         };
         let receipt = connector
             .receive(&request)
