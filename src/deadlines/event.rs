@@ -8,10 +8,8 @@ use priem_sdk::{
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{
-    journal::deadlines::{CONNECTOR, FORMAT},
-    routing::stage_ru,
-};
+use super::clocks::{CONNECTOR, FORMAT};
+use crate::routing::stage_ru;
 
 /// Body of a stored reminder.
 #[derive(Deserialize)]

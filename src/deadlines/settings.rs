@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::journal::deadlines::Wanted;
+use super::clocks::Wanted;
 
 /// Longest time before a deadline to tell of it, hours: 90 days.
 const LONGEST_APPROACH: u32 = 90 * 24;

@@ -6,26 +6,24 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::{
-    journal::{
-        Journal, JournalError,
-        deadlines::{Told, Wanted},
-    },
-    telemetry::Metrics,
+use super::{
+    clocks::{Told, Wanted},
+    handle::Clocks,
 };
+use crate::{journal::JournalError, telemetry::Metrics};
 
 /// Longest time without a look at the clocks: that of the machine may be set anew.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
 
 /// Stores every reminder when it is due, until `closing`.
-pub async fn keep_telling(journal: Journal, wanted: Wanted, metrics: Metrics, closing: CancellationToken) {
+pub async fn keep_telling(clocks: Clocks, wanted: Wanted, metrics: Metrics, closing: CancellationToken) {
     for kind in ["approaching", "overdue"] {
         // From zero on, so that the first one is an increase.
         metrics.deadline_events.with_label_values(&[kind]);
     }
     let mut held_back = false;
     loop {
-        let pause = match tell_due(&journal, Timestamp::now(), wanted, &metrics).await {
+        let pause = match tell_due(&clocks, Timestamp::now(), wanted, &metrics).await {
             Ok(told) => {
                 if told.held_back != held_back {
                     held_back = told.held_back;
@@ -34,7 +32,7 @@ pub async fn keep_telling(journal: Journal, wanted: Wanted, metrics: Metrics, cl
                         "reminders of deadlines wait while old items wait for publication"
                     );
                 }
-                pause(&journal, told).await
+                pause(&clocks, told).await
             }
             Err(JournalError::Closed) => return,
             Err(error) => {
@@ -44,7 +42,7 @@ pub async fn keep_telling(journal: Journal, wanted: Wanted, metrics: Metrics, cl
         };
         tokio::select! {
             () = closing.cancelled() => return,
-            () = journal.deadlines_changed(), if !held_back => {}
+            () = clocks.changed(), if !held_back => {}
             () = tokio::time::sleep(pause) => {}
         }
     }
@@ -52,15 +50,15 @@ pub async fn keep_telling(journal: Journal, wanted: Wanted, metrics: Metrics, cl
 
 /// Stores the reminders that are due at a moment; looks first, so that nothing is written when there are none.
 pub(super) async fn tell_due(
-    journal: &Journal,
+    clocks: &Clocks,
     now: Timestamp,
     wanted: Wanted,
     metrics: &Metrics,
 ) -> Result<Told, JournalError> {
-    if journal.next_deadline().await?.is_none_or(|next| next > now) {
+    if clocks.next().await?.is_none_or(|next| next > now) {
         return Ok(Told::default());
     }
-    let told = journal.tell_deadlines(now, wanted).await?;
+    let told = clocks.tell(now, wanted).await?;
     for (kind, count) in [("approaching", told.approaching), ("overdue", told.overdue)] {
         metrics.deadline_events.with_label_values(&[kind]).inc_by(count);
     }
@@ -68,11 +66,11 @@ pub(super) async fn tell_due(
 }
 
 /// How long to wait for the next moment.
-async fn pause(journal: &Journal, told: Told) -> Duration {
+async fn pause(clocks: &Clocks, told: Told) -> Duration {
     if told.more {
         return if told.held_back { LOOK_EVERY } else { Duration::ZERO };
     }
-    match journal.next_deadline().await {
+    match clocks.next().await {
         Ok(Some(next)) => {
             let left = next.duration_since(Timestamp::now());
             Duration::try_from(left).unwrap_or(Duration::ZERO).min(LOOK_EVERY)

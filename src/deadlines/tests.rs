@@ -12,9 +12,9 @@ use priem_sdk::{
 };
 use serde_json::{Value, json};
 
-use super::{DeadlineSettings, Watch, telling::tell_due};
+use super::{Clocks, DeadlineSettings, Told, Watch, telling::tell_due};
 use crate::{
-    journal::{End, Journal, JournalSettings, Record, Settlement, deadlines::Told},
+    journal::{End, Journal, JournalSettings, Record, Settlement},
     routing::RuleSet,
     runtime::process::{Processed, Processor, Publication},
     telemetry::Metrics,
@@ -79,6 +79,7 @@ fn row(status: &str, due: &str) -> Value {
 /// A daemon without its tasks: each step is taken by the test.
 struct Daemon {
     journal: Journal,
+    clocks: Clocks,
     processor: Processor,
     metrics: Metrics,
 }
@@ -93,8 +94,10 @@ impl Daemon {
         let mut connectors: HashMap<ConnectorId, Arc<dyn Connector>> = HashMap::new();
         connectors.insert(ConnectorId::new("pos"), Arc::new(Registry));
         let rules = Arc::new(RuleSet::starter());
+        let journal = Journal::open(&settings, &metrics).unwrap();
         Self {
-            journal: Journal::open(&settings, &metrics).unwrap(),
+            clocks: Clocks::new(&journal, settings.dedupe_days),
+            journal,
             processor: Processor::new(Arc::new(connectors), rules, metrics.clone())
                 .with_deadlines(Watch::new(&DeadlineSettings::default())),
             metrics,
@@ -138,7 +141,7 @@ impl Daemon {
         let mut out = Vec::new();
         for record in self.pending().await {
             let publication = self.decide(&record, now);
-            self.journal.watch(publication.watched).await.unwrap();
+            self.clocks.watch(publication.watched).await.unwrap();
             out.extend(publication.messages.iter().map(|message| body(&message.body)));
             let end = End::Delivered {
                 decisions: publication.decisions,
@@ -157,7 +160,7 @@ impl Daemon {
 
     async fn tell(&self, now: &str) -> Told {
         let wanted = DeadlineSettings::default().wanted();
-        tell_due(&self.journal, at(now), wanted, &self.metrics).await.unwrap()
+        tell_due(&self.clocks, at(now), wanted, &self.metrics).await.unwrap()
     }
 
     async fn close(self) {
@@ -266,7 +269,7 @@ async fn the_first_import_of_an_old_registry_does_not_flood() {
             ("soon", "ru.priem.deadline.approaching.v1"),
         ]
     );
-    daemon.journal.observe().unwrap();
+    daemon.clocks.observe(&daemon.metrics).unwrap();
     assert_eq!(daemon.metrics.deadlines_open.get(), 4);
 }
 
@@ -292,7 +295,7 @@ async fn a_restart_after_any_step_leaves_one_event() {
                 1 => {
                     for record in daemon.pending().await {
                         let watched = daemon.decide(&record, "2026-03-02T00:00:00Z").watched;
-                        daemon.journal.watch(watched).await.unwrap();
+                        daemon.clocks.watch(watched).await.unwrap();
                     }
                 }
                 2 => drop(daemon.work("2026-03-02T00:00:00Z").await),

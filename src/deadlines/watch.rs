@@ -7,11 +7,12 @@ use priem_sdk::{
     message::{Author, Body, Deadline, DeadlineStage, MessageData, Moment, Place, Regime, Routing},
 };
 
-use super::{event::Subject, settings::DeadlineSettings};
-use crate::journal::{
-    Record,
-    deadlines::{Clock, Standing, Watched},
+use super::{
+    clocks::{Clock, Standing, Watched},
+    event::Subject,
+    settings::DeadlineSettings,
 };
+use crate::journal::Record;
 
 /// Which clocks are watched, and when each is told.
 #[derive(Debug, Clone)]

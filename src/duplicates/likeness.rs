@@ -13,7 +13,7 @@ use priem_sdk::{
     message::{Contacts, Kind, Place},
 };
 
-use crate::journal::kin::{Key, Reason};
+use super::kin::{Key, Reason};
 
 /// Keys of a message, the strongest first. Texts with fewer letters and digits are not compared.
 pub fn keys(message: &Message, least_letters: usize) -> Vec<Key> {

@@ -7,6 +7,7 @@
 //! - a message that can't be linked (the journal does not answer) goes out without.
 
 mod choice;
+mod kin;
 mod likeness;
 mod settings;
 
@@ -18,11 +19,9 @@ use tracing::warn;
 pub use choice::Choice;
 pub use settings::{DuplicateRoute, DuplicateSettings};
 
+use self::kin::{Candidate, Find, Forget, Kinship};
 use crate::{
-    journal::{
-        Journal, Record,
-        kin::{Candidate, Kinship},
-    },
+    journal::{Journal, Record},
     telemetry::Metrics,
 };
 
@@ -43,8 +42,10 @@ pub struct Linker {
 }
 
 impl Linker {
-    /// A linker, unless the settings switch it off.
-    pub fn new(settings: &DuplicateSettings, journal: &Journal, metrics: &Metrics) -> Option<Self> {
+    /// A linker, unless the settings switch it off. What is remembered is forgotten in its time either way: decisions
+    /// after `days`.
+    pub fn new(settings: &DuplicateSettings, days: u32, journal: &Journal, metrics: &Metrics) -> Option<Self> {
+        journal.keep_swept(Forget::after(days));
         settings.enabled.then(|| Self {
             journal: journal.clone(),
             metrics: metrics.clone(),
@@ -62,7 +63,7 @@ impl Linker {
         if candidates.is_empty() {
             return;
         }
-        let found = match self.journal.kin(candidates).await {
+        let found = match self.journal.ask(Find(candidates)).await {
             Ok(found) => found,
             Err(error) => {
                 warn!(%error, "duplicates can't be looked for; messages go on without links");

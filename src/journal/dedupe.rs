@@ -10,7 +10,6 @@
 //!
 //! Rows hold keyed hashes only, so they may outlive the raw data.
 
-use bytes::Bytes;
 use priem_sdk::Item;
 use rusqlite::{Connection, params};
 
@@ -134,47 +133,11 @@ fn short_hash(key: &HashKey, name: &str) -> [u8; 8] {
         .expect("a hash has 16 bytes")
 }
 
-/// Tables of hashes that are swept, with their key and the column of the moment that decides.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Swept {
-    Seen,
-    Likeness,
-    Kin,
-    Watched,
-}
-
-/// Removes rows whose moment is before `before` from a slice of the table; gives the key to go on from, or `None` at its
-/// end. Sliced so that no commit is long.
-pub(super) fn forget(
-    connection: &Connection,
-    table: Swept,
-    from: &Bytes,
-    before: i64,
-) -> rusqlite::Result<Option<Bytes>> {
-    const SLICE: u32 = 5_000;
-    let (table, key, moment) = match table {
-        Swept::Seen => ("seen", "key", "at"),
-        Swept::Likeness => ("likeness", "key", "until"),
-        Swept::Kin => ("kin", "object", "at"),
-        Swept::Watched => ("watched", "object", "until"),
-    };
-    let last: Option<Vec<u8>> = connection
-        .prepare_cached(&format!(
-            "SELECT max({key}), count(*) FROM (SELECT {key} FROM {table} WHERE {key} > ?1 ORDER BY {key} LIMIT ?2)"
-        ))?
-        .query_row(params![&from[..], SLICE], |row| row.get(0))?;
-    let Some(last) = last else { return Ok(None) };
-    connection
-        .prepare_cached(&format!(
-            "DELETE FROM {table} WHERE {key} > ?1 AND {key} <= ?2 AND {moment} < ?3"
-        ))?
-        .execute(params![&from[..], &last, before])?;
-    Ok(Some(Bytes::from(last)))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use bytes::Bytes;
+
+    use super::{super::sweep::Slices, *};
 
     fn journal() -> (Connection, HashKey) {
         let mut connection = Connection::open_in_memory().unwrap();
@@ -288,10 +251,8 @@ mod tests {
             item.external_id = number.to_string();
             admit(&connection, &key, "a", &item, number).unwrap();
         }
-        let mut from = Bytes::new();
-        while let Some(next) = forget(&connection, Swept::Seen, &from, 10).unwrap() {
-            from = next;
-        }
+        let mut seen = Slices::new("seen", "key", "at");
+        while !seen.forget(&connection, 10).unwrap() {}
         let left: u32 = connection
             .query_row("SELECT count(*) FROM seen", [], |row| row.get(0))
             .unwrap();

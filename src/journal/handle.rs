@@ -10,24 +10,23 @@ use std::{
     time::{Duration, Instant},
 };
 
-use jiff::Timestamp;
 use parking_lot::Mutex;
 use priem_sdk::{Cursor, Item, contract::ConnectorId};
 use rusqlite::{Connection, OptionalExtension};
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tracing::warn;
 
 use super::{
     Appended, FILE_NAME, JournalError, JournalSettings, Record, Settlement,
     append::AppendState,
-    deadlines::{self, Told, Wanted, Watched},
-    kin::{Candidate, Kinship},
+    job::{Asked, Job, Look, Owed},
     limits::{self, Limits},
     read,
     retention::Retention,
     schema, store,
+    sweep::Sweep,
     tail::Tail,
-    writer::{self, Append, Command, Kin, Tell, Writer},
+    writer::{self, Append, Command, Writer},
 };
 use crate::telemetry::Metrics;
 
@@ -49,7 +48,7 @@ struct Shared {
     /// Shared with reads under way, so that these don't keep the journal open.
     reader: Arc<Mutex<Connection>>,
     tail: Arc<Tail>,
-    clocks_changed: Arc<Notify>,
+    sweeps: Arc<Mutex<Vec<Box<dyn Sweep>>>>,
     metrics: Metrics,
     settings: JournalSettings,
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -78,7 +77,7 @@ impl Journal {
         let folder = store::open_reader(&path)?;
         let (commands, receiver) = mpsc::channel(QUEUE);
         let tail = Arc::new(Tail::default());
-        let clocks_changed = Arc::new(Notify::new());
+        let sweeps = Arc::default();
         let writer = Writer {
             state: AppendState::load(&connection)?,
             limits: Limits::new(settings),
@@ -86,8 +85,8 @@ impl Journal {
             tail: Arc::clone(&tail),
             metrics: metrics.clone(),
             owed: Vec::new(),
-            watched: Vec::new(),
-            clocks_changed: Arc::clone(&clocks_changed),
+            owed_jobs: Vec::new(),
+            sweeps: Arc::clone(&sweeps),
             healthy: true,
         };
         metrics.journal_writable.set(1);
@@ -111,7 +110,7 @@ impl Journal {
                 commands: Some(commands),
                 reader: Arc::new(Mutex::new(reader)),
                 tail,
-                clocks_changed,
+                sweeps,
                 metrics: metrics.clone(),
                 settings: settings.clone(),
                 threads: Mutex::new(vec![writing, folding]),
@@ -153,47 +152,43 @@ impl Journal {
         self.send(Command::Settle(settlements)).await
     }
 
-    /// What each of some messages repeats, in their order. Returns after that is stored: asked again, the journal
-    /// answers the same.
+    /// Does something inside the next commit. Returns after it, with the answer.
     ///
     /// # Errors
-    /// Nothing of the call is stored.
-    pub async fn kin(&self, candidates: Vec<Candidate>) -> Result<Vec<Option<Kinship>>, JournalError> {
-        let (reply, found) = oneshot::channel();
-        self.send(Command::Kin(Kin { candidates, reply })).await?;
-        found.await.map_err(|_| JournalError::Closed)?
+    /// Nothing of it is stored.
+    pub(crate) async fn ask<J: Job>(&self, job: J) -> Result<J::Answer, JournalError> {
+        let (asked, answer) = Asked::new(job);
+        self.send(Command::Ask(asked)).await?;
+        answer.await.map_err(|_| JournalError::Closed)?
     }
 
-    /// Notes how objects stand, with the next commit.
+    /// Does something with the next commit, or the one after, until it holds. Does not wait for it.
     ///
     /// # Errors
     /// Only when the journal is closed.
-    pub async fn watch(&self, watched: Vec<Watched>) -> Result<(), JournalError> {
-        self.send(Command::Watch(watched)).await
+    pub(crate) async fn owe<J: Job<Answer = ()>>(&self, job: J) -> Result<(), JournalError> {
+        self.send(Command::Owe(Box::new(Owed(job)))).await
     }
 
-    /// Stores the reminders that are due at `now`, as items that wait for publication. Returns after the commit.
-    ///
-    /// # Errors
-    /// Nothing is told then; it stays due.
-    pub async fn tell_deadlines(&self, now: Timestamp, wanted: Wanted) -> Result<Told, JournalError> {
-        let (reply, told) = oneshot::channel();
-        self.send(Command::Tell(Tell { now, wanted, reply })).await?;
-        told.await.map_err(|_| JournalError::Closed)?
-    }
-
-    /// When the next reminder is due.
+    /// Looks at what is stored.
     ///
     /// # Errors
     /// When the journal can't be read.
-    pub async fn next_deadline(&self) -> Result<Option<Timestamp>, JournalError> {
-        let next = self.read(deadlines::next).await?;
-        Ok(next.map(|at| Timestamp::from_microsecond(at).unwrap_or(Timestamp::MAX)))
+    pub(crate) async fn look<L: Look>(&self, question: L) -> Result<L::Answer, JournalError> {
+        self.read(move |reader| question.look(reader)).await
     }
 
-    /// Waits until [`Journal::watch`] has changed something since the last call. For one waiter.
-    pub async fn deadlines_changed(&self) {
-        self.shared.clocks_changed.notified().await;
+    /// The same, on the caller's thread, which may block.
+    ///
+    /// # Errors
+    /// When the journal can't be read.
+    pub(crate) fn look_now<L: Look>(&self, question: &L) -> Result<L::Answer, JournalError> {
+        Ok(question.look(&self.shared.reader.lock())?)
+    }
+
+    /// From now on sweeps somebody's tables at every tick.
+    pub(crate) fn keep_swept(&self, sweep: impl Sweep + 'static) {
+        self.shared.sweeps.lock().push(Box::new(sweep));
     }
 
     /// Waits until everything handed over before is on disk.
@@ -263,13 +258,10 @@ impl Journal {
         let reader = self.shared.reader.lock();
         let snapshot = store::snapshot(&reader)?;
         let used = limits::used_bytes(&reader)?;
-        let running = deadlines::running(&reader, Timestamp::now().as_microsecond())?;
         drop(reader);
         let metrics = &self.shared.metrics;
         metrics.pending.set(snapshot.pending);
         metrics.parked.set(snapshot.parked);
-        metrics.deadlines_open.set(running.open);
-        metrics.deadlines_overdue.set(running.overdue);
         metrics.oldest_pending_seconds.set(snapshot.oldest_pending_seconds);
         metrics.quarantine.reset();
         for (reason, count) in &snapshot.quarantined {

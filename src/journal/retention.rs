@@ -1,12 +1,12 @@
-//! What leaves the journal, and when: settled raw items after `raw_days` (or earlier, to make room), decisions,
-//! identities, links between messages and clocks long run out after `dedupe_days`, what messages are recognised by after its own window. Pending and held items never leave by themselves.
+//! What leaves the journal, and when: settled raw items after `raw_days` (or earlier, to make room), decisions and
+//! identities after `dedupe_days`. Pending and held items never leave by themselves. Who keeps other tables here sweeps
+//! them ([`super::sweep::Sweep`]).
 //!
 //! Works in small slices inside the writer's commits, so that no commit is long.
 
-use bytes::Bytes;
 use rusqlite::{Connection, params};
 
-use super::dedupe::{self, Swept};
+use super::sweep::Slices;
 
 const SLICE: i64 = 500;
 const DAY_MICROSECONDS: i64 = 86_400_000_000;
@@ -16,10 +16,7 @@ pub(super) struct Retention {
     raw_days: u32,
     dedupe_days: u32,
     raw_from: i64,
-    seen_from: Bytes,
-    likeness_from: Bytes,
-    kin_from: Bytes,
-    watched_from: Bytes,
+    seen: Slices,
 }
 
 impl Retention {
@@ -28,10 +25,7 @@ impl Retention {
             raw_days,
             dedupe_days,
             raw_from: 0,
-            seen_from: Bytes::new(),
-            likeness_from: Bytes::new(),
-            kin_from: Bytes::new(),
-            watched_from: Bytes::new(),
+            seen: Slices::new("seen", "key", "at"),
         }
     }
 
@@ -40,13 +34,7 @@ impl Retention {
         let raw_before = now - i64::from(self.raw_days) * DAY_MICROSECONDS;
         let before = now - i64::from(self.dedupe_days) * DAY_MICROSECONDS;
         self.raw_from = remove_raw(connection, self.raw_from, raw_before)?.next;
-        let forget = |table, from: &Bytes, before| {
-            dedupe::forget(connection, table, from, before).map(Option::unwrap_or_default)
-        };
-        self.seen_from = forget(Swept::Seen, &self.seen_from, before)?;
-        self.likeness_from = forget(Swept::Likeness, &self.likeness_from, now)?;
-        self.kin_from = forget(Swept::Kin, &self.kin_from, before)?;
-        self.watched_from = forget(Swept::Watched, &self.watched_from, before)?;
+        self.seen.forget(connection, before)?;
         connection
             .prepare_cached(
                 "DELETE FROM decision WHERE seq IN (SELECT seq FROM decision d WHERE at < ?1 \

@@ -6,8 +6,8 @@
 //! - `decision`: what became of each event of each settled item, for «почему сюда?»; holds no citizen's words;
 //! - `seen`: one row per object of a source: which versions were stored. Keyed hashes only, outlives `raw`;
 //! - `cursor`: where each stream goes on;
-//! - `watched`, `clock`: deadlines of open messages (`deadlines.rs`). No citizen's words;
-//! - `likeness`, `kin`: what belongs together (`kin.rs`). Keyed hashes only.
+//! - `watched`, `clock`: deadlines of open messages (`deadlines/clocks.rs`). No citizen's words;
+//! - `likeness`, `kin`: what belongs together (`duplicates/kin.rs`). Keyed hashes only.
 
 use rusqlite::{Connection, TransactionBehavior};
 

@@ -1,24 +1,25 @@
 //! The one thread that writes: takes whatever waits, puts it into one transaction, commits, answers everybody.
 //!
-//! Invariants: nobody is answered before the commit; a failed commit answers every append with the error and keeps
-//! settlements for the next one; the thread never ends before the last sender is gone.
+//! Invariants: nobody is answered before the commit; a failed commit answers everybody who waits with the error and keeps
+//! settlements and owed jobs for the next one; the thread never ends before the last sender is gone.
 
 use std::{sync::Arc, time::Instant};
 
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use priem_sdk::{Cursor, Item, contract::ConnectorId};
 use rusqlite::Connection;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info, warn};
 
 use super::{
     Appended, JournalError, Record, Settlement,
     append::AppendState,
-    deadlines::{self, Told, Wanted, Watched},
-    kin::{Candidate, Kinship, find},
+    job::{Transaction, Work},
     limits::Limits,
     retention::Retention,
     settle::settle,
+    sweep::Sweep,
     tail::Tail,
 };
 use crate::telemetry::Metrics;
@@ -41,26 +42,14 @@ pub(super) struct Append {
     pub(super) reply: oneshot::Sender<Outcome>,
 }
 
-/// Messages whose kin is asked for.
-pub(super) struct Kin {
-    pub(super) candidates: Vec<Candidate>,
-    pub(super) reply: oneshot::Sender<Result<Vec<Option<Kinship>>, JournalError>>,
-}
-
-/// A look at the clocks.
-pub(super) struct Tell {
-    pub(super) now: Timestamp,
-    pub(super) wanted: Wanted,
-    pub(super) reply: oneshot::Sender<Result<Told, JournalError>>,
-}
-
 /// What the writer can be asked for.
 pub(super) enum Command {
     Append(Append),
     Settle(Vec<Settlement>),
-    Kin(Kin),
-    Watch(Vec<Watched>),
-    Tell(Tell),
+    /// A job somebody waits for.
+    Ask(Box<dyn Work>),
+    /// A job that is done again until a commit holds.
+    Owe(Box<dyn Work>),
     /// Answers after everything before it is on disk.
     Flush(oneshot::Sender<()>),
     /// Time for housekeeping.
@@ -71,12 +60,9 @@ pub(super) enum Command {
 #[derive(Default)]
 struct Batch {
     appends: Vec<Append>,
-    kin: Vec<Kin>,
-    /// Answers to `kin`, in its order; complete when the transaction is.
-    found: Vec<Vec<Option<Kinship>>>,
-    tells: Vec<Tell>,
-    /// Answers to `tells`, in their order; complete when the transaction is.
-    told: Vec<Result<Told, JournalError>>,
+    jobs: Vec<Box<dyn Work>>,
+    /// Jobs that store items, with why each may not.
+    storing: Vec<(Box<dyn Work>, Result<(), JournalError>)>,
     flushes: Vec<oneshot::Sender<()>>,
     tick: bool,
     /// Whether new items would fit, found out without any.
@@ -92,10 +78,10 @@ pub(super) struct Writer {
     pub(super) metrics: Metrics,
     /// Settlements not on disk yet: new ones and those whose commit failed.
     pub(super) owed: Vec<Settlement>,
-    /// How objects stand, not on disk yet either.
-    pub(super) watched: Vec<Watched>,
-    /// Rings when clocks changed.
-    pub(super) clocks_changed: Arc<Notify>,
+    /// Jobs not on disk yet either.
+    pub(super) owed_jobs: Vec<Box<dyn Work>>,
+    /// Forget what is of no use any more, in tables of others.
+    pub(super) sweeps: Arc<Mutex<Vec<Box<dyn Sweep>>>>,
     pub(super) healthy: bool,
 }
 
@@ -113,7 +99,7 @@ impl Writer {
             }
             self.commit(connection, batch);
         }
-        if !self.owed.is_empty() || !self.watched.is_empty() {
+        if !self.owed.is_empty() || !self.owed_jobs.is_empty() {
             self.commit(connection, Batch::default());
         }
         if let Err(error) = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())) {
@@ -134,17 +120,20 @@ impl Writer {
                 self.owed.extend(settlements);
                 return items;
             }
-            Command::Kin(kin) => {
-                let items = kin.candidates.len();
-                batch.kin.push(kin);
+            Command::Ask(job) => {
+                let items = job.weight();
+                if job.stores_items() {
+                    batch.storing.push((job, Ok(())));
+                } else {
+                    batch.jobs.push(job);
+                }
                 return items;
             }
-            Command::Watch(watched) => {
-                let items = watched.len();
-                self.watched.extend(watched);
+            Command::Owe(job) => {
+                let items = job.weight();
+                self.owed_jobs.push(job);
                 return items;
             }
-            Command::Tell(tell) => batch.tells.push(tell),
             Command::Flush(reply) => batch.flushes.push(reply),
             Command::Tick => batch.tick = true,
         }
@@ -166,10 +155,6 @@ impl Writer {
                     self.metrics.commit_items.observe(fresh.len() as f64);
                 }
                 self.owed.clear();
-                if !self.watched.is_empty() {
-                    self.watched.clear();
-                    self.clocks_changed.notify_one();
-                }
                 self.tail.push(&mut fresh);
                 if !outcomes.is_empty() {
                     self.report(outcomes.iter().find_map(|outcome| outcome.as_ref().err()));
@@ -179,11 +164,11 @@ impl Writer {
                 for (append, outcome) in batch.appends.into_iter().zip(outcomes) {
                     let _ = append.reply.send(outcome);
                 }
-                for (kin, found) in batch.kin.into_iter().zip(batch.found) {
-                    let _ = kin.reply.send(Ok(found));
+                for mut job in self.owed_jobs.drain(..).chain(batch.jobs) {
+                    job.end(Ok(()));
                 }
-                for (tell, told) in batch.tells.into_iter().zip(batch.told) {
-                    let _ = tell.reply.send(told);
+                for (mut job, allowed) in batch.storing {
+                    job.end(allowed.as_ref().copied());
                 }
                 for reply in batch.flushes {
                     let _ = reply.send(());
@@ -201,11 +186,15 @@ impl Writer {
                 for append in batch.appends {
                     let _ = append.reply.send(Err(error.clone()));
                 }
-                for kin in batch.kin {
-                    let _ = kin.reply.send(Err(error.clone()));
+                for job in &mut self.owed_jobs {
+                    job.end(Err(&error));
                 }
-                for tell in batch.tells {
-                    let _ = tell.reply.send(Err(error.clone()));
+                for mut job in batch
+                    .jobs
+                    .into_iter()
+                    .chain(batch.storing.into_iter().map(|(job, _)| job))
+                {
+                    job.end(Err(&error));
                 }
             }
         }
@@ -223,26 +212,26 @@ impl Writer {
         for settlement in &self.owed {
             settle(connection, settlement, now)?;
         }
-        for kin in &batch.kin {
-            let found = kin.candidates.iter();
-            let found = found.map(|candidate| find(connection, &self.state.hash_key, candidate));
-            batch.found.push(found.collect::<rusqlite::Result<_>>()?);
-        }
-        for watched in &self.watched {
-            deadlines::watch(connection, &self.state.hash_key, watched, now)?;
+        let mut transaction = Transaction::new(connection, &mut self.state, fresh, now);
+        for job in batch.jobs.iter_mut().chain(&mut self.owed_jobs) {
+            job.run(&mut transaction)?;
         }
         if batch.tick {
             self.retention.sweep(connection, now)?;
+            for sweep in &mut *self.sweeps.lock() {
+                sweep.sweep(connection, now)?;
+            }
         }
-        if batch.appends.is_empty() && batch.tells.is_empty() && self.healthy {
+        if batch.appends.is_empty() && batch.storing.is_empty() && self.healthy {
             return Ok(Vec::new());
         }
         let room = self.room(connection)?;
-        for tell in &batch.tells {
-            batch.told.push(match &room {
-                Ok(()) => Ok(self.tell(connection, tell, now, fresh)?),
-                Err(error) => Err(error.clone()),
-            });
+        let mut transaction = Transaction::new(connection, &mut self.state, fresh, now);
+        for (job, allowed) in &mut batch.storing {
+            allowed.clone_from(&room);
+            if room.is_ok() {
+                job.run(&mut transaction)?;
+            }
         }
         if batch.appends.is_empty() {
             // Unhealthy and nobody dares to send: find out ourselves, with a real write.
@@ -269,23 +258,6 @@ impl Writer {
             });
         }
         Ok(outcomes)
-    }
-
-    /// Stores what is to be told and moves the clocks on.
-    fn tell(
-        &mut self,
-        connection: &Connection,
-        tell: &Tell,
-        now: i64,
-        fresh: &mut Vec<Arc<Record>>,
-    ) -> rusqlite::Result<Told> {
-        let (items, told) = deadlines::tell(connection, tell.now.as_microsecond(), now, tell.wanted)?;
-        if !items.is_empty() {
-            let connector = ConnectorId::new(deadlines::CONNECTOR);
-            self.state
-                .append(connection, &connector, &Arc::from("clocks"), items, None, fresh)?;
-        }
-        Ok(told)
     }
 
     /// Whether new items fit, after trying to make room.

@@ -29,7 +29,7 @@ use self::{
 };
 use crate::{
     attachments::AttachmentStore,
-    deadlines::{self, Watch},
+    deadlines::{self, Clocks, Watch},
     duplicates::{Choice, Linker},
     http::{Condition, Health, ReloadReport},
     intake::Intake,
@@ -121,8 +121,18 @@ impl Daemon {
             .with_duplicates(Choice::new(&settings.duplicates))
             .with_deadlines(Watch::new(&settings.deadlines))
             .with_attachments(attachments.as_ref().map(AttachmentStore::policy));
-        let linker = Linker::new(&settings.duplicates, &journal, &metrics);
-        let pipeline = Pipeline::start(journal.clone(), processor, linker, publisher, settled, draining.clone());
+        let days = settings.journal.dedupe_days;
+        let linker = Linker::new(&settings.duplicates, days, &journal, &metrics);
+        let clocks = Clocks::new(&journal, days);
+        let pipeline = Pipeline::start(
+            journal.clone(),
+            processor,
+            linker,
+            clocks.clone(),
+            publisher,
+            settled,
+            draining.clone(),
+        );
 
         let intake = Intake::new(journal.clone(), metrics.clone());
         let listeners = Bound::open(
@@ -153,13 +163,15 @@ impl Daemon {
         }
         sources.spawn(watch::housekeeping(
             journal.clone(),
+            clocks.clone(),
+            metrics.clone(),
             health.clone(),
             broker,
             options.tick,
             closing.clone(),
         ));
         sources.spawn(deadlines::keep_telling(
-            journal.clone(),
+            clocks,
             settings.deadlines.wanted(),
             metrics.clone(),
             closing.clone(),

@@ -19,8 +19,9 @@ use super::{
     process::{Processed, Processor, Publication},
 };
 use crate::{
+    deadlines::{Clocks, Watched},
     duplicates::Linker,
-    journal::{DecisionRecord, End, Journal, Record, Settlement, deadlines::Watched},
+    journal::{DecisionRecord, End, Journal, Record, Settlement},
     publish::{Outcome, Outgoing, Publisher, Settled},
     telemetry::Metrics,
 };
@@ -65,6 +66,7 @@ impl Pipeline {
         journal: Journal,
         processor: Processor,
         linker: Option<Linker>,
+        clocks: Clocks,
         publisher: Publisher,
         settled: mpsc::Receiver<Vec<Settled>>,
         shutdown: CancellationToken,
@@ -77,6 +79,7 @@ impl Pipeline {
             journal: journal.clone(),
             processor,
             linker,
+            clocks,
             publisher,
             in_flight: Arc::clone(&in_flight),
         };
@@ -124,6 +127,7 @@ struct Worker {
     processor: Processor,
     /// Absent when duplicates are not looked for.
     linker: Option<Linker>,
+    clocks: Clocks,
     publisher: Publisher,
     in_flight: InFlight,
 }
@@ -201,7 +205,7 @@ impl Worker {
     /// is closed has no settlement either, so the item is looked at again.
     async fn watch(&self, watched: &mut Vec<Watched>) {
         if !watched.is_empty() {
-            let _ = self.journal.watch(std::mem::take(watched)).await;
+            let _ = self.clocks.watch(std::mem::take(watched)).await;
         }
     }
 

@@ -19,9 +19,9 @@ use priem_sdk::{
 use super::rules::{RuleSetInForce, RulesInForce};
 use crate::{
     attachments,
-    deadlines::{self, Watch},
+    deadlines::{self, Watch, Watched},
     duplicates::Choice,
-    journal::{DecisionRecord, End, Record, deadlines::Watched},
+    journal::{DecisionRecord, End, Record},
     privacy,
     publish::{CHANNEL_HEADER, Outgoing},
     routing::RuleSet,

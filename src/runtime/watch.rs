@@ -7,14 +7,18 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use crate::{
+    deadlines::Clocks,
     http::{Condition, Health},
     journal::{Journal, JournalError},
     publish::BrokerState,
+    telemetry::Metrics,
 };
 
 /// Keeps gauges and health up to date and lets the journal clean up.
 pub async fn housekeeping(
     journal: Journal,
+    clocks: Clocks,
+    metrics: Metrics,
     health: Health,
     broker: watch::Receiver<BrokerState>,
     every: Duration,
@@ -38,8 +42,8 @@ pub async fn housekeeping(
         health.set("journal", writable);
         let _ = journal.tick().await;
         let observed = tokio::task::spawn_blocking({
-            let journal = journal.clone();
-            move || journal.observe()
+            let (journal, clocks, metrics) = (journal.clone(), clocks.clone(), metrics.clone());
+            move || journal.observe().and_then(|()| clocks.observe(&metrics))
         });
         if let Ok(Err(error)) = observed.await {
             warn!(%error, "reading the state of the journal failed");

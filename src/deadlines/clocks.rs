@@ -13,15 +13,18 @@
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use priem_sdk::Item;
+use priem_sdk::{Item, contract::ConnectorId};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::dedupe::{self, HashKey};
+use crate::journal::{Job, Look, Slices, Sweep, Transaction};
 
 /// Connector of the items that the journal makes itself. No configured name can have a dot.
 pub const CONNECTOR: &str = "priem.deadlines";
 /// Shape of their bodies.
 pub const FORMAT: &str = "priem.deadline";
+/// Their stream.
+const STREAM: &str = "clocks";
+const DAY_MICROSECONDS: i64 = 86_400_000_000;
 /// Clocks told in one commit, at most.
 const TOGETHER: usize = 256;
 /// Items that wait longer than this for publication hold reminders back.
@@ -34,7 +37,7 @@ pub struct Watched {
     pub connector: String,
     /// External id.
     pub external_id: String,
-    /// [`super::Record::seq`] of the version: a higher one is newer.
+    /// [`crate::journal::Record::seq`] of the version: a higher one is newer.
     pub seq: i64,
     /// Whether versions of the object came before this one.
     pub came_before: bool,
@@ -102,14 +105,115 @@ pub struct Running {
     pub overdue: i64,
 }
 
+/// Notes how objects stand. `ended` learns of a commit with it.
+pub(super) struct Note<F> {
+    pub(super) watched: Vec<Watched>,
+    pub(super) noted: F,
+}
+
+impl<F: FnMut() + Send + 'static> Job for Note<F> {
+    type Answer = ();
+
+    fn weight(&self) -> usize {
+        self.watched.len()
+    }
+
+    fn run(&mut self, transaction: &mut Transaction<'_>) -> rusqlite::Result<()> {
+        self.watched.iter().try_for_each(|watched| watch(transaction, watched))
+    }
+
+    fn ended(&mut self, committed: bool) {
+        if committed {
+            (self.noted)();
+        }
+    }
+}
+
+/// Stores the reminders that are due at a moment, as items that wait for publication.
+pub(super) struct Tell {
+    /// Microseconds since 1970.
+    pub(super) at: i64,
+    pub(super) wanted: Wanted,
+}
+
+impl Job for Tell {
+    type Answer = Told;
+
+    const STORES_ITEMS: bool = true;
+
+    fn run(&mut self, transaction: &mut Transaction<'_>) -> rusqlite::Result<Told> {
+        let (items, told) = tell(transaction.connection(), self.at, transaction.now(), self.wanted)?;
+        if !items.is_empty() {
+            transaction.append(&ConnectorId::new(CONNECTOR), STREAM, items)?;
+        }
+        Ok(told)
+    }
+}
+
+/// When something is to be told next.
+pub(super) struct Next;
+
+impl Look for Next {
+    type Answer = Option<i64>;
+
+    fn look(&self, reader: &Connection) -> rusqlite::Result<Option<i64>> {
+        reader
+            .prepare_cached("SELECT min(tell_at) FROM clock WHERE tell_at IS NOT NULL")?
+            .query_row([], |row| row.get(0))
+    }
+}
+
+/// How many clocks run at a moment, microseconds since 1970.
+pub(super) struct Count {
+    pub(super) at: i64,
+}
+
+impl Look for Count {
+    type Answer = Running;
+
+    fn look(&self, reader: &Connection) -> rusqlite::Result<Running> {
+        reader
+            .prepare_cached("SELECT count(*), count(*) FILTER (WHERE due_at <= ?1) FROM clock")?
+            .query_row([self.at], |row| {
+                Ok(Running {
+                    open: row.get(0)?,
+                    overdue: row.get(1)?,
+                })
+            })
+    }
+}
+
+/// Forgets objects `days` after the last of their clocks ran out.
+pub(super) struct Forget {
+    days: u32,
+    watched: Slices,
+}
+
+impl Forget {
+    pub(super) fn after(days: u32) -> Self {
+        Self {
+            days,
+            watched: Slices::new("watched", "object", "until"),
+        }
+    }
+}
+
+impl Sweep for Forget {
+    fn sweep(&mut self, connection: &Connection, now: i64) -> rusqlite::Result<()> {
+        let before = now - i64::from(self.days) * DAY_MICROSECONDS;
+        self.watched.forget(connection, before).map(drop)
+    }
+}
+
 /// Notes how an object stands.
-pub(super) fn watch(connection: &Connection, hash_key: &HashKey, watched: &Watched, now: i64) -> rusqlite::Result<()> {
+fn watch(transaction: &Transaction<'_>, watched: &Watched) -> rusqlite::Result<()> {
+    let (connection, now) = (transaction.connection(), transaction.now());
     let parts = [
-        b"deadline",
+        &b"deadline"[..],
         watched.connector.as_bytes(),
         watched.external_id.as_bytes(),
     ];
-    let object = dedupe::hash(hash_key, &parts);
+    let object = transaction.hash(&parts);
     let known: Option<i64> = connection
         .prepare_cached("SELECT seq FROM watched WHERE object = ?1")?
         .query_row([&object[..]], |row| row.get(0))
@@ -187,12 +291,7 @@ struct Due {
 
 /// Moves the clocks on that are due at `now`, and gives what is to be told: the caller stores it in the same
 /// transaction. `real_now` is the clock that items are stored by.
-pub(super) fn tell(
-    connection: &Connection,
-    now: i64,
-    real_now: i64,
-    wanted: Wanted,
-) -> rusqlite::Result<(Vec<Item>, Told)> {
+fn tell(connection: &Connection, now: i64, real_now: i64, wanted: Wanted) -> rusqlite::Result<(Vec<Item>, Told)> {
     let oldest: Option<i64> = connection
         .prepare_cached("SELECT r.received_at FROM pending p JOIN raw r ON r.seq = p.seq ORDER BY p.position LIMIT 1")?
         .query_row([], |row| row.get(0))
@@ -261,25 +360,6 @@ fn item(clock: &Due, kind: &str, now: i64) -> Item {
         body: body.into(),
         problem: None,
     }
-}
-
-/// When something is to be told next.
-pub(super) fn next(connection: &Connection) -> rusqlite::Result<Option<i64>> {
-    connection
-        .prepare_cached("SELECT min(tell_at) FROM clock WHERE tell_at IS NOT NULL")?
-        .query_row([], |row| row.get(0))
-}
-
-/// How many clocks run.
-pub(super) fn running(connection: &Connection, now: i64) -> rusqlite::Result<Running> {
-    connection
-        .prepare_cached("SELECT count(*), count(*) FILTER (WHERE due_at <= ?1) FROM clock")?
-        .query_row([now], |row| {
-            Ok(Running {
-                open: row.get(0)?,
-                overdue: row.get(1)?,
-            })
-        })
 }
 
 #[cfg(test)]

@@ -10,7 +10,9 @@
 use rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;
 
-use super::dedupe::{self, HashKey};
+use crate::journal::{Job, Slices, Sweep, Transaction};
+
+const DAY_MICROSECONDS: i64 = 86_400_000_000;
 
 /// By what two messages are known to be on one matter; the strongest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,18 +119,57 @@ struct Owner {
     cluster: Uuid,
 }
 
+/// What each of some messages repeats, in their order. Asked again, the answer is the same.
+pub(super) struct Find(pub(super) Vec<Candidate>);
+
+impl Job for Find {
+    type Answer = Vec<Option<Kinship>>;
+
+    fn weight(&self) -> usize {
+        self.0.len()
+    }
+
+    fn run(&mut self, transaction: &mut Transaction<'_>) -> rusqlite::Result<Self::Answer> {
+        let transaction = &*transaction;
+        self.0.iter().map(|candidate| find(transaction, candidate)).collect()
+    }
+}
+
+/// Forgets keys after their window, and decisions after `days`.
+pub(super) struct Forget {
+    days: u32,
+    likeness: Slices,
+    kin: Slices,
+}
+
+impl Forget {
+    pub(super) fn after(days: u32) -> Self {
+        Self {
+            days,
+            likeness: Slices::new("likeness", "key", "until"),
+            kin: Slices::new("kin", "object", "at"),
+        }
+    }
+}
+
+impl Sweep for Forget {
+    fn sweep(&mut self, connection: &Connection, now: i64) -> rusqlite::Result<()> {
+        self.likeness.forget(connection, now)?;
+        self.kin
+            .forget(connection, now - i64::from(self.days) * DAY_MICROSECONDS)?;
+        Ok(())
+    }
+}
+
 /// Finds the kin of a message and remembers its keys. `None` for one without earlier kin.
-pub(super) fn find(
-    connection: &Connection,
-    hash_key: &HashKey,
-    candidate: &Candidate,
-) -> rusqlite::Result<Option<Kinship>> {
+fn find(transaction: &Transaction<'_>, candidate: &Candidate) -> rusqlite::Result<Option<Kinship>> {
+    let connection = transaction.connection();
     let parts = [
-        b"object",
+        &b"object"[..],
         candidate.connector.as_bytes(),
         candidate.external_id.as_bytes(),
     ];
-    let object = dedupe::hash(hash_key, &parts);
+    let object = transaction.hash(&parts);
     if let Some(decided) = decided(connection, &object)? {
         return Ok(decided);
     }
@@ -137,7 +178,7 @@ pub(super) fn find(
     };
     let mut kinship = None;
     for key in keys {
-        if let Some(owner) = owner(connection, &hashed(hash_key, &key.sought), candidate.at)? {
+        if let Some(owner) = owner(connection, &hashed(transaction, &key.sought), candidate.at)? {
             kinship = Some(Kinship {
                 channels: channels(connection, &owner.cluster)?,
                 cluster: owner.cluster,
@@ -149,12 +190,12 @@ pub(super) fn find(
     }
     let cluster = kinship.as_ref().map_or(candidate.event_id, |kinship| kinship.cluster);
     decide(connection, &object, candidate, &cluster, kinship.as_ref())?;
-    remember(connection, hash_key, candidate, keys, &cluster)?;
+    remember(transaction, candidate, keys, &cluster)?;
     Ok(kinship)
 }
 
-fn hashed(hash_key: &HashKey, text: &str) -> [u8; 16] {
-    dedupe::hash(hash_key, &[b"likeness", text.as_bytes()])
+fn hashed(transaction: &Transaction<'_>, text: &str) -> [u8; 16] {
+    transaction.hash(&[b"likeness", text.as_bytes()])
 }
 
 /// What was decided about an object: `Some(None)` when it repeats nothing.
@@ -220,19 +261,18 @@ fn decide(
 
 /// Remembers the keys of a message; those of an earlier message stay while their window lasts.
 fn remember(
-    connection: &Connection,
-    hash_key: &HashKey,
+    transaction: &Transaction<'_>,
     candidate: &Candidate,
     keys: &[Key],
     cluster: &Uuid,
 ) -> rusqlite::Result<()> {
-    let mut upsert = connection.prepare_cached(
+    let mut upsert = transaction.connection().prepare_cached(
         "INSERT INTO likeness VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET event_id = excluded.event_id, \
          cluster = excluded.cluster, until = excluded.until WHERE until < ?5",
     )?;
     for key in keys {
         upsert.execute(params![
-            &hashed(hash_key, &key.own)[..],
+            &hashed(transaction, &key.own)[..],
             &candidate.event_id.as_bytes()[..],
             &cluster.as_bytes()[..],
             candidate.until,

@@ -1,12 +1,10 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::journal::testing::Tables;
 
-fn journal() -> (Connection, HashKey) {
-    let mut connection = Connection::open_in_memory().unwrap();
-    super::super::schema::prepare(&mut connection).unwrap();
-    let key = dedupe::hash_key(&connection).unwrap();
-    (connection, key)
+fn find(tables: &mut Tables, candidate: &Candidate) -> Option<Kinship> {
+    tables.run(Find(vec![candidate.clone()]), 0).remove(0)
 }
 
 fn candidate(number: u32, channel: &str, keys: &[&str], at: i64) -> Candidate {
@@ -27,8 +25,8 @@ fn id(number: u128) -> Uuid {
 
 #[test]
 fn later_messages_point_to_the_first_and_to_the_one_they_resemble() {
-    let (connection, key) = journal();
-    let find = |candidate: &Candidate| find(&connection, &key, candidate).unwrap();
+    let mut tables = Tables::new();
+    let mut find = |candidate: &Candidate| find(&mut tables, candidate);
     assert_eq!(find(&candidate(1, "vk", &["a"], 0)), None);
     assert_eq!(find(&candidate(9, "vk", &["z"], 1)), None);
     let second = find(&candidate(2, "incident", &["a", "b"], 10)).unwrap();
@@ -41,8 +39,8 @@ fn later_messages_point_to_the_first_and_to_the_one_they_resemble() {
 
 #[test]
 fn a_decision_is_given_again_to_every_event_of_the_object() {
-    let (connection, key) = journal();
-    let find = |candidate: &Candidate| find(&connection, &key, candidate).unwrap();
+    let mut tables = Tables::new();
+    let mut find = |candidate: &Candidate| find(&mut tables, candidate);
     let (first, second) = (candidate(1, "vk", &["a"], 0), candidate(2, "pos", &["a"], 10));
     assert_eq!(find(&first), None);
     assert_eq!(find(&first), None, "published again before there was another");
@@ -64,8 +62,8 @@ fn a_decision_is_given_again_to_every_event_of_the_object() {
 
 #[test]
 fn after_its_window_a_key_is_nobodys() {
-    let (connection, key) = journal();
-    let find = |candidate: &Candidate| find(&connection, &key, candidate).unwrap();
+    let mut tables = Tables::new();
+    let mut find = |candidate: &Candidate| find(&mut tables, candidate);
     assert_eq!(find(&candidate(1, "vk", &["a"], 0)), None);
     assert_eq!(find(&candidate(2, "vk", &["a"], 101)), None);
     assert_eq!(find(&candidate(3, "vk", &["a"], 102)).unwrap().of, id(2));
@@ -73,8 +71,9 @@ fn after_its_window_a_key_is_nobodys() {
 
 #[test]
 fn only_hashes_are_kept_and_swept() {
-    let (connection, key) = journal();
-    find(&connection, &key, &candidate(1, "vk", &["secret words"], 0)).unwrap();
+    let mut tables = Tables::new();
+    find(&mut tables, &candidate(1, "vk", &["secret words"], 0));
+    let connection = &tables.connection;
     let rows: Vec<Vec<u8>> = connection
         .prepare("SELECT key FROM likeness UNION ALL SELECT object FROM kin")
         .unwrap()
@@ -84,11 +83,11 @@ fn only_hashes_are_kept_and_swept() {
         .unwrap();
     assert_eq!(rows.len(), 2);
     assert!(rows.iter().all(|row| row.len() == 16), "hashes");
-    let mut retention = super::super::retention::Retention::new(30, 180);
+    let mut forget = Forget::after(180);
     let mut left = |now| {
         // A sweep takes a slice of the table, and one more to come to its end.
         for _ in 0..3 {
-            retention.sweep(&connection, now).unwrap();
+            forget.sweep(connection, now).unwrap();
         }
         connection
             .query_row("SELECT count(*) FROM likeness", [], |row| row.get::<_, i64>(0))
@@ -104,13 +103,13 @@ proptest! {
     fn answers_are_stable(
         messages in proptest::collection::vec((0_u32..12, proptest::collection::vec(0_u8..6, 0..3)), 1..40),
     ) {
-        let (connection, key) = journal();
+        let mut tables = Tables::new();
         let mut answers = std::collections::BTreeMap::new();
         for (at, (number, keys)) in messages.iter().enumerate() {
             let keys: Vec<String> = keys.iter().map(u8::to_string).collect();
             let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
             let candidate = candidate(*number, "vk", &keys, i64::try_from(at).unwrap());
-            let answer = find(&connection, &key, &candidate).unwrap();
+            let answer = find(&mut tables, &candidate);
             if let Some(kinship) = &answer {
                 prop_assert_ne!(kinship.of, candidate.event_id);
                 prop_assert_ne!(kinship.cluster, candidate.event_id);
