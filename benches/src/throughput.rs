@@ -7,8 +7,8 @@ use bytes::Bytes;
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use priem::{
+    delivery::{Processed, Processor},
     journal::Record,
-    runtime::process::{Processed, Processor},
     telemetry::Metrics,
 };
 use priem_city::{broker::Broker, telegram::TelegramCity};

@@ -13,8 +13,9 @@ use super::{
     queue::{JobId, NewJob},
 };
 use crate::{
+    deadlines,
+    intake::normalize,
     journal::{JournalError, JournalSettings, Record, store::Store},
-    runtime::process,
 };
 
 /// Items looked through in one commit.
@@ -118,7 +119,11 @@ fn look(shared: &Shared, journal: &JournalSettings, repeat: bool) -> Result<Foun
 
 /// The jobs of an item; `None` when it can't be normalised.
 fn jobs_of(shared: &Shared, record: &Record) -> Option<Vec<NewJob>> {
-    let messages = process::normalize(&shared.connectors, record).ok()?;
+    if deadlines::is_own(&record.raw) {
+        // A reminder has no files.
+        return Some(Vec::new());
+    }
+    let messages = normalize(&shared.connectors, &record.raw).ok()?;
     let mut jobs = Vec::new();
     for message in &messages {
         for (number, attachment) in shared.policy.wanted(message) {

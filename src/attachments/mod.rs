@@ -40,8 +40,8 @@ pub use settings::AttachmentSettings;
 use self::{fetch::Fetcher, files::Files, queue::Queue};
 use crate::{
     http::{Condition, Health},
+    intake::Connectors,
     journal::JournalSettings,
-    runtime::process::Connectors,
     telemetry::Metrics,
 };
 

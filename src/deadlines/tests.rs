@@ -14,9 +14,9 @@ use serde_json::{Value, json};
 
 use super::{Clocks, DeadlineSettings, Told, Watch, telling::tell_due};
 use crate::{
+    delivery::{Processed, Processor, Publication},
     journal::{End, Journal, JournalSettings, Record, Settlement},
     routing::RuleSet,
-    runtime::process::{Processed, Processor, Publication},
     telemetry::Metrics,
 };
 

@@ -11,9 +11,7 @@ mod kin;
 mod likeness;
 mod settings;
 
-use std::sync::Arc;
-
-use priem_sdk::{EventType, Message, NormalizeError};
+use priem_sdk::{EventType, Message};
 use tracing::warn;
 
 pub use choice::Choice;
@@ -24,9 +22,6 @@ use crate::{
     journal::{Journal, Record},
     telemetry::Metrics,
 };
-
-/// An item and what was understood of it.
-pub type Normalised = (Arc<Record>, Result<Vec<Message>, NormalizeError>);
 
 /// Flag that rules can ask for.
 pub const FLAG: &str = "duplicate";
@@ -54,24 +49,20 @@ impl Linker {
         })
     }
 
-    /// Writes into each message what it repeats. Returns after the journal has stored it.
-    pub async fn link(&self, batch: &mut [Normalised]) {
-        let candidates: Vec<Candidate> = batch
-            .iter()
-            .flat_map(|(record, said)| said.iter().flatten().map(|message| self.candidate(record, message)))
-            .collect();
-        if candidates.is_empty() {
+    /// Writes into each message, beside the item it is of, what it repeats. Returns after the journal has stored it.
+    pub async fn link(&self, messages: &mut [(&Record, &mut Message)]) {
+        if messages.is_empty() {
             return;
         }
-        let found = match self.journal.ask(Find(candidates)).await {
+        let candidates = messages.iter().map(|(record, message)| self.candidate(record, message));
+        let found = match self.journal.ask(Find(candidates.collect())).await {
             Ok(found) => found,
             Err(error) => {
                 warn!(%error, "duplicates can't be looked for; messages go on without links");
                 return;
             }
         };
-        let messages = batch.iter_mut().flat_map(|(_, said)| said.iter_mut().flatten());
-        for (message, kinship) in messages.zip(found) {
+        for ((_, message), kinship) in messages.iter_mut().zip(found) {
             if let Some(kinship) = kinship {
                 self.metrics
                     .linked

@@ -1,5 +1,9 @@
 //! The one door into the journal, for pollers and webhooks alike. Counts what comes in.
 
+mod connectors;
+
+pub use connectors::{Connectors, normalize};
+
 use std::sync::Arc;
 
 use priem_sdk::{Cursor, Item, contract::ConnectorId};

@@ -7,10 +7,10 @@ use std::{
 
 use priem_sdk::{BuildContext, ConnectorType, contract::ConnectorId};
 
-use super::process::Connectors;
 use crate::{
     attachments::{AttachmentSettings, StoreError},
     http::ListenError,
+    intake::Connectors,
     journal::JournalError,
     privacy::Policy,
     publish::PublishError,

@@ -7,10 +7,9 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 
-use super::process::Connectors;
 use crate::{
     http::{AdminServer, Health, Hooks, HttpSettings, ListenError, Reload, WebhookServer},
-    intake::Intake,
+    intake::{Connectors, Intake},
     telemetry::Metrics,
 };
 

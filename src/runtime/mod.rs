@@ -2,13 +2,10 @@
 //! start it here.
 
 pub mod build;
-mod enrich;
 mod family;
 mod listen;
-mod pipeline;
 mod poller;
-pub mod process;
-pub mod rules;
+mod rules;
 mod trouble;
 mod watch;
 
@@ -22,14 +19,13 @@ use tracing::{error, info};
 use self::{
     build::{BuildError, Built},
     listen::{Bound, Listeners},
-    pipeline::Pipeline,
     poller::{Host, Poller},
-    process::Processor,
-    rules::RulesInForce,
+    rules::Rules,
 };
 use crate::{
     attachments::AttachmentStore,
     deadlines::{self, Clocks, Watch},
+    delivery::{Delivery, Processor},
     duplicates::{Choice, Linker},
     http::{Condition, Health, ReloadReport},
     intake::Intake,
@@ -65,14 +61,14 @@ pub struct Daemon {
     pub metrics: Metrics,
     /// What it knows of itself.
     pub health: Health,
-    rules: Arc<RulesInForce>,
+    rules: Arc<Rules>,
     listeners: Listeners,
     journal: Journal,
-    pipeline: Pipeline,
+    delivery: Delivery,
     sources: TaskTracker,
     /// Stops sources, listeners and watches.
     closing: CancellationToken,
-    /// Stops the pipeline, after the sources are quiet.
+    /// Stops delivery, after the sources are quiet.
     draining: CancellationToken,
 }
 
@@ -103,7 +99,7 @@ impl Daemon {
         let broker = publisher.state();
 
         metrics.started.set(unix_now());
-        let rules = RulesInForce::new(rules, settings.rules.dir.clone(), config_hash, metrics.clone());
+        let rules = Rules::new(rules, settings.rules.dir.clone(), config_hash, metrics.clone());
         let rules = Arc::new(rules.with_privacy(Arc::clone(&privacy)));
         let connectors = Arc::new(connectors);
         let attachments = match &settings.attachments {
@@ -116,19 +112,18 @@ impl Daemon {
             )?),
             None => None,
         };
-        let processor = Processor::following(Arc::clone(&connectors), Arc::clone(&rules), metrics.clone())
+        let days = settings.journal.dedupe_days;
+        let processor = Processor::following(Arc::clone(&connectors), rules.in_force(), metrics.clone())
+            .with_linker(Linker::new(&settings.duplicates, days, &journal, &metrics))
             .with_privacy(privacy)
             .with_duplicates(Choice::new(&settings.duplicates))
             .with_deadlines(Watch::new(&settings.deadlines))
             .with_attachments(attachments.as_ref().map(AttachmentStore::policy));
-        let days = settings.journal.dedupe_days;
-        let linker = Linker::new(&settings.duplicates, days, &journal, &metrics);
         let clocks = Clocks::new(&journal, days);
-        let pipeline = Pipeline::start(
+        let delivery = Delivery::start(
             journal.clone(),
-            processor,
-            linker,
             clocks.clone(),
+            processor,
             publisher,
             settled,
             draining.clone(),
@@ -190,7 +185,7 @@ impl Daemon {
             rules,
             listeners,
             journal,
-            pipeline,
+            delivery,
             sources,
             closing,
             draining,
@@ -223,7 +218,7 @@ impl Daemon {
         self.sources.wait().await;
         self.listeners.stopped().await;
         self.draining.cancel();
-        self.pipeline.stopped().await;
+        self.delivery.stopped().await;
         if let Err(error) = self.journal.flush().await {
             error!(%error, "last commit of the journal failed; what it held is published again at the next start");
         }

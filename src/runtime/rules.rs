@@ -1,17 +1,16 @@
-//! The rules in force, and how others take their place without a stop.
+//! How other rules take the place of those in force without a stop.
 //!
-//! Invariants: a message is decided by one set from beginning to end; a set that can't be read or whose tests fail
-//! never comes into force, the one before goes on; two reloads never run at once.
+//! Invariants: a set that can't be read or whose tests fail never comes into force, the one before goes on; two reloads
+//! never run at once.
 
-use std::{collections::HashMap, path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc};
 
-use arc_swap::{ArcSwap, Guard};
 use async_trait::async_trait;
-use prometheus::IntCounter;
 use tokio::sync::Mutex;
 use tracing::{error, info, warn};
 
 use crate::{
+    delivery::RulesInForce,
     http::{Reload, ReloadReport, ReloadResult},
     privacy::Policy,
     routing::{RuleErrors, RuleSet, TestReport},
@@ -21,37 +20,9 @@ use crate::{
 /// Problems named in a report; the rest is counted.
 const NAMED_PROBLEMS: usize = 10;
 
-/// A set of rules with its counters.
-pub struct RuleSetInForce {
-    /// The rules.
-    pub rules: Arc<RuleSet>,
-    /// How often each rule, route or deadline took part.
-    hits: HashMap<String, IntCounter>,
-}
-
-impl RuleSetInForce {
-    fn new(rules: Arc<RuleSet>, metrics: &Metrics) -> Self {
-        let hits = rules.rule_ids().map(|id| {
-            let counter = metrics.rule_hits.with_label_values(&[id]);
-            (id.to_owned(), counter)
-        });
-        Self {
-            hits: hits.collect(),
-            rules,
-        }
-    }
-
-    /// Counts a rule that took part. A row of a table has no counter, its table has.
-    pub fn count(&self, id: &str) {
-        if let Some(hits) = self.hits.get(id) {
-            hits.inc();
-        }
-    }
-}
-
-/// The rules in force. Shared by those who decide and those who reload.
-pub struct RulesInForce {
-    current: ArcSwap<RuleSetInForce>,
+/// The rules of the daemon: those in force and where others come from.
+pub struct Rules {
+    in_force: Arc<RulesInForce>,
     /// Folder of the settings; without one the rules are built in and never change.
     dir: Option<PathBuf>,
     config_hash: String,
@@ -61,7 +32,7 @@ pub struct RulesInForce {
     one_at_a_time: Mutex<()>,
 }
 
-impl RulesInForce {
+impl Rules {
     /// Puts rules into force. `dir` is where a reload reads them from.
     pub fn new(rules: Arc<RuleSet>, dir: Option<PathBuf>, config_hash: String, metrics: Metrics) -> Self {
         let labels = [env!("CARGO_PKG_VERSION"), config_hash.as_str(), rules.version()];
@@ -69,7 +40,7 @@ impl RulesInForce {
         metrics.rules_loaded.set(unix_now());
         metrics.rules_reload_ok.set(1);
         Self {
-            current: ArcSwap::from_pointee(RuleSetInForce::new(rules, &metrics)),
+            in_force: Arc::new(RulesInForce::new(rules, metrics.clone())),
             dir,
             config_hash,
             privacy: Arc::default(),
@@ -85,9 +56,9 @@ impl RulesInForce {
         self
     }
 
-    /// The set that decides now. Hold it for one message.
-    pub fn now(&self) -> Guard<Arc<RuleSetInForce>> {
-        self.current.load()
+    /// The rules in force, for those who decide.
+    pub fn in_force(&self) -> Arc<RulesInForce> {
+        Arc::clone(&self.in_force)
     }
 
     /// Reads the folder again, runs the tests, and puts the new set into force. A bad one is refused.
@@ -120,15 +91,14 @@ impl RulesInForce {
     }
 
     fn take(&self, rules: RuleSet) -> ReloadReport {
-        let before = self.now().rules.version().to_owned();
+        let before = self.in_force.now().rules.version().to_owned();
         let count = rules.rule_ids().count();
         if rules.version() == before {
             info!(version = before, "the rules have not changed");
             return report(ReloadResult::Unchanged, before, count, Vec::new());
         }
         let version = rules.version().to_owned();
-        self.current
-            .store(Arc::new(RuleSetInForce::new(Arc::new(rules), &self.metrics)));
+        self.in_force.replace(rules);
         let package = env!("CARGO_PKG_VERSION");
         let labels = |version| [package, self.config_hash.as_str(), version];
         // Absent only when somebody else removed it; the gauge is gone either way.
@@ -140,7 +110,7 @@ impl RulesInForce {
     }
 
     fn refuse(&self, problems: Vec<String>) -> ReloadReport {
-        let current = self.now();
+        let current = self.in_force.now();
         let version = current.rules.version().to_owned();
         for problem in problems.iter().take(NAMED_PROBLEMS) {
             warn!(problem, "what is wrong with the new rules");
@@ -160,7 +130,7 @@ impl RulesInForce {
 }
 
 #[async_trait]
-impl Reload for RulesInForce {
+impl Reload for Rules {
     async fn reload(&self) -> ReloadReport {
         self.reload().await
     }
@@ -217,22 +187,22 @@ mod tests {
         std::fs::write(folder.path().join("rules.yaml"), text).expect("written");
     }
 
-    fn in_force(folder: &tempfile::TempDir) -> RulesInForce {
+    fn in_force(folder: &tempfile::TempDir) -> Rules {
         let rules = Arc::new(RuleSet::load(folder.path()).expect("loads"));
-        RulesInForce::new(rules, Some(folder.path().to_owned()), "c0ffee".into(), Metrics::new())
+        Rules::new(rules, Some(folder.path().to_owned()), "c0ffee".into(), Metrics::new())
     }
 
     #[tokio::test]
     async fn new_rules_come_into_force_and_bad_ones_do_not() {
         let folder = folder(GOOD);
         let rules = in_force(&folder);
-        let first = rules.now().rules.version().to_owned();
+        let first = rules.in_force.now().rules.version().to_owned();
         assert_eq!(rules.reload().await.result, ReloadResult::Unchanged);
 
         write(&folder, &GOOD.replace("one", "two"));
         let report = rules.reload().await;
         assert_eq!(report.result, ReloadResult::Applied);
-        let second = rules.now().rules.version().to_owned();
+        let second = rules.in_force.now().rules.version().to_owned();
         assert!(report.version == second && second != first);
         let shown = rules.metrics.render();
         assert!(shown.contains(&second) && !shown.contains(&first), "{shown}");
@@ -254,7 +224,7 @@ mod tests {
             report.problems[0].contains("rules.yaml:3: не прошёл тест «мимо»"),
             "{report:?}"
         );
-        assert_eq!(rules.now().rules.version(), second);
+        assert_eq!(rules.in_force.now().rules.version(), second);
 
         std::fs::remove_file(folder.path().join("rules.yaml")).expect("removed");
         assert_eq!(rules.reload().await.result, ReloadResult::Refused);
@@ -299,7 +269,7 @@ mod tests {
             path: levels.into(),
             starred: false,
         });
-        let in_force = rules.now();
+        let in_force = rules.in_force.now();
         let decision = in_force
             .rules
             .decide(&mut Message::new(EventType::Received, data), Timestamp::UNIX_EPOCH);
@@ -340,7 +310,7 @@ mod tests {
     #[tokio::test]
     async fn rules_built_in_do_not_change() {
         let rules = Arc::new(RuleSet::starter());
-        let rules = RulesInForce::new(rules, None, String::new(), Metrics::new());
+        let rules = Rules::new(rules, None, String::new(), Metrics::new());
         assert_eq!(rules.reload().await.result, ReloadResult::Unchanged);
     }
 }

@@ -6,8 +6,8 @@ use priem_sdk::EventType;
 
 use crate::{
     cli::output,
+    intake::Connectors,
     journal::store::{Decided, Store},
-    runtime::process::Connectors,
 };
 
 /// How often the journal is looked at.

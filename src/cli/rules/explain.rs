@@ -12,8 +12,9 @@ use serde_json::json;
 
 use super::{DONE, ENVIRONMENT, FINDING, USAGE, load, report_errors};
 use crate::{
+    delivery,
     journal::{JournalError, store::Store},
-    runtime::{build::Built, process},
+    runtime::build::Built,
 };
 
 #[derive(Debug, Args)]
@@ -152,7 +153,7 @@ fn stored(id: &str, config: Option<&Path>) -> Result<Message, (u8, anyhow::Error
         let gone = "исходное сообщение уже удалено из журнала (journal.raw_days); как решили тогда, скажет priem why";
         (FINDING, anyhow!(gone))
     })?;
-    let messages = process::normalize(&built.connectors, &record);
+    let messages = delivery::messages(&built.connectors, &record);
     let messages = messages.map_err(|error| (FINDING, anyhow!("запись {seq} в карантине: {}", error.why)))?;
     let mut named = messages.iter().filter(|message| message.id.to_string() == id);
     let message = named.next().or(messages.last());

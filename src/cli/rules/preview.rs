@@ -16,10 +16,11 @@ use priem_sdk::Message;
 
 use super::{DONE, ENVIRONMENT, load, report_errors};
 use crate::{
+    delivery,
     journal::store::Store,
     routing::RuleSet,
     rulestudio::{preview::Comparison, preview_page},
-    runtime::{build::Built, process},
+    runtime::build::Built,
 };
 
 /// Stored items read at a time.
@@ -123,7 +124,7 @@ fn from_journal(config: &Path, since: Timestamp, comparison: &mut Comparison<'_>
         let Some(last) = records.last() else { return Ok(()) };
         seq = last.seq;
         for record in records.iter().filter(|record| record.raw.received_at >= since) {
-            match process::normalize(&built.connectors, record) {
+            match delivery::messages(&built.connectors, record) {
                 // Rules have no say in reminders of deadlines.
                 Ok(messages) => {
                     let messages = messages.iter().filter(|message| !message.event.is_reminder());

@@ -7,11 +7,12 @@ use std::{
 
 use jiff::Timestamp;
 use priem_sdk::{
-    CheckReport, ConnectorError, MessageData, RawItem, Stream,
+    CheckReport, ConnectorError, MessageData, NormalizeError, RawItem, Stream,
     message::{Kind, Regime},
 };
 
 use super::*;
+use crate::{delivery::stages::normalise, journal::Record, routing::RuleSet};
 
 /// Fills in a name for every message, unless told otherwise.
 #[derive(Default)]
@@ -86,110 +87,125 @@ fn record(position: i64, connector: &str, external_id: &str) -> Arc<Record> {
     })
 }
 
-fn lane(names: Names) -> (Lane, Arc<Names>) {
-    let names = Arc::new(names);
-    let connectors = HashMap::from([(ConnectorId::new("vk"), Arc::clone(&names) as Arc<dyn Connector>)]);
-    let lane = Lane {
+fn connectors(names: &Arc<Names>) -> Arc<Connectors> {
+    let connector = Arc::clone(names) as Arc<dyn Connector>;
+    Arc::new(HashMap::from([(ConnectorId::new("vk"), connector)]))
+}
+
+fn processor(names: &Arc<Names>) -> Processor {
+    Processor::new(connectors(names), Arc::new(RuleSet::starter()), Metrics::new())
+}
+
+fn lane(names: &Arc<Names>) -> Lane {
+    Lane {
         cx: Cx {
             id: ConnectorId::new("vk"),
             take_over: false,
         },
-        connector: Arc::clone(&names) as Arc<dyn Connector>,
-        connectors: Arc::new(connectors),
+        connector: Arc::clone(names) as Arc<dyn Connector>,
         metrics: Metrics::new(),
         limit: Duration::from_millis(20),
         circuit: Circuit::default(),
-    };
-    (lane, names)
+    }
 }
 
-fn four() -> Vec<Arc<Record>> {
-    let ids = ["1", "bad", "none", "2"];
-    ids.into_iter()
-        .zip(0..)
-        .map(|(id, position)| record(position, "vk", id))
-        .collect()
+/// Items as the first stage leaves them.
+fn normalised(names: &Arc<Names>, ids: &[&str]) -> Vec<Parcel> {
+    let processor = processor(names);
+    let records = ids.iter().zip(0..).map(|(id, position)| record(position, "vk", id));
+    let mut parcels: Vec<Parcel> = records.map(Parcel::new).collect();
+    for parcel in &mut parcels {
+        normalise::run(&processor, parcel, Timestamp::UNIX_EPOCH);
+    }
+    parcels
 }
 
-/// Names by record; `None` for what is quarantined.
-fn names(batch: &[Normalized]) -> Vec<Option<Vec<Option<&str>>>> {
-    batch
-        .iter()
-        .map(|(_, said)| {
-            let messages = said.as_ref().ok()?.iter();
-            Some(messages.map(|message| message.data.author.name.as_deref()).collect())
-        })
-        .collect()
+/// Names by item.
+fn names(parcels: &[Parcel]) -> Vec<Vec<Option<&str>>> {
+    let mut names = Vec::new();
+    for parcel in parcels {
+        let letters = parcel.letters.iter();
+        names.push(
+            letters
+                .map(|letter| letter.message.data.author.name.as_deref())
+                .collect(),
+        );
+    }
+    names
 }
 
 #[tokio::test]
-async fn every_record_comes_back_with_its_own_messages() {
-    let (mut lane, names_connector) = lane(Names::default());
-    let batch = lane.look_up(four()).await;
-    let positions: Vec<i64> = batch.iter().map(|(record, _)| record.position).collect();
+async fn every_item_comes_back_with_its_own_messages() {
+    let source = Arc::new(Names::default());
+    let mut parcels = normalised(&source, &["1", "bad", "none", "2"]);
+    lane(&source).look_up(&mut parcels).await;
+    let positions: Vec<i64> = parcels.iter().map(|parcel| parcel.record.position).collect();
     assert_eq!(positions, [0, 1, 2, 3]);
-    let two = || Some(vec![Some("known"), Some("known")]);
-    assert_eq!(names(&batch), [two(), None, Some(vec![]), two()]);
-    for (record, said) in &batch {
-        for message in said.iter().flatten() {
-            assert_eq!(message.data.external.id, record.raw.external_id);
+    let two = || vec![Some("known"), Some("known")];
+    assert_eq!(names(&parcels), [two(), vec![], vec![], two()]);
+    for parcel in &parcels {
+        for letter in &parcel.letters {
+            assert_eq!(letter.message.data.external.id, parcel.record.raw.external_id);
         }
     }
-    assert_eq!(
-        names_connector.calls.load(Ordering::SeqCst),
-        1,
-        "one call for the batch"
-    );
+    assert_eq!(source.calls.load(Ordering::SeqCst), 1, "one call for the batch");
 }
 
 #[tokio::test]
 async fn a_look_up_that_hangs_costs_its_limit_once_and_then_nothing() {
-    let (mut lane, names_connector) = lane(Names {
+    let source = Arc::new(Names {
         hangs: true,
         ..Names::default()
     });
-    let first = lane.look_up(four()).await;
-    let filled = |batch: &[Normalized]| batch.iter().flat_map(|(_, said)| said.iter().flatten()).count();
-    assert_eq!(filled(&first), 4, "nothing is lost");
+    let mut lane = lane(&source);
+    let mut first = normalised(&source, &["1", "2"]);
+    lane.look_up(&mut first).await;
     assert_eq!(
-        names(&first)[0],
-        Some(vec![Some("first"), None]),
-        "what came in time stays"
+        names(&first),
+        [[Some("first"), None], [None, None]],
+        "nothing is lost, and what came in time stays"
     );
     for _ in 0..3 {
-        assert_eq!(filled(&lane.look_up(four()).await), 4);
+        let mut next = normalised(&source, &["1", "2"]);
+        lane.look_up(&mut next).await;
+        assert_eq!(names(&next), [[None, None], [None, None]]);
     }
-    assert_eq!(names_connector.calls.load(Ordering::SeqCst), 1);
+    assert_eq!(source.calls.load(Ordering::SeqCst), 1);
     let counted = |result| lane.metrics.enrichments.with_label_values(&["vk", result]).get();
     assert_eq!((counted("timeout"), counted("skipped"), counted("ok")), (1, 3, 0));
 }
 
 #[tokio::test]
 async fn a_panic_costs_nobody_a_message() {
-    let (mut lane, _) = lane(Names {
+    let source = Arc::new(Names {
         panics: true,
         ..Names::default()
     });
-    let batch = lane.look_up(four()).await;
-    assert_eq!(batch.iter().flat_map(|(_, said)| said.iter().flatten()).count(), 4);
+    let mut lane = lane(&source);
+    let mut parcels = normalised(&source, &["1", "2"]);
+    lane.look_up(&mut parcels).await;
+    assert_eq!(names(&parcels).concat().len(), 4);
     assert_eq!(lane.metrics.enrichments.with_label_values(&["vk", "panic"]).get(), 1);
 }
 
 #[tokio::test]
 async fn messages_that_changed_places_are_normalised_anew() {
-    let (mut lane, _) = lane(Names {
+    let source = Arc::new(Names {
         cheats: true,
         ..Names::default()
     });
-    let batch = lane.look_up(four()).await;
-    assert_eq!(names(&batch)[0], Some(vec![None, None]));
-    let ids: BTreeSet<&str> = batch[3]
-        .1
-        .iter()
-        .flatten()
-        .map(|message| message.data.external.id.as_str())
-        .collect();
-    assert_eq!(ids, BTreeSet::from(["2"]));
+    let mut parcels = normalised(&source, &["1", "2"]);
+    lane(&source).look_up(&mut parcels).await;
+    let processor = processor(&source);
+    for parcel in &mut parcels {
+        normalise::run(&processor, parcel, Timestamp::UNIX_EPOCH);
+    }
+    assert_eq!(names(&parcels), [[None, None], [None, None]]);
+    let ids = |parcel: &Parcel| -> BTreeSet<String> {
+        let letters = parcel.letters.iter();
+        letters.map(|letter| letter.message.data.external.id.clone()).collect()
+    };
+    assert_eq!(ids(&parcels[1]), BTreeSet::from(["2".to_owned()]));
 }
 
 #[test]
@@ -216,13 +232,11 @@ async fn others_do_not_wait_for_a_lane() {
         ),
         (ConnectorId::new("tg"), Arc::new(Names::default()) as Arc<dyn Connector>),
     ]);
-    let mut enricher = Enricher::start(&Arc::new(connectors), &Metrics::new());
-    let mixed = vec![record(0, "vk", "1"), record(1, "tg", "2"), record(2, "vk", "3")];
-    let others = enricher.hand_over(mixed).await;
-    assert_eq!(others.iter().map(|record| record.position).collect::<Vec<_>>(), [1]);
-    let later = enricher.ready().await;
-    assert_eq!(
-        later.iter().map(|(record, _)| record.position).collect::<Vec<_>>(),
-        [0, 2]
-    );
+    let (lanes, mut looked_up) = open(&Arc::new(connectors), &Metrics::new());
+    let mixed = [record(0, "vk", "1"), record(1, "tg", "2"), record(2, "vk", "3")];
+    let mut parcels: Vec<Parcel> = mixed.into_iter().map(Parcel::new).collect();
+    let positions = |parcels: &[Parcel]| -> Vec<i64> { parcels.iter().map(|parcel| parcel.record.position).collect() };
+    lanes.take(&mut parcels).await;
+    assert_eq!(positions(&parcels), [1]);
+    assert_eq!(positions(&looked_up.next().await), [0, 2]);
 }

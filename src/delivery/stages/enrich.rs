@@ -1,4 +1,4 @@
-//! Looking up what a platform does not send with its events (names of authors), between the journal and routing.
+//! Stage: looking up what a platform does not send with its events (names of authors).
 //!
 //! Invariants:
 //! - records of connectors that look nothing up never wait for those that do: each of the latter has a lane of its own;
@@ -10,7 +10,7 @@
 use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures::FutureExt;
-use priem_sdk::{Connector, Cx, EventType, Message, NormalizeError, contract::ConnectorId};
+use priem_sdk::{Connector, Cx, EventType, Message, contract::ConnectorId};
 use tokio::{
     sync::mpsc,
     time::{Instant, timeout},
@@ -18,8 +18,11 @@ use tokio::{
 use tracing::{debug, error, warn};
 use uuid::Uuid;
 
-use super::process::{Connectors, normalize};
-use crate::{journal::Record, telemetry::Metrics};
+use super::super::{
+    parcel::{Batch, Letter, Parcel},
+    processor::Processor,
+};
+use crate::{intake::Connectors, telemetry::Metrics};
 
 /// Longest time for the look-ups of one batch.
 const LIMIT: Duration = Duration::from_secs(2);
@@ -30,74 +33,77 @@ const WAITING: usize = 8;
 /// Records looked up together at most.
 const TOGETHER: usize = 4_096;
 
-/// A stored item and what was made of it.
-pub type Normalized = (Arc<Record>, Result<Vec<Message>, NormalizeError>);
-
-/// The lanes.
-pub struct Enricher {
-    lanes: HashMap<ConnectorId, mpsc::Sender<Vec<Arc<Record>>>>,
-    // Unbounded, so that a lane never waits for the worker while the worker waits for the lane; holds no more than the
-    // lanes were given.
-    ready: mpsc::UnboundedReceiver<Vec<Normalized>>,
-    /// Kept so that `ready` waits and does not end when there are no lanes.
-    _done: mpsc::UnboundedSender<Vec<Normalized>>,
+/// Hands items of connectors that look something up to their lanes; they come back as a batch of their own.
+pub(super) async fn run(processor: &Processor, batch: &mut Batch) {
+    if let Some(lanes) = &processor.lanes
+        && !batch.is_enriched
+    {
+        lanes.take(&mut batch.parcels).await;
+    }
 }
 
-impl Enricher {
-    /// Opens a lane for every connector that looks something up.
-    pub fn start(connectors: &Arc<Connectors>, metrics: &Metrics) -> Self {
-        let (done, ready) = mpsc::unbounded_channel();
-        let mut lanes = HashMap::new();
-        for (id, connector) in connectors.iter().filter(|(_, connector)| connector.enriches()) {
-            let (input, waiting) = mpsc::channel(WAITING);
-            let lane = Lane {
-                cx: Cx {
-                    id: id.clone(),
-                    take_over: false,
-                },
-                connector: Arc::clone(connector),
-                connectors: Arc::clone(connectors),
-                metrics: metrics.clone(),
-                limit: LIMIT,
-                circuit: Circuit::default(),
-            };
-            tokio::spawn(lane.run(waiting, done.clone()));
-            lanes.insert(id.clone(), input);
-        }
-        Self {
-            lanes,
-            ready,
-            _done: done,
-        }
-    }
+/// The ways into the lanes.
+pub(in super::super) struct Lanes(HashMap<ConnectorId, mpsc::Sender<Vec<Parcel>>>);
 
-    /// Hands records over to their lanes; gives back those that need none.
-    pub async fn hand_over(&self, records: Vec<Arc<Record>>) -> Vec<Arc<Record>> {
-        if self.lanes.is_empty() {
-            return records;
+/// The way out of the lanes.
+pub(in super::super) struct LookedUp {
+    // Unbounded, so that a lane never waits for the worker while the worker waits for the lane; holds no more than the
+    // lanes were given.
+    ready: mpsc::UnboundedReceiver<Vec<Parcel>>,
+    /// Kept so that `ready` waits and does not end when there are no lanes.
+    _done: mpsc::UnboundedSender<Vec<Parcel>>,
+}
+
+/// Opens a lane for every connector that looks something up.
+pub(in super::super) fn open(connectors: &Arc<Connectors>, metrics: &Metrics) -> (Lanes, LookedUp) {
+    let (done, ready) = mpsc::unbounded_channel();
+    let mut lanes = HashMap::new();
+    for (id, connector) in connectors.iter().filter(|(_, connector)| connector.enriches()) {
+        let (input, waiting) = mpsc::channel(WAITING);
+        let lane = Lane {
+            cx: Cx {
+                id: id.clone(),
+                take_over: false,
+            },
+            connector: Arc::clone(connector),
+            metrics: metrics.clone(),
+            limit: LIMIT,
+            circuit: Circuit::default(),
+        };
+        tokio::spawn(lane.run(waiting, done.clone()));
+        lanes.insert(id.clone(), input);
+    }
+    (Lanes(lanes), LookedUp { ready, _done: done })
+}
+
+impl Lanes {
+    /// Takes out the parcels that wait for a look-up; the others stay, in their order.
+    async fn take(&self, parcels: &mut Vec<Parcel>) {
+        let waits = |parcel: &mut Parcel| parcel.end.is_none() && self.0.contains_key(&parcel.record.raw.connector);
+        if self.0.is_empty() {
+            return;
         }
-        let mut by_lane: HashMap<ConnectorId, Vec<Arc<Record>>> = HashMap::new();
-        let mut others = Vec::new();
-        for record in records {
-            if self.lanes.contains_key(&record.raw.connector) {
-                by_lane.entry(record.raw.connector.clone()).or_default().push(record);
-            } else {
-                others.push(record);
-            }
+        let mut by_lane: HashMap<ConnectorId, Vec<Parcel>> = HashMap::new();
+        for parcel in parcels.extract_if(.., waits) {
+            by_lane
+                .entry(parcel.record.raw.connector.clone())
+                .or_default()
+                .push(parcel);
         }
-        for (id, records) in by_lane {
+        for (id, parcels) in by_lane {
             // A lane that is gone has panicked outside of the connector; its records stay pending in the journal.
-            if self.lanes[&id].send(records).await.is_err() {
+            if self.0[&id].send(parcels).await.is_err() {
                 error!(connector = %id, "the lane of a connector is gone; its messages wait for a restart");
             }
         }
-        others
     }
+}
 
+impl LookedUp {
     /// What a lane is done with; waits until there is something. Cancel-safe.
-    pub async fn ready(&mut self) -> Vec<Normalized> {
+    pub(in super::super) async fn next(&mut self) -> Vec<Parcel> {
         match self.ready.recv().await {
-            Some(batch) => batch,
+            Some(parcels) => parcels,
             // `_done` is open as long as we are.
             None => std::future::pending().await,
         }
@@ -108,69 +114,52 @@ impl Enricher {
 struct Lane {
     cx: Cx,
     connector: Arc<dyn Connector>,
-    connectors: Arc<Connectors>,
     metrics: Metrics,
     limit: Duration,
     circuit: Circuit,
 }
 
 impl Lane {
-    async fn run(
-        mut self,
-        mut waiting: mpsc::Receiver<Vec<Arc<Record>>>,
-        done: mpsc::UnboundedSender<Vec<Normalized>>,
-    ) {
-        while let Some(mut records) = waiting.recv().await {
-            while records.len() < TOGETHER
+    async fn run(mut self, mut waiting: mpsc::Receiver<Vec<Parcel>>, done: mpsc::UnboundedSender<Vec<Parcel>>) {
+        while let Some(mut parcels) = waiting.recv().await {
+            while parcels.len() < TOGETHER
                 && let Ok(more) = waiting.try_recv()
             {
-                records.extend(more);
+                parcels.extend(more);
             }
-            if done.send(self.look_up(records).await).is_err() {
+            self.look_up(&mut parcels).await;
+            if done.send(parcels).is_err() {
                 return;
             }
         }
     }
 
-    async fn look_up(&mut self, records: Vec<Arc<Record>>) -> Vec<Normalized> {
+    /// One look-up for all messages; each is put back where it was. What did not stay the same message is left out:
+    /// the first stage normalises its item anew.
+    async fn look_up(&mut self, parcels: &mut [Parcel]) {
         let mut messages = Vec::new();
-        let mut shapes = Vec::with_capacity(records.len());
-        for record in records {
-            let shape = normalize(&self.connectors, &record).map(|said| {
-                messages.extend(said);
-                messages.len()
-            });
-            shapes.push((record, shape));
+        let mut counts = Vec::with_capacity(parcels.len());
+        for parcel in parcels.iter_mut() {
+            counts.push(parcel.letters.len());
+            messages.extend(parcel.letters.drain(..).map(|letter| letter.message));
         }
         let identities: Vec<Identity> = messages.iter().map(identity).collect();
         if !messages.is_empty() {
             self.enrich(&mut messages).await;
         }
         let mut rest = messages.into_iter().zip(identities);
-        let mut taken = 0;
-        shapes
-            .into_iter()
-            .map(|(record, shape)| {
-                let said = shape.and_then(|end| {
-                    let own: Vec<_> = rest.by_ref().take(end - taken).collect();
-                    taken = end;
-                    if own
-                        .iter()
-                        .all(|(message, identity)| &self::identity(message) == identity)
-                    {
-                        return Ok(own.into_iter().map(|(message, _)| message).collect());
-                    }
-                    let connector = self.cx.id.as_str();
-                    debug!(
-                        connector,
-                        seq = record.seq,
-                        "a look-up left another message behind; dropped"
-                    );
-                    normalize(&self.connectors, &record)
-                });
-                (record, said)
-            })
-            .collect()
+        for (parcel, count) in parcels.iter_mut().zip(counts) {
+            let own: Vec<_> = rest.by_ref().take(count).collect();
+            let is_same = own.iter().all(|(message, before)| &identity(message) == before);
+            if is_same {
+                let messages = own.into_iter().map(|(message, _)| message);
+                parcel.letters = messages.map(Letter::new).collect();
+            } else {
+                let connector = self.cx.id.as_str();
+                let seq = parcel.record.seq;
+                debug!(connector, seq, "a look-up left another message behind; dropped");
+            }
+        }
     }
 
     async fn enrich(&mut self, messages: &mut [Message]) {

@@ -1,0 +1,136 @@
+//! What the stages work on: an item on its way, and what comes out of it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use priem_sdk::{Message, message::Routing};
+
+use crate::{
+    deadlines::Watched,
+    journal::{DecisionRecord, End, Record},
+    publish::Outgoing,
+};
+
+/// Items that go through the stages together.
+pub(super) struct Batch {
+    pub parcels: Vec<Parcel>,
+    /// The moment by which everything in it is decided.
+    pub now: Timestamp,
+    /// Its items have come back from the look-ups, or go on without.
+    pub is_enriched: bool,
+}
+
+impl Batch {
+    /// Items as they were read from the journal.
+    pub fn new(records: Vec<Arc<Record>>) -> Self {
+        Self {
+            parcels: records.into_iter().map(Parcel::new).collect(),
+            now: Timestamp::now(),
+            is_enriched: false,
+        }
+    }
+
+    /// Items whose senders were looked up.
+    pub fn enriched(parcels: Vec<Parcel>) -> Self {
+        Self {
+            parcels,
+            now: Timestamp::now(),
+            is_enriched: true,
+        }
+    }
+}
+
+/// An item on its way.
+pub(super) struct Parcel {
+    pub record: Arc<Record>,
+    /// What it says.
+    pub letters: Vec<Letter>,
+    /// What goes out, once it is written.
+    pub publication: Publication,
+    /// Set when nothing goes out: no further stage sees the item.
+    pub end: Option<End>,
+}
+
+/// A message and where it goes.
+pub(super) struct Letter {
+    pub message: Message,
+    /// The first is the main one; empty before the rules have spoken.
+    pub routes: Vec<Routing>,
+}
+
+impl Letter {
+    /// A message that is not routed yet.
+    pub fn new(message: Message) -> Self {
+        Self {
+            message,
+            routes: Vec::new(),
+        }
+    }
+}
+
+impl Parcel {
+    /// An item nothing is known of.
+    pub fn new(record: Arc<Record>) -> Self {
+        Self {
+            record,
+            letters: Vec::new(),
+            publication: Publication::default(),
+            end: None,
+        }
+    }
+
+    /// Nothing goes out: it is put aside with a reason.
+    pub fn quarantine(&mut self, reason: impl Into<String>, why: impl Into<String>) {
+        self.end = Some(End::Quarantined {
+            reason: reason.into(),
+            why: why.into(),
+        });
+    }
+
+    /// Nothing goes out: it carries no citizen's words.
+    pub fn ignore(&mut self) {
+        let nothing = DecisionRecord {
+            event_id: uuid::Uuid::nil(),
+            event: "none",
+            outcome: "ignored",
+            channel: self.record.raw.connector.to_string(),
+            queue: String::new(),
+            routing: Bytes::from_static(b"{}"),
+        };
+        self.end = Some(End::Delivered {
+            decisions: vec![nothing],
+            parked: None,
+        });
+    }
+
+    /// What is to be done after the last stage.
+    pub fn done(self) -> (Arc<Record>, Processed) {
+        let processed = match self.end {
+            Some(end) => Processed::End(end),
+            None => Processed::Publish(self.publication),
+        };
+        (self.record, processed)
+    }
+}
+
+/// What is to be done with an item.
+pub enum Processed {
+    /// Publish its messages.
+    Publish(Publication),
+    /// Nothing to publish: record this end.
+    End(End),
+}
+
+/// The messages of one item and what is recorded when all are settled.
+#[derive(Default)]
+pub struct Publication {
+    /// Encoded messages; their `token` is still 0.
+    pub messages: Vec<Outgoing>,
+    /// What was decided about each, in the same order; outcome `published` until the broker says otherwise.
+    pub decisions: Vec<DecisionRecord>,
+    /// What it says about the clocks of its objects; noted before the messages go out.
+    pub watched: Vec<Watched>,
+    /// When it happened at the source, for the delay.
+    pub occurred: Option<Timestamp>,
+}

@@ -1,0 +1,119 @@
+//! What the stages work with.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::{
+    in_force::RulesInForce,
+    parcel::{Parcel, Processed},
+    stages::{self, enrich::Lanes},
+};
+use crate::{
+    attachments,
+    deadlines::Watch,
+    duplicates::{Choice, Linker},
+    intake::Connectors,
+    journal::Record,
+    privacy,
+    routing::RuleSet,
+    telemetry::Metrics,
+};
+
+/// The tools of the stages: turns stored items into outgoing messages.
+pub struct Processor {
+    pub(super) connectors: Arc<Connectors>,
+    pub(super) rules: Arc<RulesInForce>,
+    pub(super) metrics: Metrics,
+    /// Where senders are looked up; absent for an item that is taken alone.
+    pub(super) lanes: Option<Lanes>,
+    /// Absent when duplicates are not looked for.
+    pub(super) linker: Option<Linker>,
+    /// Which of several messages on one matter goes where the rules say.
+    pub(super) duplicates: Choice,
+    /// Which attachments get a reference into the store, when there is one.
+    pub(super) attachments: Option<attachments::Policy>,
+    /// Which clocks are watched.
+    pub(super) deadlines: Watch,
+    /// What of personal data goes out.
+    pub(super) privacy: Arc<privacy::Policy>,
+}
+
+impl Processor {
+    /// A processor for connectors and rules that stay.
+    pub fn new(connectors: Arc<Connectors>, rules: Arc<RuleSet>, metrics: Metrics) -> Self {
+        let rules = RulesInForce::new(rules, metrics.clone());
+        Self::following(connectors, Arc::new(rules), metrics)
+    }
+
+    /// A processor that decides each message by the rules in force then.
+    pub fn following(connectors: Arc<Connectors>, rules: Arc<RulesInForce>, metrics: Metrics) -> Self {
+        // From zero on, so that the first one is an increase.
+        for connector in connectors.keys() {
+            metrics.unknown_topics.with_label_values(&[connector.as_str()]);
+        }
+        Self {
+            connectors,
+            lanes: None,
+            linker: None,
+            attachments: None,
+            privacy: Arc::default(),
+            duplicates: Choice::default(),
+            deadlines: Watch::default(),
+            rules,
+            metrics,
+        }
+    }
+
+    /// The same, linking what came by several ways.
+    #[must_use]
+    pub fn with_linker(mut self, linker: Option<Linker>) -> Self {
+        self.linker = linker;
+        self
+    }
+
+    /// The same, with references into an attachment store.
+    #[must_use]
+    pub fn with_attachments(mut self, policy: Option<attachments::Policy>) -> Self {
+        self.attachments = policy;
+        self
+    }
+
+    /// The same, with a policy of personal data other than the built-in one.
+    #[must_use]
+    pub fn with_privacy(mut self, policy: Arc<privacy::Policy>) -> Self {
+        self.privacy = policy;
+        self
+    }
+
+    /// The same, with another choice between duplicates than sending them all.
+    #[must_use]
+    pub fn with_duplicates(mut self, choice: Choice) -> Self {
+        self.duplicates = choice;
+        self
+    }
+
+    /// The same, with other moments to tell of deadlines than the built-in ones.
+    #[must_use]
+    pub fn with_deadlines(mut self, deadlines: Watch) -> Self {
+        self.deadlines = deadlines;
+        self
+    }
+
+    /// Where things are counted.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Decides what to do with an item at a moment, without asking anybody: nothing is looked up or linked.
+    pub fn process(&self, record: &Record, now: Timestamp) -> Processed {
+        let mut parcel = Parcel::new(Arc::new(record.clone()));
+        stages::alone(self, &mut parcel, now);
+        parcel.done().1
+    }
+
+    pub(super) fn count_quarantined(&self, record: &Record, reason: &str) {
+        let connector = record.raw.connector.as_str();
+        self.metrics.quarantined.with_label_values(&[connector, reason]).inc();
+    }
+}
