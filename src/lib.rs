@@ -19,6 +19,7 @@ pub mod intake;
 pub mod journal;
 pub mod privacy;
 pub mod publish;
+mod rights;
 pub mod routing;
 pub mod rulestudio;
 pub mod runtime;

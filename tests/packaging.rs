@@ -131,8 +131,11 @@ fn folders_belong_to_whom_they_should() {
         ("var/lib/priem", priem, 0o750),
         ("var/lib/priem/journal", priem, 0o700),
         ("var/lib/priem/messages.ndjson", priem, 0o600),
-        ("var/lib/priem/files", priem, 0o2770),
+        ("var/lib/priem/files", priem, 0o750),
+        ("var/lib/priem/files/incident", priem, 0o2750),
         ("var/lib/priem/files/incident/inbox", priem, 0o2770),
+        ("var/lib/priem/files/incident/done", priem, 0o2750),
+        ("var/lib/priem/files/incident/failed", priem, 0o2750),
     ];
     for (path, owner, mode) in expected {
         let metadata = fs::metadata(root.path().join(path)).unwrap();

@@ -8,16 +8,14 @@
 //! Rows are split on raw bytes (delimiters, quotation marks and line ends are ASCII in UTF-8 and in Windows-1251) and
 //! decoded afterwards, so the byte position of a row is exact and reading can start there again.
 
-use std::{
-    fs::File,
-    io::{Read, Seek, SeekFrom},
-};
+use std::io::{Read, Seek, SeekFrom};
 
 use encoding_rs::{Encoding, UTF_8};
 
 use super::{
     problem::{FileProblem, RowProblem},
     rows::RawRow,
+    source::Source,
 };
 
 /// Longest row, bytes. A spreadsheet cell holds at most 32 767 characters; real rows have a few kilobytes.
@@ -27,7 +25,7 @@ const CHUNK: usize = 64 * 1024;
 /// Rows of one CSV file.
 #[derive(Debug)]
 pub struct CsvRows {
-    file: File,
+    file: Source,
     /// Bytes read from the file and not yet given out; starts at `offset`.
     buffer: Vec<u8>,
     /// How much of the front of `buffer` was given out.
@@ -59,7 +57,7 @@ impl CsvRows {
     /// # Errors
     /// When the position can't be reached.
     pub fn new(
-        mut file: File,
+        mut file: Source,
         offset: u64,
         row: u64,
         delimiter: u8,

@@ -1,6 +1,6 @@
 //! Where the import stands: which file, by name and content, and the last row that is stored.
 
-use std::{fs::Metadata, time::UNIX_EPOCH};
+use std::{fs::Metadata, os::unix::fs::MetadataExt, time::UNIX_EPOCH};
 
 use priem_sdk::Cursor;
 use serde::{Deserialize, Serialize};
@@ -46,16 +46,25 @@ pub enum End {
     },
 }
 
-/// Size and time of change: a cheap sign that a file is still the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+/// Size, time of change and identity: a cheap sign that a file is still the same.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Stamp {
     /// Bytes.
     pub size: u64,
     /// Time of change, nanoseconds since 1970; 0 when the file system does not tell.
     pub mtime: u64,
+    /// Number of the file in its file system; 0 in cursors of earlier versions, where it means nothing.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub inode: u64,
 }
 
 impl Stamp {
+    /// Whether both are of one file that was not changed between them.
+    pub fn is_same(self, other: Self) -> bool {
+        let is_same_file = self.inode == other.inode || self.inode == 0 || other.inode == 0;
+        is_same_file && (self.size, self.mtime) == (other.size, other.mtime)
+    }
+
     /// Reads it from the file system's answer.
     pub fn of(metadata: &Metadata) -> Self {
         let mtime = metadata
@@ -67,6 +76,7 @@ impl Stamp {
         Self {
             size: metadata.len(),
             mtime,
+            inode: metadata.ino(),
         }
     }
 }

@@ -1,21 +1,25 @@
 //! The three folders: what is ready in `inbox/`, and moving it to `done/` or `failed/`.
 //!
+//! - Whoever fills `inbox/` is trusted with nothing else: see [`super::folder`].
 //! - Nothing in `done/` or `failed/` is ever overwritten.
-//! - A file is moved only when it still is the one that was read.
+//! - A file is moved only when it still is the one that was read; one that took its name in that moment goes back.
 //! - Every step can be repeated after a crash.
 
 use std::{
     collections::HashMap,
-    fs::{self, File},
-    io::{self, Read},
+    io,
     path::{Path, PathBuf},
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use parking_lot::Mutex;
+use rustix::fs::Mode;
 
 use super::{
     cursor::{End, FileCursor, Stamp},
+    folder::{Entry, Folder, FolderError, Kind, Refusal, Why},
+    source::Source,
     xlsx,
 };
 
@@ -30,6 +34,10 @@ const UNFINISHED: &[&str] = &[
     "download",
     "swp",
 ];
+/// Ending of the report beside a file in `failed/`.
+pub const REPORT: &str = ".report.txt";
+/// Longest name the usual file systems take, bytes.
+const LONGEST_NAME: usize = 255;
 
 /// The drop folder.
 #[derive(Debug)]
@@ -37,28 +45,73 @@ pub struct Inbox {
     folder: PathBuf,
     settle: Duration,
     settle_broken: Duration,
+    held: Mutex<Option<Arc<Held>>>,
     /// Stamps at the last look.
     seen: Mutex<HashMap<String, Stamp>>,
+    /// Names that were left alone at the last look, as they were told.
+    told: Mutex<usize>,
 }
 
-/// A file that may be read.
+/// The folders, open.
+#[derive(Debug)]
+pub struct Held {
+    /// The drop folder itself.
+    pub base: Folder,
+    /// What people put there.
+    pub inbox: Folder,
+    /// What was read.
+    pub done: Folder,
+    /// What could not be read.
+    pub failed: Folder,
+}
+
+/// A file that may be read, or something that may not be and must leave the inbox.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ready {
     /// Its name.
     pub name: String,
-    /// Its size and time of change.
+    /// Its size, time of change and identity.
     pub stamp: Stamp,
+    /// Why it is not read, when it is not.
+    pub refusal: Option<Refusal>,
 }
 
 /// What a look into the inbox found.
 #[derive(Debug, Default)]
 pub struct Look {
-    /// The oldest file that may be read.
+    /// The oldest that is ready.
     pub ready: Option<Ready>,
     /// Files that are not ready yet.
     pub waiting: usize,
-    /// Names that are no text.
+    /// Names that are no text, or hold control characters.
     pub unreadable_names: usize,
+}
+
+impl Held {
+    fn open(folder: &Path) -> Result<Self, FolderError> {
+        let base = Folder::configured(folder, true)?;
+        let own = Some(Mode::from_raw_mode(0o750));
+        Ok(Self {
+            // As the umask allows: people put files there.
+            inbox: base.child("inbox", Some(Mode::from_raw_mode(0o777)))?,
+            done: base.child("done", own)?,
+            failed: base.child("failed", own)?,
+            base,
+        })
+    }
+
+    fn all(&self) -> [&Folder; 4] {
+        [&self.base, &self.inbox, &self.done, &self.failed]
+    }
+
+    /// Folders that only the daemon should be able to write into, and others can.
+    pub fn too_open(&self) -> Vec<String> {
+        [&self.base, &self.done, &self.failed]
+            .into_iter()
+            .filter(|folder| folder.own_entry().is_writable_for_others())
+            .map(|folder| folder.path().display().to_string())
+            .collect()
+    }
 }
 
 impl Inbox {
@@ -68,89 +121,125 @@ impl Inbox {
             folder,
             settle,
             settle_broken,
-            seen: Mutex::new(HashMap::new()),
+            held: Mutex::default(),
+            seen: Mutex::default(),
+            told: Mutex::default(),
         }
     }
 
-    /// The folder itself.
+    /// Path of the folder itself.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Path of a file in the inbox.
-    pub fn path(&self, name: &str) -> PathBuf {
-        self.folder.join("inbox").join(name)
-    }
-
-    /// Makes the three folders.
+    /// The folders, made when they are missing. They stay open; one that was replaced since is told and taken instead,
+    /// unless it is a link.
     ///
     /// # Errors
-    /// What the file system says, with the folder.
-    pub fn create(&self) -> Result<(), (PathBuf, io::Error)> {
-        for name in ["inbox", "done", "failed"] {
-            let folder = self.folder.join(name);
-            fs::create_dir_all(&folder).map_err(|error| (folder, error))?;
+    /// What is wrong, with the folder.
+    pub fn held(&self) -> Result<Arc<Held>, FolderError> {
+        let found = Held::open(&self.folder)?;
+        let mut held = self.held.lock();
+        if let Some(known) = &*held {
+            let mut pairs = known.all().into_iter().zip(found.all());
+            match pairs.find(|(was, is)| !was.is(is)) {
+                None => return Ok(Arc::clone(known)),
+                Some((_, is)) => {
+                    tracing::warn!(folder = %is.path().display(), "a folder of the drop folder was replaced by another");
+                }
+            }
         }
-        Ok(())
+        let too_open = found.too_open();
+        if !too_open.is_empty() {
+            tracing::warn!(
+                folders = too_open.join(", "),
+                "users other than the service can write here; only inbox/ needs that: chmod go-w"
+            );
+        }
+        Ok(Arc::clone(held.insert(Arc::new(found))))
     }
 
     /// Whether a file can be made and removed in each of the three folders; where one is missing, in the folder it
-    /// will be made in. Makes no folder.
+    /// will be made in. Makes no folder. The answer is the folders that are too open.
     ///
     /// # Errors
-    /// What the file system says, with the folder.
-    pub fn try_writing(&self) -> Result<(), (PathBuf, io::Error)> {
+    /// What is wrong, with the folder.
+    pub fn try_writing(&self) -> Result<Vec<String>, FolderError> {
+        let base = Folder::configured(&self.folder, false)?;
+        let mut too_open = Vec::new();
+        let mut look = |folder: &Folder, is_open_to_others: bool| {
+            if !is_open_to_others && folder.own_entry().is_writable_for_others() {
+                too_open.push(folder.path().display().to_string());
+            }
+            let name = format!(".priem-check-{}", std::process::id());
+            let tried = folder
+                .create(&name, b"", Mode::from_raw_mode(0o600))
+                .and_then(|()| folder.remove(&name));
+            tried.map_err(|error| failed_in(folder, error))
+        };
+        look(&base, false)?;
         for name in ["inbox", "done", "failed"] {
-            let folder = match self.folder.join(name) {
-                there if there.is_dir() => there,
-                _ => self.folder.clone(),
-            };
-            tempfile::Builder::new()
-                .prefix(".priem-check")
-                .tempfile_in(&folder)
-                .map_err(|error| (folder, error))?;
+            match base.child(name, None) {
+                Ok(folder) => look(&folder, name == "inbox")?,
+                Err(error) if is_missing(&error) => {}
+                Err(error) => return Err(error),
+            }
         }
-        Ok(())
+        Ok(too_open)
     }
 
-    /// Stamp of a file in the inbox, when it is there.
-    pub fn stamp(&self, name: &str) -> Option<Stamp> {
-        let metadata = fs::metadata(self.path(name)).ok()?;
-        metadata.is_file().then(|| Stamp::of(&metadata))
+    /// How many entries a folder of the drop folder has that `counts` names; none when it is missing.
+    pub fn count(&self, folder: &str, counts: impl Fn(&str) -> bool) -> usize {
+        let opened = Folder::configured(&self.folder, false).and_then(|base| base.child(folder, None));
+        let Some(names) = opened.ok().and_then(|folder| folder.names().ok()) else {
+            return 0;
+        };
+        names.iter().filter(|name| counts(&name.to_string_lossy())).count()
     }
 
     /// Looks for files. The oldest comes first, so that snapshots are read in the order they were made.
     ///
     /// # Errors
     /// What the file system says.
-    pub fn look(&self, now: SystemTime) -> io::Result<Look> {
+    pub fn look(&self, inbox: &Folder, now: SystemTime) -> io::Result<Look> {
         let mut look = Look::default();
         let mut files = Vec::new();
-        for entry in fs::read_dir(self.folder.join("inbox"))? {
-            let entry = entry?;
-            let Ok(name) = entry.file_name().into_string() else {
+        for name in inbox.names()? {
+            let Ok(name) = name.into_string() else {
                 look.unreadable_names += 1;
                 continue;
             };
+            if name.contains(char::is_control) {
+                look.unreadable_names += 1;
+                continue;
+            }
             if is_unfinished(&name) {
                 continue;
             }
-            // A file that goes away between the listing and here is no error.
-            let Some(stamp) = self.stamp(&name) else {
+            // What goes away between the listing and here is no error.
+            let Some(entry) = inbox.entry(&name)? else {
                 continue;
             };
-            files.push((stamp.mtime, name, stamp));
+            let refusal = match entry.kind {
+                Kind::Folder => continue,
+                Kind::File => None,
+                Kind::Refused(refusal) => Some(refusal),
+            };
+            files.push((entry.stamp.mtime, name, entry.stamp, refusal));
         }
-        files.sort();
+        self.tell(look.unreadable_names);
+        files.sort_by(|one, other| (one.0, &one.1).cmp(&(other.0, &other.1)));
         let mut seen = self.seen.lock();
         let before = std::mem::take(&mut *seen);
-        for (_, name, stamp) in files {
+        for (_, name, stamp, refusal) in files {
             let unchanged = before.get(&name) == Some(&stamp);
-            if look.ready.is_none() && self.is_ready(&name, stamp, unchanged, now) {
-                look.ready = Some(Ready {
-                    name: name.clone(),
-                    stamp,
-                });
+            let ready = Ready {
+                name: name.clone(),
+                stamp,
+                refusal,
+            };
+            if look.ready.is_none() && self.is_ready(inbox, &ready, unchanged, now) {
+                look.ready = Some(ready);
             } else {
                 look.waiting += 1;
             }
@@ -159,65 +248,122 @@ impl Inbox {
         Ok(look)
     }
 
+    /// Says once how many names are left alone.
+    fn tell(&self, unreadable: usize) {
+        let mut told = self.told.lock();
+        if unreadable > *told {
+            let folder = self.folder.display();
+            tracing::warn!(%folder, unreadable, "names in the inbox that are no text or hold control characters; left alone");
+        }
+        *told = unreadable;
+    }
+
     /// Unchanged for long enough, and with its end when it is a workbook.
-    fn is_ready(&self, name: &str, stamp: Stamp, unchanged: bool, now: SystemTime) -> bool {
+    fn is_ready(&self, inbox: &Folder, file: &Ready, unchanged: bool, now: SystemTime) -> bool {
         let age = now
-            .duration_since(SystemTime::UNIX_EPOCH + Duration::from_nanos(stamp.mtime))
+            .duration_since(SystemTime::UNIX_EPOCH + Duration::from_nanos(file.stamp.mtime))
             // A clock that runs ahead: two looks must do.
             .unwrap_or(self.settle_broken);
         if !self.settle.is_zero() && (!unchanged || age < self.settle) {
             return false;
         }
-        let lower = name.to_lowercase();
-        if age >= self.settle_broken || !(lower.ends_with(".xlsx") || lower.ends_with(".xlsm")) {
+        let lower = file.name.to_lowercase();
+        let is_workbook = lower.ends_with(".xlsx") || lower.ends_with(".xlsm");
+        if file.refusal.is_some() || age >= self.settle_broken || !is_workbook {
             return true;
         }
-        xlsx::has_end(&self.path(name)).unwrap_or(false)
+        match inbox.open(&file.name) {
+            Ok(Ok((source, _))) => xlsx::has_end(&source).unwrap_or(false),
+            _ => false,
+        }
     }
 
-    /// Moves a file that was read to where it belongs, with a report beside it when `report` gives one. Does nothing when it is gone already or is another file now.
+    /// Moves what was read, or refused, to where it belongs, with a report beside it when `report` gives one for the
+    /// file as it is. Does nothing when it is gone already or is another file now.
     ///
     /// # Errors
     /// What the file system says, with the folder.
     pub fn put_away(
         &self,
+        held: &Held,
         cursor: &FileCursor,
-        report: impl FnOnce(&Path) -> Option<String>,
-    ) -> Result<(), (PathBuf, io::Error)> {
+        report: impl FnOnce(Option<&Source>) -> Option<String>,
+    ) -> Result<(), FolderError> {
         let Some(end) = &cursor.end else {
             return Ok(());
         };
-        if self.stamp(&cursor.file) != Some(cursor.stamp) {
+        let still = |folder: &Folder, name: &str| -> Result<Option<Entry>, FolderError> {
+            let entry = folder.entry(name).map_err(|error| failed_in(folder, error))?;
+            Ok(entry.filter(|entry| entry.stamp.is_same(cursor.stamp)))
+        };
+        if still(&held.inbox, &cursor.file)?.is_none() {
             return Ok(());
         }
-        let folder = self.folder.join(match end {
-            End::Done => "done",
-            End::Failed { .. } => "failed",
-        });
-        let failed = |error| (folder.clone(), error);
-        let name = free_name(&folder, &cursor.file).map_err(failed)?;
-        let report = report(&self.path(&cursor.file)).map(|text| (folder.join(format!("{name}.report.txt")), text));
-        if let Some((path, text)) = &report {
-            // Before the move: after it nothing would remind us.
-            fs::write(path, text).map_err(failed)?;
+        let folder = match end {
+            End::Done => &held.done,
+            End::Failed { .. } => &held.failed,
+        };
+        let failed = |error| failed_in(folder, error);
+        let name = free_name(folder, &cursor.file).map_err(failed)?;
+        let source = match held.inbox.open(&cursor.file) {
+            Ok(Ok((source, stamp))) if stamp.is_same(cursor.stamp) => Some(source),
+            _ => None,
+        };
+        let report = report(source.as_ref()).map(|text| (report_name(&name), text));
+        if let Some((beside, text)) = &report {
+            // Before the move: after it nothing would remind us. One that is there is of a move that a crash stopped.
+            if folder.entry(beside).map_err(failed)?.is_some() {
+                folder.remove(beside).map_err(failed)?;
+            }
+            let mode = Mode::from_raw_mode(0o640);
+            folder.create(beside, text.as_bytes(), mode).map_err(failed)?;
         }
-        if let Err(error) = fs::rename(self.path(&cursor.file), folder.join(&name)) {
-            if self.stamp(&cursor.file) == Some(cursor.stamp) {
+        if let Err(error) = held.inbox.rename(&cursor.file, folder, &name) {
+            if still(&held.inbox, &cursor.file)?.is_some() {
                 return Err(failed(error));
             }
             // An acknowledgement that was given up goes on in its thread, and was faster than this one.
-            if let (Some((path, _)), false) = (report, folder.join(&name).exists()) {
-                fs::remove_file(path).map_err(failed)?;
+            if let (Some((beside, _)), None) = (report, folder.entry(&name).map_err(failed)?) {
+                folder.remove(&beside).map_err(failed)?;
             }
             return Ok(());
         }
         let (file, good, bad) = (&cursor.file, cursor.good, cursor.bad);
-        match end {
-            End::Done => tracing::info!(file, good, bad, outcome = "done", "file put away"),
-            End::Failed { .. } => tracing::warn!(file, good, bad, outcome = "failed", "file put away"),
+        match still(folder, &name)? {
+            // It has no words of its own; whoever opened it later would be led on by it.
+            Some(entry) if matches!(entry.kind, Kind::Refused(Refusal::Link | Refusal::NoFile)) => {
+                folder.remove(&name).map_err(failed)?;
+                tracing::warn!(file, outcome = "removed", "refused and taken out of the inbox");
+            }
+            Some(_) => match end {
+                End::Done => tracing::info!(file, good, bad, outcome = "done", "file put away"),
+                End::Failed { .. } => tracing::warn!(file, good, bad, outcome = "failed", "file put away"),
+            },
+            None => {
+                let back = free_name(&held.inbox, file).map_err(failed)?;
+                folder.rename(&name, &held.inbox, &back).map_err(failed)?;
+                if let Some((beside, _)) = report {
+                    folder.remove(&beside).map_err(failed)?;
+                }
+                tracing::warn!(
+                    file,
+                    "another file took its name while it was put away; that one is read as well"
+                );
+            }
         }
         Ok(())
     }
+}
+
+fn failed_in(folder: &Folder, error: io::Error) -> FolderError {
+    FolderError {
+        path: folder.path().to_owned(),
+        why: Why::Io(error),
+    }
+}
+
+fn is_missing(error: &FolderError) -> bool {
+    matches!(&error.why, Why::Io(error) if error.kind() == io::ErrorKind::NotFound)
 }
 
 /// Hidden, temporary or locked by an office program.
@@ -230,8 +376,8 @@ fn is_unfinished(name: &str) -> bool {
 }
 
 /// The name itself, or `name (2).xlsx` and so on.
-fn free_name(folder: &Path, name: &str) -> io::Result<String> {
-    if !folder.join(name).try_exists()? {
+fn free_name(folder: &Folder, name: &str) -> io::Result<String> {
+    if folder.entry(name)?.is_none() {
         return Ok(name.to_owned());
     }
     let (stem, extension) = match name.rsplit_once('.') {
@@ -239,67 +385,31 @@ fn free_name(folder: &Path, name: &str) -> io::Result<String> {
         None => (name, String::new()),
     };
     for number in 2..100_000 {
-        let candidate = format!("{stem} ({number}){extension}");
-        if !folder.join(&candidate).try_exists()? {
+        let candidate = fitted(stem, &format!(" ({number}){extension}"));
+        if folder.entry(&candidate)?.is_none() {
             return Ok(candidate);
         }
     }
     Err(io::Error::new(io::ErrorKind::AlreadyExists, "100000 files of one name"))
 }
 
-/// BLAKE3 of a file, 32 hex digits, read as a stream.
-///
-/// # Errors
-/// What the file system says.
-pub fn content_hash(path: &Path) -> io::Result<String> {
-    let mut file = File::open(path)?;
-    let mut hasher = blake3::Hasher::new();
-    let mut buffer = vec![0; 128 * 1024];
-    loop {
-        let read = file.read(&mut buffer)?;
-        if read == 0 {
-            return Ok(hasher.finalize().to_hex()[..32].to_owned());
-        }
-        hasher.update(&buffer[..read]);
+/// Name of the report beside a file. Of a name that is too long for an ending, the beginning and a sign of the whole.
+fn report_name(name: &str) -> String {
+    if name.len() + REPORT.len() <= LONGEST_NAME {
+        return format!("{name}{REPORT}");
     }
+    let sign = blake3::hash(name.as_bytes()).to_hex();
+    fitted(name, &format!("-{}{REPORT}", &sign[..8]))
+}
+
+/// A name of two parts, the first cut where the whole would be too long for a file system.
+fn fitted(start: &str, end: &str) -> String {
+    let mut length = start.len().min(LONGEST_NAME.saturating_sub(end.len()));
+    while !start.is_char_boundary(length) {
+        length -= 1;
+    }
+    format!("{}{end}", &start[..length])
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_that_another_thread_put_away_first_is_no_error_and_leaves_no_report() {
-        let folder = tempfile::tempdir().expect("folder");
-        let inbox = Inbox::new(folder.path().into(), Duration::ZERO, Duration::ZERO);
-        inbox.create().expect("folders");
-        fs::write(inbox.path("a.pdf"), "%PDF").expect("a file");
-        let stamp = inbox.stamp("a.pdf").expect("is there");
-        let mut cursor = FileCursor::start("a.pdf".into(), stamp, "00".into());
-        cursor.end = Some(End::Failed {
-            reason: "file_unsupported".into(),
-            report: "why".into(),
-        });
-        let faster = |path: &Path| {
-            fs::rename(path, folder.path().join("elsewhere.pdf")).expect("moved");
-            Some("why".to_owned())
-        };
-        inbox.put_away(&cursor, faster).expect("nothing left to do");
-        let failed = fs::read_dir(folder.path().join("failed")).expect("folder");
-        assert_eq!(failed.count(), 0);
-    }
-
-    #[test]
-    fn a_file_that_cannot_be_moved_is_an_error() {
-        let folder = tempfile::tempdir().expect("folder");
-        let inbox = Inbox::new(folder.path().into(), Duration::ZERO, Duration::ZERO);
-        inbox.create().expect("folders");
-        fs::write(inbox.path("a.csv"), "1").expect("a file");
-        let stamp = inbox.stamp("a.csv").expect("is there");
-        let mut cursor = FileCursor::start("a.csv".into(), stamp, "00".into());
-        cursor.end = Some(End::Done);
-        fs::remove_dir(folder.path().join("done")).expect("removed");
-        let refused = inbox.put_away(&cursor, |_| None);
-        assert_eq!(refused.expect_err("nowhere to go").0, folder.path().join("done"));
-    }
-}
+mod tests;

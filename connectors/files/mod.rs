@@ -11,6 +11,7 @@ pub mod config;
 mod conformance;
 mod csv;
 mod cursor;
+pub mod folder;
 mod fz59;
 mod inbox;
 mod incident;
@@ -27,6 +28,7 @@ mod problem;
 mod reading;
 mod rows;
 mod shared;
+pub mod source;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -39,7 +41,7 @@ use std::sync::Arc;
 
 use priem_sdk::{
     BuildContext, CheckReport, ConfigError, Connector, ConnectorError, ConnectorType, Cursor, Cx, Message,
-    NormalizeError, Page, RawItem, Stream, StreamKind, registry,
+    NormalizeError, Page, RawItem, Stream, StreamKind, contract::Claim, registry,
 };
 
 use config::Checked;
@@ -107,6 +109,13 @@ impl Connector for FilesConnector {
             name: INBOX,
             key: String::new(),
             kind: StreamKind::Poll,
+        }]
+    }
+
+    fn claims(&self) -> Vec<Claim> {
+        vec![Claim {
+            key: "folder",
+            what: self.reading.real_folder().display().to_string(),
         }]
     }
 

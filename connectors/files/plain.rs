@@ -3,12 +3,13 @@
 //! The first row that is not blank is the header. Encoding and delimiter of a CSV are found as for an export; of a
 //! workbook the first sheet with something in it is read.
 
-use std::{fs::File, io::Read, path::Path};
+use std::{io::Read, path::Path};
 
 use super::{
     csv::{self, CsvRows},
     problem::FileProblem,
     rows::RawRow,
+    source::Source,
     xlsx::Workbook,
 };
 
@@ -58,14 +59,13 @@ impl PlainTable {
     /// What is wrong with the file as a whole, in English.
     pub fn sheet_names(path: &Path) -> Result<Vec<String>, String> {
         let mut start = [0; MAGIC.len()];
-        let is_book = File::open(path)
-            .and_then(|mut file| file.read_exact(&mut start))
-            .is_ok()
-            && start == *MAGIC;
-        if !is_book {
+        let Ok(source) = Source::open(path) else {
+            return Ok(Vec::new());
+        };
+        if source.from_start().read_exact(&mut start).is_err() || start != *MAGIC {
             return Ok(Vec::new());
         }
-        let book = Workbook::open(path).map_err(|problem| problem.to_string())?;
+        let book = Workbook::open(&source).map_err(|problem| problem.to_string())?;
         Ok(book.sheet_names().map(str::to_owned).collect())
     }
 
@@ -78,9 +78,10 @@ impl PlainTable {
 
 fn read(path: &Path, scratch: &Path, wanted: Option<&str>, strict: bool) -> Result<PlainTable, FileProblem> {
     let unreadable = |error: std::io::Error| FileProblem::Unreadable(error.kind().to_string());
-    let mut file = File::open(path).map_err(unreadable)?;
+    let source = Source::open(path).map_err(unreadable)?;
     let mut start = Vec::new();
-    (&mut file)
+    source
+        .from_start()
         .take(SAMPLE as u64)
         .read_to_end(&mut start)
         .map_err(unreadable)?;
@@ -88,7 +89,7 @@ fn read(path: &Path, scratch: &Path, wanted: Option<&str>, strict: bool) -> Resu
         return Err(FileProblem::Empty);
     }
     if start.starts_with(MAGIC) {
-        let book = Workbook::open(path)?;
+        let book = Workbook::open(&source)?;
         let mut strings = book.strings(scratch)?;
         for sheet in book
             .sheet_names()
@@ -108,7 +109,7 @@ fn read(path: &Path, scratch: &Path, wanted: Option<&str>, strict: bool) -> Resu
         return Err(FileProblem::Empty);
     }
     let dialect = csv::sniff(&start, start.len() < SAMPLE, None, header_delimiter(&start))?;
-    let mut rows = CsvRows::new(file, dialect.mark, 1, dialect.delimiter, dialect.encoding)?;
+    let mut rows = CsvRows::new(source, dialect.mark, 1, dialect.delimiter, dialect.encoding)?;
     let table = collect(|| rows.next_row())?;
     if table.header.is_empty() {
         return Err(FileProblem::Empty);

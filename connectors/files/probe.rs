@@ -8,12 +8,13 @@ use priem_sdk::{ConfigError, Message, RawItem, contract::ConnectorId};
 use serde::Serialize;
 
 use super::{
-    Checked, FilesSettings,
+    Checked, FilesSettings, folder,
     items::{self, RowContext},
     mapping::{self, FieldKind, Mapping, Role},
     naming::column_letters,
     problem::FileProblem,
     rows::RawRow,
+    source::Source,
     table::Table,
     when,
 };
@@ -138,15 +139,31 @@ pub fn probe(
     shown: usize,
     on_progress: OnProgress<'_>,
 ) -> Result<ProbeReport, ConfigError> {
-    walk(path, settings, shown, on_progress, &mut |_, _| {})
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let opened = Source::open(path).map_err(|error| FileProblem::Unreadable(error.kind().to_string()));
+    walk(opened.as_ref(), &name, settings, shown, on_progress, &mut |_, _| {})
 }
 
-/// The same, and hands over every message with the number of its row.
+/// Opens a file that was found in a folder of people: what is no file of it is a problem, and not read.
+///
+/// # Errors
+/// Why it is not read.
+pub fn open_listed(path: &Path) -> Result<Source, FileProblem> {
+    match folder::open_listed(path) {
+        Ok(Ok(source)) => Ok(source),
+        Ok(Err(refusal)) => Err(FileProblem::Refused(refusal)),
+        Err(error) => Err(FileProblem::Unreadable(error.kind().to_string())),
+    }
+}
+
+/// The same as [`probe`] for a file that is open or could not be opened, and hands over every message with the number of
+/// its row.
 ///
 /// # Errors
 /// As [`probe`].
 pub fn walk(
-    path: &Path,
+    opened: Result<&Source, &FileProblem>,
+    name: &str,
     settings: &FilesSettings,
     shown: usize,
     on_progress: OnProgress<'_>,
@@ -158,7 +175,7 @@ pub fn walk(
         _ => None,
     };
     let mut report = ProbeReport {
-        file: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        file: name.to_owned(),
         mapping: asked.map_or(mapping::AUTO, |mapping| mapping.name),
         mapping_title: asked.map_or("по заголовкам", |mapping| mapping.title),
         kind: None,
@@ -177,7 +194,11 @@ pub fn walk(
         failure: None,
         messages: Vec::new(),
     };
-    let mut table = match Table::open(path, settings, &checked, &std::env::temp_dir()) {
+    let table = match opened {
+        Ok(source) => Table::open(source, name, settings, &checked, &std::env::temp_dir()),
+        Err(problem) => Err(problem.clone()),
+    };
+    let mut table = match table {
         Ok(table) => table,
         Err(problem) => {
             report.fail(&problem);

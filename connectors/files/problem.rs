@@ -4,7 +4,7 @@
 
 use priem_sdk::NormalizeError;
 
-use super::mapping;
+use super::{folder::Refusal, mapping};
 
 /// A file that can't be imported, or not to its end.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -48,9 +48,12 @@ pub enum FileProblem {
     /// A text in an encoding we don't read.
     #[error("unsupported encoding: {0}")]
     Encoding(&'static str),
-    /// The file went away before it was read to its end.
-    #[error("the file was removed from the folder before it was read to its end")]
+    /// The file went away or was changed before it was read to its end.
+    #[error("the file was removed from the folder, or changed, before it was read to its end")]
     Vanished,
+    /// Not a file of the folder: it may lead to what whoever put it there must not read.
+    #[error("refused: {} is not read", .0.as_str())]
+    Refused(Refusal),
 }
 
 impl FileProblem {
@@ -78,6 +81,7 @@ impl FileProblem {
             Self::NoHeader { .. } | Self::NothingToIdentify { .. } => "file_unknown_layout",
             Self::Encoding(_) => "file_encoding",
             Self::Vanished => "file_vanished",
+            Self::Refused(_) => "file_refused",
         }
     }
 
@@ -91,6 +95,7 @@ impl FileProblem {
             "file_unknown_layout",
             "file_encoding",
             "file_vanished",
+            "file_refused",
         ];
         REASONS
             .iter()
@@ -161,9 +166,19 @@ impl FileProblem {
                  Что сделать: сохраните CSV в кодировке UTF-8 (в Excel: «CSV UTF-8») или Windows-1251.",
                 detail_ru(what)
             ),
-            Self::Vanished => "Файл убрали из папки до конца загрузки.\n\
-                 Что сделать: положите его снова; уже принятые строки не удвоятся."
+            Self::Vanished => "Файл убрали из папки или изменили до конца загрузки.\n\
+                 Что сделать: положите его снова, если его нет в inbox/; уже принятые строки не удвоятся."
                 .into(),
+            Self::Refused(refusal) => format!(
+                "{} Программа читает только обычные файлы, лежащие в самой папке.\n\
+                 Что сделать: положите в inbox/ сам файл (копию).",
+                match refusal {
+                    Refusal::Link =>
+                        "Это ссылка, а не файл; она убрана из папки, то, на что она указывала, не прочитано.",
+                    Refusal::SecondName => "У файла есть второе имя в другом месте (жёсткая ссылка), он не прочитан.",
+                    Refusal::NoFile => "Это канал, сокет или устройство, а не файл; он убран из папки.",
+                }
+            ),
         }
     }
 }

@@ -1,10 +1,6 @@
 //! The blocking half of the connector: one page of rows after a cursor.
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-    time::SystemTime,
-};
+use std::{io, path::PathBuf, time::SystemTime};
 
 use parking_lot::Mutex;
 use priem_sdk::{CheckReport, ConnectorError, Cursor, Item, Page, Wait, contract::Progress};
@@ -12,9 +8,11 @@ use priem_sdk::{CheckReport, ConnectorError, Cursor, Item, Page, Wait, contract:
 use super::{
     Checked, FilesSettings, Inbox,
     cursor::{End, FileCursor, Stamp},
-    inbox::{Look, Ready, content_hash},
+    folder::{Folder, FolderError, Why},
+    inbox::{Held, REPORT, Ready},
     items::{self, RowContext},
     problem::FileProblem,
+    source::{Source, content_hash},
     table::Table,
 };
 
@@ -50,20 +48,33 @@ impl Reading {
         &self.checked
     }
 
+    /// The drop folder in the one spelling that all its names have in common.
+    pub fn real_folder(&self) -> PathBuf {
+        let folder = self.inbox.folder();
+        let known = folder
+            .ancestors()
+            .find_map(|there| Some((there, there.canonicalize().ok()?)));
+        match known.and_then(|(there, real)| Some(real.join(folder.strip_prefix(there).ok()?))) {
+            // A path that ends with a slash is none of a folder's name.
+            Some(real) => real.components().collect(),
+            None => folder.to_owned(),
+        }
+    }
+
     /// The rows after a cursor.
     ///
     /// # Errors
     /// [`ConnectorError::Misconfigured`] when the folders can't be used.
     pub fn poll(&self, cursor: &Cursor) -> Result<Page, ConnectorError> {
-        self.inbox.create().map_err(unusable)?;
+        let held = self.inbox.held().map_err(unusable)?;
         match FileCursor::decode(cursor) {
             // The host has stored the end of this file: it may go, if it did not yet.
             Some(finished) if finished.end.is_some() => {
-                self.put_away(&finished)?;
-                self.next_file(cursor)
+                self.put_away_in(&held, &finished)?;
+                self.next_file(&held, cursor)
             }
-            Some(standing) => self.go_on(standing),
-            None => self.next_file(cursor),
+            Some(standing) => Ok(self.go_on(&held, standing)),
+            None => self.next_file(&held, cursor),
         }
     }
 
@@ -73,92 +84,107 @@ impl Reading {
     /// [`ConnectorError::Misconfigured`] when it can't be moved.
     pub fn put_away(&self, cursor: &FileCursor) -> Result<(), ConnectorError> {
         // At a start this comes before any poll.
-        self.inbox.create().map_err(unusable)?;
+        let held = self.inbox.held().map_err(unusable)?;
+        self.put_away_in(&held, cursor)
+    }
+
+    fn put_away_in(&self, held: &Held, cursor: &FileCursor) -> Result<(), ConnectorError> {
         self.inbox
-            .put_away(cursor, |path| self.report(cursor, path))
+            .put_away(held, cursor, |source| self.report(held, cursor, source))
             .map_err(unusable)
     }
 
     /// What is written beside a file in `failed/`. The cursor quotes nothing from the file, so what was seen in an
-    /// unknown layout is looked up again.
-    fn report(&self, cursor: &FileCursor, path: &Path) -> Option<String> {
+    /// unknown layout is looked up again; only in a proper file of the folder that is still the one that was read.
+    fn report(&self, held: &Held, cursor: &FileCursor, source: Option<&Source>) -> Option<String> {
         let Some(End::Failed { reason, report }) = &cursor.end else {
             return None;
         };
         if FileProblem::known_reason(reason) == UNKNOWN_LAYOUT
-            && let Err(problem) = Table::open(path, &self.settings, &self.checked, self.inbox.folder())
+            && let Some(source) = source
+            && let Err(problem) = self.open_table(held, source, &cursor.file)
         {
             return Some(report_text(cursor, &problem));
         }
         Some(report.clone())
     }
 
+    fn open_table(&self, held: &Held, source: &Source, name: &str) -> Result<Table, FileProblem> {
+        let scratch = held.base.process_path();
+        Table::open(source, name, &self.settings, &self.checked, &scratch)
+    }
+
     /// Looks for the next file and reads its first page.
-    fn next_file(&self, cursor: &Cursor) -> Result<Page, ConnectorError> {
-        let look = self.look()?;
-        let Some(Ready { name, stamp }) = look.ready else {
+    fn next_file(&self, held: &Held, cursor: &Cursor) -> Result<Page, ConnectorError> {
+        let look = self
+            .inbox
+            .look(&held.inbox, SystemTime::now())
+            .map_err(|error| in_folder(&held.inbox, error))?;
+        let Some(Ready { name, stamp, refusal }) = look.ready else {
             return Ok(Page {
                 next: cursor.clone(),
                 wait: Wait::For(self.checked.every),
                 ..Page::default()
             });
         };
-        let path = self.inbox.path(&name);
+        let unread = |stamp: Stamp, problem: FileProblem| {
+            let hash = format!("unread-{}-{}", stamp.size, stamp.mtime);
+            Ok(failed(
+                FileCursor::start(name.clone(), stamp, hash),
+                Vec::new(),
+                &problem,
+            ))
+        };
+        if let Some(refusal) = refusal {
+            return unread(stamp, FileProblem::Refused(refusal));
+        }
         if stamp.size > self.settings.max_file_bytes {
             let limit = self.settings.max_file_bytes;
-            let hash = format!("unread-{}-{}", stamp.size, stamp.mtime);
-            let problem = FileProblem::TooLarge {
-                bytes: stamp.size,
-                limit,
-            };
-            return Ok(failed(FileCursor::start(name, stamp, hash), Vec::new(), &problem));
+            let bytes = stamp.size;
+            return unread(stamp, FileProblem::TooLarge { bytes, limit });
         }
-        match content_hash(&path) {
+        // What was listed a moment ago may be another by now: what is opened decides.
+        let (source, stamp) = match held.inbox.open(&name) {
+            Ok(Ok(opened)) => opened,
+            Ok(Err(refusal)) => return unread(stamp, FileProblem::Refused(refusal)),
+            Err(error) => return unread(stamp, FileProblem::Unreadable(error.kind().to_string())),
+        };
+        match content_hash(&source) {
             Ok(hash) => {
                 tracing::info!(file = name, bytes = stamp.size, "reading a file");
-                Ok(self.read(FileCursor::start(name, stamp, hash)))
+                Ok(self.read(held, FileCursor::start(name, stamp, hash), &source))
             }
-            Err(error) => {
-                let hash = format!("unread-{}-{}", stamp.size, stamp.mtime);
-                let problem = FileProblem::Unreadable(error.kind().to_string());
-                Ok(failed(FileCursor::start(name, stamp, hash), Vec::new(), &problem))
-            }
+            Err(error) => unread(stamp, FileProblem::Unreadable(error.kind().to_string())),
         }
     }
 
     /// Reads on in a file a page of which is stored.
-    fn go_on(&self, mut standing: FileCursor) -> Result<Page, ConnectorError> {
-        match self.inbox.stamp(&standing.file) {
-            Some(stamp) if stamp == standing.stamp => Ok(self.read(standing)),
-            // Touched, or replaced under the same name: the content decides.
-            Some(stamp) => match content_hash(&self.inbox.path(&standing.file)) {
-                Ok(hash) if hash == standing.hash => {
-                    standing.stamp = stamp;
-                    Ok(self.read(standing))
-                }
-                _ => Ok(vanished(standing)),
-            },
-            None => Ok(vanished(standing)),
+    fn go_on(&self, held: &Held, mut standing: FileCursor) -> Page {
+        let Ok(Ok((source, stamp))) = held.inbox.open(&standing.file) else {
+            return vanished(standing, Vec::new());
+        };
+        match is_unchanged(&mut standing, &source, stamp) {
+            true => self.read(held, standing, &source),
+            false => vanished(standing, Vec::new()),
         }
     }
 
     /// One page from where the cursor stands.
-    fn read(&self, standing: FileCursor) -> Page {
-        let table = match self.table_at(&standing) {
+    fn read(&self, held: &Held, standing: FileCursor, source: &Source) -> Page {
+        let table = match self.table_at(held, &standing, source) {
             Ok(table) => table,
             Err(problem) => return failed(standing, Vec::new(), &problem),
         };
         self.read_page(standing, table)
     }
 
-    fn table_at(&self, standing: &FileCursor) -> Result<Table, FileProblem> {
+    fn table_at(&self, held: &Held, standing: &FileCursor, source: &Source) -> Result<Table, FileProblem> {
         if let Some((at, table)) = self.open.lock().take()
             && at == *standing
         {
             return Ok(table);
         }
-        let path = self.inbox.path(&standing.file);
-        let mut table = Table::open(&path, &self.settings, &self.checked, self.inbox.folder())?;
+        let mut table = self.open_table(held, source, &standing.file)?;
         table.skip_to(standing.place())?;
         Ok(table)
     }
@@ -170,6 +196,10 @@ impl Reading {
             let row = match table.next_row() {
                 Ok(Some(row)) => row,
                 Ok(None) => {
+                    let stamp = table.source().stamp().unwrap_or_default();
+                    if !is_unchanged(&mut standing, table.source(), stamp) {
+                        return vanished(standing, page_items);
+                    }
                     standing.end = Some(End::Done);
                     break;
                 }
@@ -211,31 +241,31 @@ impl Reading {
         }
     }
 
-    fn look(&self) -> Result<Look, ConnectorError> {
-        self.inbox
-            .look(SystemTime::now())
-            .map_err(|error| unusable((self.inbox.folder().join("inbox"), error)))
-    }
-
     /// Folders and what stands in them.
     pub fn check(&self) -> CheckReport {
         let mut report = CheckReport::default();
-        let cure = "create the folder and give it to the user the service runs as (chown priem)";
-        if !self.inbox.folder().is_dir() {
-            let detail = format!("{} does not exist", self.inbox.folder().display());
-            report.fail("folder", detail, cure);
-            return report;
-        }
-        if let Err((folder, error)) = self.inbox.try_writing() {
-            report.fail("folder", format!("{}: {error}", folder.display()), cure);
-            return report;
-        }
+        let too_open = match self.inbox.try_writing() {
+            Ok(too_open) => too_open,
+            Err(error) => {
+                let cure = cure(&error.why);
+                report.fail("folder", error.to_string(), cure);
+                return report;
+            }
+        };
         report.ok("folder", self.inbox.folder().display().to_string());
-        if !self.inbox.folder().join("inbox").is_dir() {
+        if !too_open.is_empty() {
+            report.warn(
+                "rights",
+                format!("users other than the service can write into {}", too_open.join(", ")),
+                "chmod go-w; only inbox/ needs to be writable for people",
+            );
+        }
+        let inbox = Folder::configured(self.inbox.folder(), false).and_then(|base| base.child("inbox", None));
+        let Ok(inbox) = inbox else {
             report.ok("inbox", "made when the daemon starts");
             return report;
-        }
-        match self.inbox.look(SystemTime::now()) {
+        };
+        match self.inbox.look(&inbox, SystemTime::now()) {
             Ok(look) => {
                 let files = look.waiting + usize::from(look.ready.is_some());
                 report.ok("inbox", format!("{files} files"));
@@ -243,16 +273,16 @@ impl Reading {
                     report.warn(
                         "names",
                         format!(
-                            "{} files have names that are not UTF-8; they are left alone",
+                            "{} files have names that are not UTF-8 or hold control characters; they are left alone",
                             look.unreadable_names
                         ),
                         "rename them, or mount the share with iocharset=utf8",
                     );
                 }
             }
-            Err(error) => report.fail("inbox", error.to_string(), cure),
+            Err(error) => report.fail("inbox", error.to_string(), CHOWN),
         }
-        let failed = count(&self.inbox.folder().join("failed"));
+        let failed = self.inbox.count("failed", |name| !name.ends_with(REPORT));
         if failed > 0 {
             report.warn(
                 "failed",
@@ -264,14 +294,17 @@ impl Reading {
     }
 }
 
-/// Files in a folder, reports not counted.
-fn count(folder: &Path) -> usize {
-    std::fs::read_dir(folder).map_or(0, |entries| {
-        entries
-            .flatten()
-            .filter(|entry| !entry.file_name().to_string_lossy().ends_with(".report.txt"))
-            .count()
-    })
+/// Whether the file still is the one the cursor speaks of. One that was touched is looked at whole: its content
+/// decides, and the cursor gets its new stamp.
+fn is_unchanged(standing: &mut FileCursor, source: &Source, stamp: Stamp) -> bool {
+    if stamp.is_same(standing.stamp) {
+        return true;
+    }
+    let is_same = content_hash(source).is_ok_and(|hash| hash == standing.hash);
+    if is_same {
+        standing.stamp = stamp;
+    }
+    is_same
 }
 
 /// The last page of a file that can't be read on: rows up to here, and an item that says what happened.
@@ -289,10 +322,11 @@ fn failed(mut standing: FileCursor, mut page_items: Vec<Item>, problem: &FilePro
     }
 }
 
-/// The file is gone or replaced: nothing to put away, so its stamp is made to match nothing.
-fn vanished(mut standing: FileCursor) -> Page {
-    standing.stamp = Stamp { size: 0, mtime: 0 };
-    failed(standing, Vec::new(), &FileProblem::Vanished)
+/// The file is gone or replaced: nothing to put away, so its stamp is made to match nothing. What has its name now is
+/// read as a file of its own.
+fn vanished(mut standing: FileCursor, page_items: Vec<Item>) -> Page {
+    standing.stamp = Stamp::default();
+    failed(standing, page_items, &FileProblem::Vanished)
 }
 
 /// What is written beside a file in `failed/`.
@@ -308,23 +342,47 @@ fn report_text(standing: &FileCursor, problem: &FileProblem) -> String {
     text
 }
 
-fn unusable((folder, error): (PathBuf, io::Error)) -> ConnectorError {
-    match error.kind() {
-        io::ErrorKind::PermissionDenied
-        | io::ErrorKind::NotFound
-        | io::ErrorKind::NotADirectory
-        | io::ErrorKind::AlreadyExists => ConnectorError::Misconfigured {
-            hint: format!(
-                "{}: {error}; create the folder and give it to the user the service runs as (chown priem)",
-                folder.display()
-            ),
+/// Cure of a folder that is not there or not ours.
+const CHOWN: &str = "create the folder and give it to the user the service runs as (chown priem)";
+
+fn cure(why: &Why) -> &'static str {
+    match why {
+        Why::Link { .. } => {
+            "remove the link and see who made it; `folder` may name the real place, and inbox, done and failed must be folders"
+        }
+        Why::Io(error) => match error.kind() {
+            io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::CrossesDevices => {
+                "inbox, done and failed must be writable folders of one file system"
+            }
+            _ => CHOWN,
         },
-        io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::CrossesDevices => ConnectorError::Misconfigured {
-            hint: format!(
-                "{}: {error}; inbox, done and failed must be writable folders of one file system",
-                folder.display()
-            ),
+    }
+}
+
+fn in_folder(folder: &Folder, error: io::Error) -> ConnectorError {
+    unusable(FolderError {
+        path: folder.path().to_owned(),
+        why: Why::Io(error),
+    })
+}
+
+fn unusable(error: FolderError) -> ConnectorError {
+    let needs_human = match &error.why {
+        Why::Link { .. } => true,
+        Why::Io(error) => matches!(
+            error.kind(),
+            io::ErrorKind::PermissionDenied
+                | io::ErrorKind::NotFound
+                | io::ErrorKind::NotADirectory
+                | io::ErrorKind::AlreadyExists
+                | io::ErrorKind::ReadOnlyFilesystem
+                | io::ErrorKind::CrossesDevices
+        ),
+    };
+    match needs_human {
+        true => ConnectorError::Misconfigured {
+            hint: format!("{error}; {}", cure(&error.why)),
         },
-        _ => ConnectorError::transient(format!("{}: {error}", folder.display())),
+        false => ConnectorError::transient(error.to_string()),
     }
 }

@@ -1,6 +1,6 @@
 //! An open file as a table: what it is, where its header is, and its rows from any place on.
 
-use std::{fs::File, io::Read, path::Path};
+use std::{io::Read, path::Path};
 
 use super::{
     config::{Checked, EncodingSetting, FilesSettings},
@@ -8,6 +8,7 @@ use super::{
     layout::{HEADER_WITHIN, Layout},
     problem::FileProblem,
     rows::RawRow,
+    source::Source,
     xlsx::{SheetRows, Workbook},
 };
 
@@ -46,6 +47,7 @@ pub struct Table {
     rows: Rows,
     place: Place,
     size: u64,
+    source: Source,
 }
 
 #[derive(Debug)]
@@ -64,13 +66,19 @@ impl Rows {
 }
 
 impl Table {
-    /// Opens a file and stands before its first row of data. Large tables of strings go to `scratch`.
+    /// Stands before the first row of data of a file; its `name` says what kind it should be. Large tables of strings
+    /// go to `scratch`.
     ///
     /// # Errors
     /// What is wrong with the file as a whole.
-    pub fn open(path: &Path, settings: &FilesSettings, checked: &Checked, scratch: &Path) -> Result<Self, FileProblem> {
-        let mut file = File::open(path).map_err(unreadable)?;
-        let size = file.metadata().map_err(unreadable)?.len();
+    pub fn open(
+        source: &Source,
+        name: &str,
+        settings: &FilesSettings,
+        checked: &Checked,
+        scratch: &Path,
+    ) -> Result<Self, FileProblem> {
+        let size = source.stamp().map_err(unreadable)?.size;
         if size > settings.max_file_bytes {
             return Err(FileProblem::TooLarge {
                 bytes: size,
@@ -78,19 +86,20 @@ impl Table {
             });
         }
         let mut start = Vec::new();
-        (&mut file)
+        source
+            .from_start()
             .take(SAMPLE as u64)
             .read_to_end(&mut start)
             .map_err(unreadable)?;
-        let extension = path
-            .extension()
-            .map(|extension| extension.to_string_lossy().to_lowercase())
+        let extension = name
+            .rsplit_once('.')
+            .map(|(_, extension)| extension.to_lowercase())
             .unwrap_or_default();
         if start.is_empty() {
             return Err(FileProblem::Empty);
         }
         if start.starts_with(b"PK\x03\x04") || start.starts_with(b"PK\x05\x06") {
-            return Self::open_xlsx(path, checked, scratch, size);
+            return Self::open_xlsx(source, checked, scratch, size);
         }
         if start.starts_with(&[0xD0, 0xCF, 0x11, 0xE0]) {
             return Err(FileProblem::Unsupported(
@@ -98,14 +107,14 @@ impl Table {
             ));
         }
         match extension.as_str() {
-            "csv" | "txt" | "tsv" => Self::open_csv(file, &start, size, settings, checked),
+            "csv" | "txt" | "tsv" => Self::open_csv(source, &start, size, settings, checked),
             "xlsx" | "xlsm" => Err(FileProblem::Damaged("the file does not start as a workbook".into())),
             _ => Err(FileProblem::Unsupported("neither XLSX nor CSV")),
         }
     }
 
     fn open_csv(
-        file: File,
+        source: &Source,
         start: &[u8],
         size: u64,
         settings: &FilesSettings,
@@ -118,8 +127,13 @@ impl Table {
         };
         let whole = start.len() < SAMPLE;
         let dialect = csv::sniff(start, whole, encoding, settings.delimiter.byte())?;
-        let again = file.try_clone().map_err(unreadable)?;
-        let mut rows = CsvRows::new(again, dialect.mark, 1, dialect.delimiter, dialect.encoding)?;
+        let mut rows = CsvRows::new(
+            source.from_start(),
+            dialect.mark,
+            1,
+            dialect.delimiter,
+            dialect.encoding,
+        )?;
         let mut first = Vec::new();
         let mut ends = Vec::new();
         while first.len() < HEADER_WITHIN
@@ -137,7 +151,13 @@ impl Table {
             row: layout.header_row,
             offset,
         };
-        let mut rows = CsvRows::new(file, offset, layout.header_row + 1, dialect.delimiter, dialect.encoding)?;
+        let mut rows = CsvRows::new(
+            source.from_start(),
+            offset,
+            layout.header_row + 1,
+            dialect.delimiter,
+            dialect.encoding,
+        )?;
         rows.expect_width(layout.columns.len());
         Ok(Self {
             format: Format {
@@ -150,11 +170,12 @@ impl Table {
             rows: Rows::Csv(rows),
             place,
             size,
+            source: source.clone(),
         })
     }
 
-    fn open_xlsx(path: &Path, checked: &Checked, scratch: &Path, size: u64) -> Result<Self, FileProblem> {
-        let book = Workbook::open(path)?;
+    fn open_xlsx(source: &Source, checked: &Checked, scratch: &Path, size: u64) -> Result<Self, FileProblem> {
+        let book = Workbook::open(source)?;
         let mut strings = book.strings(scratch)?;
         let mut problem = None;
         for sheet in book.sheet_names() {
@@ -184,6 +205,7 @@ impl Table {
                         layout,
                         rows: Rows::Xlsx(Box::new(rows)),
                         size,
+                        source: source.clone(),
                     });
                 }
                 // The first sheet with something in it says most.
@@ -227,6 +249,11 @@ impl Table {
                 return Ok(Some(row));
             }
         }
+    }
+
+    /// The file itself.
+    pub fn source(&self) -> &Source {
+        &self.source
     }
 
     /// Where reading stands.

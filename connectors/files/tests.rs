@@ -625,7 +625,7 @@ proptest! {
         let folder = tempfile::tempdir().expect("folder");
         let path = folder.path().join("x.csv");
         fs::write(&path, &text).expect("write");
-        let file = fs::File::open(&path).expect("open");
+        let file = super::source::Source::open(&path).expect("open");
         let mut ours = super::csv::CsvRows::new(file, 0, 1, delimiter, encoding_rs::UTF_8).expect("rows");
         ours.expect_width(3);
         let mut found = Vec::new();

@@ -146,7 +146,7 @@ impl Fetcher {
         }
         let mime = self.type_of(&response, claimed_type)?;
         files.room_for(claimed).map_err(|_| again("disk_full"))?;
-        let part = files.begin(name).map_err(|_| again("disk_error"))?;
+        let part = files.begin(name).await.map_err(|_| again("disk_error"))?;
         let part = self.read_body(response, part).await?;
         if part.bytes() == 0 {
             return Err(again("empty"));

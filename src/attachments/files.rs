@@ -4,12 +4,13 @@
 
 use std::{
     fs, io,
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
 };
 
 use super::AttachmentSettings;
+use crate::rights;
 
 /// Hash of a content.
 pub(super) type ContentHash = [u8; 32];
@@ -33,6 +34,9 @@ impl Files {
         private.recursive(true).mode(0o700);
         private.create(dir.join("files"))?;
         private.create(dir.join("tmp"))?;
+        for folder in [dir.clone(), dir.join("files"), dir.join("tmp")] {
+            rights::own_folder(&folder)?;
+        }
         for left in fs::read_dir(dir.join("tmp"))? {
             fs::remove_file(left?.path())?;
         }
@@ -92,19 +96,20 @@ impl Files {
     }
 
     /// Begins a file.
-    pub fn begin(&self, name: &str) -> io::Result<Part<'_>> {
+    pub async fn begin(&self, name: &str) -> io::Result<Part<'_>> {
         let path = self.dir.join("tmp").join(name);
-        let mut options = fs::OpenOptions::new();
+        let mut options = tokio::fs::OpenOptions::new();
         let file = options
             .write(true)
             .create(true)
             .truncate(true)
             .mode(0o600)
-            .open(&path)?;
+            .open(&path)
+            .await?;
         Ok(Part {
             files: self,
             path,
-            file: tokio::fs::File::from_std(file),
+            file,
             hasher: blake3::Hasher::new(),
             bytes: 0,
             is_kept: false,
@@ -173,13 +178,10 @@ impl Part<'_> {
         self.file.flush().await?;
         self.file.sync_all().await?;
         let hash = *self.hasher.finalize().as_bytes();
-        let target = self.files.path_of(&hash);
-        let was_there = target.exists();
-        let folder = target.parent().unwrap_or(&self.files.dir);
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-        fs::rename(&self.path, &target)?;
-        sync_folder(folder)?;
-        self.is_kept = !was_there;
+        let (part, target) = (self.path.clone(), self.files.path_of(&hash));
+        // Waits for the disk.
+        let settled = tokio::task::spawn_blocking(move || settle(&part, &target)).await;
+        self.is_kept = settled.map_err(io::Error::other)??;
         Ok(hash)
     }
 }
@@ -194,6 +196,12 @@ impl Drop for Part<'_> {
     }
 }
 
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    fs::File::open(folder)?.sync_all()
+/// Gives a part its name; whether its content was not there before.
+fn settle(part: &Path, target: &Path) -> io::Result<bool> {
+    let is_new = !target.exists();
+    let folder = target.parent().unwrap_or(Path::new("."));
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    fs::rename(part, target)?;
+    fs::File::open(folder)?.sync_all()?;
+    Ok(is_new)
 }

@@ -6,6 +6,7 @@ use priem_sdk::CheckReport;
 use rustix::fs::{Access, access};
 
 use super::{JournalSettings, limits};
+use crate::rights;
 
 /// Whether the folder is there or can be made, can be written, and has room.
 pub fn check(settings: &JournalSettings) -> CheckReport {
@@ -23,6 +24,16 @@ pub fn check(settings: &JournalSettings) -> CheckReport {
             "folder",
             format!("{place}: {} can't be written: {error}", nearest.display()),
             cure,
+        );
+        return report;
+    }
+    if nearest == dir
+        && let Err(error) = rights::own_folder(dir)
+    {
+        report.fail(
+            "folder",
+            format!("{place}: {error}"),
+            "the journal's folder must be the service's alone",
         );
         return report;
     }
@@ -49,6 +60,8 @@ pub fn check(settings: &JournalSettings) -> CheckReport {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]
@@ -63,6 +76,14 @@ mod tests {
         assert!(!folder.path().join("a").exists());
         settings.min_free_bytes = u64::MAX;
         assert!(check(&settings).failed());
+        settings.min_free_bytes = 1;
+        std::fs::create_dir_all(&settings.dir).unwrap();
+        let with = |mode| std::fs::set_permissions(&settings.dir, std::fs::Permissions::from_mode(mode)).unwrap();
+        with(0o770);
+        assert!(check(&settings).failed());
+        with(0o700);
+        assert!(!check(&settings).failed());
+        std::fs::remove_dir_all(folder.path().join("a")).unwrap();
         std::fs::write(folder.path().join("a"), "").unwrap();
         settings.min_free_bytes = 1;
         assert!(check(&settings).failed());

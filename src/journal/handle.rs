@@ -28,7 +28,7 @@ use super::{
     tail::Tail,
     writer::{self, Append, Command, Writer},
 };
-use crate::telemetry::Metrics;
+use crate::{rights, telemetry::Metrics};
 
 /// Commands that may wait for the writer; more make the callers wait.
 const QUEUE: usize = 4_096;
@@ -328,8 +328,10 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
 
 /// Makes the folder when it is missing, for its owner only: the journal holds personal data. One that is there already
 /// is left as it is.
+/// Makes the folder when it is missing. Into one that others can write into they could put SQLite's rollback journal.
 fn private_folder(folder: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(folder)
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    rights::own_folder(folder)
 }
 
 /// Makes an empty file when it is missing, for its owner only. SQLite takes an empty file for a new database and gives

@@ -5,9 +5,9 @@
 //! line feed when the file is opened again, and its message comes once more because it was never settled.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::File,
     io::{self, Read, Seek, SeekFrom, Write},
-    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    os::unix::fs::MetadataExt,
     path::Path,
     time::Duration,
 };
@@ -15,12 +15,13 @@ use std::{
 use backon::{BackoffBuilder, ExponentialBuilder};
 use jiff::Timestamp;
 use priem_sdk::CheckReport;
+use rustix::fs::{Mode, OFlags};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::{BrokerState, CHANNEL_HEADER, Outcome, Outgoing, Settled, settings::NdjsonSettings};
-use crate::telemetry::Metrics;
+use crate::{rights, telemetry::Metrics};
 
 /// Batches of the pipeline that wait in front of the writer and are written and synced together.
 pub(super) const BATCHES: usize = 8;
@@ -196,7 +197,7 @@ impl Output {
 
     fn was_renamed_away(&self) -> bool {
         let Some(file) = &self.file else { return false };
-        match (file.metadata(), std::fs::metadata(&self.settings.path)) {
+        match (file.metadata(), std::fs::symlink_metadata(&self.settings.path)) {
             (Ok(ours), Ok(theirs)) => (ours.dev(), ours.ino()) != (theirs.dev(), theirs.ino()),
             _ => true,
         }
@@ -215,16 +216,16 @@ fn write_from(output: &mut impl Write, bytes: &[u8], done: &mut usize) -> io::Re
     Ok(())
 }
 
-/// Opens for appending; closes a line that a crash left torn, and syncs the name of a new file.
+/// Opens for appending; closes a line that a crash left torn, and syncs the name of a new file. A link or a file of
+/// somebody else is refused: whoever put it there would choose where citizens' words go.
 fn open(path: &Path) -> io::Result<File> {
-    let is_new = !path.exists();
-    let mut file = OpenOptions::new()
-        .create(true)
-        .append(true)
-        .read(true)
-        // Messages are personal data.
-        .mode(0o600)
-        .open(path)?;
+    let is_new = std::fs::symlink_metadata(path).is_err();
+    rights::folder_of_own_file(folder_of(path))?;
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::NOCTTY | OFlags::CLOEXEC;
+    // Messages are personal data.
+    let opened = rustix::fs::open(path, flags, Mode::from_raw_mode(0o600));
+    let mut file = File::from(opened.map_err(refused)?);
+    rights::own_file(&file)?;
     let regular = file.metadata()?.is_file();
     if regular && file.seek(SeekFrom::End(0))? > 0 {
         file.seek(SeekFrom::End(-1))?;
@@ -236,13 +237,22 @@ fn open(path: &Path) -> io::Result<File> {
         }
     }
     if is_new {
-        let folder = path
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty())
-            .unwrap_or(Path::new("."));
-        File::open(folder)?.sync_all()?;
+        File::open(folder_of(path))?.sync_all()?;
     }
     Ok(file)
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."))
+}
+
+fn refused(error: rustix::io::Errno) -> io::Error {
+    match error {
+        rustix::io::Errno::LOOP => io::Error::other("a symbolic link; ndjson.path must name the file itself"),
+        other => other.into(),
+    }
 }
 
 /// Whether lines would go to the log of systemd: standard output is the stream `$JOURNAL_STREAM` (`device:inode`) names.
@@ -266,18 +276,20 @@ pub(super) fn check(settings: &NdjsonSettings, report: &mut CheckReport) {
             "set amqp or ndjson.path",
         );
     }
-    let opened = match path.exists() {
-        true => OpenOptions::new().append(true).open(path).map(drop),
-        false => {
-            let folder = path
-                .parent()
-                .filter(|folder| !folder.as_os_str().is_empty())
-                .unwrap_or(Path::new("."));
-            rustix::fs::access(folder, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK)
-                .map_err(io::Error::from)
+    let opened = || match std::fs::symlink_metadata(path) {
+        Ok(_) => {
+            rights::folder_of_own_file(folder_of(path))?;
+            let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+            let opened = rustix::fs::open(path, flags, Mode::empty()).map_err(refused)?;
+            rights::own_file(&File::from(opened))
+        }
+        Err(_) => {
+            let folder = folder_of(path);
+            rustix::fs::access(folder, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK)?;
+            rights::folder_of_own_file(folder)
         }
     };
-    match opened {
+    match opened() {
         Ok(()) => report.ok("ndjson", path.display().to_string()),
         Err(error) => {
             report.fail(
@@ -340,6 +352,34 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let file = open(&folder.path().join("out.ndjson")).expect("an open file");
         assert_eq!(file.metadata().expect("metadata").permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_link_a_second_name_and_an_open_folder_are_refused() {
+        use std::os::unix::fs::{PermissionsExt as _, symlink};
+        let folder = tempfile::tempdir().expect("a folder");
+        let secret = folder.path().join("secret");
+        std::fs::write(&secret, "words\n").expect("a file");
+        let is_refused = |name: &str| {
+            let mut settings = NdjsonSettings::default();
+            settings.path = folder.path().join(name);
+            let mut report = CheckReport::default();
+            check(&settings, &mut report);
+            assert_eq!(open(&settings.path).is_err(), report.failed(), "{name}");
+            report.failed()
+        };
+        symlink(&secret, folder.path().join("link")).expect("linked");
+        symlink(folder.path().join("nowhere"), folder.path().join("dangling")).expect("linked");
+        assert!(is_refused("link") && is_refused("dangling"));
+        assert!(!folder.path().join("nowhere").exists());
+        assert!(!is_refused("secret"));
+        std::fs::hard_link(&secret, folder.path().join("second")).expect("linked");
+        assert!(is_refused("second"));
+        let with = |mode| std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(mode));
+        with(0o770).expect("permissions");
+        assert!(is_refused("new"));
+        with(0o1777).expect("permissions");
+        assert!(!is_refused("new"));
     }
 
     #[test]

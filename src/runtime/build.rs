@@ -1,6 +1,7 @@
 //! From settings to parts: connectors, rules. No network I/O; every error names the file, the key and the cure.
 
 use std::{
+    collections::HashMap,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -163,6 +164,7 @@ fn connectors(
     registry: &[ConnectorType],
 ) -> Result<Connectors, SettingsError> {
     let mut built = Connectors::new();
+    let mut claimed: HashMap<String, &str> = HashMap::new();
     for (name, entry) in settings.connectors.iter().filter(|(_, entry)| entry.enabled) {
         let wrong = |key: &str, problem: String| {
             let keys: Vec<&str> = ["connectors", name]
@@ -196,6 +198,16 @@ fn connectors(
         };
         let connector = (kind.build)(serde_json::Value::Object(entry.settings.clone()), &context)
             .map_err(|error| wrong(&error.key, error.problem))?;
+        for claim in connector.claims() {
+            if let Some(first) = claimed.get(&claim.what) {
+                let what = claim.what;
+                let problem = format!(
+                    "connectors.{first} has {what} already, everything in it would come twice; name another or remove one"
+                );
+                return Err(wrong(claim.key, problem));
+            }
+            claimed.insert(claim.what, name);
+        }
         built.insert(id, connector);
     }
     Ok(built)

@@ -2,9 +2,8 @@
 
 use std::{
     collections::HashMap,
-    fs::File,
     io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Take},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use flate2::read::DeflateDecoder;
@@ -17,7 +16,7 @@ use super::{
     styles::{self, NumberKind},
     xml::{self, attribute, damaged},
 };
-use crate::files::problem::FileProblem;
+use crate::files::{problem::FileProblem, source::Source};
 
 /// Largest workbook list, relationship list or style table, bytes.
 const LARGEST_SMALL_PART: u64 = 32 * 1024 * 1024;
@@ -25,7 +24,7 @@ const LARGEST_SMALL_PART: u64 = 32 * 1024 * 1024;
 /// An open workbook.
 #[derive(Debug)]
 pub struct Workbook {
-    path: PathBuf,
+    source: Source,
     parts: HashMap<String, Part>,
     /// Name and part of each worksheet, in the order of the book.
     sheets: Vec<(String, String)>,
@@ -54,8 +53,8 @@ pub struct PartReader {
 
 #[derive(Debug)]
 enum Bytes {
-    Stored(Take<File>),
-    Deflated(Box<DeflateDecoder<Take<File>>>),
+    Stored(Take<Source>),
+    Deflated(Box<DeflateDecoder<Take<Source>>>),
 }
 
 impl PartReader {
@@ -100,8 +99,8 @@ impl Part {
     }
 
     /// Opens the part.
-    pub fn open(&self, path: &Path) -> Result<PartReader, FileProblem> {
-        let mut file = File::open(path).map_err(|error| FileProblem::Unreadable(error.kind().to_string()))?;
+    pub fn open(&self, source: &Source) -> Result<PartReader, FileProblem> {
+        let mut file = source.from_start();
         file.seek(SeekFrom::Start(self.start)).map_err(damaged)?;
         let packed = file.take(self.packed);
         Ok(PartReader {
@@ -121,9 +120,8 @@ impl Workbook {
     ///
     /// # Errors
     /// When it is no workbook, is damaged or protected by a password.
-    pub fn open(path: &Path) -> Result<Self, FileProblem> {
-        let file = File::open(path).map_err(|error| FileProblem::Unreadable(error.kind().to_string()))?;
-        let mut archive = ZipArchive::new(BufReader::new(file)).map_err(damaged)?;
+    pub fn open(source: &Source) -> Result<Self, FileProblem> {
+        let mut archive = ZipArchive::new(BufReader::new(source.from_start())).map_err(damaged)?;
         let mut parts = HashMap::with_capacity(archive.len());
         for index in 0..archive.len() {
             let entry = archive.by_index_raw(index).map_err(damaged)?;
@@ -148,7 +146,7 @@ impl Workbook {
             parts.insert(name.trim_start_matches('/').to_lowercase(), part);
         }
         let mut book = Self {
-            path: path.to_owned(),
+            source: source.clone(),
             parts,
             sheets: Vec::new(),
             strings_part: None,
@@ -167,7 +165,7 @@ impl Workbook {
     /// The table of strings. A large one goes to a temporary file in `scratch`.
     pub fn strings(&self, scratch: &Path) -> Result<SharedStrings, FileProblem> {
         match self.strings_part.as_deref().and_then(|name| self.parts.get(name)) {
-            Some(part) => SharedStrings::read(BufReader::with_capacity(64 * 1024, part.open(&self.path)?), scratch),
+            Some(part) => SharedStrings::read(BufReader::with_capacity(64 * 1024, part.open(&self.source)?), scratch),
             None => Ok(SharedStrings::default()),
         }
     }
@@ -180,12 +178,12 @@ impl Workbook {
             .find(|(name, _)| name == sheet)
             .and_then(|(_, part)| self.parts.get(part))
             .ok_or_else(|| damaged("a sheet is missing"))?;
-        SheetRows::new(self, *part, part.open(&self.path)?, strings)
+        SheetRows::new(self, *part, part.open(&self.source)?, strings)
     }
 
     fn small_part(&self, name: &str) -> Result<Option<BufReader<Take<PartReader>>>, FileProblem> {
         match self.parts.get(&name.to_lowercase()) {
-            Some(part) => Ok(Some(BufReader::new(part.open(&self.path)?.take(LARGEST_SMALL_PART)))),
+            Some(part) => Ok(Some(BufReader::new(part.open(&self.source)?.take(LARGEST_SMALL_PART)))),
             None => Ok(None),
         }
     }
@@ -299,11 +297,11 @@ fn resolve(folder: &str, target: &str) -> String {
 ///
 /// # Errors
 /// When the file can't be read.
-pub fn has_end(path: &Path) -> io::Result<bool> {
+pub fn has_end(source: &Source) -> io::Result<bool> {
     const RECORD: u64 = 22;
     const LONGEST_COMMENT: u64 = 65_535;
-    let mut file = File::open(path)?;
-    let size = file.metadata()?.len();
+    let mut file = source.from_start();
+    let size = file.seek(SeekFrom::End(0))?;
     let tail = size.min(RECORD + LONGEST_COMMENT);
     file.seek(SeekFrom::Start(size - tail))?;
     let mut bytes = Vec::with_capacity(usize::try_from(tail).unwrap_or_default());

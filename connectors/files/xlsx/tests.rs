@@ -8,10 +8,10 @@ use proptest::prelude::*;
 use rust_xlsxwriter::{ExcelDateTime, Format as CellFormat, Formula, Workbook as Writer};
 
 use super::Workbook;
-use crate::files::{problem::FileProblem, rows::RawRow};
+use crate::files::{problem::FileProblem, rows::RawRow, source::Source};
 
 fn read(path: &Path, sheet: &str) -> Result<Vec<RawRow>, FileProblem> {
-    let book = Workbook::open(path)?;
+    let book = Workbook::open(&Source::open(path).expect("open"))?;
     let scratch = tempfile::tempdir().expect("scratch");
     let mut rows = book.rows(sheet, book.strings(scratch.path())?)?;
     let mut out = Vec::new();
@@ -138,7 +138,7 @@ fn skipping_ends_where_reading_ends() {
     let path = folder.path().join("skip.xlsx");
     exports::write(&path, &ExportSpec::new(5, 60).with_trouble(), &mut sample_voice).expect("written");
     let all = read(&path, "Лист1").expect("read");
-    let book = Workbook::open(&path).expect("open");
+    let book = Workbook::open(&Source::open(&path).expect("open")).expect("open");
     for row in &all {
         let mut rows = book
             .rows("Лист1", book.strings(folder.path()).expect("strings"))

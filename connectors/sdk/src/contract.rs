@@ -83,6 +83,15 @@ impl Stream {
     }
 }
 
+/// Something that one connector has for itself; see [`Connector::claims`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// Key of the setting that names it.
+    pub key: &'static str,
+    /// What it is, in one spelling for all connectors that name the same.
+    pub what: String,
+}
+
 /// How the items of a stream arrive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StreamKind {
@@ -377,6 +386,12 @@ pub struct CheckFinding {
 pub trait Connector: Send + Sync {
     /// The streams of this instance, fixed for its life.
     fn streams(&self) -> Vec<Stream>;
+
+    /// What no other connector of this installation may use as well: a folder, a queue of the platform. The host refuses
+    /// settings in which two name the same.
+    fn claims(&self) -> Vec<Claim> {
+        Vec::new()
+    }
 
     /// Proves credentials and asks the platform for its own view. Changes nothing remote.
     ///

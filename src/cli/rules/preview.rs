@@ -16,6 +16,7 @@ use priem_sdk::Message;
 
 use super::{DONE, ENVIRONMENT, load, report_errors};
 use crate::{
+    cli::output,
     delivery,
     journal::store::Store,
     routing::RuleSet,
@@ -100,7 +101,7 @@ pub(super) fn run(
     let preview = comparison.finish();
     if let Some(path) = &args.html {
         let page = preview_page::html(&preview, &Zoned::now());
-        std::fs::write(path, page).with_context(|| path.display().to_string())?;
+        output::private_file(path, &page)?;
     }
     if args.json {
         writeln!(out, "{}", serde_json::to_string(&preview)?)?;

@@ -67,7 +67,9 @@ pub fn gather(question: &Question<'_>) -> Result<Result<Report, io::Error>, Conf
     let mut places: HashMap<(String, String), usize> = HashMap::new();
     for path in files {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let probed = probe::walk(&path, question.settings, 0, &mut |_, _| {}, &mut |row, message| {
+        // Whoever put files there is not the one who runs this: links are told, not followed.
+        let opened = probe::open_listed(&path);
+        let mut on_message = |row: u64, message: &Message| {
             let one = look(question, &name, row, message);
             match places.entry((message.data.channel.clone(), message.subject.clone())) {
                 std::collections::hash_map::Entry::Occupied(place) => {
@@ -79,7 +81,15 @@ pub fn gather(question: &Question<'_>) -> Result<Result<Report, io::Error>, Conf
                     seen.push(one);
                 }
             }
-        })?;
+        };
+        let probed = probe::walk(
+            opened.as_ref(),
+            &name,
+            question.settings,
+            0,
+            &mut |_, _| {},
+            &mut on_message,
+        )?;
         let bad = probed.problems.iter().map(|problem| Bad {
             file: name.clone(),
             row: problem.row,
@@ -103,7 +113,7 @@ fn exports(folder: &Path) -> Result<Vec<PathBuf>, io::Error> {
         let is_export = [".xlsx", ".xlsm", ".csv", ".txt", ".tsv", ".xls"]
             .iter()
             .any(|ending| name.ends_with(ending));
-        if is_export && path.is_file() && !name.starts_with(['.', '~']) && !name.ends_with(".report.txt") {
+        if is_export && !path.is_dir() && !name.starts_with(['.', '~']) && !name.ends_with(".report.txt") {
             files.push(path);
         }
     }

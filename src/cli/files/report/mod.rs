@@ -9,7 +9,6 @@ mod sections;
 
 use std::path::PathBuf;
 
-use anyhow::Context;
 use jiff::{SignedDuration, Timestamp, civil, tz::TimeZone};
 use priem_connectors::files::FilesSettings;
 
@@ -115,7 +114,7 @@ pub fn run(args: &ReportArgs, rules_dir: &dyn Fn() -> anyhow::Result<Option<Path
     }
     let sections = sections::sections(&report);
     if let Some(path) = &args.html {
-        std::fs::write(path, html::render(&sections)).with_context(|| format!("{}", path.display()))?;
+        output::private_file(path, &html::render(&sections))?;
     }
     if args.json {
         output::json(&report)?;
