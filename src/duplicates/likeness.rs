@@ -14,41 +14,52 @@ use priem_sdk::{
 };
 
 use super::kin::{Key, Reason};
+use crate::journal::Hashes;
 
 /// Keys of a message, the strongest first. Texts with fewer letters and digits are not compared.
-pub fn keys(message: &Message, least_letters: usize) -> Vec<Key> {
+pub fn keys(message: &Message, least_letters: usize, hashes: &Hashes) -> Vec<Key> {
     let data = &message.data;
     let mut keys = Vec::with_capacity(4);
     if matches!(data.kind, Kind::Portal | Kind::Incident) {
-        keys.push(Key::same(Reason::Id, &["id", &data.channel, &data.external.id]));
+        keys.push(Key::same(hashes, Reason::Id, &["id", &data.channel, &data.external.id]));
     }
     if let Some(number) = data.external.alt_id.as_deref().filter(|number| number.len() >= 6) {
-        keys.push(Key::same(Reason::Id, &["number", number]));
+        keys.push(Key::same(hashes, Reason::Id, &["number", number]));
     }
     let link = data.external.url.as_deref().map(canonical);
     if let Some(link) = link.as_ref().filter(|link| is_of_one_message(link)) {
-        keys.push(Key::same(Reason::Link, &["link", link]));
+        keys.push(Key::same(hashes, Reason::Link, &["link", link]));
     }
     let text = normal(&data.body.text);
     if text.chars().filter(|c| *c != ' ').count() < least_letters {
         return keys;
     }
     if let Some(link) = link.filter(|link| !is_of_one_message(link)) {
-        keys.push(Key::same(Reason::Link, &["link and text", &link, &text]));
+        keys.push(Key::same(hashes, Reason::Link, &["link and text", &link, &text]));
     }
     if let Some(name) = data.author.name.as_deref().map(person).filter(|name| !name.is_empty()) {
-        keys.push(Key::same(Reason::TextAndAuthor, &["name", &name, &text]));
+        keys.push(Key::same(hashes, Reason::TextAndAuthor, &["name", &name, &text]));
     }
     if let Some(phone) = telephone(&data.author.contacts) {
-        keys.push(Key::same(Reason::TextAndAuthor, &["phone", &phone, &text]));
+        keys.push(Key::same(hashes, Reason::TextAndAuthor, &["phone", &phone, &text]));
     }
     if let Some(place) = house(&data.place) {
-        keys.push(Key::same(Reason::TextAndPlace, &["place", &place, &text]));
+        keys.push(Key::same(hashes, Reason::TextAndPlace, &["place", &place, &text]));
     }
     match data.kind {
-        Kind::Incident => keys.push(Key::pair(Reason::Text, &["incident", &text], &["network", &text])),
+        Kind::Incident => keys.push(Key::pair(
+            hashes,
+            Reason::Text,
+            &["incident", &text],
+            &["network", &text],
+        )),
         Kind::Comment | Kind::Post | Kind::Review | Kind::Direct => {
-            keys.push(Key::pair(Reason::Text, &["network", &text], &["incident", &text]));
+            keys.push(Key::pair(
+                hashes,
+                Reason::Text,
+                &["network", &text],
+                &["incident", &text],
+            ));
         }
         Kind::Portal | Kind::Vote => {}
     }
@@ -165,7 +176,8 @@ mod tests {
     }
 
     fn reason(one: &Message, other: &Message) -> Option<Reason> {
-        let (one, other) = (keys(one, 30), keys(other, 30));
+        let hashes = Hashes::with_key([7; 32]);
+        let (one, other) = (keys(one, 30, &hashes), keys(other, 30, &hashes));
         other
             .iter()
             .find(|key| one.iter().any(|own| own.own == key.sought))

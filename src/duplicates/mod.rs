@@ -4,22 +4,37 @@
 //! - the link is stored before the message is published, so what is published again after a crash has the same one;
 //! - the journal keeps keyed hashes only, and for a bounded time;
 //! - the first message of a matter is never changed by what comes later: later ones point to it;
-//! - a message that can't be linked (the journal does not answer) goes out without.
+//! - a message that can't be linked (the journal does not answer) goes out without;
+//! - the work for a message does not depend on how often it is repeated.
 
 mod choice;
+mod clusters;
+mod floods;
+mod index;
 mod kin;
 mod likeness;
+mod log;
+mod memory;
+mod old;
 mod settings;
 
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use parking_lot::Mutex;
 use priem_sdk::{EventType, Message};
 use tracing::warn;
 
 pub use choice::Choice;
 pub use settings::{DuplicateRoute, DuplicateSettings};
 
-use self::kin::{Candidate, Find, Forget, Kinship};
+use self::{
+    floods::Floods,
+    kin::{Candidate, Kinship},
+    memory::{Find, Forget, Load, Shared},
+};
 use crate::{
-    journal::{Journal, Record},
+    journal::{Hashes, Journal, JournalError, Record},
     telemetry::Metrics,
 };
 
@@ -32,6 +47,10 @@ const MICROSECONDS_A_DAY: i64 = 86_400_000_000;
 pub struct Linker {
     journal: Journal,
     metrics: Metrics,
+    hashes: Hashes,
+    memory: Shared,
+    floods: Arc<Mutex<Floods>>,
+    days: u32,
     window: i64,
     least_letters: usize,
 }
@@ -40,10 +59,16 @@ impl Linker {
     /// A linker, unless the settings switch it off. What is remembered is forgotten in its time either way: decisions
     /// after `days`.
     pub fn new(settings: &DuplicateSettings, days: u32, journal: &Journal, metrics: &Metrics) -> Option<Self> {
-        journal.keep_swept(Forget::after(days));
+        let memory = Shared::default();
+        let floods = Arc::new(Mutex::new(Floods::new(metrics)));
+        journal.keep_swept(Forget::after(days, Arc::clone(&memory), Arc::clone(&floods)));
         settings.enabled.then(|| Self {
             journal: journal.clone(),
             metrics: metrics.clone(),
+            hashes: journal.hashes(),
+            memory,
+            floods,
+            days,
             window: i64::from(settings.window_days) * MICROSECONDS_A_DAY,
             least_letters: settings.least_letters,
         })
@@ -55,15 +80,20 @@ impl Linker {
             return;
         }
         let candidates = messages.iter().map(|(record, message)| self.candidate(record, message));
-        let found = match self.journal.ask(Find(candidates.collect())).await {
+        let found = match self.find(candidates.collect()).await {
             Ok(found) => found,
             Err(error) => {
                 warn!(%error, "duplicates can't be looked for; messages go on without links");
                 return;
             }
         };
+        let now = Timestamp::now().as_microsecond();
         for ((_, message), kinship) in messages.iter_mut().zip(found) {
             if let Some(kinship) = kinship {
+                let at = message.data.times.received.as_microsecond();
+                self.floods
+                    .lock()
+                    .count(kinship.cluster, &message.data.connector, at, now);
                 self.metrics
                     .linked
                     .with_label_values(&[message.data.channel.as_str(), kinship.reason.as_str()])
@@ -73,15 +103,33 @@ impl Linker {
         }
     }
 
+    async fn find(&self, candidates: Vec<Candidate>) -> Result<Vec<Option<Kinship>>, JournalError> {
+        let is_read = (self.memory.lock().as_ref()).is_some_and(|memory| !memory.is_spent(candidates.len()));
+        if !is_read {
+            let now = Timestamp::now().as_microsecond();
+            let memory = self.journal.look(Load { now, days: self.days }).await?;
+            *self.memory.lock() = Some(memory);
+        }
+        let memory = Arc::clone(&self.memory);
+        self.journal.ask(Find { candidates, memory }).await
+    }
+
     fn candidate(&self, record: &Record, message: &Message) -> Candidate {
         let at = record.raw.received_at.as_microsecond();
         let has_words = matches!(message.event, EventType::Received | EventType::Updated);
+        // An item may tell of other objects than itself.
+        let (data, raw) = (&message.data, &record.raw);
+        let came_before = match data.external.id == raw.external_id {
+            true => raw.ordinal > 0,
+            false => message.event != EventType::Received,
+        };
         Candidate {
-            connector: message.data.connector.clone(),
-            external_id: message.data.external.id.clone(),
+            object: kin::object(&self.hashes, &data.connector, &data.external.id),
+            seq: record.seq,
+            came_before,
             event_id: message.id,
             channel: message.data.channel.clone(),
-            keys: has_words.then(|| likeness::keys(message, self.least_letters)),
+            keys: has_words.then(|| likeness::keys(message, self.least_letters, &self.hashes)),
             at,
             until: at.saturating_add(self.window),
         }

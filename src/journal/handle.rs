@@ -19,7 +19,7 @@ use tracing::warn;
 use super::{
     Appended, FILE_NAME, JournalError, JournalSettings, Record, Settlement,
     append::AppendState,
-    job::{Asked, Job, Look, Owed},
+    job::{Asked, Hashes, Job, Look, Owed},
     limits::{self, Limits},
     read,
     retention::Retention,
@@ -49,6 +49,7 @@ struct Shared {
     reader: Arc<Mutex<Connection>>,
     tail: Arc<Tail>,
     sweeps: Arc<Mutex<Vec<Box<dyn Sweep>>>>,
+    hashes: Hashes,
     metrics: Metrics,
     settings: JournalSettings,
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -78,8 +79,10 @@ impl Journal {
         let (commands, receiver) = mpsc::channel(QUEUE);
         let tail = Arc::new(Tail::default());
         let sweeps = Arc::default();
+        let state = AppendState::load(&connection)?;
+        let hashes = Hashes::with_key(state.hash_key);
         let writer = Writer {
-            state: AppendState::load(&connection)?,
+            state,
             limits: Limits::new(settings),
             retention: Retention::new(settings.raw_days, settings.dedupe_days),
             tail: Arc::clone(&tail),
@@ -111,6 +114,7 @@ impl Journal {
                 reader: Arc::new(Mutex::new(reader)),
                 tail,
                 sweeps,
+                hashes,
                 metrics: metrics.clone(),
                 settings: settings.clone(),
                 threads: Mutex::new(vec![writing, folding]),
@@ -184,6 +188,11 @@ impl Journal {
     /// When the journal can't be read.
     pub(crate) fn look_now<L: Look>(&self, question: &L) -> Result<L::Answer, JournalError> {
         Ok(question.look(&self.shared.reader.lock())?)
+    }
+
+    /// Hashes that only this journal's key can make again.
+    pub(crate) fn hashes(&self) -> Hashes {
+        self.shared.hashes
     }
 
     /// From now on sweeps somebody's tables at every tick.

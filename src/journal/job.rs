@@ -14,7 +14,11 @@ use priem_sdk::{Item, contract::ConnectorId};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::{Appended, JournalError, Record, append::AppendState, dedupe};
+use super::{
+    Appended, JournalError, Record,
+    append::AppendState,
+    dedupe::{self, HashKey},
+};
 
 /// Work for the writer's transaction.
 pub(crate) trait Job: Send + 'static {
@@ -104,6 +108,21 @@ impl<'a> Transaction<'a> {
         let stream = Arc::from(stream);
         self.state
             .append(self.connection, connector, &stream, items, None, self.fresh)
+    }
+}
+
+/// Hashes over parts and their lengths, keyed with the key of a journal.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Hashes(HashKey);
+
+impl Hashes {
+    pub(crate) fn with_key(key: HashKey) -> Self {
+        Self(key)
+    }
+
+    /// The hash of some parts.
+    pub(crate) fn of(&self, parts: &[&[u8]]) -> [u8; 16] {
+        dedupe::hash(&self.0, parts)
     }
 }
 

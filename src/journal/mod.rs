@@ -33,7 +33,7 @@ use priem_sdk::RawItem;
 pub use check::check;
 pub use error::JournalError;
 pub use handle::Journal;
-pub(crate) use job::{Job, Look, Transaction};
+pub(crate) use job::{Hashes, Job, Look, Transaction};
 pub use settings::JournalSettings;
 pub(crate) use sweep::{Slices, Sweep};
 
@@ -144,6 +144,16 @@ pub(crate) mod testing {
             let answer = job.run(&mut transaction).unwrap();
             job.ended(true);
             answer
+        }
+
+        /// Runs a job in a transaction whose commit fails.
+        pub(crate) fn lose<J: Job>(&mut self, mut job: J, now: i64) {
+            self.connection.execute_batch("BEGIN").unwrap();
+            let mut fresh = Vec::new();
+            let mut transaction = Transaction::new(&self.connection, &mut self.state, &mut fresh, now);
+            job.run(&mut transaction).unwrap();
+            self.connection.execute_batch("ROLLBACK").unwrap();
+            job.ended(false);
         }
     }
 }

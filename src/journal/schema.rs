@@ -7,7 +7,8 @@
 //! - `seen`: one row per object of a source: which versions were stored. Keyed hashes only, outlives `raw`;
 //! - `cursor`: where each stream goes on;
 //! - `watched`, `clock`: deadlines of open messages (`deadlines/clocks.rs`). No citizen's words;
-//! - `likeness`, `kin`: what belongs together (`duplicates/kin.rs`). Keyed hashes only.
+//! - `twin`, `link`, `cluster`: what belongs together (`duplicates/memory.rs`); `likeness`, `kin`: the same as older versions
+//!   wrote it (`duplicates/old.rs`). Keyed hashes only.
 
 use rusqlite::{Connection, TransactionBehavior};
 
@@ -104,6 +105,19 @@ const MIGRATIONS: &[&str] = &[
     CREATE TRIGGER watched_forgotten AFTER DELETE ON watched BEGIN
         DELETE FROM clock WHERE object = old.object;
     END;
+",
+    "
+    CREATE TABLE twin (first INTEGER PRIMARY KEY, until INTEGER NOT NULL, entries BLOB NOT NULL);
+    CREATE INDEX twin_until ON twin (until);
+    CREATE TABLE link (first INTEGER PRIMARY KEY, until INTEGER NOT NULL, entries BLOB NOT NULL);
+    CREATE INDEX link_until ON link (until);
+    CREATE TABLE cluster (
+        event_id BLOB PRIMARY KEY,
+        channels TEXT NOT NULL,
+        messages INTEGER NOT NULL,
+        last_at INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    INSERT INTO meta SELECT 'judged_anew_after', coalesce(max(seq), 0) FROM raw;
 ",
 ];
 

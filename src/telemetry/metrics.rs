@@ -145,6 +145,10 @@ metrics! {
     /// Reminders made, by kind: approaching, overdue
     deadline_events: counters "priem_deadline_events_total" ["kind"];
 
+    /// Matters on which one text floods now: many messages within minutes; by the connector of the first
+    floods: gauges "priem_duplicate_floods" ["connector"];
+    /// Messages that belong to such floods, by the connector they came by
+    flood_messages: counters "priem_flood_messages_total" ["connector"];
     /// Messages that repeat an earlier one on the same matter, by what they were recognised
     linked: counters "priem_linked_duplicates_total" ["channel", "reason"];
 
