@@ -4,7 +4,9 @@
 //! `main`), so that a measurement never meets an older binary.
 
 use std::{
+    io::Write as _,
     net::TcpListener,
+    ops::Range,
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -18,7 +20,7 @@ use priem::{
     runtime::{build::Built, registry},
     telemetry::Metrics,
 };
-use priem_sdk::{Connector, contract::ConnectorId};
+use priem_sdk::{Connector, Item, contract::ConnectorId};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::cpu;
@@ -136,6 +138,15 @@ connectors:
         self.folder.path().join("priem.yaml")
     }
 
+    /// Adds a line to the settings.
+    ///
+    /// # Errors
+    /// When the file can't be written.
+    pub fn set(&self, line: &str) -> anyhow::Result<()> {
+        let mut settings = std::fs::File::options().append(true).open(self.config())?;
+        Ok(writeln!(settings, "{line}")?)
+    }
+
     /// The settings, rules and connectors, as the daemon would build them.
     ///
     /// # Errors
@@ -168,12 +179,24 @@ connectors:
     /// # Errors
     /// When the journal refuses.
     pub async fn fill(&self, count: u64) -> anyhow::Result<()> {
+        self.fill_with(count, crate::updates::items).await
+    }
+
+    /// The same with other items: `make` gives those of some numbers.
+    ///
+    /// # Errors
+    /// When the journal refuses.
+    pub async fn fill_with(
+        &self,
+        count: u64,
+        make: impl Fn(&dyn Connector, Range<u64>) -> anyhow::Result<Vec<Item>>,
+    ) -> anyhow::Result<()> {
         let (journal, connector) = (self.journal()?, self.connector()?);
         let id = ConnectorId::new(CONNECTOR);
         let mut from = 0;
         while from < count {
             let to = (from + FILL).min(count);
-            let items = crate::updates::items(connector.as_ref(), from..to)?;
+            let items = make(connector.as_ref(), from..to)?;
             journal.append(&id, "webhook", items, None).await?;
             from = to;
         }

@@ -4,6 +4,7 @@ mod ceiling;
 mod cpu;
 mod daemon;
 mod drain;
+mod duplicates;
 mod import;
 mod mapping;
 mod outage;
@@ -39,6 +40,8 @@ enum What {
     Throughput(throughput::ThroughputArgs),
     /// A thousand VK communities and two hundred bots on one daemon: memory, processor, limits of calls
     Sources(sources::SourcesArgs),
+    /// What looking for duplicates costs, for ordinary messages and for a flood of one text
+    Duplicates(duplicates::DuplicatesArgs),
     /// A record through a manifest's filters against the same mapping in Rust
     Mapping(mapping::MappingArgs),
     /// One message against ten and ten thousand rules, beside regular expressions and CEL
@@ -81,6 +84,7 @@ fn main() -> anyhow::Result<ExitCode> {
         match what {
             What::Throughput(arguments) => throughput::run(arguments).await,
             What::Sources(arguments) => sources::run(arguments).await,
+            What::Duplicates(arguments) => duplicates::run(arguments).await,
             What::Mapping(arguments) => mapping::run(&arguments),
             What::Publish { count, body, rounds } => publish(count, body, rounds).await,
             What::BareAxum { .. } | What::Routing(_) | What::RoutingMemory => Ok(()),

@@ -74,11 +74,19 @@ pub fn headers() -> http::HeaderMap {
 /// # Errors
 /// When the connector refuses one.
 pub fn items(connector: &dyn Connector, numbers: std::ops::Range<u64>) -> anyhow::Result<Vec<Item>> {
+    received(connector, numbers.map(update))
+}
+
+/// The items the connector makes of updates in JSON.
+///
+/// # Errors
+/// When the connector refuses one.
+pub fn received(connector: &dyn Connector, updates: impl Iterator<Item = String>) -> anyhow::Result<Vec<Item>> {
     let mut items = Vec::new();
-    for number in numbers {
+    for update in updates {
         let request = HookRequest {
             headers: headers(),
-            ..HookRequest::post(crate::daemon::HOOK_PATH, update(number))
+            ..HookRequest::post(crate::daemon::HOOK_PATH, update)
         };
         let receipt = connector
             .receive(&request)
