@@ -172,6 +172,59 @@ async fn both_go_out_linked_and_a_restart_remembers() {
     assert_eq!(bodies.len(), published(&daemon).len(), "nothing came twice");
 }
 
+/// The connector and where it counts floods.
+const FLOODS: &str = "priem_duplicate_floods";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_one_text_is_one_matter_and_is_told_once() {
+    const ROWS: u64 = 150;
+    let city = vk().await;
+    let mut daemon = install(&city, "");
+    daemon.start().await;
+    let topic = "https://ok.ru/gorod/topic/77";
+    let rows = |numbers: std::ops::Range<u64>| -> Vec<(u64, &str, &str)> {
+        numbers.map(|number| (7_000_000 + number, topic, WORDS)).collect()
+    };
+    let mut flood = rows(1..ROWS + 1);
+    flood.push((
+        7_999_999,
+        "",
+        "Не ходит автобус номер семь, вторую неделю ждём по часу на остановке",
+    ));
+    export(&daemon, "flood.csv", &flood);
+    let found = heard(&daemon, ROWS as usize + 1).await;
+    assert!(found["7999999"]["data"]["relation"].is_null(), "it goes its own way");
+    let clusters: BTreeMap<String, usize> = found.values().fold(BTreeMap::new(), |mut clusters, event| {
+        if let Some(cluster) = event["data"]["relation"]["cluster"].as_str() {
+            *clusters.entry(cluster.to_owned()).or_default() += 1;
+        }
+        clusters
+    });
+    assert_eq!(
+        clusters.values().collect::<Vec<_>>(),
+        [&(ROWS as usize - 1)],
+        "one matter, led by one message"
+    );
+    let head = clusters.into_keys().next().expect("a cluster");
+    assert_eq!(daemon.metric(FLOODS, "").await, 1.0);
+    assert_eq!(daemon.metric("priem_flood_messages_total", "").await, ROWS as f64);
+    let log = daemon.log();
+    let told: Vec<&str> = log.lines().filter(|line| line.contains("one text floods")).collect();
+    assert_eq!(told.len(), 1, "{log}");
+    assert!(told[0].contains(&head) && told[0].contains("exports"), "{}", told[0]);
+    assert!(!log.contains("подвал"), "no words of citizens");
+
+    daemon.kill();
+    export(&daemon, "more.csv", &rows(ROWS + 1..ROWS + 11));
+    daemon.start().await;
+    let more = heard(&daemon, ROWS as usize + 11).await;
+    assert_eq!(
+        more["7000160"]["data"]["relation"]["cluster"],
+        head.as_str(),
+        "after a restart"
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_one_that_is_wanted_less_goes_for_information() {
     let city = vk().await;

@@ -165,6 +165,29 @@ mod tests {
     }
 
     #[test]
+    fn a_journal_from_before_the_log_of_duplicates_says_how_far_it_judged() {
+        const BEFORE: usize = 3;
+        for (rows, newest) in [
+            ("", 0),
+            (
+                "INSERT INTO raw VALUES (41, 1, 's', '1', '0', 0, NULL, 'f', 0, x'')",
+                41,
+            ),
+        ] {
+            let mut connection = Connection::open_in_memory().unwrap();
+            for migration in &MIGRATIONS[..BEFORE] {
+                connection.execute_batch(migration).unwrap();
+            }
+            connection.pragma_update(None, "user_version", BEFORE as u32).unwrap();
+            connection.execute_batch(rows).unwrap();
+            migrate(&mut connection).unwrap();
+            let marked = "SELECT value FROM meta WHERE key = 'judged_anew_after'";
+            let marked: i64 = connection.query_row(marked, [], |row| row.get(0)).unwrap();
+            assert_eq!(marked, newest);
+        }
+    }
+
+    #[test]
     fn migrating_twice_changes_nothing() {
         let mut connection = Connection::open_in_memory().unwrap();
         migrate(&mut connection).unwrap();
