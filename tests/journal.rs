@@ -204,6 +204,65 @@ async fn many_producers_share_commits_and_all_are_stored() {
     );
 }
 
+/// Ends of items while commits can't be made: bounded, and all of them recorded later.
+#[tokio::test(flavor = "multi_thread")]
+async fn ends_wait_outside_while_the_journal_cant_write() {
+    const ITEMS: usize = 20_000;
+    const TOGETHER: usize = 500;
+    let folder = tempfile::tempdir().unwrap();
+    let journal = Journal::open(&settings(folder.path()), &Metrics::new()).unwrap();
+    let items = (0..ITEMS).map(|number| Item {
+        external_id: number.to_string(),
+        ..item(0, None, 0)
+    });
+    let connector = ConnectorId::new("test");
+    journal.append(&connector, "s", items.collect(), None).await.unwrap();
+    let mut records = Vec::new();
+    while records.len() < ITEMS {
+        let after = records.last().map_or(0, |record: &Arc<Record>| record.position);
+        records.extend(journal.pending_after(after, ITEMS).await.unwrap());
+    }
+    let ends: Vec<Settlement> = records.iter().map(|record| delivered(record)).collect();
+    let other = rusqlite::Connection::open(folder.path().join(FILE_NAME)).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+
+    let mut taken = 0;
+    let mut waiting = None;
+    for ends in ends.chunks(TOGETHER) {
+        let mut settle = Box::pin(journal.settle(ends.to_vec()));
+        match futures::poll!(&mut settle) {
+            std::task::Poll::Ready(done) => taken += done.map(|()| TOGETHER).unwrap(),
+            std::task::Poll::Pending => {
+                waiting = Some(settle);
+                break;
+            }
+        }
+    }
+    assert!(
+        taken >= TOGETHER && taken < ITEMS / 2,
+        "{taken} ends are held in memory"
+    );
+    other.execute_batch("ROLLBACK").unwrap();
+    waiting.expect("the next ones wait").await.unwrap();
+    for ends in ends[taken + TOGETHER..].chunks(TOGETHER) {
+        journal.settle(ends.to_vec()).await.unwrap();
+    }
+    journal.flush().await.unwrap();
+    assert_eq!(Store::open(folder.path()).unwrap().stats().unwrap().now.pending, 0);
+
+    // A daemon that stops does not wait for room, and nothing is recorded after something was refused.
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    journal.give_up();
+    let mut refused = false;
+    for ends in ends.chunks(TOGETHER) {
+        let done = journal.settle(ends.to_vec()).await;
+        refused |= done.is_err();
+        assert_eq!(done.is_err(), refused);
+    }
+    assert!(refused);
+    other.execute_batch("ROLLBACK").unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_journal_refuses_and_recovers_when_items_are_settled() {
     let folder = tempfile::tempdir().unwrap();

@@ -20,7 +20,7 @@ mod settler;
 mod stages;
 mod worker;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::mpsc, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
@@ -39,8 +39,12 @@ use crate::{
     publish::{Publisher, Settled},
 };
 
+/// How long a journal that can't record ends may keep the daemon from stopping.
+const STOP_WITHIN: Duration = Duration::from_secs(10);
+
 /// The running corridor.
 pub struct Delivery {
+    journal: Journal,
     worker: JoinHandle<Publisher>,
     settler: JoinHandle<()>,
 }
@@ -61,18 +65,30 @@ impl Delivery {
         tokio::spawn(feeder::run(journal.clone(), batches, shutdown.clone()));
         let worker = Worker::new(journal.clone(), clocks, processor, publisher, Arc::clone(&in_flight));
         let worker = tokio::spawn(worker.run(feed, shutdown));
-        let settler = tokio::spawn(settler::run(journal, settled, in_flight, metrics));
-        Self { worker, settler }
+        let settler = tokio::spawn(settler::run(journal.clone(), settled, in_flight, metrics));
+        Self {
+            journal,
+            worker,
+            settler,
+        }
     }
 
     /// After shutdown was asked for: waits for outstanding confirms (bounded by the publisher) and records them.
     pub async fn stopped(self) {
-        match self.worker.await {
-            Ok(publisher) => publisher.stopped().await,
-            Err(error) => error!(%error, "the worker of delivery failed"),
-        }
-        if let Err(error) = self.settler.await {
-            error!(%error, "the settler of delivery failed");
+        let ended = async {
+            match self.worker.await {
+                Ok(publisher) => publisher.stopped().await,
+                Err(error) => error!(%error, "the worker of delivery failed"),
+            }
+            if let Err(error) = self.settler.await {
+                error!(%error, "the settler of delivery failed");
+            }
+        };
+        tokio::pin!(ended);
+        if tokio::time::timeout(STOP_WITHIN, &mut ended).await.is_err() {
+            // Only who waits for room in a journal that can't write is stopped by this.
+            self.journal.give_up();
+            ended.await;
         }
     }
 }

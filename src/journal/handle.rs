@@ -19,6 +19,7 @@ use tracing::warn;
 use super::{
     Appended, FILE_NAME, JournalError, JournalSettings, Record, Settlement,
     append::AppendState,
+    debts::{self, Debts},
     job::{Asked, Hashes, Job, Look, Owed},
     limits::{self, Limits},
     read,
@@ -50,6 +51,7 @@ struct Shared {
     tail: Arc<Tail>,
     sweeps: Arc<Mutex<Vec<Box<dyn Sweep>>>>,
     hashes: Hashes,
+    debts: Debts,
     metrics: Metrics,
     settings: JournalSettings,
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -89,6 +91,7 @@ impl Journal {
             metrics: metrics.clone(),
             owed: Vec::new(),
             owed_jobs: Vec::new(),
+            places: Vec::new(),
             sweeps: Arc::clone(&sweeps),
             healthy: true,
         };
@@ -115,6 +118,7 @@ impl Journal {
                 tail,
                 sweeps,
                 hashes,
+                debts: Debts::new(),
                 metrics: metrics.clone(),
                 settings: settings.clone(),
                 threads: Mutex::new(vec![writing, folding]),
@@ -148,12 +152,14 @@ impl Journal {
         outcome.await.map_err(|_| JournalError::Closed)?
     }
 
-    /// Records the end of items' ways, with the next commit.
+    /// Records the end of items' ways, with the next commit or the one after, until it holds. Waits only while too much
+    /// is owed already, because commits fail.
     ///
     /// # Errors
-    /// Only when the journal is closed.
+    /// When the journal is closed, or was given up: the items are published again after a restart.
     pub async fn settle(&self, settlements: Vec<Settlement>) -> Result<(), JournalError> {
-        self.send(Command::Settle(settlements)).await
+        let places = self.shared.debts.places(debts::weight(&settlements)).await?;
+        self.send(Command::Settle(settlements, places)).await
     }
 
     /// Does something inside the next commit. Returns after it, with the answer.
@@ -166,12 +172,18 @@ impl Journal {
         answer.await.map_err(|_| JournalError::Closed)?
     }
 
-    /// Does something with the next commit, or the one after, until it holds. Does not wait for it.
+    /// Does something with the next commit, or the one after, until it holds. Waits only while too much is owed already.
     ///
     /// # Errors
-    /// Only when the journal is closed.
+    /// When the journal is closed, or was given up.
     pub(crate) async fn owe<J: Job<Answer = ()>>(&self, job: J) -> Result<(), JournalError> {
-        self.send(Command::Owe(Box::new(Owed(job)))).await
+        let places = self.shared.debts.places(job.weight()).await?;
+        self.send(Command::Owe(Box::new(Owed(job)), places)).await
+    }
+
+    /// Ends all waiting for room of [`Journal::settle`]: the daemon stops, and must not hang on a store that can't write.
+    pub fn give_up(&self) {
+        self.shared.debts.give_up();
     }
 
     /// Looks at what is stored.

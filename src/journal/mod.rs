@@ -9,6 +9,7 @@
 
 mod append;
 mod check;
+mod debts;
 mod dedupe;
 mod error;
 mod handle;

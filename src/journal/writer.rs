@@ -15,6 +15,7 @@ use tracing::{error, info, warn};
 use super::{
     Appended, JournalError, Record, Settlement,
     append::AppendState,
+    debts::Places,
     job::{Transaction, Work},
     limits::Limits,
     retention::Retention,
@@ -45,11 +46,11 @@ pub(super) struct Append {
 /// What the writer can be asked for.
 pub(super) enum Command {
     Append(Append),
-    Settle(Vec<Settlement>),
+    Settle(Vec<Settlement>, Places),
     /// A job somebody waits for.
     Ask(Box<dyn Work>),
     /// A job that is done again until a commit holds.
-    Owe(Box<dyn Work>),
+    Owe(Box<dyn Work>, Places),
     /// Answers after everything before it is on disk.
     Flush(oneshot::Sender<()>),
     /// Time for housekeeping.
@@ -80,6 +81,8 @@ pub(super) struct Writer {
     pub(super) owed: Vec<Settlement>,
     /// Jobs not on disk yet either.
     pub(super) owed_jobs: Vec<Box<dyn Work>>,
+    /// Room that both take, given back by the commit.
+    pub(super) places: Vec<Places>,
     /// Forget what is of no use any more, in tables of others.
     pub(super) sweeps: Arc<Mutex<Vec<Box<dyn Sweep>>>>,
     pub(super) healthy: bool,
@@ -115,8 +118,9 @@ impl Writer {
                 batch.appends.push(append);
                 return items;
             }
-            Command::Settle(settlements) => {
+            Command::Settle(settlements, places) => {
                 let items = settlements.len();
+                self.places.push(places);
                 self.owed.extend(settlements);
                 return items;
             }
@@ -129,8 +133,9 @@ impl Writer {
                 }
                 return items;
             }
-            Command::Owe(job) => {
+            Command::Owe(job, places) => {
                 let items = job.weight();
+                self.places.push(places);
                 self.owed_jobs.push(job);
                 return items;
             }
@@ -155,6 +160,7 @@ impl Writer {
                     self.metrics.commit_items.observe(fresh.len() as f64);
                 }
                 self.owed.clear();
+                self.places.clear();
                 self.tail.push(&mut fresh);
                 if !outcomes.is_empty() {
                     self.report(outcomes.iter().find_map(|outcome| outcome.as_ref().err()));

@@ -42,8 +42,8 @@ fn order_key(record: &Record) -> u64 {
     u64::from_le_bytes(*hash.as_bytes().first_chunk().expect("a hash has 32 bytes"))
 }
 
-/// Only the routing differs between recipients, and it ends the document: the rest is written once, and the journal's
-/// record of the decision is a part of the body, not a copy.
+/// Only the routing differs between recipients, and it ends the document: the rest is written once. The journal's record of
+/// the decision is a copy: it may wait for its commit longer than the body for the broker.
 fn encode(letter: Letter, order_key: u64, publication: &mut Publication) -> Result<(), serde_json::Error> {
     const ENDING: &[u8] = b"}}";
     let Letter { message, routes } = letter;
@@ -65,7 +65,7 @@ fn encode(letter: Letter, order_key: u64, publication: &mut Publication) -> Resu
             outcome: "published",
             channel: message.data.channel.clone(),
             queue: routing.queue.clone(),
-            routing: body.slice(decided),
+            routing: Bytes::copy_from_slice(&body[decided]),
         });
         publication.messages.push(Outgoing {
             token: 0,
