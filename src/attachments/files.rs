@@ -4,13 +4,12 @@
 
 use std::{
     fs, io,
-    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
 };
 
 use super::AttachmentSettings;
-use crate::rights;
+use crate::{private, rights};
 
 /// Hash of a content.
 pub(super) type ContentHash = [u8; 32];
@@ -30,13 +29,11 @@ impl Files {
     /// Makes the folders, forgets half-written files, counts the complete ones.
     pub fn open(settings: &AttachmentSettings) -> io::Result<Self> {
         let dir = settings.dir.clone();
-        let mut private = fs::DirBuilder::new();
-        private.recursive(true).mode(0o700);
-        private.create(dir.join("files"))?;
-        private.create(dir.join("tmp"))?;
-        for folder in [dir.clone(), dir.join("files"), dir.join("tmp")] {
-            rights::own_folder(&folder)?;
+        for folder in ["files", "tmp"] {
+            private::folder(&dir.join(folder))?;
         }
+        rights::own_folder(&dir)?;
+        private::database(&dir.join(super::queue::FILE_NAME))?;
         for left in fs::read_dir(dir.join("tmp"))? {
             fs::remove_file(left?.path())?;
         }

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::files::ContentHash;
 
-const FILE_NAME: &str = "queue.sqlite";
+pub(super) const FILE_NAME: &str = "queue.sqlite";
 /// Items that could not be normalised and are looked at again; the oldest beyond this are forgotten.
 const MOST_UNREADABLE: i64 = 10_000;
 
@@ -104,7 +104,8 @@ pub(super) struct Queue {
 impl Queue {
     /// Opens the queue in a folder.
     pub fn open(folder: &Path) -> rusqlite::Result<Self> {
-        let connection = Connection::open(folder.join(FILE_NAME))?;
+        let path = folder.join(FILE_NAME);
+        let connection = Connection::open(&path)?;
         connection.busy_timeout(Duration::from_secs(10))?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;

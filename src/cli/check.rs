@@ -11,6 +11,7 @@ use crate::{
     journal,
     publish::{self, settings::PublishSettings},
     runtime::{build::Built, registry},
+    visible,
 };
 
 const AFTER_HELP: &str = "\
@@ -50,7 +51,7 @@ pub fn run(arguments: CheckArgs, config: &Path) -> anyhow::Result<u8> {
     {
         let mut known: Vec<&str> = built.connectors.keys().map(|id| id.as_str()).collect();
         known.sort_unstable();
-        eprintln!(
+        output::say!(
             "error: no connector `{name}` in {} (or it is disabled); there are: {}",
             config.display(),
             known.join(", ")
@@ -159,9 +160,13 @@ fn render(sections: &[Section]) -> String {
                 "warning" => "WARNING",
                 _ => "FAILED ",
             };
-            text.push_str(&format!("  {mark}  {}: {}\n", finding.what, finding.detail));
+            text.push_str(&format!(
+                "  {mark}  {}: {}\n",
+                visible::line(finding.what),
+                visible::line(&finding.detail)
+            ));
             if let Some(cure) = &finding.cure {
-                text.push_str(&format!("           → {cure}\n"));
+                text.push_str(&format!("           → {}\n", visible::line(cure)));
             }
         }
     }

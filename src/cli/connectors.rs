@@ -77,6 +77,6 @@ pub fn run(command: ConnectorsCommand) -> anyhow::Result<u8> {
 /// Says that there is no such kind, and which there are.
 fn unknown(kind: &str) -> u8 {
     let known: Vec<_> = registry().iter().map(|kind| kind.name).collect();
-    eprintln!("error: no connector type `{kind}`; known: {}", known.join(", "));
+    output::say!("error: no connector type `{kind}`; known: {}", known.join(", "));
     USAGE
 }

@@ -90,11 +90,11 @@ pub fn run(args: FilesArgs, rules_dir: &dyn Fn() -> anyhow::Result<Option<PathBu
 
 fn run_probe(args: ProbeArgs) -> anyhow::Result<u8> {
     if let Err(error) = std::fs::File::open(&args.file) {
-        eprintln!("{}: {error}", args.file.display());
+        output::say!("{}: {error}", args.file.display());
         return Ok(ENVIRONMENT);
     }
     if !args.file.is_file() {
-        eprintln!("{}: not a file", args.file.display());
+        output::say!("{}: not a file", args.file.display());
         return Ok(ENVIRONMENT);
     }
     let mut settings = FilesSettings::new(".");
@@ -106,7 +106,7 @@ fn run_probe(args: ProbeArgs) -> anyhow::Result<u8> {
     let report = match look(&args.file, &settings, args.rows) {
         Ok(report) => report,
         Err(error) => {
-            eprintln!("{error}");
+            output::say!("{error}");
             return Ok(USAGE);
         }
     };

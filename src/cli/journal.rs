@@ -1,4 +1,4 @@
-//! `priem journal stats|verify|export`. Works beside a running daemon and without one.
+//! `priem journal stats|verify|export|acknowledge`. Works beside a running daemon and without one.
 
 use std::{
     io::{BufWriter, Write},
@@ -10,10 +10,11 @@ use clap::Subcommand;
 use super::{DONE, FINDING, output};
 use crate::{
     journal::{
-        JournalSettings,
+        Exported, JournalSettings,
         store::{Stats, Store},
     },
     settings::Settings,
+    visible,
 };
 
 const AFTER_HELP: &str = "\
@@ -22,8 +23,9 @@ Examples:
   priem journal verify && echo sound
   priem journal export --output items.ndjson
   priem journal export --masked                 to show to somebody else: no words, no ids
+  priem journal acknowledge                     a loss was looked into; or: this clock is right
 
-Exit codes: 0 done, 1 `verify` found something wrong, 2 usage or settings, 3 no journal, or a file can't be written.";
+Exit codes: 0 done, 1 `verify` found something wrong or `export` could not read everything, 2 usage or settings, 3 no journal, or a file can't be written.";
 
 /// Arguments of `priem journal`.
 #[derive(Debug, Subcommand)]
@@ -50,6 +52,12 @@ pub enum JournalCommand {
         #[arg(short, long)]
         output: Option<PathBuf>,
     },
+    /// Say that a person has seen what the journal lost, and that the clock of this computer is right
+    Acknowledge {
+        /// JSON instead of text
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// Looks and prints.
@@ -65,7 +73,7 @@ pub fn run(command: JournalCommand, settings: &Settings) -> anyhow::Result<u8> {
         }
         JournalCommand::Stats { json: false } => output::lines(&render(&store.stats()?, limits))?,
         JournalCommand::Verify { json } => {
-            let problems = store.verify()?;
+            let problems = store.verify();
             if json {
                 output::json(&serde_json::json!({ "ok": problems.is_empty(), "problems": problems }))?;
             } else if problems.is_empty() {
@@ -86,17 +94,44 @@ pub fn run(command: JournalCommand, settings: &Settings) -> anyhow::Result<u8> {
                 .mode(0o600)
                 .open(&path);
             let mut out = BufWriter::new(file.map_err(|error| anyhow::anyhow!("{}: {error}", path.display()))?);
-            let count = store.export(&mut out, masked)?;
+            let exported = store.export(&mut out, masked)?;
             out.into_inner().map_err(|error| error.into_error())?.sync_all()?;
-            eprintln!("{count} items written to {}", path.display());
+            output::say!("{} items written to {}", exported.items, path.display());
+            return Ok(complete(exported));
         }
         JournalCommand::Export { output: None, masked } => {
             let mut out = BufWriter::new(std::io::stdout().lock());
-            store.export(&mut out, masked)?;
+            let exported = store.export(&mut out, masked)?;
             out.flush()?;
+            return Ok(complete(exported));
+        }
+        JournalCommand::Acknowledge { json } => {
+            let losses = store.acknowledge()?;
+            if json {
+                output::json(&losses)?;
+            } else {
+                for loss in &losses {
+                    output::lines(&format!("seen: {}, found {}", loss.what, loss.found_at))?;
+                }
+                output::lines("the clock of this computer is taken for right from the daemon's next look on")?;
+            }
         }
     }
     Ok(DONE)
+}
+
+/// Says what an export could not read.
+fn complete(exported: Exported) -> u8 {
+    if exported.unreadable == 0 {
+        return DONE;
+    }
+    output::say!(
+        "{} items were written; {} numbers can't be read, the file is damaged there (some of them may have been removed \
+         before); `priem journal verify` says more",
+        exported.items,
+        exported.unreadable
+    );
+    FINDING
 }
 
 fn mebibytes(bytes: u64) -> String {
@@ -129,7 +164,7 @@ fn render(stats: &Stats, limits: &JournalSettings) -> String {
     let quarantined: i64 = stats.now.quarantined.values().sum();
     text.push_str(&format!("quarantined      {quarantined}\n"));
     for (reason, count) in &stats.now.quarantined {
-        text.push_str(&format!("    {reason}: {count}\n"));
+        text.push_str(&format!("    {}: {count}\n", visible::line(reason)));
     }
     let streams: Vec<_> = stats
         .streams

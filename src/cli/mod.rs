@@ -1,5 +1,8 @@
 //! The command line: one file a subcommand, exit codes 0 done, 1 a finding, 2 usage, 3 environment.
 
+// What people see goes through `output`, which lets no control character through.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 mod check;
 mod connectors;
 mod demo;
@@ -107,7 +110,7 @@ pub fn main() -> u8 {
             if is_broken_pipe(&error) {
                 return DONE;
             }
-            eprintln!("error: {}", chain(&error));
+            output::say!("error: {}", chain(&error));
             code_of(&error)
         }
     }

@@ -1,20 +1,64 @@
-//! Printing: JSON documents for programs, aligned columns for people.
+//! Printing: JSON documents for programs, aligned columns for people. Every command prints here and nowhere else, so
+//! that no control character of somebody's text reaches a terminal.
 
-use std::{io::Write, path::Path};
+use std::{
+    io::{self, Write},
+    path::Path,
+};
 
 use anyhow::Context;
 use serde::Serialize;
 
+use crate::visible;
+
 /// One JSON document on standard output.
 pub fn json(value: &impl Serialize) -> anyhow::Result<()> {
+    let text = serde_json::to_string_pretty(value)?;
     let mut out = std::io::stdout().lock();
-    serde_json::to_writer_pretty(&mut out, value)?;
+    out.write_all(visible::json(&text).as_bytes())?;
     out.write_all(b"\n")?;
     Ok(())
 }
 
+/// What went wrong, or how it goes, on standard error.
+macro_rules! say {
+    ($($text:tt)*) => { $crate::cli::output::say_text(&format!($($text)*)) };
+}
+pub(crate) use say;
+
+/// See [`say!`]. Nobody can be told when standard error is closed: that is no reason to fail.
+pub fn say_text(text: &str) {
+    let mut out = std::io::stderr().lock();
+    let _ = out.write_all(visible::lines(text).as_bytes());
+    let _ = out.write_all(b"\n");
+}
+
+/// Standard output for commands that write their text piece by piece.
+pub struct Out(io::StdoutLock<'static>);
+
+impl Out {
+    /// Takes standard output.
+    pub fn new() -> Self {
+        Self(io::stdout().lock())
+    }
+}
+
+impl Write for Out {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // `write!` hands over whole pieces of text.
+        let text = String::from_utf8_lossy(bytes);
+        self.0.write_all(visible::lines(&text).as_bytes())?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
 /// Lines on standard output; a closed pipe ends the command quietly.
 pub fn lines(text: &str) -> anyhow::Result<()> {
+    let text = visible::lines(text);
     let mut out = std::io::stdout().lock();
     out.write_all(text.as_bytes())?;
     if !text.ends_with('\n') {
@@ -39,8 +83,10 @@ pub fn private_file(path: &Path, text: &str) -> anyhow::Result<()> {
     write().with_context(|| path.display().to_string())
 }
 
-/// Columns, each as wide as its widest cell.
+/// Columns, each as wide as its widest cell. A cell is one line, whatever is in it.
 pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {
+    let shown = |row: &Vec<String>| row.iter().map(|cell| visible::line(cell).into_owned()).collect();
+    let rows: Vec<Vec<String>> = rows.iter().map(shown).collect();
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column)).map(String::as_str);
         cells
@@ -58,7 +104,7 @@ pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {
         padded.join("  ").trim_end().to_owned()
     };
     let mut text = line(&mut header.iter().copied());
-    for row in rows {
+    for row in &rows {
         text.push('\n');
         text.push_str(&line(&mut row.iter().map(String::as_str)));
     }
@@ -90,5 +136,7 @@ mod tests {
             &[vec!["дороги".into(), "1".into()], vec!["a".into(), "22".into()]],
         );
         assert_eq!(text, "ключ    n\nдороги  1\na       22");
+        let text = super::table(&["a"], &[vec!["x\n\u{1b}[2Ky".into()]]);
+        assert_eq!(text, "a\nx\\n\\u001b[2Ky", "a cell can't fake a line");
     }
 }

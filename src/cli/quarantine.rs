@@ -6,6 +6,7 @@ use super::{DONE, FINDING, USAGE, output};
 use crate::{
     journal::{held::Held, store::Store},
     settings::Settings,
+    visible,
 };
 
 const AFTER_HELP: &str = "\
@@ -129,7 +130,7 @@ fn list(held: &[Held]) -> String {
 
 fn show(store: &Store, number: i64, raw: bool, json: bool) -> anyhow::Result<u8> {
     let Some(item) = store.held()?.into_iter().find(|item| item.seq == number) else {
-        eprintln!("error: item {number} is not on hold; `priem quarantine list` shows those that are");
+        output::say!("error: item {number} is not on hold; `priem quarantine list` shows those that are");
         return Ok(FINDING);
     };
     let record = store.raw(number)?;
@@ -149,12 +150,18 @@ fn show(store: &Store, number: i64, raw: bool, json: bool) -> anyhow::Result<u8>
     }
     let mut text = format!(
         "number    {}\nstate     {}\nreason    {}\nwhy       {}\nsince     {}\nsource    {}\n",
-        item.seq, item.kind, item.reason, item.why, item.since, item.connector
+        item.seq,
+        item.kind,
+        visible::line(&item.reason),
+        visible::line(&item.why),
+        item.since,
+        visible::line(&item.connector)
     );
     if let Some(record) = &record {
         text.push_str(&format!(
             "format    {}\nreceived  {}\n",
-            record.raw.format, record.raw.received_at
+            visible::line(&record.raw.format),
+            record.raw.received_at
         ));
     }
     match body {
@@ -204,7 +211,7 @@ fn act(
 ) -> anyhow::Result<u8> {
     let chosen = chosen(store, choice)?;
     if let Some(text) = confirmed.and_then(|confirmed| objection(&chosen, choice, confirmed)) {
-        eprintln!("error: {text}");
+        output::say!("error: {text}");
         return Ok(USAGE);
     }
     let mut missing: Vec<i64> = choice.numbers.clone();
@@ -222,14 +229,14 @@ fn act(
     } else {
         output::lines(&format!("{} {done}", acted.len()))?;
         for number in &missing {
-            eprintln!("item {number} is not on hold");
+            output::say!("item {number} is not on hold");
         }
     }
     if let Some(reason) = choice.reason.as_ref().filter(|_| chosen.is_empty()) {
         let mut known: Vec<String> = store.held()?.into_iter().map(|item| item.reason).collect();
         known.sort();
         known.dedup();
-        eprintln!(
+        output::say!(
             "error: nothing is on hold for the reason `{reason}`; reasons now: {}",
             known.join(", ")
         );

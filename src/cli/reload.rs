@@ -38,7 +38,7 @@ pub fn run(arguments: ReloadArgs, settings: &Settings) -> anyhow::Result<u8> {
     let report = match runtime.block_on(ask(address)) {
         Ok(report) => report,
         Err(error) => {
-            eprintln!("error: no daemon answers on http.admin.listen {address}: {error:#}; is it running?");
+            output::say!("error: no daemon answers on http.admin.listen {address}: {error:#}; is it running?");
             return Ok(ENVIRONMENT);
         }
     };

@@ -13,6 +13,7 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+use super::output;
 use crate::routing::{RuleErrors, RuleSet};
 
 /// Done.
@@ -87,7 +88,7 @@ struct TestArgs {
 /// # Errors
 /// When the standard output can't be written.
 pub fn run(args: RulesArgs, default_rules_dir: Option<&Path>, config: Option<&Path>) -> Result<u8> {
-    let mut out = std::io::stdout().lock();
+    let mut out = output::Out::new();
     match &args.command {
         RulesCommand::Preview(args) => return preview::run(&mut out, args, default_rules_dir, config),
         RulesCommand::Explain(args) => return explain::run(&mut out, args, default_rules_dir, config),

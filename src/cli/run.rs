@@ -5,7 +5,7 @@ use std::path::Path;
 use clap::Args;
 use tracing::info;
 
-use super::{DONE, USAGE};
+use super::{DONE, USAGE, output};
 use crate::{
     publish::{self, settings::PublishSettings},
     runtime::{Daemon, Options, build::Built, registry},
@@ -34,7 +34,7 @@ pub fn run(arguments: RunArgs, config: &Path) -> anyhow::Result<u8> {
         ndjson: built.settings.ndjson.clone(),
     };
     if let Err(error) = publish::refuse_system_journal(&publishing, std::env::var("JOURNAL_STREAM").ok().as_deref()) {
-        eprintln!("error: {error}");
+        output::say!("error: {error}");
         return Ok(USAGE);
     }
     telemetry::logs(&built.settings.log)?;

@@ -6,6 +6,7 @@ use super::{DONE, FINDING, output};
 use crate::{
     journal::store::{Decided, Store},
     settings::Settings,
+    visible,
 };
 
 const AFTER_HELP: &str = "\
@@ -44,11 +45,11 @@ pub fn run(arguments: WhyArgs, settings: &Settings) -> anyhow::Result<u8> {
             output::lines(&render(decision))?;
         }
         for (seq, state) in &waiting {
-            output::lines(&format!("Запись {seq} ждёт: {state}"))?;
+            output::lines(&format!("Запись {seq} ждёт: {}", visible::line(state)))?;
         }
     }
     if decided.is_empty() && waiting.is_empty() {
-        eprintln!(
+        output::say!(
             "error: nothing is known of `{}`: an event id (UUID), an id at the source or a number is wanted; \
              decisions are kept for journal.dedupe_days",
             arguments.id
@@ -60,13 +61,11 @@ pub fn run(arguments: WhyArgs, settings: &Settings) -> anyhow::Result<u8> {
 
 fn render(decision: &Decided) -> String {
     let text = |key: &str| {
-        decision
-            .routing
-            .pointer(key)
-            .and_then(serde_json::Value::as_str)
-            .unwrap_or("—")
+        let value = decision.routing.pointer(key).and_then(serde_json::Value::as_str);
+        visible::line(value.unwrap_or("—"))
     };
-    let Decided { seq, at, channel, .. } = decision;
+    let Decided { seq, at, .. } = decision;
+    let channel = visible::line(&decision.channel);
     match decision.outcome.as_str() {
         "ignored" => return format!("Запись {seq} ({channel}), {at}: принята, но слов гражданина в ней нет\n"),
         "dropped" => {
@@ -97,7 +96,7 @@ fn render(decision: &Decided) -> String {
         text("/sector"),
     ));
     for line in decision.routing["explanation"].as_array().into_iter().flatten() {
-        out.push_str(&format!("  • {}\n", line.as_str().unwrap_or_default()));
+        out.push_str(&format!("  • {}\n", visible::line(line.as_str().unwrap_or_default())));
     }
     out.push_str(&format!("  Версия правил {}; время — UTC\n", text("/rules_version")));
     out

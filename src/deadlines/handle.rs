@@ -28,6 +28,11 @@ impl Clocks {
         }
     }
 
+    /// Whether the clock of the computer has jumped, so that nothing may be told by it.
+    pub fn doubted(&self) -> bool {
+        self.journal.clock_doubt().is_some()
+    }
+
     /// Notes how objects stand, with the journal's next commit.
     ///
     /// # Errors

@@ -23,6 +23,13 @@ pub async fn keep_telling(clocks: Clocks, wanted: Wanted, metrics: Metrics, clos
     }
     let mut held_back = false;
     loop {
+        if clocks.doubted() {
+            // By a clock that has jumped everything would be overdue, and what is told can't be taken back.
+            tokio::select! {
+                () = closing.cancelled() => return,
+                () = tokio::time::sleep(LOOK_EVERY) => continue,
+            }
+        }
         let pause = match tell_due(&clocks, Timestamp::now(), wanted, &metrics).await {
             Ok(told) => {
                 if told.held_back != held_back {

@@ -22,6 +22,8 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 use priem_sdk::{Stream, StreamKind};
 
+use crate::visible;
+
 pub use report::{Finding, HealthReport, SourceReport, SourceState};
 
 /// A core loop that has not beaten for this long hangs.
@@ -134,7 +136,7 @@ impl Health {
             };
             list.push(Finding {
                 condition: name.to_string(),
-                why: why.clone(),
+                why: visible::line(why).into_owned(),
             });
         }
         report.sources = report::by_stream(&self.shared.sources.lock(), now);
@@ -182,7 +184,8 @@ impl Source {
 
     /// The source can't be heard now, and why; `None` when that is over.
     pub fn set_trouble(&self, why: Option<String>) {
-        *self.trouble.lock() = why;
+        // A platform's own words may be in it.
+        *self.trouble.lock() = why.map(|why| visible::line(&why).into_owned());
     }
 
     /// Do we hear it, and if not, why.

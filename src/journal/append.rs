@@ -15,6 +15,8 @@ use super::{
 pub(super) struct AppendState {
     pub(super) hash_key: HashKey,
     connectors: HashMap<ConnectorId, i64>,
+    /// Number of the newest item, also of one in a transaction that is not committed yet.
+    pub(super) newest: i64,
 }
 
 impl AppendState {
@@ -23,12 +25,14 @@ impl AppendState {
         Ok(Self {
             hash_key: dedupe::hash_key(connection)?,
             connectors: HashMap::new(),
+            newest: 0,
         })
     }
 
     /// Forgets what a rolled-back transaction may have made up.
-    pub(super) fn after_rollback(&mut self) {
+    pub(super) fn after_rollback(&mut self, newest: i64) {
         self.connectors.clear();
+        self.newest = newest;
     }
 
     fn connector_number(&mut self, connection: &Connection, connector: &ConnectorId) -> rusqlite::Result<i64> {
@@ -92,6 +96,7 @@ impl AppendState {
                     &item.body[..]
                 ])?;
             let seq = connection.last_insert_rowid();
+            self.newest = seq;
             if let Some(problem) = item.problem {
                 hold(connection, seq, "quarantined", problem.reason, &problem.why, now)?;
                 appended.quarantined.push(problem.reason);

@@ -1,5 +1,7 @@
 //! What can go wrong in the journal, as decisions for the caller.
 
+use rusqlite::ErrorCode;
+
 /// An error of the journal.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum JournalError {
@@ -9,10 +11,19 @@ pub enum JournalError {
         /// Which limit, with figures.
         why: String,
     },
-    /// The store failed (disk full, read-only, broken): refuse new items; each new attempt tries again.
-    #[error("the journal can't be written: {why}")]
+    /// The store failed (disk full, read-only, broken, locked): refuse new items; each new attempt tries again.
+    #[error("the journal can't be used: {why}")]
     Unavailable {
         /// What SQLite said.
+        why: String,
+    },
+    /// The file is not where it was opened any more: refuse new items, publish what was accepted before.
+    #[error(
+        "the journal's file was taken away or replaced while the daemon works with it: {why}; what was accepted goes on \
+         being published, and is lost with this process"
+    )]
+    Displaced {
+        /// Which file, and what became of it.
         why: String,
     },
     /// The file was written by a newer Priem.
@@ -42,6 +53,39 @@ pub enum JournalError {
 
 impl From<rusqlite::Error> for JournalError {
     fn from(error: rusqlite::Error) -> Self {
-        Self::Unavailable { why: error.to_string() }
+        let cure = match error.sqlite_error_code() {
+            Some(ErrorCode::NotADatabase) => "it is no journal, or its beginning is damaged: put back a copy",
+            Some(ErrorCode::DatabaseCorrupt) => {
+                "the file is damaged: `priem journal verify` says how, `priem journal export` saves what can be read"
+            }
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+                "another program holds the file locked; `fuser -v` on it tells which"
+            }
+            Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied | ErrorCode::ReadOnly) => {
+                "the file and its folder must be writable, also for reading: use the account of the service \
+                 (sudo -u priem)"
+            }
+            Some(ErrorCode::SystemIoFailure) => "the disk or file system fails; the kernel's log says more (dmesg)",
+            _ => return Self::Unavailable { why: error.to_string() },
+        };
+        Self::Unavailable {
+            why: format!("{error} ({cure})"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_of_the_store_comes_with_a_cure() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        std::fs::write(&path, "not a database at all, but long enough".repeat(40)).unwrap();
+        let connection = rusqlite::Connection::open(&path).unwrap();
+        let error = connection.query_row("SELECT * FROM a", [], |_| Ok(())).unwrap_err();
+        let text = JournalError::from(error).to_string();
+        assert!(text.contains("put back a copy"), "{text}");
     }
 }

@@ -1,15 +1,13 @@
 //! The daemon's handle on its journal.
 
 use std::{
-    fs::{DirBuilder, File},
-    io,
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
-    path::Path,
+    fs::File,
     sync::Arc,
     thread::JoinHandle,
     time::{Duration, Instant},
 };
 
+use jiff::SignedDuration;
 use parking_lot::Mutex;
 use priem_sdk::{Cursor, Item, contract::ConnectorId};
 use rusqlite::{Connection, OptionalExtension};
@@ -17,24 +15,29 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::warn;
 
 use super::{
-    Appended, FILE_NAME, JournalError, JournalSettings, Record, Settlement,
+    Appended, JournalError, JournalSettings, Loss, Record, Settlement,
     append::AppendState,
+    clock::{Clock, Reading},
     debts::{self, Debts},
+    fold::{self, Folding},
     job::{Asked, Hashes, Job, Look, Owed},
     limits::{self, Limits},
+    loss,
+    opening::Opened,
     read,
     retention::Retention,
-    schema, store,
+    standing::{SLOW, Standing},
+    store,
     sweep::Sweep,
     tail::Tail,
-    writer::{self, Append, Command, Writer},
+    writer::{Append, Command, Writer},
 };
-use crate::{rights, telemetry::Metrics};
+use crate::telemetry::Metrics;
 
 /// Commands that may wait for the writer; more make the callers wait.
 const QUEUE: usize = 4_096;
-/// Pause between two foldings of the write-ahead log.
-const CHECKPOINT_EVERY: Duration = Duration::from_millis(200);
+/// A commit that runs for longer is not one that waits for a frozen disk.
+const LONGEST_COMMIT: Duration = Duration::from_secs(600);
 /// How long the pipeline waits before it looks for items that another process (`quarantine retry`) made pending.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -54,6 +57,8 @@ struct Shared {
     debts: Debts,
     metrics: Metrics,
     settings: JournalSettings,
+    clock: Arc<Clock>,
+    standing: Arc<Standing>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     /// Held for the life of the journal: one daemon per folder.
     _lock: File,
@@ -65,23 +70,33 @@ impl Journal {
     /// # Errors
     /// When the folder or file can't be used, is in use, or is of a newer version.
     pub fn open(settings: &JournalSettings, metrics: &Metrics) -> Result<Self, JournalError> {
-        let unavailable = |error: std::io::Error| JournalError::Unavailable {
-            why: format!("{}: {error}", settings.dir.display()),
-        };
-        private_folder(&settings.dir).map_err(unavailable)?;
-        let lock = lock(&settings.dir)?;
-        let path = settings.dir.join(FILE_NAME);
-        private_file(&path).map_err(unavailable)?;
-        let mut connection = Connection::open(&path)?;
-        schema::prepare(&mut connection)?;
-        // A helper thread folds the log; see `writer::checkpoint`.
-        connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+        Self::open_at(settings, metrics, Reading::now)
+    }
+
+    /// The same, with something else that tells the time.
+    ///
+    /// # Errors
+    /// See [`Journal::open`].
+    pub fn open_at(
+        settings: &JournalSettings,
+        metrics: &Metrics,
+        read: impl Fn() -> Reading + Send + Sync + 'static,
+    ) -> Result<Self, JournalError> {
+        let Opened {
+            path,
+            connection,
+            keeper,
+            lock,
+        } = Opened::open(settings, metrics, read)?;
         let reader = store::open_reader(&path)?;
-        let folder = store::open_reader(&path)?;
+        let mut fold = Folding::new(&path)?;
+        let clock = Arc::clone(&keeper.clock);
+        let standing = Arc::new(Standing::new());
         let (commands, receiver) = mpsc::channel(QUEUE);
         let tail = Arc::new(Tail::default());
         let sweeps = Arc::default();
-        let state = AppendState::load(&connection)?;
+        let mut state = AppendState::load(&connection)?;
+        state.newest = keeper.promise.seq;
         let hashes = Hashes::with_key(state.hash_key);
         let writer = Writer {
             state,
@@ -93,6 +108,8 @@ impl Journal {
             owed_jobs: Vec::new(),
             places: Vec::new(),
             sweeps: Arc::clone(&sweeps),
+            keeper,
+            standing: Arc::clone(&standing),
             healthy: true,
         };
         metrics.journal_writable.set(1);
@@ -105,8 +122,8 @@ impl Journal {
             drop(closed);
         })?;
         let folding = spawn("journal-checkpoint", move || {
-            while closing.recv_timeout(CHECKPOINT_EVERY) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
-                if let Err(error) = writer::checkpoint(&folder) {
+            while closing.recv_timeout(fold::EVERY) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+                if let Err(error) = fold.fold() {
                     warn!(%error, "checkpoint of the journal failed");
                 }
             }
@@ -121,6 +138,8 @@ impl Journal {
                 debts: Debts::new(),
                 metrics: metrics.clone(),
                 settings: settings.clone(),
+                clock,
+                standing,
                 threads: Mutex::new(vec![writing, folding]),
                 _lock: lock,
             }),
@@ -132,7 +151,8 @@ impl Journal {
     /// Stores items and, with them, the new cursor of the stream with this id. Returns after the commit.
     ///
     /// # Errors
-    /// Nothing of the call is stored.
+    /// Nothing of the call is stored; but when the disk did not answer in time it may be later, and is known then when
+    /// it is given again.
     pub async fn append(
         &self,
         connector: &ConnectorId,
@@ -148,8 +168,8 @@ impl Journal {
             cursor,
             reply,
         };
-        self.send(Command::Append(append)).await?;
-        outcome.await.map_err(|_| JournalError::Closed)?
+        self.send_in_time(Command::Append(append)).await?;
+        self.answer_in_time(outcome).await
     }
 
     /// Records the end of items' ways, with the next commit or the one after, until it holds. Waits only while too much
@@ -165,11 +185,11 @@ impl Journal {
     /// Does something inside the next commit. Returns after it, with the answer.
     ///
     /// # Errors
-    /// Nothing of it is stored.
+    /// Nothing of it is stored; but when the disk did not answer in time it may be later.
     pub(crate) async fn ask<J: Job>(&self, job: J) -> Result<J::Answer, JournalError> {
         let (asked, answer) = Asked::new(job);
-        self.send(Command::Ask(asked)).await?;
-        answer.await.map_err(|_| JournalError::Closed)?
+        self.send_in_time(Command::Ask(asked)).await?;
+        self.answer_in_time(answer).await
     }
 
     /// Does something with the next commit, or the one after, until it holds. Waits only while too much is owed already.
@@ -212,24 +232,27 @@ impl Journal {
         self.shared.sweeps.lock().push(Box::new(sweep));
     }
 
-    /// Waits until everything handed over before is on disk.
+    /// Waits until everything handed over before is on disk. Answers at once when the disk does not.
     ///
     /// # Errors
-    /// When the commit failed or the journal is closed.
+    /// When the commit failed, the store is away or the journal is closed.
     pub async fn flush(&self) -> Result<(), JournalError> {
         let (reply, done) = oneshot::channel();
-        self.send(Command::Flush(reply)).await?;
-        done.await.map_err(|_| JournalError::Unavailable {
-            why: "the last commit failed".into(),
-        })
+        self.send_in_time(Command::Flush(reply)).await?;
+        self.answer_in_time(done).await
     }
 
-    /// Lets a slice of the housekeeping happen; call it every few seconds.
+    /// Lets a slice of the housekeeping happen; call it every few seconds. Waits for nobody: when too much waits for
+    /// the writer, there is time at the next call.
     ///
     /// # Errors
     /// Only when the journal is closed.
     pub async fn tick(&self) -> Result<(), JournalError> {
-        self.send(Command::Tick).await
+        let commands = self.shared.commands.as_ref().ok_or(JournalError::Closed)?;
+        match commands.try_send(Command::Tick) {
+            Ok(()) | Err(mpsc::error::TrySendError::Full(_)) => Ok(()),
+            Err(mpsc::error::TrySendError::Closed(_)) => Err(JournalError::Closed),
+        }
     }
 
     /// Where a stream goes on.
@@ -271,16 +294,22 @@ impl Journal {
         }
     }
 
-    /// Brings the gauges of the journal up to date.
+    /// Brings the gauges of the journal up to date. Gives what was found to be lost and nobody has acknowledged.
     ///
     /// # Errors
     /// When the journal can't be read.
-    pub fn observe(&self) -> Result<(), JournalError> {
+    pub fn observe(&self) -> Result<Vec<Loss>, JournalError> {
+        let metrics = &self.shared.metrics;
+        let folder = &self.shared.settings.dir;
+        let gauge = |bytes| i64::try_from(bytes).unwrap_or(i64::MAX);
+        metrics.journal_free_bytes.set(gauge(limits::free_bytes(folder)));
+        let log = limits::log_bytes(folder);
+        metrics.journal_log_bytes.set(gauge(log));
         let reader = self.shared.reader.lock();
         let snapshot = store::snapshot(&reader)?;
         let used = limits::used_bytes(&reader)?;
+        let losses = loss::list(&reader)?;
         drop(reader);
-        let metrics = &self.shared.metrics;
         metrics.pending.set(snapshot.pending);
         metrics.parked.set(snapshot.parked);
         metrics.oldest_pending_seconds.set(snapshot.oldest_pending_seconds);
@@ -288,10 +317,9 @@ impl Journal {
         for (reason, count) in &snapshot.quarantined {
             metrics.quarantine.with_label_values(&[reason]).set(*count);
         }
-        metrics.journal_bytes.set(i64::try_from(used).unwrap_or(i64::MAX));
-        let free = limits::free_bytes(&self.shared.settings.dir);
-        metrics.journal_free_bytes.set(i64::try_from(free).unwrap_or(i64::MAX));
-        Ok(())
+        metrics.journal_bytes.set(gauge(used.saturating_add(log)));
+        metrics.journal_losses.set(losses.len() as i64);
+        Ok(losses)
     }
 
     /// Items not yet settled.
@@ -299,9 +327,31 @@ impl Journal {
         self.shared.metrics.pending.get()
     }
 
-    /// Whether the journal takes new items, as far as the last commit told.
+    /// What keeps the journal from taking new items now: the last refusal, or a commit that does not end. Waits for
+    /// nobody; brings its gauge up to date.
+    pub fn trouble(&self) -> Option<JournalError> {
+        let trouble = self.shared.standing.trouble();
+        self.shared.metrics.journal_writable.set(i64::from(trouble.is_none()));
+        trouble
+    }
+
+    /// Whether the writer is at work or waits for work; false when it has been inside one commit for longer than any
+    /// frozen or overloaded disk explains.
+    pub fn is_alive(&self) -> bool {
+        let running = self.shared.standing.running();
+        running.is_none_or(|running| running < LONGEST_COMMIT)
+    }
+
+    /// Whether the journal takes new items, as far as can be told without trying.
     pub fn is_writable(&self) -> bool {
-        self.shared.metrics.journal_writable.get() == 1
+        self.trouble().is_none()
+    }
+
+    /// How far the clock of the computer is from what the journal takes for the time (negative: behind), while it is
+    /// doubted.
+    pub fn clock_doubt(&self) -> Option<SignedDuration> {
+        let doubt = self.shared.clock.now().doubt;
+        (doubt != 0).then(|| SignedDuration::from_micros(doubt))
     }
 
     /// Runs a read on a thread where blocking is allowed.
@@ -317,6 +367,37 @@ impl Journal {
         }
     }
 
+    /// Hands a command over, unless the writer hangs.
+    async fn send_in_time(&self, command: Command) -> Result<(), JournalError> {
+        let commands = self.shared.commands.as_ref().ok_or(JournalError::Closed)?;
+        loop {
+            if let Some(error) = self.shared.standing.hangs() {
+                return Err(error);
+            }
+            // The queue is as good as never full, but stays so when the disk does not answer.
+            if let Ok(permit) = tokio::time::timeout(SLOW, commands.reserve()).await {
+                permit.map_err(|_| JournalError::Closed)?.send(command);
+                return Ok(());
+            }
+        }
+    }
+
+    /// Waits for an answer, unless the writer hangs.
+    async fn answer_in_time<T>(
+        &self,
+        mut answer: oneshot::Receiver<Result<T, JournalError>>,
+    ) -> Result<T, JournalError> {
+        loop {
+            if let Ok(answered) = tokio::time::timeout(SLOW / 2, &mut answer).await {
+                return answered.map_err(|_| JournalError::Closed)?;
+            }
+            if let Some(error) = self.shared.standing.hangs() {
+                return Err(error);
+            }
+        }
+    }
+
+    /// Hands over what must not be lost, however long that takes.
     async fn send(&self, command: Command) -> Result<(), JournalError> {
         let Some(commands) = &self.shared.commands else {
             return Err(JournalError::Closed);
@@ -347,49 +428,9 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
         })
 }
 
-/// Makes the folder when it is missing, for its owner only: the journal holds personal data. One that is there already
-/// is left as it is.
-/// Makes the folder when it is missing. Into one that others can write into they could put SQLite's rollback journal.
-fn private_folder(folder: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    rights::own_folder(folder)
-}
-
-/// Makes an empty file when it is missing, for its owner only. SQLite takes an empty file for a new database and gives
-/// the files beside it (`-wal`, `-shm`) the same rights.
-fn private_file(path: &Path) -> io::Result<()> {
-    let made = File::options().write(true).create_new(true).mode(0o600).open(path);
-    match made {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        other => other.map(drop),
-    }
-}
-
-fn lock(folder: &Path) -> Result<File, JournalError> {
-    let path = folder.join("lock");
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .mode(0o600)
-        .open(&path);
-    let file = file.map_err(|error| JournalError::Unavailable {
-        why: format!("{}: {error}", path.display()),
-    })?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => Err(JournalError::InUse {
-            folder: folder.display().to_string(),
-        }),
-        Err(std::fs::TryLockError::Error(error)) => Err(JournalError::Unavailable {
-            why: format!("{}: {error}", path.display()),
-        }),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::{os::unix::fs::PermissionsExt as _, path::Path};
 
     use super::*;
 

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
-use super::{JournalError, JournalSettings};
+use super::{FILE_NAME, JournalError, JournalSettings};
+use crate::private;
 
 /// Sizes in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +73,12 @@ pub(super) fn used_bytes(connection: &Connection) -> rusqlite::Result<u64> {
     };
     let used = (pragma("page_count")? - pragma("freelist_count")?) * pragma("page_size")?;
     Ok(u64::try_from(used).unwrap_or(0))
+}
+
+/// Size of the write-ahead log beside the database in a folder.
+pub(super) fn log_bytes(folder: &Path) -> u64 {
+    let log = private::beside(&folder.join(FILE_NAME), "-wal");
+    std::fs::metadata(log).map_or(0, |metadata| metadata.len())
 }
 
 /// Free space on the disk of a folder, for unprivileged users; 0 when it can't be told.

@@ -9,21 +9,33 @@
 
 mod append;
 mod check;
+mod clock;
 mod debts;
 mod dedupe;
 mod error;
+mod export;
+mod fold;
 mod handle;
 pub mod held;
 mod job;
+mod keeper;
 mod limits;
+mod loss;
+mod mark;
+mod meta;
+mod opening;
+mod place;
 mod read;
 mod retention;
 mod schema;
 pub mod settings;
 mod settle;
+mod standing;
 pub mod store;
 mod sweep;
 mod tail;
+mod verify;
+mod wal;
 mod writer;
 
 use std::sync::Arc;
@@ -32,9 +44,12 @@ use bytes::Bytes;
 use priem_sdk::RawItem;
 
 pub use check::check;
+pub use clock::Reading;
 pub use error::JournalError;
+pub use export::Exported;
 pub use handle::Journal;
 pub(crate) use job::{Hashes, Job, Look, Transaction};
+pub use loss::Loss;
 pub use settings::JournalSettings;
 pub(crate) use sweep::{Slices, Sweep};
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use jiff::Timestamp;
 use priem_sdk::{RawItem, contract::ConnectorId};
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::Record;
 
@@ -55,6 +55,27 @@ pub(super) fn raw_after(connection: &Connection, seq: i64, limit: usize) -> rusq
         "SELECT 0, {COLUMNS} FROM raw r JOIN connector c ON c.id = r.connector WHERE r.seq > ?1 ORDER BY r.seq LIMIT ?2"
     ))?;
     take(select.query(params![seq, limit as i64])?)
+}
+
+/// A stored item by its number.
+pub(super) fn raw(connection: &Connection, seq: i64) -> rusqlite::Result<Option<Record>> {
+    connection
+        .prepare_cached(&format!(
+            "SELECT 0, {COLUMNS} FROM raw r JOIN connector c ON c.id = r.connector WHERE r.seq = ?1"
+        ))?
+        .query_row([seq], record)
+        .optional()
+}
+
+/// The same, when the names of connectors may be damaged: then its number stands for the name.
+pub(super) fn raw_despite_damage(connection: &Connection, seq: i64) -> rusqlite::Result<Option<Record>> {
+    raw(connection, seq).or_else(|error| {
+        let columns = COLUMNS.replace("c.name", "'connector ' || r.connector");
+        let query = format!("SELECT 0, {columns} FROM raw r WHERE r.seq = ?1");
+        let mut select = connection.prepare_cached(&query)?;
+        let found = select.query_row([seq], record).optional();
+        found.map_err(|_| error)
+    })
 }
 
 /// Records of rows, as many as fit.

@@ -4,13 +4,12 @@
 
 use std::{
     collections::BTreeMap,
-    io::Write,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, config::DbConfig, params};
 use serde::Serialize;
 
 use super::{FILE_NAME, JournalError, Record, read, schema};
@@ -59,7 +58,7 @@ pub struct Stats {
     pub decisions: Vec<DecisionCount>,
     /// Streams and their cursors.
     pub streams: Vec<StreamState>,
-    /// Bytes in use.
+    /// Bytes in use, with the write-ahead log.
     pub bytes: u64,
     /// Bytes free on the disk.
     pub free_bytes: u64,
@@ -124,9 +123,14 @@ impl Store {
                 folder: folder.display().to_string(),
             });
         }
-        let connection = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        connection.busy_timeout(Duration::from_secs(10))?;
-        let found: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        let opened = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_WRITE).and_then(|connection| {
+            connection.busy_timeout(Duration::from_secs(10))?;
+            // A command that is the last to close the file folds no log: the daemon must find it as the crash left it.
+            connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+            let found = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+            Ok((connection, found))
+        });
+        let (connection, found): (_, u32) = opened.map_err(|error| named(&path, JournalError::from(error)))?;
         if found > schema::VERSION {
             return Err(JournalError::TooNew {
                 found,
@@ -179,66 +183,9 @@ impl Store {
                     })
                 },
             )?,
-            bytes: super::limits::used_bytes(&self.connection)?,
+            bytes: super::limits::used_bytes(&self.connection)? + super::limits::log_bytes(&self.folder),
             free_bytes: super::limits::free_bytes(&self.folder),
         })
-    }
-
-    /// Checks the database and that everything pending, held or decided is consistent. Gives what is wrong.
-    ///
-    /// # Errors
-    /// When the journal can't be read at all.
-    pub fn verify(&self) -> Result<Vec<String>, JournalError> {
-        let mut problems: Vec<String> = self
-            .list("PRAGMA integrity_check", |row| row.get::<_, String>(0))?
-            .into_iter()
-            .filter(|line| line != "ok")
-            .collect();
-        for (what, query) in [
-            (
-                "pending items without raw data",
-                "SELECT count(*) FROM pending WHERE seq NOT IN (SELECT seq FROM raw)",
-            ),
-            (
-                "held items without raw data",
-                "SELECT count(*) FROM held WHERE seq NOT IN (SELECT seq FROM raw)",
-            ),
-            (
-                "items pending twice",
-                "SELECT count(*) FROM (SELECT seq FROM pending GROUP BY seq HAVING count(*) > 1)",
-            ),
-            (
-                "stored items that are neither pending, held nor decided",
-                "SELECT count(*) FROM raw WHERE seq NOT IN (SELECT seq FROM pending UNION ALL SELECT seq FROM held \
-                 UNION ALL SELECT seq FROM decision)",
-            ),
-        ] {
-            let found: i64 = self.connection.query_row(query, [], |row| row.get(0))?;
-            if found > 0 {
-                problems.push(format!("{found} {what}"));
-            }
-        }
-        Ok(problems)
-    }
-
-    /// Writes every raw item as one JSON line, oldest first. Gives how many. Holds personal data, unless it is masked:
-    /// then only sizes are told of bodies, and nothing of ids and conversations, which may be those of people.
-    ///
-    /// # Errors
-    /// When the journal can't be read or the output not written.
-    pub fn export(&self, out: &mut dyn Write, masked: bool) -> anyhow::Result<u64> {
-        let mut select = self.connection.prepare(&format!(
-            "SELECT 0, {} FROM raw r JOIN connector c ON c.id = r.connector ORDER BY r.seq",
-            read::COLUMNS
-        ))?;
-        let mut rows = select.query([])?;
-        let mut count = 0;
-        while let Some(row) = rows.next()? {
-            serde_json::to_writer(&mut *out, &export_line(&read::record(row)?, masked))?;
-            out.write_all(b"\n")?;
-            count += 1;
-        }
-        Ok(count)
     }
 
     /// A stored item by its number.
@@ -246,11 +193,7 @@ impl Store {
     /// # Errors
     /// When the journal can't be read.
     pub fn raw(&self, seq: i64) -> Result<Option<Record>, JournalError> {
-        let query = format!(
-            "SELECT 0, {} FROM raw r JOIN connector c ON c.id = r.connector WHERE r.seq = ?1",
-            read::COLUMNS
-        );
-        Ok(self.connection.query_row(&query, [seq], read::record).optional()?)
+        Ok(read::raw(&self.connection, seq)?)
     }
 
     /// Stored items after a number, in order, at most `limit` and about 4 MB.
@@ -347,6 +290,11 @@ impl Store {
         Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 
+    /// The journal's folder.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     pub(super) fn list<T>(
         &self,
         query: &str,
@@ -355,6 +303,16 @@ impl Store {
         let mut select = self.connection.prepare(query)?;
         let rows = select.query_map([], map)?;
         Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+}
+
+/// Puts the name of the file in front.
+pub(super) fn named(path: &Path, error: JournalError) -> JournalError {
+    match error {
+        JournalError::Unavailable { why } => JournalError::Unavailable {
+            why: format!("{}: {why}", path.display()),
+        },
+        other => other,
     }
 }
 
@@ -377,26 +335,6 @@ pub(super) fn snapshot(connection: &Connection) -> rusqlite::Result<Snapshot> {
         oldest_pending_seconds: oldest.map_or(0, |at| (Timestamp::now().as_microsecond() - at).max(0) / 1_000_000),
         parked: connection.query_row("SELECT count(*) FROM held WHERE kind = 'parked'", [], |row| row.get(0))?,
         quarantined,
-    })
-}
-
-fn export_line(record: &Record, masked: bool) -> serde_json::Value {
-    let raw = &record.raw;
-    let body = match std::str::from_utf8(&raw.body) {
-        _ if masked => serde_json::json!({ "length": raw.body.len() }),
-        Ok(text) => serde_json::json!({ "text": text }),
-        Err(_) => serde_json::json!({ "bytes": &raw.body[..] }),
-    };
-    serde_json::json!({
-        "seq": record.seq,
-        "connector": raw.connector.as_str(),
-        "stream": &*record.stream,
-        "external_id": if masked { "***" } else { raw.external_id.as_str() },
-        "revision": raw.revision,
-        "ordinal": raw.ordinal,
-        "format": raw.format,
-        "received_at": raw.received_at.to_string(),
-        "body": body,
     })
 }
 

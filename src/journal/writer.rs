@@ -5,7 +5,6 @@
 
 use std::{sync::Arc, time::Instant};
 
-use jiff::Timestamp;
 use parking_lot::Mutex;
 use priem_sdk::{Cursor, Item, contract::ConnectorId};
 use rusqlite::Connection;
@@ -17,9 +16,11 @@ use super::{
     append::AppendState,
     debts::Places,
     job::{Transaction, Work},
+    keeper::Keeper,
     limits::Limits,
     retention::Retention,
     settle::settle,
+    standing::Standing,
     sweep::Sweep,
     tail::Tail,
 };
@@ -29,8 +30,6 @@ use crate::telemetry::Metrics;
 const MAX_COMMANDS: usize = 1_024;
 /// Items in one commit, at most.
 const MAX_ITEMS: usize = 4_096;
-/// Size of the write-ahead log at which the writer itself folds it back; below it a helper thread does.
-const MAX_WAL_PAGES: i64 = 16_384;
 
 type Outcome = Result<Appended, JournalError>;
 
@@ -52,7 +51,7 @@ pub(super) enum Command {
     /// A job that is done again until a commit holds.
     Owe(Box<dyn Work>, Places),
     /// Answers after everything before it is on disk.
-    Flush(oneshot::Sender<()>),
+    Flush(oneshot::Sender<Result<(), JournalError>>),
     /// Time for housekeeping.
     Tick,
 }
@@ -64,7 +63,7 @@ struct Batch {
     jobs: Vec<Box<dyn Work>>,
     /// Jobs that store items, with why each may not.
     storing: Vec<(Box<dyn Work>, Result<(), JournalError>)>,
-    flushes: Vec<oneshot::Sender<()>>,
+    flushes: Vec<oneshot::Sender<Result<(), JournalError>>>,
     tick: bool,
     /// Whether new items would fit, found out without any.
     probe: Option<Result<(), JournalError>>,
@@ -85,6 +84,9 @@ pub(super) struct Writer {
     pub(super) places: Vec<Places>,
     /// Forget what is of no use any more, in tables of others.
     pub(super) sweeps: Arc<Mutex<Vec<Box<dyn Sweep>>>>,
+    pub(super) keeper: Keeper,
+    /// How this thread stands, for those who may not wait for it.
+    pub(super) standing: Arc<Standing>,
     pub(super) healthy: bool,
 }
 
@@ -148,12 +150,18 @@ impl Writer {
     /// One transaction for the whole batch, then everybody is answered.
     fn commit(&mut self, connection: &Connection, mut batch: Batch) {
         let started = Instant::now();
+        self.standing.begin();
         let mut fresh = Vec::new();
         let written = execute(connection, "BEGIN IMMEDIATE")
             .and_then(|()| self.write(connection, &mut batch, &mut fresh))
             .and_then(|outcomes| execute(connection, "COMMIT").map(|()| outcomes));
         match written {
             Ok(outcomes) => {
+                self.standing.end();
+                self.keeper.promised(self.state.newest);
+                if batch.tick {
+                    self.keeper.write();
+                }
                 self.metrics.pending.add(fresh.len() as i64 - self.owed.len() as i64);
                 self.metrics.commit_seconds.observe(started.elapsed().as_secs_f64());
                 if !fresh.is_empty() {
@@ -177,7 +185,7 @@ impl Writer {
                     job.end(allowed.as_ref().copied());
                 }
                 for reply in batch.flushes {
-                    let _ = reply.send(());
+                    let _ = reply.send(Ok(()));
                 }
             }
             Err(error) => {
@@ -185,12 +193,16 @@ impl Writer {
                     // A rollback that fails leaves a transaction open, which the next BEGIN reports.
                     let _ = execute(connection, "ROLLBACK");
                 }
+                self.standing.end();
                 let error = JournalError::from(error);
-                self.state.after_rollback();
+                self.state.after_rollback(self.keeper.promise.seq);
                 self.metrics.journal_errors.inc();
                 self.report(Some(&error));
                 for append in batch.appends {
                     let _ = append.reply.send(Err(error.clone()));
+                }
+                for reply in batch.flushes {
+                    let _ = reply.send(Err(error.clone()));
                 }
                 for job in &mut self.owed_jobs {
                     job.end(Err(&error));
@@ -214,7 +226,7 @@ impl Writer {
         batch: &mut Batch,
         fresh: &mut Vec<Arc<Record>>,
     ) -> rusqlite::Result<Vec<Outcome>> {
-        let now = Timestamp::now().as_microsecond();
+        let now = self.keeper.now().stamp;
         for settlement in &self.owed {
             settle(connection, settlement, now)?;
         }
@@ -223,12 +235,13 @@ impl Writer {
             job.run(&mut transaction)?;
         }
         if batch.tick {
-            self.retention.sweep(connection, now)?;
+            let until = self.keeper.tick(connection)?.sweep;
+            self.retention.sweep(connection, until)?;
             for sweep in &mut *self.sweeps.lock() {
-                sweep.sweep(connection, now)?;
+                sweep.sweep(connection, until)?;
             }
         }
-        if batch.appends.is_empty() && batch.storing.is_empty() && self.healthy {
+        if batch.appends.is_empty() && batch.storing.is_empty() && self.healthy && !batch.tick {
             return Ok(Vec::new());
         }
         let room = self.room(connection)?;
@@ -240,8 +253,10 @@ impl Writer {
             }
         }
         if batch.appends.is_empty() {
-            // Unhealthy and nobody dares to send: find out ourselves, with a real write.
-            execute(connection, "INSERT OR REPLACE INTO meta VALUES ('probe', unixepoch())")?;
+            // Nobody sends now, perhaps because nothing is taken: find out ourselves; when it was bad, with a real write.
+            if !self.healthy {
+                execute(connection, "INSERT OR REPLACE INTO meta VALUES ('probe', unixepoch())")?;
+            }
             batch.probe = Some(room);
             return Ok(Vec::new());
         }
@@ -268,6 +283,9 @@ impl Writer {
 
     /// Whether new items fit, after trying to make room.
     fn room(&mut self, connection: &Connection) -> rusqlite::Result<Result<(), JournalError>> {
+        if let Err(error) = self.keeper.check() {
+            return Ok(Err(error));
+        }
         let mut usage = self.limits.usage(connection)?;
         if self.limits.over_size(usage) {
             let evicted = self.retention.make_room(connection)?;
@@ -285,23 +303,11 @@ impl Writer {
             _ => {}
         }
         self.healthy = trouble.is_none();
+        self.standing.set_refusal(trouble);
         self.metrics.journal_writable.set(i64::from(self.healthy));
     }
 }
 
 fn execute(connection: &Connection, statement: &str) -> rusqlite::Result<()> {
     connection.prepare_cached(statement)?.execute([]).map(drop)
-}
-
-/// Folds the write-ahead log back into the database, from a connection and thread of its own: it takes milliseconds
-/// off some commits. Ends when the journal is closed.
-pub(super) fn checkpoint(connection: &Connection) -> rusqlite::Result<()> {
-    let (log, folded): (i64, i64) = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
-        Ok((row.get(1)?, row.get(2)?))
-    })?;
-    if log > MAX_WAL_PAGES && folded == log {
-        // Everything is folded, but writers kept the log going: make the next one start at its beginning.
-        connection.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(()))?;
-    }
-    Ok(())
 }

@@ -1,18 +1,26 @@
-//! What runs beside the flow: gauges and housekeeping, health conditions, the systemd watchdog.
+//! What runs beside the flow: gauges and housekeeping, health conditions, the systemd watchdog. Nothing here waits for
+//! the disk: a store that does not answer is what it is there to tell.
+
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
-use tokio::sync::watch;
+use jiff::{SignedDuration, SignedDurationRound, Unit};
+use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use crate::{
     deadlines::Clocks,
     http::{Condition, Health},
-    journal::{Journal, JournalError},
+    journal::{Journal, JournalError, Loss},
     publish::BrokerState,
     telemetry::Metrics,
 };
+
+/// Longest pause between two signs of life: short, so that a watchdog set to a few seconds is served too.
+const PING_EVERY: Duration = Duration::from_secs(1);
 
 /// Keeps gauges and health up to date and lets the journal clean up.
 pub async fn housekeeping(
@@ -25,6 +33,8 @@ pub async fn housekeeping(
     closing: CancellationToken,
 ) {
     let mut ticks = tokio::time::interval(every);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut looking: Option<JoinHandle<()>> = None;
     loop {
         tokio::select! {
             () = closing.cancelled() => return,
@@ -32,23 +42,63 @@ pub async fn housekeeping(
         }
         health.beat();
         health.set("broker", condition_of(&broker.borrow()));
-        let writable = if journal.is_writable() {
-            Condition::Ready
-        } else {
-            Condition::NotReady {
-                why: "the journal refuses new items; see the log and the metrics of the disk".into(),
-            }
-        };
-        health.set("journal", writable);
+        health.set("journal", condition_of_journal(&journal));
+        match journal.clock_doubt() {
+            Some(doubt) => health.set("clock", Condition::Degraded { why: doubted(doubt) }),
+            None => health.remove("clock"),
+        }
         let _ = journal.tick().await;
-        let observed = tokio::task::spawn_blocking({
-            let (journal, clocks, metrics) = (journal.clone(), clocks.clone(), metrics.clone());
-            move || journal.observe().and_then(|()| clocks.observe(&metrics))
-        });
-        if let Ok(Err(error)) = observed.await {
-            warn!(%error, "reading the state of the journal failed");
+        // One look at a time: behind a disk that hangs they would pile up.
+        if looking.as_ref().is_none_or(JoinHandle::is_finished) {
+            let (journal, clocks) = (journal.clone(), clocks.clone());
+            let (metrics, health) = (metrics.clone(), health.clone());
+            looking = Some(tokio::task::spawn_blocking(move || {
+                observe(&journal, &health)
+                    .and_then(|()| clocks.observe(&metrics))
+                    .unwrap_or_else(|error| {
+                        warn!(%error, "reading the state of the journal failed");
+                    });
+            }));
         }
     }
+}
+
+fn observe(journal: &Journal, health: &Health) -> Result<(), JournalError> {
+    let losses = journal.observe()?;
+    match losses.last() {
+        Some(loss) => health.set("journal-losses", lost(losses.len(), loss)),
+        None => health.remove("journal-losses"),
+    }
+    Ok(())
+}
+
+fn lost(count: usize, last: &Loss) -> Condition {
+    Condition::Degraded {
+        why: format!(
+            "the journal lost something it had acknowledged ({count} times), the last time found {}: {}; when that was \
+             looked into: priem journal acknowledge",
+            last.found_at, last.what
+        ),
+    }
+}
+
+fn condition_of_journal(journal: &Journal) -> Condition {
+    match journal.trouble() {
+        None => Condition::Ready,
+        Some(error) => Condition::NotReady {
+            why: format!("the journal refuses new items: {error}"),
+        },
+    }
+}
+
+fn doubted(doubt: SignedDuration) -> String {
+    let by = doubt.abs().round(SignedDurationRound::new().smallest(Unit::Hour));
+    let by = by.unwrap_or(doubt).as_hours();
+    let way = if doubt.is_negative() { "behind" } else { "ahead of" };
+    format!(
+        "the clock of this computer is {by} hours {way} the time the journal expects: nothing is deleted by age and no \
+         deadline is told; set the clock, or say that it is right: priem journal acknowledge"
+    )
 }
 
 fn condition_of(broker: &BrokerState) -> Condition {
@@ -63,24 +113,26 @@ fn condition_of(broker: &BrokerState) -> Condition {
     }
 }
 
-/// Tells systemd that we live, as long as the journal's writer answers. A full disk is no reason for a restart, a
-/// writer that hangs is.
+/// Tells systemd that we live, as long as the journal's writer does. A disk that is full, locked or does not answer is
+/// no reason for a restart: it would not help, and what waits in memory would be asked for again. A writer that does not
+/// answer though it is not waiting for the disk, or waits longer than any disk is worth, is one.
 pub async fn watchdog(journal: Journal, closing: CancellationToken) {
     let Some(limit) = sd_notify::watchdog_enabled() else {
         return;
     };
-    let mut ticks = tokio::time::interval(limit / 3);
+    let mut ticks = tokio::time::interval(PING_EVERY.min(limit / 3));
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             () = closing.cancelled() => return,
             _ = ticks.tick() => {}
         }
         match tokio::time::timeout(limit / 3, journal.flush()).await {
-            Ok(Ok(()) | Err(JournalError::Unavailable { .. })) => {
+            Ok(Err(JournalError::Closed)) => return,
+            Ok(_) if journal.is_alive() => {
                 let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
             }
-            Ok(Err(_)) => return,
-            Err(_) => warn!("the journal's writer does not answer"),
+            Ok(_) | Err(_) => warn!("the journal's writer does not answer"),
         }
     }
 }

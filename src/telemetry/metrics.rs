@@ -171,7 +171,7 @@ metrics! {
     quarantine: gauges "priem_quarantine_items" ["reason"];
     /// Unroutable items parked now
     parked: gauge "priem_parked_items" [];
-    /// Size of the journal on disk
+    /// Size of the journal on disk, its write-ahead log included
     journal_bytes: gauge "priem_journal_bytes" [];
     /// Size at which the journal refuses new items
     journal_limit_bytes: gauge "priem_journal_limit_bytes" [];
@@ -179,6 +179,12 @@ metrics! {
     journal_free_bytes: gauge "priem_journal_disk_free_bytes" [];
     /// 1 while the journal takes new items
     journal_writable: gauge "priem_journal_writable" [];
+    /// Size of the journal's write-ahead log, in journal_bytes too; it only grows while somebody reads for long
+    journal_log_bytes: gauge "priem_journal_log_bytes" [];
+    /// Losses found when the journal was opened that nobody has acknowledged
+    journal_losses: gauge "priem_journal_losses" [];
+    /// How far the clock of this computer is ahead of (negative: behind) what the journal takes for the time, while it is doubted; 0 otherwise
+    clock_doubt: gauge "priem_clock_doubt_seconds" [];
     /// Failed commits of the journal
     journal_errors: counter "priem_journal_errors_total" [];
     /// Duration of a journal commit, fsync included

@@ -26,7 +26,7 @@ pub(super) fn run(kind: Option<&str>, json: bool) -> anyhow::Result<u8> {
         let mut reports = Vec::new();
         for kind in chosen {
             if !json {
-                eprintln!("examining {} …", kind.name);
+                output::say!("examining {} …", kind.name);
             }
             reports.push(conformance::run(kind).await);
         }

@@ -65,7 +65,7 @@ pub fn test(arguments: &TestArgs) -> anyhow::Result<u8> {
             }
             Err(error) => {
                 if !arguments.json {
-                    eprintln!("error: {error}");
+                    output::say!("error: {error}");
                 }
                 let found = match error {
                     LoadError::Unreadable(_) => ENVIRONMENT,
@@ -87,14 +87,14 @@ pub fn test(arguments: &TestArgs) -> anyhow::Result<u8> {
 pub fn new(arguments: &NewArgs) -> anyhow::Result<u8> {
     let name = arguments.name.as_str();
     if !scaffold::is_name(name) {
-        eprintln!("error: `{name}` is no name: use a-z, 0-9 and -, beginning with a letter, 40 characters at most");
+        output::say!("error: `{name}` is no name: use a-z, 0-9 and -, beginning with a letter, 40 characters at most");
         return Ok(USAGE);
     }
     let (folder, files) = if arguments.rust {
         let connectors = arguments.dir.clone().unwrap_or_else(|| "connectors".into());
         if !connectors.is_dir() {
             let shown = connectors.display();
-            eprintln!("error: no folder {shown}: run it in the root of the sources, or name the folder with --dir");
+            output::say!("error: no folder {shown}: run it in the root of the sources, or name the folder with --dir");
             return Ok(ENVIRONMENT);
         }
         let folder = connectors.join(name.replace('-', "_"));
@@ -116,7 +116,7 @@ fn write(folder: &Path, files: &[(String, String)], name: &str, rust: bool) -> a
         .map(|(file, _)| folder.join(file))
         .find(|path| path.exists());
     if let Some(path) = standing {
-        eprintln!("error: {} exists; nothing was written", path.display());
+        output::say!("error: {} exists; nothing was written", path.display());
         return Ok(ENVIRONMENT);
     }
     if !folder.as_os_str().is_empty() {

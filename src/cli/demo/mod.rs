@@ -88,7 +88,7 @@ async fn demo(arguments: DemoArgs) -> anyhow::Result<u8> {
     let mut city = City::start(&folder, &arguments).await?;
     let built = Built::from_file(&city.config, registry())?;
     if let Some(problem) = broker_problem(&built).await {
-        eprintln!("error: --amqp: {problem}");
+        output::say!("error: --amqp: {problem}");
         return Ok(ENVIRONMENT);
     }
     let connectors = built.connectors.clone();
@@ -128,7 +128,7 @@ async fn demo(arguments: DemoArgs) -> anyhow::Result<u8> {
         }
     }
     if !settled {
-        eprintln!(
+        output::say!(
             "error: after {} s some messages are still on their way; is the broker there?",
             PATIENCE.as_secs()
         );

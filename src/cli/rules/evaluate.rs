@@ -6,6 +6,7 @@ use anyhow::Result;
 use clap::Args;
 
 use super::{DONE, ENVIRONMENT, load, report_errors};
+use crate::cli::output;
 use crate::rulestudio::{
     evaluate::evaluate,
     history::{self, Labelled},
@@ -74,7 +75,7 @@ pub(super) fn run(out: &mut dyn Write, args: &EvaluateArgs, default: Option<&std
     let (history, labels) = match args.history.read() {
         Ok(read) => read,
         Err(error) => {
-            eprintln!("{error}");
+            output::say!("{error}");
             return Ok(ENVIRONMENT);
         }
     };

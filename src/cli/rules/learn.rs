@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::{DONE, ENVIRONMENT, FINDING, evaluate::HistoryArgs, report_errors};
 use crate::{
+    cli::output,
     routing::RuleSet,
     rulestudio::learn::{LearnSettings, learn},
 };
@@ -51,7 +52,7 @@ pub(super) fn run(out: &mut dyn Write, args: &LearnArgs) -> Result<u8> {
     let (history, labels) = match args.history.read() {
         Ok(read) => read,
         Err(error) => {
-            eprintln!("{error}");
+            output::say!("{error}");
             return Ok(ENVIRONMENT);
         }
     };
@@ -63,7 +64,7 @@ pub(super) fn run(out: &mut dyn Write, args: &LearnArgs) -> Result<u8> {
     let proposal = match learn(&history, &labels, base.as_ref(), &settings) {
         Ok(proposal) => proposal,
         Err(error) => {
-            eprintln!("{error}");
+            output::say!("{error}");
             return Ok(FINDING);
         }
     };

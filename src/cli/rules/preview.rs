@@ -109,7 +109,7 @@ pub(super) fn run(
         write!(out, "{}", preview_page::text(&preview))?;
     }
     if preview.messages == 0 {
-        eprintln!("no messages to compare: look further back with --since, or name a folder with --folder");
+        output::say!("no messages to compare: look further back with --since, or name a folder with --folder");
         return Ok(ENVIRONMENT);
     }
     Ok(DONE)

@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp, civil, tz::TimeZone};
 use priem_connectors::files::FilesSettings;
 
 use super::super::{DONE, ENVIRONMENT, FINDING, USAGE, output};
-use crate::routing::RuleSet;
+use crate::{routing::RuleSet, visible};
 use gather::Question;
 use sections::Section;
 
@@ -61,7 +61,7 @@ pub struct ReportArgs {
 /// When the settings can't be read, or the report can't be written.
 pub fn run(args: &ReportArgs, rules_dir: &dyn Fn() -> anyhow::Result<Option<PathBuf>>) -> anyhow::Result<u8> {
     let Ok(zone) = TimeZone::get(&args.zone) else {
-        eprintln!(
+        output::say!(
             "--zone: unknown time zone `{}`, write it like Asia/Yekaterinburg",
             args.zone
         );
@@ -79,7 +79,7 @@ pub fn run(args: &ReportArgs, rules_dir: &dyn Fn() -> anyhow::Result<Option<Path
         Some(dir) => match RuleSet::load(&dir) {
             Ok(rules) => rules,
             Err(errors) => {
-                eprintln!("{errors}");
+                output::say!("{errors}");
                 return Ok(USAGE);
             }
         },
@@ -100,16 +100,16 @@ pub fn run(args: &ReportArgs, rules_dir: &dyn Fn() -> anyhow::Result<Option<Path
     let report = match gather::gather(&question) {
         Ok(Ok(report)) => report,
         Ok(Err(error)) => {
-            eprintln!("{}: {error}", args.folder.display());
+            output::say!("{}: {error}", args.folder.display());
             return Ok(ENVIRONMENT);
         }
         Err(error) => {
-            eprintln!("{error}");
+            output::say!("{error}");
             return Ok(USAGE);
         }
     };
     if report.files.is_empty() {
-        eprintln!("{}: no XLSX or CSV files in it", args.folder.display());
+        output::say!("{}: no XLSX or CSV files in it", args.folder.display());
         return Ok(ENVIRONMENT);
     }
     let sections = sections::sections(&report);
@@ -128,28 +128,16 @@ pub fn run(args: &ReportArgs, rules_dir: &dyn Fn() -> anyhow::Result<Option<Path
 fn render(sections: &[Section]) -> String {
     let mut out = String::new();
     for section in sections {
-        out.push_str(&format!("== {} ==\n", printable(&section.title)));
+        out.push_str(&format!("== {} ==\n", visible::line(&section.title)));
         for note in &section.notes {
-            out.push_str(&format!("{}\n", printable(note)));
+            out.push_str(&format!("{}\n", visible::lines(note)));
         }
         if section.rows.is_empty() {
             out.push_str("Нет.\n\n");
             continue;
         }
-        let rows: Vec<Vec<String>> = section
-            .rows
-            .iter()
-            .map(|row| row.iter().map(|cell| printable(cell)).collect())
-            .collect();
-        out.push_str(&output::table(&section.header, &rows));
+        out.push_str(&output::table(&section.header, &section.rows));
         out.push_str("\n\n");
     }
     out
-}
-
-/// Without control characters: a cell must not command the terminal.
-fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() && c != '\n' { ' ' } else { c })
-        .collect()
 }
