@@ -97,6 +97,12 @@ fn the_unit_is_locked_in() {
 }
 
 #[test]
+fn no_core_dump_holds_what_citizens_wrote() {
+    let unit = std::fs::read_to_string(systemd_file("priem.service")).unwrap();
+    assert!(unit.lines().any(|line| line == "LimitCORE=0"), "{unit}");
+}
+
+#[test]
 fn folders_belong_to_whom_they_should() {
     let root = tempfile::tempdir().unwrap();
     if fs::metadata(root.path()).unwrap().uid() != 0 {

@@ -88,7 +88,7 @@ async fn somebodys_lock_costs_refusals_and_no_sign_of_life() {
     systemd.set_nonblocking(false).unwrap();
     for _ in 0..5 {
         let length = systemd.recv(&mut buffer).expect("a sign of life under the lock");
-        assert_eq!(&buffer[..length], b"WATCHDOG=1");
+        assert!(buffer[..length].starts_with(b"WATCHDOG=1"));
         assert_eq!(deliver(&daemon, 2).await, 503, "answered, not left waiting");
     }
     person.execute_batch("ROLLBACK").unwrap();

@@ -27,7 +27,11 @@ pub mod settings;
 mod tests;
 mod work;
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use priem_sdk::ConfigError;
 use tokio::sync::Notify;
@@ -41,7 +45,7 @@ use self::{fetch::Fetcher, files::Files, queue::Queue};
 use crate::{
     http::{Condition, Health},
     intake::Connectors,
-    journal::JournalSettings,
+    journal::{JournalSettings, sweep_time},
     telemetry::Metrics,
 };
 
@@ -135,9 +139,15 @@ impl AttachmentStore {
     pub fn start(self, tasks: &TaskTracker, health: &Health, closing: &CancellationToken) {
         info!(dir = %self.shared.settings.dir.display(), "attachments are kept");
         let shared = self.shared;
+        let journal = self.journal.dir.clone();
         tasks.spawn(follow::run(Arc::clone(&shared), self.journal, closing.clone()));
         tasks.spawn(work::run(Arc::clone(&shared), closing.clone()));
-        tasks.spawn(housekeeping(Arc::clone(&shared), health.clone(), closing.clone()));
+        tasks.spawn(housekeeping(
+            Arc::clone(&shared),
+            journal,
+            health.clone(),
+            closing.clone(),
+        ));
         if let Some(server) = self.server {
             tasks.spawn(server.run(shared, closing.clone()));
         }
@@ -145,7 +155,7 @@ impl AttachmentStore {
 }
 
 /// Retention, gauges and health, beside the work.
-async fn housekeeping(shared: Arc<Shared>, health: Health, closing: CancellationToken) {
+async fn housekeeping(shared: Arc<Shared>, journal: PathBuf, health: Health, closing: CancellationToken) {
     let mut ticks = tokio::time::interval(CLEAN_EVERY);
     let mut is_swept = false;
     loop {
@@ -153,14 +163,14 @@ async fn housekeeping(shared: Arc<Shared>, health: Health, closing: Cancellation
             () = closing.cancelled() => return,
             _ = ticks.tick() => {}
         }
-        let worker = Arc::clone(&shared);
+        let (worker, journal) = (Arc::clone(&shared), journal.clone());
         let sweeps = !std::mem::replace(&mut is_swept, true);
         let quiet = shared.files.quiet().await;
         let cleaned = tokio::task::spawn_blocking(move || {
             if sweeps {
                 worker.sweep()?;
             }
-            Ok::<(), Box<dyn std::error::Error + Send + Sync>>(worker.clean()?)
+            Ok::<(), Box<dyn std::error::Error + Send + Sync>>(worker.clean(sweep_time(&journal).as_millisecond())?)
         });
         if let Ok(Err(error)) = cleaned.await {
             warn!(%error, "cleaning the attachment store failed");
@@ -188,8 +198,8 @@ impl Shared {
     }
 
     /// Removes what is past its time and sets the gauges. Nobody may be storing meanwhile.
-    fn clean(&self) -> rusqlite::Result<()> {
-        for hash in self.queue.expire(now_ms() - self.settings.keep_ms())? {
+    fn clean(&self, now: i64) -> rusqlite::Result<()> {
+        for hash in self.queue.expire(now - self.settings.keep_ms())? {
             self.files.remove(&hash);
         }
         let counts = self.queue.counts()?;

@@ -8,6 +8,7 @@ use rusqlite::{Connection, params};
 
 use super::{
     Appended, Record,
+    clock::Now,
     dedupe::{self, HashKey, Verdict},
 };
 
@@ -15,6 +16,8 @@ use super::{
 pub(super) struct AppendState {
     pub(super) hash_key: HashKey,
     connectors: HashMap<ConnectorId, i64>,
+    /// The time of the commit.
+    pub(super) now: Now,
     /// Number of the newest item, also of one in a transaction that is not committed yet.
     pub(super) newest: i64,
 }
@@ -25,6 +28,7 @@ impl AppendState {
         Ok(Self {
             hash_key: dedupe::hash_key(connection)?,
             connectors: HashMap::new(),
+            now: Now::default(),
             newest: 0,
         })
     }
@@ -63,9 +67,9 @@ impl AppendState {
         fresh: &mut Vec<Arc<Record>>,
     ) -> rusqlite::Result<Appended> {
         let number = self.connector_number(connection, connector)?;
-        let now = Timestamp::now().as_microsecond();
+        let (now, wall) = (self.now.stamp, self.now.wall);
         // As it will be read back: an item published from memory and again from disk must be the same to the byte.
-        let received_at = Timestamp::from_microsecond(now).unwrap_or(Timestamp::UNIX_EPOCH);
+        let received_at = Timestamp::from_microsecond(wall).unwrap_or(Timestamp::UNIX_EPOCH);
         let mut appended = Appended::default();
         for item in items {
             let (revision, ordinal) = match dedupe::admit(connection, &self.hash_key, connector.as_str(), &item, now)? {
@@ -92,7 +96,7 @@ impl AppendState {
                     ordinal,
                     item.conversation,
                     item.format,
-                    now,
+                    wall,
                     &item.body[..]
                 ])?;
             let seq = connection.last_insert_rowid();

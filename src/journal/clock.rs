@@ -54,8 +54,10 @@ pub(super) struct Kept {
 }
 
 /// Time as the journal uses it, microseconds since 1970.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Now {
+    /// What the clock of the computer says.
+    pub wall: i64,
     /// For what is stored.
     pub stamp: i64,
     /// For what is deleted because of its age.
@@ -63,6 +65,13 @@ pub struct Now {
     /// How far the clock of the computer is ahead of the trusted time (negative: behind), in microseconds; 0 when it is
     /// not doubted.
     pub doubt: i64,
+}
+
+impl Kept {
+    /// The time to delete by in another part of the daemon, which knows only this: not a step beyond the trusted time.
+    pub(super) fn sweep(self, wall: i64) -> i64 {
+        if wall - self.trusted > STEP { self.trusted } else { wall }
+    }
 }
 
 /// What has changed since the last look, to be told once.
@@ -193,8 +202,10 @@ impl Clock {
 }
 
 impl Now {
-    fn plain(wall: i64) -> Self {
+    /// A clock nobody doubts.
+    pub(super) fn plain(wall: i64) -> Self {
         Self {
+            wall,
             stamp: wall,
             sweep: wall,
             doubt: 0,
@@ -203,6 +214,7 @@ impl Now {
 
     fn doubted(wall: i64, trusted: i64) -> Self {
         Self {
+            wall,
             stamp: wall.max(trusted),
             sweep: wall.min(trusted),
             doubt: wall - trusted,

@@ -7,6 +7,7 @@
 
 use std::{fs::File, io, os::unix::fs::FileExt, path::Path};
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::clock::Kept;
@@ -61,6 +62,16 @@ pub(super) fn look(folder: &Path) -> Option<Promise> {
     read(&File::open(folder.join(FILE_NAME)).ok()?)
 }
 
+/// The time to delete by what belongs to the messages of a journal, for who keeps it in another place: by a clock that
+/// has jumped ahead nothing is old. See [`clock`](super::clock).
+pub fn sweep_time(folder: &Path) -> Timestamp {
+    let now = Timestamp::now();
+    let trusted = look(folder).map(|promise| promise.clock.sweep(now.as_microsecond()));
+    trusted
+        .and_then(|time| Timestamp::from_microsecond(time).ok())
+        .unwrap_or(now)
+}
+
 fn line(promise: &Promise) -> [u8; LENGTH] {
     let mut line = [b' '; LENGTH];
     let text = serde_json::to_string(promise).expect("a promise is plain data");
@@ -111,6 +122,26 @@ mod tests {
         mark.write(&promise(7));
         assert_eq!(look(folder.path()), Some(promise(7)));
         assert_eq!(Mark::open(folder.path()).unwrap().1, Some(promise(7)));
+    }
+
+    #[test]
+    fn by_a_clock_far_ahead_of_the_mark_nothing_is_old() {
+        const DAY: i64 = 86_400_000_000;
+        let folder = tempfile::tempdir().unwrap();
+        let now = Timestamp::now().as_microsecond();
+        assert!(
+            sweep_time(folder.path()).as_microsecond() >= now,
+            "without a mark the clock is right"
+        );
+        let (mut mark, _) = Mark::open(folder.path()).unwrap();
+        for (trusted, is_clock) in [(now - 400 * DAY, false), (now, true), (now + 400 * DAY, true)] {
+            mark.write(&Promise {
+                clock: Kept { trusted, doubted: None },
+                ..promise(1)
+            });
+            let time = sweep_time(folder.path()).as_microsecond();
+            assert_eq!((time >= now, time == trusted), (is_clock, trusted == now - 400 * DAY));
+        }
     }
 
     #[test]

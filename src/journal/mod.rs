@@ -50,6 +50,7 @@ pub use export::Exported;
 pub use handle::Journal;
 pub(crate) use job::{Hashes, Job, Look, Transaction};
 pub use loss::Loss;
+pub use mark::sweep_time;
 pub use settings::JournalSettings;
 pub(crate) use sweep::{Slices, Sweep};
 
@@ -156,6 +157,7 @@ pub(crate) mod testing {
         /// Runs a job at a moment, as if it were committed.
         pub(crate) fn run<J: Job>(&mut self, mut job: J, now: i64) -> J::Answer {
             let mut fresh = Vec::new();
+            self.state.now = clock::Now::plain(now);
             let mut transaction = Transaction::new(&self.connection, &mut self.state, &mut fresh, now);
             let answer = job.run(&mut transaction).unwrap();
             job.ended(true);

@@ -226,7 +226,8 @@ impl Writer {
         batch: &mut Batch,
         fresh: &mut Vec<Arc<Record>>,
     ) -> rusqlite::Result<Vec<Outcome>> {
-        let now = self.keeper.now().stamp;
+        self.state.now = self.keeper.now();
+        let now = self.state.now.stamp;
         for settlement in &self.owed {
             settle(connection, settlement, now)?;
         }
