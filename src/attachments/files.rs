@@ -197,7 +197,7 @@ impl Drop for Part<'_> {
 fn settle(part: &Path, target: &Path) -> io::Result<bool> {
     let is_new = !target.exists();
     let folder = target.parent().unwrap_or(Path::new("."));
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    private::folder(folder)?;
     fs::rename(part, target)?;
     fs::File::open(folder)?.sync_all()?;
     Ok(is_new)
