@@ -138,7 +138,7 @@ pub(crate) mod testing {
 
     use rusqlite::Connection;
 
-    use super::{Job, Transaction, append::AppendState, schema};
+    use super::{Job, Transaction, append::AppendState, clock::Now, schema};
 
     /// A journal in memory.
     pub(crate) struct Tables {
@@ -157,7 +157,7 @@ pub(crate) mod testing {
         /// Runs a job at a moment, as if it were committed.
         pub(crate) fn run<J: Job>(&mut self, mut job: J, now: i64) -> J::Answer {
             let mut fresh = Vec::new();
-            self.state.now = clock::Now::plain(now);
+            self.state.now = Now::plain(now);
             let mut transaction = Transaction::new(&self.connection, &mut self.state, &mut fresh, now);
             let answer = job.run(&mut transaction).unwrap();
             job.ended(true);
