@@ -28,7 +28,7 @@ impl Disk {
         let folder = tempfile::tempdir().expect("temporary folder");
         let disk = Self(folder);
         let done = mount(
-            &["-t", "tmpfs", "-o", &format!("size={bytes}"), "priem-test"],
+            &["-t", "tmpfs", "-o", &format!("size={bytes},mode=0700"), "priem-test"],
             disk.path(),
         );
         if !done {

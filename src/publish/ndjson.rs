@@ -361,8 +361,10 @@ mod tests {
         let secret = folder.path().join("secret");
         std::fs::write(&secret, "words\n").expect("a file");
         let is_refused = |name: &str| {
-            let mut settings = NdjsonSettings::default();
-            settings.path = folder.path().join(name);
+            let settings = NdjsonSettings {
+                path: folder.path().join(name),
+                ..NdjsonSettings::default()
+            };
             let mut report = CheckReport::default();
             check(&settings, &mut report);
             assert_eq!(open(&settings.path).is_err(), report.failed(), "{name}");
