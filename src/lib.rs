@@ -25,6 +25,7 @@ pub mod routing;
 pub mod rulestudio;
 pub mod runtime;
 pub mod settings;
+mod spelling;
 pub mod telemetry;
 mod territory;
 mod visible;

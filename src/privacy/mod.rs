@@ -9,10 +9,10 @@
 mod contacts;
 mod fields;
 mod numbers;
+mod plain;
 mod policy;
 mod seal;
 mod settings;
-mod spans;
 
 pub use contacts::veil;
 pub use numbers::scrub;

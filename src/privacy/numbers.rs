@@ -1,81 +1,128 @@
 //! СНИЛС, numbers of medical insurance policies (ОМС) and birth dates in free text.
 //!
 //! Recognised by their own check digits, by the way they are grouped, and by words around them; numbers of houses,
-//! contracts, telephones and dates of events stay. What can't be recognised is said in `docs/privacy.md`: numbers in
-//! words or with a slip and no word beside them, numbers in pictures, a birth date without a word of birth.
+//! contracts, telephones and dates of events stay. Looked for in the [plain](super::plain) text, so neither the form of
+//! the digits nor what stands between their groups hides them. What can't be recognised is said in `docs/privacy.md`:
+//! numbers in words or with a slip and no word beside them, numbers in pictures, a birth date without a word of birth.
 //!
 //! - СНИЛС: 11 digits; control number modulo 101 (постановление Правления ПФР № 192п, 2006).
 //! - Единый номер полиса ОМС: 16 digits whose last is the Luhn digit. So is the number of a bank card, which goes too.
 
-use std::ops::Range;
+use std::{borrow::Cow, cell::OnceCell, ops::Range, sync::LazyLock};
 
-use super::spans::{self, Group};
+use super::plain::{self, Group, Plain};
 
 const SNILS: &str = "[СНИЛС удалён]";
 const POLICY: &str = "[номер полиса или карты удалён]";
 const BIRTH: &str = "[дата рождения удалена]";
 
-const SNILS_WORDS: &[&str] = &["снилс", "страховой номер", "страхового номера", "snils"];
-const POLICY_WORDS: &[&str] = &["омс", "енп", "полис", "oms"];
-const BIRTH_WORDS_BEFORE: &[&str] = &[
-    "дата рождения",
-    "дату рождения",
-    "даты рождения",
-    "датой рождения",
-    "дата рожд",
-    "год рождения",
-    "года рождения:",
-    "родился",
-    "родилась",
-    "родились",
-    "рожден ",
-    "рождена",
-    "рожд.",
-    "д.р",
-    "д/р",
-    "birth",
-];
-const BIRTH_WORDS_AFTER: &[&str] = &[
-    "г.р",
-    "г. р",
-    "г/р",
-    "гр.",
-    "года рождения",
-    "г. рождения",
-    "г.рождения",
-    "г. рожд",
-];
-const MONTHS: &[&str] = &[
-    "января",
-    "февраля",
-    "марта",
-    "апреля",
-    "мая",
-    "июня",
-    "июля",
-    "августа",
-    "сентября",
-    "октября",
-    "ноября",
-    "декабря",
-];
+/// After how many digits a СНИЛС is parted, and a policy.
+const SNILS_CUTS: &[usize] = &[3, 6, 9];
+const POLICY_CUTS: &[usize] = &[4, 8, 12];
+/// The same of a date, day first and year first.
+const DATE_CUTS: &[usize] = &[2, 4];
+const ISO_CUTS: &[usize] = &[4, 6];
+
 /// How far around a number its word may stand, characters.
 const WORDS_BEFORE: usize = 48;
 const WORDS_AFTER: usize = 24;
 
+/// What must be somewhere in a text for one of the words below to be in it.
+const SNILS_SIGNS: &[&str] = &["снилс", "страхов", "snils"];
+const POLICY_SIGNS: &[&str] = &["омс", "енп", "полис", "омs"];
+const BIRTH_SIGNS: &[&str] = &["рожд", "родил", "вirтн", "д.р", "д/р"];
+/// What follows a sum of money.
+const MONEY: &[&str] = &["руб", "коп", "тыс", "млн", "р.", "₽"];
+
+/// Beginnings of words and phrases in the spelling of plain texts, with the spaces that must be around them.
+struct Words {
+    snils: Vec<String>,
+    policy: Vec<String>,
+    birth_before: Vec<String>,
+    birth_after: Vec<String>,
+    months: Vec<String>,
+}
+
+static WORDS: LazyLock<Words> = LazyLock::new(|| {
+    let spelt = |words: &[&str]| words.iter().map(|word| plain::spelt(word)).collect();
+    Words {
+        snils: spelt(&[" снилс", " страховой номер", " страхового номера", " snils"]),
+        policy: spelt(&[" омс", " енп", " полис", " oms"]),
+        birth_before: spelt(&[
+            " дата рождения",
+            " дату рождения",
+            " даты рождения",
+            " датой рождения",
+            " дата рожд",
+            // Something hidden between the words.
+            " датарождения",
+            " год рождения",
+            " родился",
+            " родилась",
+            " родились",
+            " рожден ",
+            " рождена",
+            " рожд ",
+            " birth",
+        ]),
+        birth_after: spelt(&[" года рождения", " г рождения", " г рожд", " гр "]),
+        months: spelt(&[
+            "января",
+            "февраля",
+            "марта",
+            "апреля",
+            "мая",
+            "июня",
+            "июля",
+            "августа",
+            "сентября",
+            "октября",
+            "ноября",
+            "декабря",
+        ]),
+    }
+});
+
 /// The text without СНИЛС, policy numbers and birth dates, and how many were removed; `None` when there are none.
 pub fn scrub(text: &str) -> Option<(String, usize)> {
-    let groups = spans::groups(text, 4);
-    if groups.is_empty() {
-        return None;
+    let mut cuts = find(&Plain::of(text, 4)?);
+    if let Some(bare) = Plain::without_tags(text, 4) {
+        cuts.extend(find(&bare));
+        plain::keep_apart(&mut cuts);
     }
-    let mut cuts: Vec<(Range<usize>, String)> = Vec::new();
+    (!cuts.is_empty()).then(|| (plain::replace(text, &cuts), cuts.len()))
+}
+
+/// A plain text, and what is known of it as a whole: most have none of the words, and need no look around numbers.
+struct Search<'p> {
+    plain: &'p Plain,
+    has_snils: OnceCell<bool>,
+    has_policy: OnceCell<bool>,
+    has_birth: OnceCell<bool>,
+}
+
+impl Search<'_> {
+    fn has(&self, known: &OnceCell<bool>, signs: &[&str]) -> bool {
+        *known.get_or_init(|| signs.iter().any(|sign| self.plain.text().contains(sign)))
+    }
+}
+
+/// Places of the text, in order, and what stands for them.
+fn find(plain: &Plain) -> Vec<(Range<usize>, Cow<'static, str>)> {
+    let search = Search {
+        plain,
+        has_snils: OnceCell::new(),
+        has_policy: OnceCell::new(),
+        has_birth: OnceCell::new(),
+    };
+    let groups = plain.groups();
+    let mut cuts = Vec::new();
     let (mut at, mut last_date) = (0, 0);
     while at < groups.len() {
-        let found = number(text, &groups, at).or_else(|| {
-            let date = date(text, &groups, at)?;
+        let found = number(&search, at).or_else(|| {
+            let date = date(plain, at)?;
             let end = groups[at + date.groups - 1].end;
-            let is_birth = is_birth(text, groups[at].start, end, last_date, date.is_year_alone);
+            let is_birth = is_birth(&search, groups[at].start, end, last_date, date.is_year_alone);
             if is_birth || !date.is_year_alone {
                 last_date = end;
             }
@@ -83,55 +130,59 @@ pub fn scrub(text: &str) -> Option<(String, usize)> {
         });
         match found {
             Some((taken, words)) => {
-                cuts.push((groups[at].start..groups[at + taken - 1].end, words.to_owned()));
+                let place = plain.origin(groups[at].start..groups[at + taken - 1].end);
+                cuts.push((place, Cow::Borrowed(words)));
                 at += taken;
             }
             None => at += 1,
         }
     }
-    (!cuts.is_empty()).then(|| (spans::replace(text, &cuts), cuts.len()))
+    cuts
 }
 
 /// A СНИЛС or policy number that starts with a group: how many groups it takes, and what stands for it.
-fn number(text: &str, groups: &[Group], at: usize) -> Option<(usize, &'static str)> {
-    let is_continued = at > 0 && matches!(&text[groups[at - 1].end..groups[at].start], "-" | ".");
-    if is_continued {
-        return None;
-    }
+fn number(search: &Search<'_>, at: usize) -> Option<(usize, &'static str)> {
+    let plain = search.plain;
+    let groups = plain.groups();
+    // The second half of a longer number, unless it is written as nothing else is.
+    let is_continued = at > 0 && matches!(plain.gap(at - 1), "-" | ".");
     let mut total = 0;
     let mut found = None;
     for taken in 1..=groups.len() - at {
-        if taken > 1 && !joins(&text[groups[at + taken - 2].end..groups[at + taken - 1].start]) {
+        if taken > 1 && !plain.joins(at + taken - 2) {
             break;
         }
         total += groups[at + taken - 1].len();
         if total > 16 {
             break;
         }
-        let own = &groups[at..at + taken];
+        let own = at..at + taken;
         match total {
-            11 if is_snils(text, own) => found = Some((taken, SNILS)),
-            16 if is_policy(text, own) => found = Some((taken, POLICY)),
+            11 if is_snils(search, own.clone(), is_continued) => found = Some((taken, SNILS)),
+            16 if is_policy(search, own.clone(), is_continued) => found = Some((taken, POLICY)),
             _ => {}
         }
     }
     found
 }
 
-/// What may stand between the groups of one number.
-fn joins(between: &str) -> bool {
-    matches!(between, " " | "-" | "\u{a0}" | "–" | "—" | "\u{2011}" | " - " | " – ")
+/// Whether only single spaces and dashes part the groups.
+fn is_tight(plain: &Plain, own: &Range<usize>) -> bool {
+    (own.start..own.end - 1).all(|group| matches!(plain.gap(group), " " | "-" | " - "))
 }
 
-fn is_snils(text: &str, own: &[Group]) -> bool {
-    let digits = spans::digits(text, own);
-    let lengths: Vec<usize> = own.iter().map(|group| group.len()).collect();
-    let is_written_so = lengths == [3, 3, 3, 2];
+fn is_snils(search: &Search<'_>, own: Range<usize>, is_continued: bool) -> bool {
+    let plain = search.plain;
+    let groups = &plain.groups()[own.clone()];
+    let digits = plain.digits(groups);
+    let is_written_so = plain.is_parted_exactly(groups, SNILS_CUTS);
+    let is_usual = Plain::is_parted_at_most(groups, SNILS_CUTS) || groups.len() == digits.len();
     let is_telephone = !is_written_so && matches!(digits[0], 7 | 8);
-    let named = || has_word_around(text, own, SNILS_WORDS);
+    let named = || search.has(&search.has_snils, SNILS_SIGNS) && has_word_around(plain, groups, &WORDS.snils);
     match snils_holds(&digits) {
-        true => is_written_so || (own.len() == 1 && !is_telephone) || named(),
-        false => !is_telephone && named(),
+        true if is_continued => is_written_so,
+        true => ((is_written_so || (is_usual && !is_telephone)) && !is_sum(plain, groups)) || named(),
+        false => !is_continued && !is_telephone && (is_usual || is_tight(plain, &own)) && named(),
     }
 }
 
@@ -146,9 +197,20 @@ fn snils_holds(digits: &[u8]) -> bool {
     digits[..9].iter().any(|digit| *digit != 0) && sum % 101 % 100 == control
 }
 
-fn is_policy(text: &str, own: &[Group]) -> bool {
-    let is_written_so = own.len() == 1 || own.iter().all(|group| group.len() == 4);
-    (is_written_so && luhn_holds(&spans::digits(text, own))) || has_word_around(text, own, POLICY_WORDS)
+fn is_policy(search: &Search<'_>, own: Range<usize>, is_continued: bool) -> bool {
+    let plain = search.plain;
+    let groups = &plain.groups()[own.clone()];
+    let digits = plain.digits(groups);
+    let by_four = plain.is_parted_exactly(groups, POLICY_CUTS);
+    // «2019, 2020, 2021, 2022»
+    let are_years = groups.len() == 4 && groups.iter().all(|group| year(plain, *group).is_some());
+    let is_written_so = (by_four && !are_years) || groups.len() == 1 || groups.len() == digits.len();
+    let named = || search.has(&search.has_policy, POLICY_SIGNS) && has_word_around(plain, groups, &WORDS.policy);
+    match luhn_holds(&digits) {
+        true if is_continued => by_four && !are_years,
+        true => (is_written_so && !is_sum(plain, groups)) || named(),
+        false => !is_continued && (by_four || is_tight(plain, &own)) && named(),
+    }
 }
 
 fn luhn_holds(digits: &[u8]) -> bool {
@@ -164,19 +226,19 @@ fn luhn_holds(digits: &[u8]) -> bool {
     digits.iter().any(|digit| *digit != 0) && weighed.sum::<u32>() % 10 == 0
 }
 
-fn has_word_around(text: &str, own: &[Group], words: &[&str]) -> bool {
-    let (start, end) = (own[0].start, own[own.len() - 1].end);
-    let before = spans::before(text, start, WORDS_BEFORE, 0);
-    let after = spans::after(text, end, WORDS_AFTER);
-    words
-        .iter()
-        .any(|word| has_beginning(&before, word) || has_beginning(&after, word))
+/// Whether it is a sum of money: «112 233 445,95 руб.»
+fn is_sum(plain: &Plain, own: &[Group]) -> bool {
+    let after = plain.after(own[own.len() - 1].end, WORDS_AFTER).trim_start();
+    own.len() > 1 && MONEY.iter().any(|word| after.starts_with(word))
 }
 
-/// Whether a word of the text begins so: «ОМС» is not in «томский».
-fn has_beginning(text: &str, word: &str) -> bool {
-    text.match_indices(word)
-        .any(|(at, _)| !text[..at].chars().next_back().is_some_and(char::is_alphabetic))
+fn has_word_around(plain: &Plain, own: &[Group], words: &[String]) -> bool {
+    let (start, end) = (own[0].start, own[own.len() - 1].end);
+    let before = plain.words_before(start, WORDS_BEFORE, 0);
+    let after = plain.words_after(end, WORDS_AFTER);
+    words
+        .iter()
+        .any(|word| before.contains(word.as_str()) || after.contains(word.as_str()))
 }
 
 /// A date in the text.
@@ -185,32 +247,50 @@ struct Date {
     is_year_alone: bool,
 }
 
-fn date(text: &str, groups: &[Group], at: usize) -> Option<Date> {
-    let value = |index: usize| text[groups[index].start..groups[index].end].parse::<u32>().ok();
+fn year(plain: &Plain, group: Group) -> Option<u32> {
+    let value = plain.text()[group.start..group.end].parse().ok()?;
+    (group.len() == 4 && (1900..2100).contains(&value)).then_some(value)
+}
+
+fn date(plain: &Plain, at: usize) -> Option<Date> {
+    let groups = plain.groups();
     let whole = |groups| {
         Some(Date {
             groups,
             is_year_alone: false,
         })
     };
-    let is_year =
-        |index: usize| groups[index].len() == 4 && value(index).is_some_and(|year| (1900..2100).contains(&year));
-    let is_day = |index: usize| groups[index].len() <= 2 && value(index).is_some_and(|day| (1..=31).contains(&day));
-    let is_month =
-        |index: usize| groups[index].len() <= 2 && value(index).is_some_and(|month| (1..=12).contains(&month));
-    let between = |index: usize| text[groups[index].end..groups[index + 1].start].trim();
-    if at + 2 < groups.len() && between(at) == between(at + 1) && matches!(between(at), "." | "/" | "-") {
-        let has_year = is_year(at + 2) || groups[at + 2].len() == 2;
-        if is_day(at) && is_month(at + 1) && has_year {
+    let is_year = |index: usize| year(plain, groups[index]).is_some();
+    let within = |index: usize, most: u32| {
+        let group = groups[index];
+        let value = plain.text()[group.start..group.end].parse::<u32>();
+        group.len() <= 2 && value.is_ok_and(|value| (1..=most).contains(&value))
+    };
+    let mut taken = 1;
+    while taken < 3 && at + taken < groups.len() && plain.joins(at + taken - 1) {
+        taken += 1;
+    }
+    for taken in (1..=taken).rev() {
+        let own = &groups[at..at + taken];
+        if is_date_of_eight(plain, own) {
+            return whole(taken);
+        }
+        let has_year = taken == 3 && (is_year(at + 2) || groups[at + 2].len() == 2);
+        if has_year && within(at, 31) && within(at + 1, 12) {
             return whole(3);
         }
-        if is_year(at) && is_month(at + 1) && is_day(at + 2) {
+        if taken == 3 && is_year(at) && within(at + 1, 12) && within(at + 2, 31) {
             return whole(3);
         }
     }
-    if at + 1 < groups.len() && is_day(at) && is_year(at + 1) && between(at).len() <= 20 {
-        let month = between(at).trim_end_matches(',').to_lowercase();
-        if MONTHS.contains(&month.as_str()) {
+    if at + 1 < groups.len() && within(at, 31) && is_year(at + 1) && plain.gap(at).len() <= 64 {
+        let mut words = plain
+            .gap(at)
+            .split(|letter: char| !letter.is_alphanumeric())
+            .filter(|word| !matches!(*word, "" | "го" | "е"));
+        if let (Some(word), None) = (words.next(), words.next())
+            && WORDS.months.iter().any(|month| month == word)
+        {
             return whole(2);
         }
     }
@@ -220,123 +300,66 @@ fn date(text: &str, groups: &[Group], at: usize) -> Option<Date> {
     })
 }
 
+/// Eight digits that are a date, parted where dates are or not at all.
+fn is_date_of_eight(plain: &Plain, own: &[Group]) -> bool {
+    if own.iter().map(|group| group.len()).sum::<usize>() != 8 {
+        return false;
+    }
+    let digits = plain.digits(own);
+    let value = |part: &[u8]| part.iter().fold(0_u32, |value, digit| value * 10 + u32::from(*digit));
+    let holds = |day: &[u8], month: &[u8], year: &[u8]| {
+        (1..=31).contains(&value(day)) && (1..=12).contains(&value(month)) && (1900..2100).contains(&value(year))
+    };
+    (Plain::is_parted_at_most(own, DATE_CUTS) && holds(&digits[..2], &digits[2..4], &digits[4..]))
+        || (Plain::is_parted_at_most(own, ISO_CUTS) && holds(&digits[6..], &digits[4..6], &digits[..4]))
+}
+
 /// Whether words around a date say that somebody was born then. They are looked for after the date before it, so that
 /// one word does not take two dates; a year alone needs the word behind it.
-fn is_birth(text: &str, start: usize, end: usize, floor: usize, is_year_alone: bool) -> bool {
-    let after = spans::after(text, end, WORDS_AFTER);
-    let after = after.trim_start().trim_start_matches("года,").trim_start();
-    if BIRTH_WORDS_AFTER.iter().any(|word| after.starts_with(word)) {
-        return true;
+fn is_birth(search: &Search<'_>, start: usize, end: usize, floor: usize, is_year_alone: bool) -> bool {
+    let plain = search.plain;
+    let is_sign = |letter: char| !letter.is_alphanumeric();
+    let after = plain.after(end, WORDS_AFTER);
+    if after.trim_start_matches(is_sign).starts_with('г') {
+        let words = plain.words_after(end, WORDS_AFTER);
+        let is_behind = |words: &str| WORDS.birth_after.iter().any(|word| words.starts_with(word.as_str()));
+        if is_behind(&words) || words.strip_prefix(" года").is_some_and(is_behind) || is_abbreviation(after, 'г') {
+            return true;
+        }
     }
-    let before = spans::before(text, start, WORDS_BEFORE, floor);
-    !is_year_alone && BIRTH_WORDS_BEFORE.iter().any(|word| has_beginning(&before, word))
+    let before = plain.before(start, WORDS_BEFORE, floor);
+    let may_be_named = || before.trim_end_matches(is_sign).ends_with('р') || search.has(&search.has_birth, BIRTH_SIGNS);
+    if is_year_alone || !may_be_named() {
+        return false;
+    }
+    let words = plain.words_before(start, WORDS_BEFORE, floor);
+    WORDS.birth_before.iter().any(|word| words.contains(word.as_str()))
+        || words.ends_with(" д р ")
+        || ["д.р", "д/р"].into_iter().any(|word| has_beginning(before, word))
+        // After a year it is of that year: «1950 года рождения, 05.10.2026».
+        || (words.ends_with(" года рождения ") && before.trim_end().ends_with(':'))
+}
+
+/// Whether «г.р.» and the like, of this letter and «р», follows.
+fn is_abbreviation(after: &str, first: char) -> bool {
+    let is_sign = |letter: char| !letter.is_alphanumeric();
+    let Some(rest) = after.trim_start_matches(is_sign).strip_prefix(first) else {
+        return false;
+    };
+    let second = rest.trim_start_matches(is_sign);
+    let between = &rest[..rest.len() - second.len()];
+    !between.is_empty()
+        && between.chars().all(|sign| matches!(sign, '.' | '/' | ' ' | '\n'))
+        && second
+            .strip_prefix('р')
+            .is_some_and(|rest| !rest.starts_with(char::is_alphanumeric))
+}
+
+/// Whether a word of the text begins so.
+fn has_beginning(text: &str, word: &str) -> bool {
+    text.match_indices(word)
+        .any(|(at, _)| !text[..at].ends_with(char::is_alphabetic))
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn after(text: &str) -> String {
-        scrub(text).map_or_else(|| text.to_owned(), |(text, _)| text)
-    }
-
-    #[test]
-    fn numbers_of_people_go() {
-        for text in [
-            "Мой СНИЛС 112-233-445 95, помогите",
-            "112-233-445 95",
-            "11223344595 это я",
-            "112 233 445 95",
-            "снилс: 112-233-445-96 с опиской",
-            "(СНИЛС) 11223344500",
-            "Страховой номер 112–233–445 95",
-        ] {
-            let left = after(text);
-            assert!(left.contains(SNILS) && !left.contains("233"), "{text} → {left}");
-        }
-        for text in [
-            "полис 2200770239005013",
-            "Полис ОМС № 1234 5678 9012 3456",
-            "ЕНП 12 3456 7890123456",
-            "карта 4111 1111 1111 1111",
-        ] {
-            let left = after(text);
-            assert!(left.contains(POLICY), "{text} → {left}");
-        }
-        for text in [
-            "Дата рождения: 12.03.1985",
-            "родилась 1 мая 1950 года",
-            "Иванова А. А., 12.03.1985 г.р.",
-            "12/03/85 г. р., живу на Мира",
-            "д.р. 1985-03-12",
-            "пенсионерка 1940 г.р.",
-            "1940 года рождения",
-        ] {
-            let left = after(text);
-            assert!(
-                left.contains(BIRTH) && !left.contains("19") && !left.contains("85"),
-                "{text} → {left}"
-            );
-        }
-    }
-
-    #[test]
-    fn ordinary_numbers_stay() {
-        for text in [
-            "Звоните 8 912 345-67-89 или +7 (912) 345-67-89",
-            "89123456789",
-            "СНИЛС не помню, мой телефон 8 912 345 67 89",
-            "Лицевой счёт 59000123456, дом 12, кв. 345",
-            "ИНН 590200000000, ОГРН 1025900000000",
-            "Заявка 20260312-11223344596 от 12.03.2026",
-            "С 12.03.2026 по 15 марта 2026 года нет воды",
-            "День рождения города 12.06.2026",
-            "Счёт 40817810099910004312",
-            "Томский проезд, 1234567890123456 без контрольной",
-            "112-233-445 96 без слова и с чужой контрольной",
-            "в 2026 году, с 1990 года",
-            "кадастровый 59:01:4410123:45",
-        ] {
-            assert_eq!(scrub(text), None, "{text}");
-        }
-    }
-
-    #[test]
-    fn one_word_takes_one_date() {
-        let text = "дата рождения 12.03.1985, обратился 05.10.2026";
-        assert_eq!(after(text), format!("дата рождения {BIRTH}, обратился 05.10.2026"));
-    }
-
-    fn control(digits: &[u8]) -> u32 {
-        let sum: u32 = (0..9).map(|place| u32::from(digits[place]) * (9 - place as u32)).sum();
-        match sum % 101 {
-            100 => 0,
-            other => other,
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn every_snils_is_found_wherever_it_stands(
-            digits in proptest::collection::vec(0_u8..10, 9),
-            words in "[а-яё ]{0,30}",
-        ) {
-            prop_assume!(digits.iter().any(|digit| *digit != 0));
-            let text: String = digits.iter().map(u8::to_string).collect();
-            let written = format!("{}-{}-{} {:02}", &text[..3], &text[3..6], &text[6..], control(&digits));
-            let whole = format!("{words} {written}, {words}");
-            let (left, removed) = scrub(&whole).expect("found");
-            prop_assert_eq!(removed, 1);
-            prop_assert!(!left.contains(&written));
-        }
-
-        #[test]
-        fn any_text_is_survived(text in "[0-9 .\\-–а-яСНИЛС()/@+]{0,80}") {
-            if let Some((left, removed)) = scrub(&text) {
-                prop_assert!(removed > 0 && left.contains(" удал"));
-            }
-        }
-    }
-}
+mod tests;

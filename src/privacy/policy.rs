@@ -179,7 +179,7 @@ impl Policy {
 
     /// Removes what never leaves. Once per message, before its copies.
     pub fn clean(&self, message: &mut Message) {
-        let (mut in_text, mut in_html) = (0, 0);
+        let (mut in_text, mut in_html, mut is_broken) = (0, 0, false);
         walk(message, &mut |field, place| {
             if !field.is_written_by_people() {
                 return;
@@ -189,16 +189,17 @@ impl Policy {
                 _ => return,
             };
             if let Some((cleaned, removed)) = scrub(text) {
-                *text = cleaned;
+                let tags = |text: &str| text.bytes().filter(|byte| *byte == b'<').count();
                 match field {
                     Field::Text => in_text = removed,
-                    Field::Html => in_html = removed,
+                    Field::Html => (in_html, is_broken) = (removed, tags(&cleaned) < tags(text)),
                     _ => {}
                 }
+                *text = cleaned;
             }
         });
-        if in_html < in_text {
-            // Tags stand in the middle of a number: the plain text says everything.
+        if in_html < in_text || is_broken {
+            // Tags stand in the middle of a number, and one is missing now: the plain text says everything.
             message.data.body.html = None;
         }
         if !message.data.extra.is_empty() {

@@ -2,24 +2,8 @@
 //!
 //! Both sides of every comparison go through here, the rule's and the message's, so they can't drift apart.
 
-/// Lower case for matching, ё = е.
-#[inline]
-pub(super) fn fold(letter: char) -> char {
-    match letter {
-        'а'..='я' | 'a'..='z' | '0'..='9' => letter,
-        // Capital Cyrillic letters stand 32 below the small ones.
-        'А'..='Я' => char::from_u32(letter as u32 + 32).unwrap_or(letter),
-        'ё' | 'Ё' => 'е',
-        'A'..='Z' => letter.to_ascii_lowercase(),
-        _ => letter.to_lowercase().next().unwrap_or(letter),
-    }
-}
-
-/// Marks that decorate a letter or hide inside a word and carry no letter: accents, soft hyphen, zero-width signs.
-#[inline]
-pub(super) fn is_invisible(letter: char) -> bool {
-    matches!(letter, '\u{300}'..='\u{36f}' | '\u{ad}' | '\u{200b}'..='\u{200d}' | '\u{2060}' | '\u{feff}')
-}
+pub(super) use crate::spelling::fold;
+use crate::spelling::{is_invisible, russian};
 
 /// Letters and digits. The usual ones need no look into the tables of Unicode.
 #[inline]
@@ -68,22 +52,6 @@ pub(crate) fn for_each_word(text: &str, mut visit: impl FnMut(&str, Span)) {
     }
 }
 
-/// Latin letters that look like Russian ones, lower case.
-const LOOKALIKES: [(char, char); 12] = [
-    ('a', 'а'),
-    ('b', 'в'),
-    ('c', 'с'),
-    ('e', 'е'),
-    ('h', 'н'),
-    ('k', 'к'),
-    ('m', 'м'),
-    ('o', 'о'),
-    ('p', 'р'),
-    ('t', 'т'),
-    ('x', 'х'),
-    ('y', 'у'),
-];
-
 /// A folded word that mixes Russian letters with Latin ones of the same look («cнeг»), in Russian letters. `None` when
 /// it mixes nothing, or letters that look like nothing Russian.
 pub(super) fn unmixed(word: &str) -> Option<String> {
@@ -92,11 +60,8 @@ pub(super) fn unmixed(word: &str) -> Option<String> {
     if !is_mixed {
         return None;
     }
-    let russian = |letter: char| match LOOKALIKES.iter().find(|(latin, _)| *latin == letter) {
-        Some((_, russian)) => Some(*russian),
-        None => (!letter.is_ascii_lowercase()).then_some(letter),
-    };
-    word.chars().map(russian).collect()
+    let in_russian = |letter: char| russian(letter).or_else(|| (!letter.is_ascii_lowercase()).then_some(letter));
+    word.chars().map(in_russian).collect()
 }
 
 /// A name for comparison: folded words with single spaces; star, quotes and punctuation are gone.
