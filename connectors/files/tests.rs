@@ -5,6 +5,7 @@ mod registries;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     fs,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
@@ -510,6 +511,33 @@ fn a_file_removed_or_replaced_in_the_middle_is_told() {
         assert!(host.problems()[0].starts_with("file_vanished"));
         assert_eq!(host.good().len(), if replaced { 2 } else { 1 });
         assert_eq!(host.names("inbox"), BTreeSet::new());
+    }
+}
+
+#[test]
+fn a_file_written_over_in_the_middle_is_told_and_read_anew_and_a_touched_one_goes_on() {
+    let text = format!("{HEADER}770001;;x;;\n770002;;y;;\n770003;;z;;\n");
+    for (content, problems, rows) in [
+        (text.replace(";y;", ";w;"), 1, 3),
+        (text.replace("770003;;z;;\n", ""), 1, 2),
+        (text.clone(), 0, 3),
+    ] {
+        let mut host = Host::new(|settings| settings.rows_per_page = 1);
+        host.drop_text("a.csv", &text);
+        let page = host.poll();
+        host.store(page);
+        let inode = fs::metadata(host.path("inbox", "a.csv")).expect("there").ino();
+        host.drop_text("a.csv", &content);
+        age(&host.path("inbox", "a.csv"), Duration::from_secs(7));
+        assert_eq!(fs::metadata(host.path("inbox", "a.csv")).expect("there").ino(), inode);
+        host.run();
+        assert_eq!(
+            (host.problems().len(), host.good().len()),
+            (problems, rows),
+            "{:?}",
+            host.problems()
+        );
+        assert_eq!(host.names("done"), BTreeSet::from(["a.csv".to_owned()]));
     }
 }
 
