@@ -33,9 +33,10 @@ use std::{
     time::Duration,
 };
 
+use futures::future::BoxFuture;
 use priem_sdk::ConfigError;
 use tokio::sync::Notify;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 pub use policy::Policy;
@@ -135,21 +136,62 @@ impl AttachmentStore {
         self.shared.policy.clone()
     }
 
-    /// Starts following, fetching, serving and cleaning until `closing`.
-    pub fn start(self, tasks: &TaskTracker, health: &Health, closing: &CancellationToken) {
+    /// The tasks that follow, fetch, serve and clean until `closing`.
+    pub fn parts(self, health: &Health, closing: &CancellationToken) -> Vec<Part> {
         info!(dir = %self.shared.settings.dir.display(), "attachments are kept");
-        let shared = self.shared;
-        let journal = self.journal.dir.clone();
-        tasks.spawn(follow::run(Arc::clone(&shared), self.journal, closing.clone()));
-        tasks.spawn(work::run(Arc::clone(&shared), closing.clone()));
-        tasks.spawn(housekeeping(
-            Arc::clone(&shared),
+        let Self {
+            shared,
+            server,
             journal,
-            health.clone(),
-            closing.clone(),
-        ));
-        if let Some(server) = self.server {
-            tasks.spawn(server.run(shared, closing.clone()));
+        } = self;
+        let (follower, fetcher, cleaner) = (Arc::clone(&shared), Arc::clone(&shared), Arc::clone(&shared));
+        let (health, closing, cleaned) = (health.clone(), closing.clone(), journal.dir.clone());
+        let (follows, fetches, cleans) = (closing.clone(), closing.clone(), closing.clone());
+        let mut parts = vec![
+            Part::new("attachments-follower", move || {
+                follow::run(Arc::clone(&follower), journal.clone(), follows.clone())
+            }),
+            Part::new("attachments-fetcher", move || {
+                work::run(Arc::clone(&fetcher), fetches.clone())
+            }),
+            Part::new("attachments-cleaner", move || {
+                housekeeping(Arc::clone(&cleaner), cleaned.clone(), health.clone(), cleans.clone())
+            }),
+        ];
+        if let Some(server) = server {
+            let mut server = Some(server);
+            let serves = move || {
+                let server = server.take().expect("a listener is started once");
+                server.run(Arc::clone(&shared), closing.clone())
+            };
+            parts.push(Part {
+                can_restart: false,
+                ..Part::new("attachments-listener", serves)
+            });
+        }
+        parts
+    }
+}
+
+/// A task of the store, for somebody who runs and watches it. It ends by itself only after closing.
+pub struct Part {
+    /// Unique among them.
+    pub name: &'static str,
+    /// Whether it can be started again.
+    pub can_restart: bool,
+    /// Starts it.
+    pub work: Box<dyn FnMut() -> BoxFuture<'static, ()> + Send>,
+}
+
+impl Part {
+    fn new<W>(name: &'static str, mut work: impl FnMut() -> W + Send + 'static) -> Self
+    where
+        W: Future<Output = ()> + Send + 'static,
+    {
+        Self {
+            name,
+            can_restart: true,
+            work: Box::new(move || Box::pin(work())),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The command line: one file a subcommand, exit codes 0 done, 1 a finding, 2 usage, 3 environment.
+//! The command line: one file a subcommand, exit codes 0 done, 1 a finding, 2 usage, 3 environment, 4 a fault of our own.
 
 // What people see goes through `output`, which lets no control character through.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
@@ -34,6 +34,8 @@ pub const FINDING: u8 = 1;
 pub const USAGE: u8 = 2;
 /// Files, network or rights are in the way.
 pub const ENVIRONMENT: u8 = 3;
+/// A part of the daemon ended again and again, or can't be made anew while it runs: a bug; start it afresh.
+pub const FAULT: u8 = 4;
 
 /// Where the settings are looked for, in this order, when `--config` is not given.
 const PLACES: &[&str] = &["priem.yaml", "/etc/priem/priem.yaml"];
@@ -45,7 +47,8 @@ First steps:
   priem run -c priem.yaml          start
   priem why ID                     why a message went where it went
 
-Exit codes: 0 done, 1 a finding (something is wrong with what was looked at), 2 usage or settings, 3 environment.";
+Exit codes: 0 done, 1 a finding (something is wrong with what was looked at), 2 usage or settings, 3 environment,
+4 a fault of priem itself (the daemon ends to be started afresh).";
 
 /// Intake of citizens' messages: every channel in, one schema, auto-rules, RabbitMQ out.
 #[derive(Debug, Parser)]

@@ -1,11 +1,11 @@
 //! `priem run`: the daemon in the foreground, stopped by SIGTERM or Ctrl-C.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use clap::Args;
-use tracing::info;
+use tracing::{error, info};
 
-use super::{DONE, USAGE, output};
+use super::{DONE, FAULT, USAGE, output};
 use crate::{
     publish::{self, settings::PublishSettings},
     runtime::{Daemon, Options, build::Built, registry},
@@ -16,6 +16,9 @@ const AFTER_HELP: &str = "\
 Starts without a broker connection too: messages wait in the journal and drain by themselves.
 Signals: SIGTERM and Ctrl-C stop in order (sources, then what is on its way, then the journal); SIGHUP reads the
 rules again (see `priem reload`).";
+
+/// Longest time to stop in order after a fault.
+const FAULT_STOP_LIMIT: Duration = Duration::from_secs(15);
 
 /// Arguments of `priem run`.
 #[derive(Debug, Args)]
@@ -51,11 +54,22 @@ pub fn run(arguments: RunArgs, config: &Path) -> anyhow::Result<u8> {
             .webhook_address()
             .map_or_else(|| "off".to_owned(), |address| address.to_string());
         info!(admin = %daemon.admin_address(), webhooks, "listening");
-        let signal = stop_signal(&daemon).await?;
-        info!(signal, "stopping");
+        let failed = tokio::select! {
+            signal = stop_signal(&daemon) => {
+                info!(signal = signal?, "stopping");
+                None
+            }
+            why = daemon.failed() => Some(why),
+        };
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
-        daemon.stop().await;
-        Ok(DONE)
+        let Some(why) = failed else {
+            daemon.stop().await;
+            return Ok(DONE);
+        };
+        error!(why, "ending after a fault");
+        // What is broken may not stop in order; systemd must not wait for it.
+        let _ = tokio::time::timeout(FAULT_STOP_LIMIT, daemon.stop()).await;
+        Ok(FAULT)
     })
 }
 

@@ -20,13 +20,13 @@ mod settler;
 mod stages;
 mod worker;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use tokio::{sync::mpsc, task::JoinHandle};
+use futures::future::BoxFuture;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use tracing::error;
 
-use self::{flights::InFlight, worker::Worker};
+use self::{flights::InFlight, stages::enrich, worker::Worker};
 pub use self::{
     in_force::{RuleSetInForce, RulesInForce},
     parcel::{Processed, Publication},
@@ -39,56 +39,47 @@ use crate::{
     publish::{Publisher, Settled},
 };
 
-/// How long a journal that can't record ends may keep the daemon from stopping.
-const STOP_WITHIN: Duration = Duration::from_secs(10);
-
-/// The running corridor.
-pub struct Delivery {
-    journal: Journal,
-    worker: JoinHandle<Publisher>,
-    settler: JoinHandle<()>,
+/// A task of delivery, for somebody who runs and watches it. It ends by itself only after shutdown.
+pub struct Part {
+    /// Unique among them.
+    pub name: String,
+    /// What it does.
+    pub work: BoxFuture<'static, ()>,
 }
 
-impl Delivery {
-    /// Starts the tasks. `settled` is the other end of what the publisher was given.
-    pub fn start(
-        journal: Journal,
-        clocks: Clocks,
-        processor: Processor,
-        publisher: Publisher,
-        settled: mpsc::Receiver<Vec<Settled>>,
-        shutdown: CancellationToken,
-    ) -> Self {
-        let in_flight = InFlight::default();
-        let metrics = processor.metrics().clone();
-        let (batches, feed) = mpsc::channel(2);
-        tokio::spawn(feeder::run(journal.clone(), batches, shutdown.clone()));
-        let worker = Worker::new(journal.clone(), clocks, processor, publisher, Arc::clone(&in_flight));
-        let worker = tokio::spawn(worker.run(feed, shutdown));
-        let settler = tokio::spawn(settler::run(journal.clone(), settled, in_flight, metrics));
-        Self {
-            journal,
-            worker,
-            settler,
-        }
-    }
-
-    /// After shutdown was asked for: waits for outstanding confirms (bounded by the publisher) and records them.
-    pub async fn stopped(self) {
-        let ended = async {
-            match self.worker.await {
-                Ok(publisher) => publisher.stopped().await,
-                Err(error) => error!(%error, "the worker of delivery failed"),
-            }
-            if let Err(error) = self.settler.await {
-                error!(%error, "the settler of delivery failed");
-            }
-        };
-        tokio::pin!(ended);
-        if tokio::time::timeout(STOP_WITHIN, &mut ended).await.is_err() {
-            // Only who waits for room in a journal that can't write is stopped by this.
-            self.journal.give_up();
-            ended.await;
-        }
-    }
+/// The tasks of delivery. They work together: when one ends the others must be stopped, and all made anew.
+///
+/// `settled` is the other end of what the publisher was given; the settler runs until the publisher is gone, so that what
+/// is confirmed after shutdown is recorded.
+pub fn parts(
+    journal: Journal,
+    clocks: Clocks,
+    processor: Processor,
+    publisher: Publisher,
+    settled: mpsc::Receiver<Vec<Settled>>,
+    shutdown: &CancellationToken,
+) -> Vec<Part> {
+    let in_flight = InFlight::default();
+    let metrics = processor.metrics().clone();
+    let (batches, feed) = mpsc::channel(2);
+    let (lanes, looked_up, mut parts) = enrich::open(&processor.connectors, &metrics);
+    let feeder = feeder::run(journal.clone(), batches, shutdown.clone());
+    let worker = Worker {
+        journal: journal.clone(),
+        clocks,
+        processor: processor.with_lanes(lanes),
+        looked_up,
+        publisher,
+        in_flight: Arc::clone(&in_flight),
+    };
+    let worker = worker.run(feed, shutdown.clone());
+    let settler = settler::run(journal, settled, in_flight, metrics);
+    let mut part = |name: &str, work| {
+        let name = name.to_owned();
+        parts.push(Part { name, work });
+    };
+    part("feeder", Box::pin(feeder));
+    part("worker", Box::pin(worker));
+    part("settler", Box::pin(settler));
+    parts
 }

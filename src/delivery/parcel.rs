@@ -105,7 +105,11 @@ impl Parcel {
     }
 
     /// What is to be done after the last stage.
-    pub fn done(self) -> (Arc<Record>, Processed) {
+    pub fn done(mut self) -> (Arc<Record>, Processed) {
+        if self.end.is_none() && self.publication.messages.is_empty() {
+            // Nobody would ever tell us that all of nothing is published.
+            self.ignore();
+        }
         let processed = match self.end {
             Some(end) => Processed::End(end),
             None => Processed::Publish(self.publication),

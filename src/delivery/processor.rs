@@ -20,7 +20,8 @@ use crate::{
     telemetry::Metrics,
 };
 
-/// The tools of the stages: turns stored items into outgoing messages.
+/// The tools of the stages: turns stored items into outgoing messages. Cheap to clone.
+#[derive(Clone)]
 pub struct Processor {
     pub(super) connectors: Arc<Connectors>,
     pub(super) rules: Arc<RulesInForce>,
@@ -97,6 +98,13 @@ impl Processor {
     #[must_use]
     pub fn with_deadlines(mut self, deadlines: Watch) -> Self {
         self.deadlines = deadlines;
+        self
+    }
+
+    /// The same, looking senders up.
+    #[must_use]
+    pub(super) fn with_lanes(mut self, lanes: Lanes) -> Self {
+        self.lanes = Some(lanes);
         self
     }
 

@@ -23,54 +23,30 @@ const HAND_OVER: usize = 64;
 
 /// See the module.
 pub(super) struct Worker {
-    journal: Journal,
-    clocks: Clocks,
-    processor: Processor,
-    looked_up: enrich::LookedUp,
-    publisher: Publisher,
-    in_flight: InFlight,
+    pub journal: Journal,
+    pub clocks: Clocks,
+    pub processor: Processor,
+    pub looked_up: enrich::LookedUp,
+    pub publisher: Publisher,
+    pub in_flight: InFlight,
 }
 
 impl Worker {
-    /// A worker with open lanes for look-ups.
-    pub(super) fn new(
-        journal: Journal,
-        clocks: Clocks,
-        mut processor: Processor,
-        publisher: Publisher,
-        in_flight: InFlight,
-    ) -> Self {
-        let (lanes, looked_up) = enrich::open(&processor.connectors, &processor.metrics);
-        processor.lanes = Some(lanes);
-        Self {
-            journal,
-            clocks,
-            processor,
-            looked_up,
-            publisher,
-            in_flight,
-        }
-    }
-
     /// Runs until shutdown.
-    pub(super) async fn run(
-        mut self,
-        mut feed: mpsc::Receiver<Vec<Arc<Record>>>,
-        shutdown: CancellationToken,
-    ) -> Publisher {
+    pub(super) async fn run(mut self, mut feed: mpsc::Receiver<Vec<Arc<Record>>>, shutdown: CancellationToken) {
         loop {
             let batch = tokio::select! {
+                () = shutdown.cancelled() => return,
                 parcels = self.looked_up.next() => Batch::enriched(parcels),
                 records = feed.recv() => {
-                    let Some(records) = records else { break };
+                    let Some(records) = records else { return };
                     Batch::new(records)
                 }
             };
             if !self.deliver(batch, &shutdown).await {
-                break;
+                return;
             }
         }
-        self.publisher
     }
 
     /// Takes a batch through the stages, hands messages to the publisher and ends to the journal; answers whether the

@@ -43,7 +43,8 @@ pub const FLAG: &str = "duplicate";
 
 const MICROSECONDS_A_DAY: i64 = 86_400_000_000;
 
-/// Finds what belongs together, with the journal's memory.
+/// Finds what belongs together, with the journal's memory. Cheap to clone.
+#[derive(Clone)]
 pub struct Linker {
     journal: Journal,
     metrics: Metrics,

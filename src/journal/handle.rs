@@ -11,7 +11,7 @@ use jiff::SignedDuration;
 use parking_lot::Mutex;
 use priem_sdk::{Cursor, Item, contract::ConnectorId};
 use rusqlite::{Connection, OptionalExtension};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tracing::warn;
 
 use super::{
@@ -60,6 +60,8 @@ struct Shared {
     clock: Arc<Clock>,
     standing: Arc<Standing>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    /// The thread that has panicked.
+    ended: watch::Receiver<Option<&'static str>>,
     /// Held for the life of the journal: one daemon per folder.
     _lock: File,
 }
@@ -117,11 +119,12 @@ impl Journal {
             .journal_limit_bytes
             .set(i64::try_from(settings.max_bytes).unwrap_or(i64::MAX));
         let (closed, closing) = std::sync::mpsc::channel::<()>();
-        let writing = spawn("journal-writer", move || {
+        let ended = watch::Sender::new(None);
+        let writing = spawn("journal-writer", &ended, move || {
             writer.run(&connection, receiver);
             drop(closed);
         })?;
-        let folding = spawn("journal-checkpoint", move || {
+        let folding = spawn("journal-checkpoint", &ended, move || {
             while closing.recv_timeout(fold::EVERY) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
                 if let Err(error) = fold.fold() {
                     warn!(%error, "checkpoint of the journal failed");
@@ -141,6 +144,7 @@ impl Journal {
                 clock,
                 standing,
                 threads: Mutex::new(vec![writing, folding]),
+                ended: ended.subscribe(),
                 _lock: lock,
             }),
         };
@@ -322,6 +326,16 @@ impl Journal {
         Ok(losses)
     }
 
+    /// Waits until one of the journal's threads has ended, which none does while anybody holds the journal; gives its
+    /// name. Nothing can be stored or settled then before the journal is opened anew.
+    pub fn thread_ended(&self) -> impl Future<Output = &'static str> + use<> {
+        let mut ended = self.shared.ended.clone();
+        async move {
+            let name = ended.wait_for(Option::is_some).await;
+            name.ok().and_then(|name| *name).unwrap_or("journal")
+        }
+    }
+
     /// Items not yet settled.
     pub fn pending_count(&self) -> i64 {
         self.shared.metrics.pending.get()
@@ -419,10 +433,29 @@ impl Drop for Shared {
     }
 }
 
-fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, JournalError> {
+/// Tells that its thread has panicked; it ends in no other way while somebody holds the journal.
+struct Tell(&'static str, watch::Sender<Option<&'static str>>);
+
+impl Drop for Tell {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.1.send_replace(Some(self.0));
+        }
+    }
+}
+
+fn spawn(
+    name: &'static str,
+    ended: &watch::Sender<Option<&'static str>>,
+    work: impl FnOnce() + Send + 'static,
+) -> Result<JoinHandle<()>, JournalError> {
+    let tell = Tell(name, ended.clone());
     std::thread::Builder::new()
         .name(name.into())
-        .spawn(work)
+        .spawn(move || {
+            let _tell = tell;
+            work();
+        })
         .map_err(|error| JournalError::Unavailable {
             why: format!("can't start a thread: {error}"),
         })
@@ -432,7 +465,32 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
 mod tests {
     use std::{os::unix::fs::PermissionsExt as _, path::Path};
 
-    use super::*;
+    use super::{super::job::Transaction, *};
+
+    /// A bug inside the writer's thread.
+    struct Bug;
+
+    impl Job for Bug {
+        type Answer = ();
+
+        fn run(&mut self, _: &mut Transaction<'_>) -> rusqlite::Result<()> {
+            panic!("a bug")
+        }
+    }
+
+    #[tokio::test]
+    async fn the_end_of_the_writers_thread_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = JournalSettings {
+            dir: folder.path().join("journal"),
+            ..JournalSettings::default()
+        };
+        let journal = Journal::open(&settings, &Metrics::new()).unwrap();
+        let ended = journal.thread_ended();
+        assert!(journal.ask(Bug).await.is_err());
+        assert_eq!(ended.await, "journal-writer");
+        assert!(journal.flush().await.is_err());
+    }
 
     fn rights(path: &Path) -> u32 {
         std::fs::metadata(path).unwrap().permissions().mode() & 0o777

@@ -11,6 +11,7 @@ pub mod settings;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use jiff::Timestamp;
 use priem_sdk::CheckReport;
 use tokio::{
@@ -141,10 +142,7 @@ impl std::fmt::Debug for Entrance {
 }
 
 impl Publisher {
-    /// Starts publishing. Returns at once: an absent broker is no error, the publisher waits for it.
-    ///
-    /// Outcomes arrive on `settled` in batches, once per [`Outgoing::token`]; it must be read, or publishing waits.
-    /// Needs a tokio runtime.
+    /// Starts publishing in a task of its own; see [`Publisher::prepare`].
     ///
     /// # Errors
     /// Settings that can't work: no address, an unreadable secret or certificate.
@@ -154,30 +152,50 @@ impl Publisher {
         settled: mpsc::Sender<Vec<Settled>>,
         shutdown: &CancellationToken,
     ) -> Result<Self, PublishError> {
+        let (mut publisher, work) = Self::prepare(settings, metrics, settled, shutdown)?;
+        publisher.running = Some(tokio::spawn(work));
+        Ok(publisher)
+    }
+
+    /// A publisher and its work, for somebody who runs and watches it: it ends after shutdown only. An absent broker is no
+    /// error, the publisher waits for it.
+    ///
+    /// Outcomes arrive on `settled` in batches, once per [`Outgoing::token`]; it must be read, or publishing waits.
+    /// Needs a tokio runtime.
+    ///
+    /// # Errors
+    /// Settings that can't work: no address, an unreadable secret or certificate.
+    pub fn prepare(
+        settings: PublishSettings,
+        metrics: Metrics,
+        settled: mpsc::Sender<Vec<Settled>>,
+        shutdown: &CancellationToken,
+    ) -> Result<(Self, BoxFuture<'static, ()>), PublishError> {
         let shutdown = shutdown.child_token();
         let waiting = BrokerState::Disconnected {
             since: Timestamp::now(),
             why: "not connected yet".into(),
         };
         let (state_sender, state) = watch::channel(waiting);
-        let (entrance, running) = match settings.amqp {
+        let (entrance, work): (_, BoxFuture<'static, ()>) = match settings.amqp {
             Some(amqp) => {
                 let (supervisor, lanes) =
                     amqp::Supervisor::new(amqp, metrics, settled, state_sender, shutdown.clone())?;
-                (Entrance::Amqp(lanes), tokio::spawn(supervisor.run()))
+                (Entrance::Amqp(lanes), Box::pin(supervisor.run()))
             }
             None => {
                 let (sender, receiver) = mpsc::channel(ndjson::BATCHES);
                 let writer = ndjson::Writer::new(settings.ndjson, metrics, settled, state_sender, shutdown.clone());
-                (Entrance::Ndjson(sender), tokio::spawn(writer.run(receiver)))
+                (Entrance::Ndjson(sender), Box::pin(writer.run(receiver)))
             }
         };
-        Ok(Self {
+        let publisher = Self {
             entrance,
             state,
             shutdown,
-            running: Some(running),
-        })
+            running: None,
+        };
+        Ok((publisher, work))
     }
 
     /// Hands over messages, in their order; waits while a lane is full. After shutdown what no lane has taken is dropped

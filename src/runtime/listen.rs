@@ -2,16 +2,13 @@
 
 use std::{collections::HashMap, net::SocketAddr, path::Path, sync::Arc};
 
-use priem_sdk::Connector;
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
-use tracing::error;
-
+use super::supervisor::{Failure, Group, OnEnd};
 use crate::{
     http::{AdminServer, Health, Hooks, HttpSettings, ListenError, Reload, WebhookServer},
     intake::{Connectors, Intake},
     telemetry::Metrics,
 };
+use priem_sdk::Connector;
 
 /// Running listeners.
 pub struct Listeners {
@@ -19,7 +16,6 @@ pub struct Listeners {
     pub admin: SocketAddr,
     /// Webhooks, when they are configured.
     pub webhooks: Option<SocketAddr>,
-    tasks: Vec<JoinHandle<std::io::Result<()>>>,
 }
 
 /// Opened sockets that are not served yet.
@@ -68,24 +64,24 @@ impl Bound {
         self
     }
 
-    /// Serves until `closing`.
-    pub fn serve(self, closing: &CancellationToken) -> Listeners {
+    /// Serves until the group stops. A listener that fails ends the process: a port that nobody answers is worse than
+    /// five seconds without one.
+    pub fn serve(self, group: &Group) -> Listeners {
         let (admin, webhooks) = (self.admin.address(), self.webhooks.as_ref().map(WebhookServer::address));
-        let mut tasks = vec![tokio::spawn(self.admin.run(closing.clone()))];
-        tasks.extend(self.webhooks.map(|server| tokio::spawn(server.run(closing.clone()))));
-        Listeners { admin, webhooks, tasks }
+        serve(group, "admin-listener", self.admin.run(group.closing().clone()));
+        if let Some(server) = self.webhooks {
+            serve(group, "webhook-listener", server.run(group.closing().clone()));
+        }
+        Listeners { admin, webhooks }
     }
 }
 
-impl Listeners {
-    /// Waits for open requests to end.
-    pub async fn stopped(self) {
-        for task in self.tasks {
-            match task.await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => error!(%error, "listener failed"),
-                Err(error) => error!(%error, "listener panicked"),
-            }
-        }
-    }
+fn serve(group: &Group, name: &'static str, served: impl Future<Output = std::io::Result<()>> + Send + 'static) {
+    let work = super::once(async move {
+        served.await.map_err(|error| Failure {
+            task: None,
+            why: error.to_string(),
+        })
+    });
+    group.spawn_with(name, OnEnd::EndProcess, || {}, work);
 }

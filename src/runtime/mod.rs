@@ -2,35 +2,39 @@
 //! start it here.
 
 pub mod build;
+mod corridor;
 mod family;
 mod listen;
 mod poller;
 mod rules;
+pub mod supervisor;
 mod trouble;
 mod watch;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use jiff::Timestamp;
 use priem_sdk::{ConnectorType, Cx};
-use tokio::sync::mpsc;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio::sync::watch as channel;
 use tracing::{error, info};
 
 use self::{
     build::{BuildError, Built},
+    corridor::Corridor,
     listen::{Bound, Listeners},
     poller::{Host, Poller},
     rules::Rules,
+    supervisor::{Group, OnEnd, Restarts, Supervisor},
 };
 use crate::{
     attachments::AttachmentStore,
     deadlines::{self, Clocks, Watch},
-    delivery::{Delivery, Processor},
+    delivery::Processor,
     duplicates::{Choice, Linker},
     http::{Condition, Health, ReloadReport},
     intake::Intake,
     journal::Journal,
-    publish::{Publisher, settings::PublishSettings},
+    publish::{BrokerState, settings::PublishSettings},
     telemetry::{Metrics, unix_now},
 };
 
@@ -43,6 +47,8 @@ pub struct Options {
     pub pauses: (Duration, Duration),
     /// How often gauges and housekeeping are due.
     pub tick: Duration,
+    /// How restarts of tasks are bounded.
+    pub restarts: Restarts,
 }
 
 impl Default for Options {
@@ -51,6 +57,7 @@ impl Default for Options {
             take_over: false,
             pauses: (Duration::from_secs(1), Duration::from_secs(60)),
             tick: Duration::from_secs(5),
+            restarts: Restarts::default(),
         }
     }
 }
@@ -64,12 +71,11 @@ pub struct Daemon {
     rules: Arc<Rules>,
     listeners: Listeners,
     journal: Journal,
-    delivery: Delivery,
-    sources: TaskTracker,
-    /// Stops sources, listeners and watches.
-    closing: CancellationToken,
-    /// Stops delivery, after the sources are quiet.
-    draining: CancellationToken,
+    supervisor: Supervisor,
+    /// Sources, listeners and watches: they stop first.
+    sources: Group,
+    /// Delivery stops after the sources are quiet.
+    delivery: Group,
 }
 
 impl Daemon {
@@ -88,15 +94,9 @@ impl Daemon {
         } = built;
         let health = Health::new(&["journal", "connectors"]);
         let journal = Journal::open(&settings.journal, &metrics)?;
-        let (closing, draining) = (CancellationToken::new(), CancellationToken::new());
-
-        let (settled_in, settled) = mpsc::channel(64);
-        let publish = PublishSettings {
-            amqp: settings.amqp.clone(),
-            ndjson: settings.ndjson.clone(),
-        };
-        let publisher = Publisher::start(publish, metrics.clone(), settled_in, &draining)?;
-        let broker = publisher.state();
+        let supervisor = Supervisor::new(health.clone(), metrics.clone(), options.restarts);
+        let (sources, delivery) = (supervisor.group(), supervisor.group());
+        let closing = sources.closing().clone();
 
         metrics.started.set(unix_now());
         let rules = Rules::new(rules, settings.rules.dir.clone(), config_hash, metrics.clone());
@@ -120,14 +120,25 @@ impl Daemon {
             .with_deadlines(Watch::new(&settings.deadlines))
             .with_attachments(attachments.as_ref().map(AttachmentStore::policy));
         let clocks = Clocks::new(&journal, days);
-        let delivery = Delivery::start(
-            journal.clone(),
-            clocks.clone(),
+        let starting = BrokerState::Disconnected {
+            since: Timestamp::now(),
+            why: "not connected yet".into(),
+        };
+        let (broker_now, broker) = channel::channel(starting);
+        let corridor = Corridor {
+            supervisor: supervisor.clone(),
+            journal: journal.clone(),
+            clocks: clocks.clone(),
             processor,
-            publisher,
-            settled,
-            draining.clone(),
-        );
+            publish: PublishSettings {
+                amqp: settings.amqp.clone(),
+                ndjson: settings.ndjson.clone(),
+            },
+            metrics: metrics.clone(),
+            broker: broker_now,
+            draining: delivery.closing().clone(),
+        };
+        let opened = corridor.open()?;
 
         let intake = Intake::new(journal.clone(), metrics.clone());
         let listeners = Bound::open(
@@ -138,9 +149,16 @@ impl Daemon {
             &health,
             &metrics,
         )?;
-        let listeners = listeners.with_reload(Arc::clone(&rules) as Arc<_>).serve(&closing);
+        delivery.spawn_with("delivery", OnEnd::Restart, || {}, corridor.work(opened));
+        let listeners = listeners.with_reload(Arc::clone(&rules) as Arc<_>).serve(&sources);
+        let ended = journal.thread_ended();
+        sources.spawn_with(
+            "journal",
+            OnEnd::EndProcess,
+            || {},
+            once(watch::journal(ended, closing.clone())),
+        );
 
-        let sources = TaskTracker::new();
         let host = Host {
             intake,
             journal: journal.clone(),
@@ -153,29 +171,46 @@ impl Daemon {
                 take_over: options.take_over,
             };
             for poller in Poller::all(connector, &cx, &host, &health) {
-                sources.spawn(poller.supervise(closing.clone()));
+                poller.supervise(&sources);
             }
         }
-        sources.spawn(watch::housekeeping(
-            journal.clone(),
-            clocks.clone(),
-            metrics.clone(),
-            health.clone(),
-            broker,
-            options.tick,
-            closing.clone(),
-        ));
-        sources.spawn(deadlines::keep_telling(
-            clocks,
-            settings.deadlines.wanted(),
-            metrics.clone(),
-            closing.clone(),
-        ));
-        sources.spawn(watch::watchdog(journal.clone(), closing.clone()));
+        let housekeeping = {
+            let (journal, clocks, metrics, health, closing) = (
+                journal.clone(),
+                clocks.clone(),
+                metrics.clone(),
+                health.clone(),
+                closing.clone(),
+            );
+            move || {
+                watch::housekeeping(
+                    journal.clone(),
+                    clocks.clone(),
+                    metrics.clone(),
+                    health.clone(),
+                    broker.clone(),
+                    options.tick,
+                    closing.clone(),
+                )
+            }
+        };
+        sources.spawn("housekeeping", OnEnd::Restart, housekeeping);
+        let (wanted, counted, closed) = (settings.deadlines.wanted(), metrics.clone(), closing.clone());
+        let teller = move || deadlines::keep_telling(clocks.clone(), wanted, counted.clone(), closed.clone());
+        sources.spawn("deadlines", OnEnd::Restart, teller);
+        let (watched, closed) = (journal.clone(), closing.clone());
+        let watchdog = move || watch::watchdog(watched.clone(), closed.clone());
+        sources.spawn("watchdog", OnEnd::Restart, watchdog);
         if let Some(attachments) = attachments {
-            attachments.start(&sources, &health, &closing);
+            for part in attachments.parts(&health, &closing) {
+                let on_end = if part.can_restart {
+                    OnEnd::Restart
+                } else {
+                    OnEnd::EndProcess
+                };
+                sources.spawn(part.name, on_end, part.work);
+            }
         }
-        sources.close();
         health.set("connectors", Condition::Ready);
         health.set("journal", Condition::Ready);
         info!(connectors = connectors.len(), "priem is running");
@@ -185,10 +220,9 @@ impl Daemon {
             rules,
             listeners,
             journal,
-            delivery,
+            supervisor,
             sources,
-            closing,
-            draining,
+            delivery,
         })
     }
 
@@ -212,18 +246,31 @@ impl Daemon {
         &self.journal
     }
 
+    /// Waits until the process must end, because a task can't be mended here; gives the reason.
+    pub async fn failed(&self) -> String {
+        self.supervisor.failed().await
+    }
+
+    /// The owner of the tasks, for tests that end them.
+    pub fn supervisor(&self) -> &Supervisor {
+        &self.supervisor
+    }
+
     /// Stops in the order of the flow: sources and listeners, then what is on its way, then the journal.
     pub async fn stop(self) {
-        self.closing.cancel();
-        self.sources.wait().await;
-        self.listeners.stopped().await;
-        self.draining.cancel();
-        self.delivery.stopped().await;
+        self.sources.stop().await;
+        self.delivery.stop().await;
         if let Err(error) = self.journal.flush().await {
             error!(%error, "last commit of the journal failed; what it held is published again at the next start");
         }
         info!("priem has stopped");
     }
+}
+
+/// Work that is started once, because its end ends the process.
+fn once<W>(work: W) -> impl FnMut() -> W {
+    let mut work = Some(work);
+    move || work.take().expect("it is started once")
 }
 
 /// The registry of this build.

@@ -22,6 +22,7 @@ use tracing::{debug, error, info, warn};
 
 use super::{
     family::{Family, GapNotice, Standing},
+    supervisor::{Group, OnEnd},
     trouble::Trouble,
 };
 use crate::{
@@ -119,27 +120,28 @@ impl Poller {
         streams.iter().enumerate().map(poller).collect()
     }
 
-    /// Keeps the loop running until shutdown: a panic in a connector stops one turn of one stream, not the daemon.
-    pub async fn supervise(self, shutdown: CancellationToken) {
+    /// Keeps the loop running until the group stops: a panic in a connector stops one turn of one stream, not the daemon.
+    pub fn supervise(self, group: &Group) {
+        let name = format!("source {} {}", self.cx.id, self.stream.id);
+        let again = OnEnd::RestartApart(self.host.pauses.1);
         let poller = Arc::new(self);
-        if !poller.pause(poller.turn_of_this_stream(), &shutdown).await {
-            return;
-        }
-        loop {
-            let (running, token) = (Arc::clone(&poller), shutdown.clone());
-            let Err(error) = tokio::spawn(async move { running.run(&token).await }).await else {
-                return;
-            };
-            poller.now_stands(Standing::Human);
-            poller
-                .source
-                .set_trouble(Some("the connector panicked; please report it as a bug".into()));
-            let (connector, stream) = (poller.cx.id.as_str(), &*poller.stream.id);
-            error!(connector, stream, %error, "source panicked and is started again");
-            if !poller.pause(poller.host.pauses.1, &shutdown).await {
-                return;
+        let (panicked, closing) = (Arc::clone(&poller), group.closing().clone());
+        let noticed = move || {
+            panicked.now_stands(Standing::Human);
+            let trouble = "the connector panicked; please report it as a bug";
+            panicked.source.set_trouble(Some(trouble.into()));
+        };
+        let mut first_pause = Some(poller.turn_of_this_stream());
+        let work = move || {
+            let (poller, closing, pause) = (Arc::clone(&poller), closing.clone(), first_pause.take());
+            async move {
+                if poller.pause(pause.unwrap_or_default(), &closing).await {
+                    poller.run(&closing).await;
+                }
+                Ok(())
             }
-        }
+        };
+        group.spawn_with(name, again, noticed, work);
     }
 
     async fn run(&self, shutdown: &CancellationToken) {

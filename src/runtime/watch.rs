@@ -11,6 +11,7 @@ use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
+use super::supervisor::Failure;
 use crate::{
     deadlines::Clocks,
     http::{Condition, Health},
@@ -118,7 +119,7 @@ fn condition_of(broker: &BrokerState) -> Condition {
 /// answer though it is not waiting for the disk, or waits longer than any disk is worth, is one.
 pub async fn watchdog(journal: Journal, closing: CancellationToken) {
     let Some(limit) = sd_notify::watchdog_enabled() else {
-        return;
+        return closing.cancelled().await;
     };
     let mut ticks = tokio::time::interval(PING_EVERY.min(limit / 3));
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -134,5 +135,16 @@ pub async fn watchdog(journal: Journal, closing: CancellationToken) {
             }
             Ok(_) | Err(_) => warn!("the journal's writer does not answer"),
         }
+    }
+}
+
+/// Waits for a thread of the journal to end, which is the end of everything.
+pub async fn journal(ended: impl Future<Output = &'static str>, closing: CancellationToken) -> Result<(), Failure> {
+    tokio::select! {
+        () = closing.cancelled() => Ok(()),
+        name = ended => Err(Failure {
+            task: Some(name.to_owned()),
+            why: "the thread ended; please report it as a bug".into(),
+        }),
     }
 }

@@ -202,6 +202,8 @@ metrics! {
     rules_reload_ok: gauge "priem_rules_last_reload_successful" [];
     /// When the rules in force were put into force, Unix time
     rules_loaded: gauge "priem_rules_loaded_timestamp_seconds" [];
+    /// Ends of tasks that nobody asked for, by task; each is followed by a restart of the task or of the process
+    task_restarts: counters "priem_task_restarts_total" ["task"];
     /// Start of the daemon, Unix time
     started: gauge "priem_start_timestamp_seconds" [];
 }

@@ -14,6 +14,7 @@ use priem_sdk::{
     contract::ConnectorId,
     message::{Attachment, AttachmentKind, Kind, Regime},
 };
+use tokio_util::task::TaskTracker;
 
 use super::{
     super::queue::{JobId, State},
@@ -148,7 +149,9 @@ impl House {
             closing: CancellationToken::new(),
             health: Health::new(&[]),
         };
-        store.start(&running.tasks, &running.health, &running.closing);
+        for mut part in store.parts(&running.health, &running.closing) {
+            running.tasks.spawn((part.work)());
+        }
         running
     }
 }
@@ -384,7 +387,9 @@ async fn a_dead_server_does_not_take_all_places() {
         closing: CancellationToken::new(),
         health: Health::new(&[]),
     };
-    store.start(&running.tasks, &running.health, &running.closing);
+    for mut part in store.parts(&running.health, &running.closing) {
+        running.tasks.spawn((part.work)());
+    }
     running.is_stored(jobs[20].id).await;
     running.stop().await;
 }

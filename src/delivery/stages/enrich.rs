@@ -15,10 +15,11 @@ use tokio::{
     sync::mpsc,
     time::{Instant, timeout},
 };
-use tracing::{debug, error, warn};
+use tracing::{debug, warn};
 use uuid::Uuid;
 
 use super::super::{
+    Part,
     parcel::{Batch, Letter, Parcel},
     processor::Processor,
 };
@@ -43,6 +44,7 @@ pub(super) async fn run(processor: &Processor, batch: &mut Batch) {
 }
 
 /// The ways into the lanes.
+#[derive(Clone)]
 pub(in super::super) struct Lanes(HashMap<ConnectorId, mpsc::Sender<Vec<Parcel>>>);
 
 /// The way out of the lanes.
@@ -54,8 +56,9 @@ pub(in super::super) struct LookedUp {
     _done: mpsc::UnboundedSender<Vec<Parcel>>,
 }
 
-/// Opens a lane for every connector that looks something up.
-pub(in super::super) fn open(connectors: &Arc<Connectors>, metrics: &Metrics) -> (Lanes, LookedUp) {
+/// Opens a lane for every connector that looks something up; gives them to somebody who runs them.
+pub(in super::super) fn open(connectors: &Arc<Connectors>, metrics: &Metrics) -> (Lanes, LookedUp, Vec<Part>) {
+    let mut parts = Vec::new();
     let (done, ready) = mpsc::unbounded_channel();
     let mut lanes = HashMap::new();
     for (id, connector) in connectors.iter().filter(|(_, connector)| connector.enriches()) {
@@ -70,10 +73,13 @@ pub(in super::super) fn open(connectors: &Arc<Connectors>, metrics: &Metrics) ->
             limit: LIMIT,
             circuit: Circuit::default(),
         };
-        tokio::spawn(lane.run(waiting, done.clone()));
+        parts.push(Part {
+            name: format!("look-ups {id}"),
+            work: Box::pin(lane.run(waiting, done.clone())),
+        });
         lanes.insert(id.clone(), input);
     }
-    (Lanes(lanes), LookedUp { ready, _done: done })
+    (Lanes(lanes), LookedUp { ready, _done: done }, parts)
 }
 
 impl Lanes {
@@ -91,10 +97,8 @@ impl Lanes {
                 .push(parcel);
         }
         for (id, parcels) in by_lane {
-            // A lane that is gone has panicked outside of the connector; its records stay pending in the journal.
-            if self.0[&id].send(parcels).await.is_err() {
-                error!(connector = %id, "the lane of a connector is gone; its messages wait for a restart");
-            }
+            // A lane that is gone takes all of delivery with it: the items are read from the journal again.
+            let _ = self.0[&id].send(parcels).await;
         }
     }
 }

@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 
 use priem_sdk::{CheckReport, Item, Message, NormalizeError, RawItem};
 use tokio::sync::Notify;
-use tokio_util::task::TaskTracker;
 
 use super::*;
-use crate::{http::Health, journal::JournalSettings};
+use crate::{
+    http::Health,
+    journal::JournalSettings,
+    runtime::supervisor::{Restarts, Supervisor},
+};
 
 /// How a stream of [`Town`] answers, by its key.
 #[derive(Clone, Copy)]
@@ -128,8 +131,7 @@ struct Running {
     journal: Journal,
     metrics: Metrics,
     health: Health,
-    closing: CancellationToken,
-    tasks: TaskTracker,
+    group: Group,
     _folder: tempfile::TempDir,
 }
 
@@ -151,26 +153,24 @@ fn start(town: &Arc<Town>) -> Running {
         id: priem_sdk::contract::ConnectorId::new("town"),
         take_over: false,
     };
-    let (health, closing, tasks) = (Health::new(&[]), CancellationToken::new(), TaskTracker::new());
+    let health = Health::new(&[]);
+    let group = Supervisor::new(health.clone(), metrics.clone(), Restarts::default()).group();
     let connector = Arc::clone(town) as Arc<dyn Connector>;
     for poller in Poller::all(&connector, &cx, &host, &health) {
-        tasks.spawn(poller.supervise(closing.clone()));
+        poller.supervise(&group);
     }
-    tasks.close();
     Running {
         journal,
         metrics,
         health,
-        closing,
-        tasks,
+        group,
         _folder: folder,
     }
 }
 
 impl Running {
     async fn stop(self) {
-        self.closing.cancel();
-        self.tasks.wait().await;
+        self.group.stop().await;
     }
 }
 

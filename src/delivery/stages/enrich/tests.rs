@@ -232,7 +232,10 @@ async fn others_do_not_wait_for_a_lane() {
         ),
         (ConnectorId::new("tg"), Arc::new(Names::default()) as Arc<dyn Connector>),
     ]);
-    let (lanes, mut looked_up) = open(&Arc::new(connectors), &Metrics::new());
+    let (lanes, mut looked_up, parts) = open(&Arc::new(connectors), &Metrics::new());
+    for part in parts {
+        tokio::spawn(part.work);
+    }
     let mixed = [record(0, "vk", "1"), record(1, "tg", "2"), record(2, "vk", "3")];
     let mut parcels: Vec<Parcel> = mixed.into_iter().map(Parcel::new).collect();
     let positions = |parcels: &[Parcel]| -> Vec<i64> { parcels.iter().map(|parcel| parcel.record.position).collect() };
