@@ -18,6 +18,8 @@ use crate::telemetry::Metrics;
 /// See the module.
 pub(super) struct Keeper {
     pub(super) place: Place,
+    /// What the last tick found of the files.
+    pub(super) displaced: Option<JournalError>,
     pub(super) clock: Arc<Clock>,
     pub(super) mark: Mark,
     pub(super) promise: Promise,
@@ -30,9 +32,15 @@ impl Keeper {
         self.clock.now()
     }
 
-    /// Refuses when the files are not where they were.
-    pub(super) fn check(&self) -> Result<(), JournalError> {
-        self.place.check()
+    /// Refuses when the files are not where they were; at a tick all of them are looked at.
+    pub(super) fn check(&mut self, tick: bool) -> Result<(), JournalError> {
+        if tick {
+            self.displaced = self.place.check_all().err();
+        }
+        match &self.displaced {
+            Some(error) => Err(error.clone()),
+            None => self.place.check(),
+        }
     }
 
     /// Looks at the clock, inside a transaction; tells what has changed. Gives the time to sweep by.

@@ -74,6 +74,7 @@ impl Opened {
         let clock = Clock::new(kept, read);
         let mut keeper = Keeper {
             place,
+            displaced: None,
             promise: Promise {
                 journal,
                 seq: newest,

@@ -245,7 +245,7 @@ impl Writer {
         if batch.appends.is_empty() && batch.storing.is_empty() && self.healthy && !batch.tick {
             return Ok(Vec::new());
         }
-        let room = self.room(connection)?;
+        let room = self.room(connection, batch.tick)?;
         let mut transaction = Transaction::new(connection, &mut self.state, fresh, now);
         for (job, allowed) in &mut batch.storing {
             allowed.clone_from(&room);
@@ -283,8 +283,8 @@ impl Writer {
     }
 
     /// Whether new items fit, after trying to make room.
-    fn room(&mut self, connection: &Connection) -> rusqlite::Result<Result<(), JournalError>> {
-        if let Err(error) = self.keeper.check() {
+    fn room(&mut self, connection: &Connection, tick: bool) -> rusqlite::Result<Result<(), JournalError>> {
+        if let Err(error) = self.keeper.check(tick) {
             return Ok(Err(error));
         }
         let mut usage = self.limits.usage(connection)?;
