@@ -251,6 +251,30 @@ async fn a_read_only_journal_at_start_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_can_only_read_says_what_it_needs() {
+    let Some(disk) = Disk::mount(4 << 20) else { return };
+    let city = flow::telegram().await;
+    let mut daemon = on_disk(&disk, 0);
+    daemon.configure(
+        &std::fs::read_to_string(daemon.config())
+            .expect("settings")
+            .replace("{api}", &city.api_url()),
+    );
+    daemon.start().await;
+    daemon.stop().await;
+    assert!(mount(&["-o", "remount,ro"], disk.path()), "a read-only disk");
+    for arguments in [["journal", "stats"], ["journal", "verify"], ["quarantine", "list"]] {
+        let output = daemon.priem(&arguments);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(3), "{said}");
+        assert!(
+            said.contains("journal.sqlite") && said.contains("sudo -u priem"),
+            "{said}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_second_daemon_on_the_same_journal_is_refused() {
     let settings = flow::settings(None);
     let mut first = flow::install(&settings);

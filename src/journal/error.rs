@@ -20,7 +20,7 @@ pub enum JournalError {
     /// The file is not where it was opened any more: refuse new items, publish what was accepted before.
     #[error(
         "the journal's file was taken away or replaced while the daemon works with it: {why}; what was accepted goes on \
-         being published, and is lost with this process"
+         being published and lives only in this process: no restart while items wait"
     )]
     Displaced {
         /// Which file, and what became of it.

@@ -349,11 +349,15 @@ impl Journal {
         trouble
     }
 
-    /// Whether the writer is at work or waits for work; false when it has been inside one commit for longer than any
-    /// frozen or overloaded disk explains.
-    pub fn is_alive(&self) -> bool {
+    /// Whether the writer is inside a commit just now.
+    pub fn is_committing(&self) -> bool {
+        self.shared.standing.running().is_some()
+    }
+
+    /// Whether the writer has been inside one commit for longer than any frozen or overloaded disk explains.
+    pub fn is_stuck(&self) -> bool {
         let running = self.shared.standing.running();
-        running.is_none_or(|running| running < LONGEST_COMMIT)
+        running.is_some_and(|running| running >= LONGEST_COMMIT)
     }
 
     /// Whether the journal takes new items, as far as can be told without trying.

@@ -121,19 +121,23 @@ pub async fn watchdog(journal: Journal, closing: CancellationToken) {
     let Some(limit) = sd_notify::watchdog_enabled() else {
         return closing.cancelled().await;
     };
-    let mut ticks = tokio::time::interval(PING_EVERY.min(limit / 3));
+    let every = PING_EVERY.min(limit / 3);
+    let mut ticks = tokio::time::interval(every);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             () = closing.cancelled() => return,
             _ = ticks.tick() => {}
         }
-        match tokio::time::timeout(limit / 3, journal.flush()).await {
+        let is_alive = match tokio::time::timeout(every, journal.flush()).await {
             Ok(Err(JournalError::Closed)) => return,
-            Ok(_) if journal.is_alive() => {
-                let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
-            }
-            Ok(_) | Err(_) => warn!("the journal's writer does not answer"),
+            Ok(_) => !journal.is_stuck(),
+            Err(_) => journal.is_committing() && !journal.is_stuck(),
+        };
+        if is_alive {
+            let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
+        } else {
+            warn!("the journal's writer does not answer");
         }
     }
 }
