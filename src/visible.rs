@@ -43,6 +43,19 @@ pub fn json(document: &str) -> Cow<'_, str> {
     )
 }
 
+/// A whole line of the log. Escape characters stay: those in values were escaped before, these are the colours of a
+/// terminal.
+pub fn log(line: &[u8]) -> Cow<'_, [u8]> {
+    let escape = '\u{1b}';
+    match String::from_utf8_lossy(line) {
+        Cow::Borrowed(text) => match escaped(text, |char| is_hidden(char) && char != '\n' && char != escape, number) {
+            Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+            Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+        },
+        Cow::Owned(text) => Cow::Owned(log(text.as_bytes()).into_owned()),
+    }
+}
+
 /// As JSON writes it, so that a document shown as text is a document still. All hidden ones fit four digits.
 fn number(out: &mut String, char: char) {
     // Writing into a string can't fail.
@@ -95,6 +108,15 @@ mod tests {
         assert_eq!(line("a\nb\t\u{1b}"), "a\\nb\\t\\u001b");
         assert_eq!(lines("a\nb\tc\r"), "a\nb\tc\\u000d");
         assert!(matches!(line("обычный текст — «с кавычками»"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn a_line_of_the_log_keeps_its_colour_only() {
+        assert_eq!(
+            log("\u{1b}[2mя\u{202e}\u{9b}\r\n".as_bytes()),
+            "\u{1b}[2mя\\u202e\\u009b\\u000d\n".as_bytes()
+        );
+        assert_eq!(log(b"\xff\x07"), "\u{fffd}\\u0007".as_bytes());
     }
 
     #[test]

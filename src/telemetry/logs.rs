@@ -8,6 +8,7 @@ use tracing_subscriber::{
     fmt::{self, MakeWriter, writer::BoxMakeWriter},
 };
 
+use super::shown::{self, Shown};
 use crate::{
     publish::LOG_DIRECTIVES,
     settings::{LogFormat, LogSettings},
@@ -30,10 +31,12 @@ pub fn logs(settings: &LogSettings) -> anyhow::Result<()> {
         None => BoxMakeWriter::new(std::io::stderr),
     };
     let builder = fmt::fmt().with_env_filter(filter).with_writer(writer);
+    let builder = builder.map_writer(Shown);
     let started = if json {
         builder.json().flatten_event(true).try_init()
     } else {
         builder
+            .fmt_fields(shown::fields())
             .with_target(false)
             .with_ansi(std::io::stderr().is_terminal())
             .try_init()

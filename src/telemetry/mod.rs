@@ -2,6 +2,7 @@
 
 mod logs;
 pub mod metrics;
+mod shown;
 
 pub use logs::{filter, logs};
 pub use metrics::Metrics;
