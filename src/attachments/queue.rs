@@ -36,6 +36,7 @@ const TABLES: &str = "
         PRIMARY KEY (event, number)
     ) WITHOUT ROWID;
     CREATE INDEX IF NOT EXISTS job_due ON job (due_at) WHERE state = 'waiting';
+    CREATE INDEX IF NOT EXISTS job_connector_due ON job (connector, due_at) WHERE state = 'waiting';
     CREATE INDEX IF NOT EXISTS job_created ON job (created_at);
     CREATE INDEX IF NOT EXISTS job_hash ON job (hash) WHERE hash IS NOT NULL;
 ";
@@ -163,15 +164,33 @@ impl Queue {
         transaction.commit()
     }
 
-    /// Jobs that are due, the longest waiting first.
-    pub fn due(&self, now: i64, limit: usize) -> rusqlite::Result<Vec<Job>> {
+    /// Jobs that are due: of each connector at most `each`, its longest waiting first, the connectors in turn. So many jobs
+    /// of one connector hide none of another, and cost nothing.
+    pub fn due(&self, now: i64, each: usize) -> rusqlite::Result<Vec<Job>> {
         let connection = self.connection.lock();
+        // One step of the index a connector, however many jobs it has.
+        let mut connectors = connection.prepare_cached(
+            "WITH RECURSIVE waiting(name) AS ( \
+             SELECT min(connector) FROM job WHERE state = 'waiting' UNION ALL \
+             SELECT (SELECT min(connector) FROM job WHERE state = 'waiting' AND connector > name) FROM waiting \
+             WHERE name IS NOT NULL) SELECT name FROM waiting WHERE name IS NOT NULL",
+        )?;
+        let connectors = connectors.query_map([], |row| row.get(0))?;
+        let connectors: Vec<String> = connectors.collect::<rusqlite::Result<_>>()?;
         let mut select = connection.prepare_cached(
             "SELECT event, number, connector, attachment, attempts, created_at FROM job \
-             WHERE state = 'waiting' AND due_at <= ?1 ORDER BY due_at LIMIT ?2",
+             WHERE state = 'waiting' AND connector = ?1 AND due_at <= ?2 ORDER BY due_at LIMIT ?3",
         )?;
-        let rows = select.query_map(params![now, i64::try_from(limit).unwrap_or(i64::MAX)], job)?;
-        rows.collect()
+        let mut in_turn = Vec::new();
+        for connector in &connectors {
+            let limit = i64::try_from(each).unwrap_or(i64::MAX);
+            let rows = select.query_map(params![connector, now, limit], job)?;
+            for (turn, job) in rows.enumerate() {
+                in_turn.push((turn, job?));
+            }
+        }
+        in_turn.sort_by_key(|(turn, _)| *turn);
+        Ok(in_turn.into_iter().map(|(_, job)| job).collect())
     }
 
     /// An attempt failed: try again then.
@@ -350,6 +369,31 @@ mod tests {
             Some(State::GivenUp { reason: "gone".into() })
         );
         assert_eq!(queue.counts().expect("counts").waiting, 0);
+    }
+
+    #[test]
+    fn connectors_take_turns_however_many_jobs_one_has() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let queue = Queue::open(folder.path()).expect("a queue");
+        let slow: Vec<NewJob> = (0..500).map(job).collect();
+        queue.add(&slow, &[], 1, 100).expect("added");
+        let of = |connector: &str, number| NewJob {
+            connector: connector.into(),
+            ..job(number)
+        };
+        queue
+            .add(&[of("vk", 600), of("files", 601), of("vk", 602)], &[], 2, 200)
+            .expect("added");
+        let due = queue.due(1000, 2).expect("a list");
+        let due: Vec<(&str, u32)> = due.iter().map(|job| (job.connector.as_str(), job.id.number)).collect();
+        assert_eq!(due, [("files", 601), ("max", 0), ("vk", 600), ("max", 1), ("vk", 602)]);
+        assert!(queue.due(99, 2).expect("a list").is_empty());
+
+        let connection = queue.connection.lock();
+        let plan = "EXPLAIN QUERY PLAN SELECT event FROM job WHERE state = 'waiting' AND connector = 'max' \
+                    AND due_at <= 1 ORDER BY due_at LIMIT 1";
+        let plan: String = connection.query_row(plan, [], |row| row.get(3)).expect("a plan");
+        assert!(plan.contains("job_connector_due"), "{plan}");
     }
 
     #[test]

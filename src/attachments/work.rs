@@ -22,8 +22,6 @@ use super::{
 
 /// How often due jobs are looked for when nobody calls.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// Due jobs looked at in one go; more than there are places, because some connectors have none left.
-const LOOK_AT: usize = 256;
 /// Longest pause between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_secs(6 * 60 * 60);
 /// Longest time a connector may take to say where a file is.
@@ -64,7 +62,8 @@ impl Work {
             return;
         }
         let shared = Arc::clone(&self.shared);
-        let due = tokio::task::spawn_blocking(move || shared.queue.due(now_ms(), LOOK_AT)).await;
+        // Those that run are due still, until their end is recorded: twice the places show enough others.
+        let due = tokio::task::spawn_blocking(move || shared.queue.due(now_ms(), 2 * places)).await;
         let due = match due {
             Ok(Ok(due)) => due,
             Ok(Err(error)) => return warn!(%error, "the queue of attachments can't be read"),

@@ -376,10 +376,11 @@ async fn a_dead_server_does_not_take_all_places() {
             ..Attachment::new(AttachmentKind::Photo)
         },
     };
-    let mut jobs: Vec<_> = (0..20)
+    // More than anybody would look through.
+    let mut jobs: Vec<_> = (0..1000)
         .map(|number| job("test", number, format!("http://{dead}/")))
         .collect();
-    jobs.push(job("other", 100, format!("http://{server}/")));
+    jobs.push(job("other", 5000, format!("http://{server}/")));
     store.shared.queue.add(&jobs, &[], 0, now_ms()).expect("added");
     let running = Running {
         shared: Arc::clone(&store.shared),
@@ -390,7 +391,7 @@ async fn a_dead_server_does_not_take_all_places() {
     for mut part in store.parts(&running.health, &running.closing) {
         running.tasks.spawn((part.work)());
     }
-    running.is_stored(jobs[20].id).await;
+    running.is_stored(jobs[1000].id).await;
     running.stop().await;
 }
 
