@@ -115,6 +115,37 @@ async fn an_item_goes_the_whole_way() {
     assert_eq!(alone.messages[0].body, publication.messages[0].body);
 }
 
+/// A reminder that says of no message where it went.
+struct Lost;
+
+#[async_trait::async_trait]
+impl Connector for Lost {
+    fn streams(&self) -> Vec<Stream> {
+        Vec::new()
+    }
+
+    async fn check(&self, _: &Cx) -> Result<CheckReport, ConnectorError> {
+        Ok(CheckReport::default())
+    }
+
+    fn normalize(&self, raw: &RawItem) -> Result<Vec<Message>, NormalizeError> {
+        let data = MessageData::new("telegram", Kind::Direct, Regime::OpenSourceMessage);
+        Ok(vec![raw.message(EventType::DeadlineOverdue, data)])
+    }
+}
+
+#[test]
+fn what_goes_to_nobody_is_settled_at_once() {
+    let lost: Arc<dyn Connector> = Arc::new(Lost);
+    let connectors = HashMap::from([(ConnectorId::new("bot"), lost)]);
+    let processor = Processor::new(Arc::new(connectors), Arc::new(RuleSet::starter()), Metrics::new());
+    let processed = processor.process(&parcel("1").record, Timestamp::UNIX_EPOCH);
+    let Processed::End(End::Delivered { decisions, parked }) = processed else {
+        panic!("nobody would tell that nothing is published");
+    };
+    assert_eq!((decisions.len(), decisions[0].outcome, parked), (1, "ignored", None));
+}
+
 fn poison(_: &Processor, parcel: &mut Parcel, _: Timestamp) {
     assert_ne!(parcel.record.raw.external_id, "2", "asked to");
 }
