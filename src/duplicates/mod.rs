@@ -97,7 +97,7 @@ impl Linker {
                     .count(kinship.cluster, &message.data.connector, at, now);
                 self.metrics
                     .linked
-                    .with_label_values(&[message.data.channel.as_str(), kinship.reason.as_str()])
+                    .with_label_values(&[self.metrics.channel(&message.data.channel), kinship.reason.as_str()])
                     .inc();
                 write(message, kinship);
             }

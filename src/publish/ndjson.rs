@@ -84,6 +84,7 @@ impl Writer {
             for outgoing in batch {
                 let channel = outgoing.headers.iter().find(|(name, _)| *name == CHANNEL_HEADER);
                 let channel = channel.map(|(_, value)| value.as_str()).unwrap_or_default();
+                let channel = self.metrics.channel(channel);
                 self.metrics
                     .published
                     .with_label_values(&[channel, outgoing.routing_key.as_str()])

@@ -3,6 +3,9 @@
 //! Names carry the prefix `priem_` and base units; labels are bounded (connector, stream, channel, reason, rule,
 //! queue) and never a person.
 
+use std::{collections::HashSet, sync::Arc};
+
+use parking_lot::RwLock;
 use prometheus::{
     Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
     TextEncoder,
@@ -21,6 +24,7 @@ macro_rules! metrics {
         #[derive(Debug, Clone)]
         pub struct Metrics {
             registry: Registry,
+            channels: Known,
             $($(#[doc = $help])+ pub $field: metrics!(@type $kind),)+
         }
 
@@ -36,7 +40,7 @@ macro_rules! metrics {
                     let $field: metrics!(@type $kind) = metrics!(@new $kind, $name, help, &[$($label),*]);
                     registry.register(Box::new($field.clone())).expect("metric names are unique");
                 )+
-                Self { registry, $($field),+ }
+                Self { registry, channels: Known::default(), $($field),+ }
             }
 
             /// Name, kind, labels and help of every metric, in the order of the table.
@@ -208,6 +212,27 @@ metrics! {
     started: gauge "priem_start_timestamp_seconds" [];
 }
 
+/// Names of channels with series of their own; real installations have a dozen.
+const MOST_CHANNELS: usize = 64;
+
+/// Values of a label that come with records: the first so many, so that no source can fill the memory with series.
+#[derive(Debug, Clone, Default)]
+struct Known(Arc<RwLock<HashSet<Box<str>>>>);
+
+impl Known {
+    fn label<'a>(&self, name: &'a str) -> &'a str {
+        if self.0.read().contains(name) {
+            return name;
+        }
+        let mut known = self.0.write();
+        if known.len() < MOST_CHANNELS || known.contains(name) {
+            known.insert(name.into());
+            return name;
+        }
+        "other"
+    }
+}
+
 impl Default for Metrics {
     fn default() -> Self {
         Self::new()
@@ -215,6 +240,11 @@ impl Default for Metrics {
 }
 
 impl Metrics {
+    /// The value of a label `channel`: a channel's name may come from a record, so that it is `other` after the first 64.
+    pub fn channel<'a>(&self, name: &'a str) -> &'a str {
+        self.channels.label(name)
+    }
+
     /// Prometheus text format.
     pub fn render(&self) -> String {
         let mut out = Vec::new();
@@ -227,6 +257,27 @@ impl Metrics {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_source_of_ever_new_channels_makes_no_series_without_end() {
+        let metrics = Metrics::new();
+        assert_eq!(metrics.channel("telegram"), "telegram");
+        for number in 0..1000 {
+            let name = format!("channel {number}");
+            let label = metrics.channel(&name);
+            metrics.published.with_label_values(&[label, "queue"]).inc();
+        }
+        assert_eq!(metrics.channel("telegram"), "telegram", "who is known stays known");
+        let shown = metrics.render();
+        let series = shown
+            .lines()
+            .filter(|line| line.starts_with("priem_published_messages_total{"));
+        assert_eq!(series.count(), MOST_CHANNELS);
+        assert_eq!(
+            metrics.published.with_label_values(&["other", "queue"]).get(),
+            1000 - (64 - 1)
+        );
+    }
 
     #[test]
     fn every_name_has_the_prefix_and_a_help_text() {

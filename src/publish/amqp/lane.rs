@@ -390,7 +390,7 @@ fn counter<'a>(
     outgoing: &Outgoing,
 ) -> &'a IntCounter {
     let channel = outgoing.headers.iter().find(|(name, _)| *name == CHANNEL_HEADER);
-    let channel = channel.map(|(_, value)| value.as_str()).unwrap_or_default();
+    let channel = metrics.channel(channel.map(|(_, value)| value.as_str()).unwrap_or_default());
     if !published.contains_key(&outgoing.routing_key) {
         published.insert(outgoing.routing_key.clone(), Vec::new());
     }
