@@ -107,12 +107,13 @@ impl Memory {
         connection: &Connection,
         candidates: &[Candidate],
     ) -> rusqlite::Result<Vec<Option<Kinship>>> {
+        // Others of the same transaction may have been here before.
+        let (twins_before, links_before) = (self.twins.len(), self.links.len());
         let mut found = Vec::with_capacity(candidates.len());
         for candidate in candidates {
             found.push(self.judge(connection, candidate)?);
         }
-        let twins: Vec<Packed> = self
-            .twins
+        let twins: Vec<Packed> = self.twins[twins_before..]
             .iter()
             .map(|(number, until, twin)| Packed {
                 number: self.base + i64::from(*number),
@@ -121,7 +122,7 @@ impl Memory {
             })
             .collect();
         TWINS.append(connection, &twins)?;
-        LINKS.append(connection, &self.links)?;
+        LINKS.append(connection, &self.links[links_before..])?;
         self.clusters.write(connection)?;
         Ok(found)
     }

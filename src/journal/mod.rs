@@ -155,13 +155,18 @@ pub(crate) mod testing {
         }
 
         /// Runs a job at a moment, as if it were committed.
-        pub(crate) fn run<J: Job>(&mut self, mut job: J, now: i64) -> J::Answer {
+        pub(crate) fn run<J: Job>(&mut self, job: J, now: i64) -> J::Answer {
+            self.run_together(vec![job], now).remove(0)
+        }
+
+        /// Runs jobs that share a commit.
+        pub(crate) fn run_together<J: Job>(&mut self, mut jobs: Vec<J>, now: i64) -> Vec<J::Answer> {
             let mut fresh = Vec::new();
             self.state.now = Now::plain(now);
             let mut transaction = Transaction::new(&self.connection, &mut self.state, &mut fresh, now);
-            let answer = job.run(&mut transaction).unwrap();
-            job.ended(true);
-            answer
+            let answers = jobs.iter_mut().map(|job| job.run(&mut transaction).unwrap()).collect();
+            jobs.iter_mut().for_each(|job| job.ended(true));
+            answers
         }
 
         /// Runs a job in a transaction whose commit fails.

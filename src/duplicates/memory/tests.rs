@@ -149,6 +149,17 @@ fn messages_of_one_commit_know_each_other() {
 }
 
 #[test]
+fn calls_that_share_a_commit_know_each_other() {
+    let mut world = World::new();
+    let jobs = [1, 2, 3].map(|number| world.job(&[candidate(number, "vk", &["a", &number.to_string()], 0)]));
+    let found = world.tables.run_together(jobs.into(), 0).concat();
+    let of: Vec<Option<Uuid>> = found.iter().map(|kinship| Some(kinship.as_ref()?.of)).collect();
+    assert_eq!(of, [None, Some(id(1)), Some(id(1))]);
+    world.restart();
+    assert_eq!(world.find(&candidate(4, "vk", &["3"], 1)).unwrap().of, id(3));
+}
+
+#[test]
 fn a_decision_is_given_again_to_every_event_of_the_object() {
     let mut world = World::new();
     let (first, second) = (candidate(1, "vk", &["a"], 0), candidate(2, "pos", &["a"], 10));
