@@ -114,7 +114,12 @@ impl Writer {
                 (output, bytes, done, result)
             });
             let result;
-            (output, bytes, done, result) = attempt.await.expect("writing does not panic");
+            (output, bytes, done, result) = match attempt.await {
+                Ok(attempt) => attempt,
+                // The runtime stops before the write began: nothing is settled, so it comes again after the next start.
+                Err(stopped) if stopped.is_cancelled() => return None,
+                Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+            };
             let error = match result {
                 Ok(()) => {
                     self.works();
