@@ -319,7 +319,12 @@ async fn a_full_journal_refuses_and_recovers_when_items_are_settled() {
     journal.tick().await.unwrap();
     journal.flush().await.unwrap();
     assert_eq!(metrics.journal_writable.get(), 1, "settled raw items made room");
-    assert!(metrics.journal_evicted.get() > 0);
+    assert!(metrics.journal_evicted.with_label_values(&["items"]).get() > 0);
+    assert_eq!(
+        metrics.journal_evicted.with_label_values(&["decisions"]).get(),
+        0,
+        "in order"
+    );
     journal
         .append(&connector, "stream", vec![big(stored)], None)
         .await

@@ -6,6 +6,7 @@ mod daemon;
 mod drain;
 mod duplicates;
 mod import;
+mod journal;
 mod mapping;
 mod outage;
 mod report;
@@ -42,6 +43,8 @@ enum What {
     Sources(sources::SourcesArgs),
     /// What looking for duplicates costs, for ordinary messages and for a flood of one text
     Duplicates(duplicates::DuplicatesArgs),
+    /// A journal of millions of decisions: appends, commits, `why`, bytes; and a full one
+    Journal(journal::JournalArgs),
     /// A record through a manifest's filters against the same mapping in Rust
     Mapping(mapping::MappingArgs),
     /// One message against ten and ten thousand rules, beside regular expressions and CEL
@@ -85,6 +88,7 @@ fn main() -> anyhow::Result<ExitCode> {
             What::Throughput(arguments) => throughput::run(arguments).await,
             What::Sources(arguments) => sources::run(arguments).await,
             What::Duplicates(arguments) => duplicates::run(arguments).await,
+            What::Journal(arguments) => journal::run(arguments).await,
             What::Mapping(arguments) => mapping::run(&arguments),
             What::Publish { count, body, rounds } => publish(count, body, rounds).await,
             What::BareAxum { .. } | What::Routing(_) | What::RoutingMemory => Ok(()),

@@ -9,10 +9,7 @@ use clap::Subcommand;
 
 use super::{DONE, FINDING, output};
 use crate::{
-    journal::{
-        Exported, JournalSettings,
-        store::{Stats, Store},
-    },
+    journal::{Exported, JournalSettings, stats::Stats, store::Store},
     settings::Settings,
     visible,
 };
@@ -69,6 +66,7 @@ pub fn run(command: JournalCommand, settings: &Settings) -> anyhow::Result<u8> {
             let mut stats = serde_json::to_value(store.stats()?)?;
             stats["max_bytes"] = limits.max_bytes.into();
             stats["min_free_bytes"] = limits.min_free_bytes.into();
+            stats["days_left"] = serde_json::json!(days_left(&store.stats()?, limits));
             output::json(&stats)?;
         }
         JournalCommand::Stats { json: false } => output::lines(&render(&store.stats()?, limits))?,
@@ -138,6 +136,50 @@ fn mebibytes(bytes: u64) -> String {
     format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
 }
 
+/// Days until the limit at the growth of the last days; `None` when it does not grow or that can't be told yet.
+fn days_left(stats: &Stats, limits: &JournalSettings) -> Option<u64> {
+    let grows = u64::try_from(stats.grows_by_day?).ok().filter(|grows| *grows > 0)?;
+    Some(limits.max_bytes.saturating_sub(stats.bytes) / grows)
+}
+
+/// What takes the room and in which order it gives way.
+fn room(stats: &Stats, limits: &JournalSettings) -> String {
+    let rows: Vec<_> = stats
+        .room
+        .iter()
+        .map(|share| {
+            let order = match (share.gives_way, &share.stays) {
+                (None, _) => "never".to_owned(),
+                (Some(place), None) => place.to_string(),
+                (Some(place), Some(stays)) => format!("{place}, never what is {stays}"),
+            };
+            vec![
+                share.class.to_owned(),
+                format!("~{}", mebibytes(u64::try_from(share.bytes).unwrap_or(0))),
+                share.items.to_string(),
+                order,
+            ]
+        })
+        .collect();
+    let mut text = output::table(&["ROOM", "SIZE", "ROWS", "GIVES WAY"], &rows);
+    let next = stats
+        .room
+        .iter()
+        .find(|share| share.gives_way.is_some() && share.items > 0);
+    text.push_str(&match (next, days_left(stats, limits)) {
+        (Some(next), Some(days)) => format!(
+            "\nat the growth of these days the limit is reached in about {days} days; then the oldest {} go first\n",
+            next.class
+        ),
+        (Some(next), None) => format!("\nat the limit the oldest {} go first\n", next.class),
+        (None, _) => "\nnothing would give way: at the limit new items are refused\n".to_owned(),
+    });
+    if stats.moving_old {
+        text.push_str("moving: decisions of an older version are brought into today's form; counts grow meanwhile\n");
+    }
+    text
+}
+
 fn render(stats: &Stats, limits: &JournalSettings) -> String {
     let mut text = format!(
         "stored items     {}{}\nknown objects    {}\npending          {}{}\nparked           {}\nsize             {} of {} ({} %)\ndisk             {} free, {} must stay\n",
@@ -166,6 +208,7 @@ fn render(stats: &Stats, limits: &JournalSettings) -> String {
     for (reason, count) in &stats.now.quarantined {
         text.push_str(&format!("    {}: {count}\n", visible::line(reason)));
     }
+    text.push_str(&format!("\n{}", room(stats, limits)));
     let streams: Vec<_> = stats
         .streams
         .iter()

@@ -86,11 +86,10 @@ pub fn run(command: QuarantineCommand, settings: &Settings) -> anyhow::Result<u8
     let mut store = Store::open(&settings.journal.dir)?;
     match command {
         QuarantineCommand::List { reason, json } => {
-            let held: Vec<Held> = store
-                .held()?
-                .into_iter()
-                .filter(|item| reason.as_ref().is_none_or(|reason| item.reason == *reason))
-                .collect();
+            let held = match &reason {
+                Some(reason) => store.held_for(reason)?,
+                None => store.held()?,
+            };
             if json {
                 output::json(&held)?;
             } else if held.is_empty() {
@@ -129,7 +128,7 @@ fn list(held: &[Held]) -> String {
 }
 
 fn show(store: &Store, number: i64, raw: bool, json: bool) -> anyhow::Result<u8> {
-    let Some(item) = store.held()?.into_iter().find(|item| item.seq == number) else {
+    let Some(item) = store.held_one(number)? else {
         output::say!("error: item {number} is not on hold; `priem quarantine list` shows those that are");
         return Ok(FINDING);
     };
@@ -174,13 +173,17 @@ fn show(store: &Store, number: i64, raw: bool, json: bool) -> anyhow::Result<u8>
 
 /// The items a choice names.
 fn chosen(store: &Store, choice: &Choice) -> anyhow::Result<Vec<Held>> {
-    let held = store.held()?.into_iter();
-    Ok(held
-        .filter(|item| match &choice.reason {
-            Some(reason) => item.reason == *reason,
-            None => choice.all || choice.numbers.contains(&item.seq),
-        })
-        .collect())
+    if let Some(reason) = &choice.reason {
+        return Ok(store.held_for(reason)?);
+    }
+    if choice.all {
+        return Ok(store.held()?);
+    }
+    let mut numbers = choice.numbers.clone();
+    numbers.sort_unstable();
+    numbers.dedup();
+    let named = numbers.into_iter().map(|number| store.held_one(number));
+    Ok(named.filter_map(Result::transpose).collect::<Result<_, _>>()?)
 }
 
 /// Why a sweeping removal is not done as it was asked for.
@@ -233,12 +236,9 @@ fn act(
         }
     }
     if let Some(reason) = choice.reason.as_ref().filter(|_| chosen.is_empty()) {
-        let mut known: Vec<String> = store.held()?.into_iter().map(|item| item.reason).collect();
-        known.sort();
-        known.dedup();
         output::say!(
             "error: nothing is on hold for the reason `{reason}`; reasons now: {}",
-            known.join(", ")
+            store.held_reasons()?.join(", ")
         );
         return Ok(FINDING);
     }

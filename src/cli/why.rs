@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::{DONE, FINDING, output};
 use crate::{
-    journal::store::{Decided, Store},
+    journal::{decided::Decided, store::Store},
     settings::Settings,
     visible,
 };

@@ -173,7 +173,10 @@ impl Look for Count {
 
     fn look(&self, reader: &Connection) -> rusqlite::Result<Running> {
         reader
-            .prepare_cached("SELECT count(*), count(*) FILTER (WHERE due_at <= ?1) FROM clock")?
+            .prepare_cached(
+                "SELECT running, told + (SELECT count(*) FROM (SELECT 1 FROM clock WHERE tell_at <= ?1 AND due_at <= ?1 \
+                 LIMIT 10000)) FROM clock_count",
+            )?
             .query_row([self.at], |row| {
                 Ok(Running {
                     open: row.get(0)?,
@@ -293,7 +296,10 @@ struct Due {
 /// transaction. `real_now` is the clock that items are stored by.
 fn tell(connection: &Connection, now: i64, real_now: i64, wanted: Wanted) -> rusqlite::Result<(Vec<Item>, Told)> {
     let oldest: Option<i64> = connection
-        .prepare_cached("SELECT r.received_at FROM pending p JOIN raw r ON r.seq = p.seq ORDER BY p.position LIMIT 1")?
+        .prepare_cached(
+            "SELECT r.received_at FROM pending p JOIN raw r ON r.seq = p.seq WHERE p.position > 0 \
+             ORDER BY p.position LIMIT 1",
+        )?
         .query_row([], |row| row.get(0))
         .optional()?;
     if oldest.is_some_and(|at| at < real_now - BACKLOG_MICROSECONDS) {

@@ -38,7 +38,7 @@ macro_rules! log {
                 $table,
                 " WHERE first > ?1 ORDER BY first"
             ),
-            first: concat!("SELECT min(first) FROM ", $table),
+            first: concat!("SELECT min(first) FROM ", $table, " WHERE first > 0"),
             last: concat!(
                 "SELECT first, entries FROM ",
                 $table,
@@ -136,9 +136,9 @@ impl Log {
         }))
     }
 
-    /// Forgets some rows whose time is over.
-    pub(super) fn forget(&self, connection: &Connection, now: i64) -> rusqlite::Result<()> {
-        connection.prepare_cached(self.forget)?.execute([now, SLICE]).map(drop)
+    /// Forgets some rows whose time is over; gives how many.
+    pub(super) fn forget(&self, connection: &Connection, now: i64) -> rusqlite::Result<usize> {
+        connection.prepare_cached(self.forget)?.execute([now, SLICE])
     }
 }
 

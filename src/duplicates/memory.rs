@@ -396,6 +396,22 @@ impl Sweep for Forget {
         }
         Ok(())
     }
+
+    fn give_up(&mut self, connection: &Connection) -> rusqlite::Result<Option<usize>> {
+        for old in [&mut self.old_keys, &mut self.old_kin] {
+            if let Some(removed) = old.give_up(connection, i64::MAX)? {
+                return Ok(Some(removed));
+            }
+        }
+        let removed = TWINS.forget(connection, i64::MAX)? + LINKS.forget(connection, i64::MAX)?;
+        if let Some(memory) = &mut *self.memory.lock() {
+            memory.forget_below(TWINS.first(connection)?, LINKS.first(connection)?);
+        }
+        if removed > 0 {
+            return Ok(Some(removed));
+        }
+        self.clusters.give_up(connection, i64::MAX)
+    }
 }
 
 #[cfg(test)]

@@ -16,11 +16,13 @@ pub(super) struct Owner {
 pub(super) const OWNER: &str =
     "SELECT event_id, cluster FROM likeness WHERE key >= ?1 AND key <= ?2 AND until >= ?3 LIMIT 1";
 pub(super) const DECIDED: &str = "SELECT cluster, of, reason, before FROM kin WHERE object = ?1";
-pub(super) const CHANNELS: &str = "SELECT DISTINCT channel FROM kin WHERE cluster = ?1 ORDER BY channel";
+pub(super) const CHANNELS: &str =
+    "SELECT DISTINCT channel FROM kin WHERE cluster = ?1 ORDER BY channel /* walks: an old cluster, once */";
 
 /// Hashes of the keys whose window lasts.
 pub(super) fn keys(connection: &Connection, now: i64, mut each: impl FnMut(u64)) -> rusqlite::Result<()> {
-    let mut select = connection.prepare("SELECT key FROM likeness WHERE until >= ?1")?;
+    let mut select =
+        connection.prepare("SELECT key FROM likeness WHERE until >= ?1 /* walks: old keys, at the start */")?;
     let mut rows = select.query([now])?;
     while let Some(row) = rows.next()? {
         if let Some(start) = row.get_ref(0)?.as_blob().unwrap_or_default().first_chunk() {
@@ -32,7 +34,9 @@ pub(super) fn keys(connection: &Connection, now: i64, mut each: impl FnMut(u64))
 
 /// The newest item that may have been judged by an older version; 0 when there is no decision of one.
 pub(super) fn newest(connection: &Connection) -> rusqlite::Result<i64> {
-    let some: bool = connection.query_row("SELECT EXISTS (SELECT 1 FROM kin)", [], |row| row.get(0))?;
+    let some: bool = connection.query_row("SELECT EXISTS (SELECT 1 FROM kin WHERE object >= x'')", [], |row| {
+        row.get(0)
+    })?;
     if !some {
         return Ok(0);
     }

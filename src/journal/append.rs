@@ -10,11 +10,22 @@ use super::{
     Appended, Record,
     clock::Now,
     dedupe::{self, HashKey, Verdict},
+    keys::Shelf,
+    ledger::Ledger,
 };
+
+/// Bytes a stored item takes beside its body and external id, about.
+const ROW_BYTES: i64 = 100;
+
+/// Bytes a stored item takes, about: what is added when it comes and taken off when it goes.
+pub(super) fn item_bytes(external_id: usize, body: i64) -> i64 {
+    ROW_BYTES + external_id as i64 + body
+}
 
 /// What the writer knows between commits.
 pub(super) struct AppendState {
     pub(super) hash_key: HashKey,
+    pub(super) ledger: Ledger,
     connectors: HashMap<ConnectorId, i64>,
     /// The time of the commit.
     pub(super) now: Now,
@@ -27,6 +38,7 @@ impl AppendState {
     pub(super) fn load(connection: &Connection) -> rusqlite::Result<Self> {
         Ok(Self {
             hash_key: dedupe::hash_key(connection)?,
+            ledger: Ledger::load(connection)?,
             connectors: HashMap::new(),
             now: Now::default(),
             newest: 0,
@@ -37,6 +49,7 @@ impl AppendState {
     pub(super) fn after_rollback(&mut self, newest: i64) {
         self.connectors.clear();
         self.newest = newest;
+        self.ledger.after_rollback();
     }
 
     fn connector_number(&mut self, connection: &Connection, connector: &ConnectorId) -> rusqlite::Result<i64> {
@@ -101,6 +114,10 @@ impl AppendState {
                 ])?;
             let seq = connection.last_insert_rowid();
             self.newest = seq;
+            let key = dedupe::item_key(&self.hash_key, &item.external_id);
+            self.ledger.keys.note(Shelf::Items, key, seq);
+            self.ledger.counts.raw += 1;
+            self.ledger.counts.raw_bytes += item_bytes(item.external_id.len(), item.body.len() as i64);
             if let Some(problem) = item.problem {
                 hold(connection, seq, "quarantined", problem.reason, &problem.why, now)?;
                 appended.quarantined.push(problem.reason);
@@ -109,6 +126,7 @@ impl AppendState {
             connection
                 .prepare_cached("INSERT INTO pending (seq) VALUES (?1)")?
                 .execute([seq])?;
+            self.ledger.counts.pending += 1;
             appended.new += 1;
             fresh.push(Arc::new(Record {
                 position: connection.last_insert_rowid(),
@@ -147,8 +165,12 @@ pub(super) fn hold(
     why: &str,
     now: i64,
 ) -> rusqlite::Result<()> {
+    // Not `OR REPLACE`: what is replaced would not be counted off.
     connection
-        .prepare_cached("INSERT OR REPLACE INTO held VALUES (?1, ?2, ?3, ?4, ?5)")?
+        .prepare_cached("DELETE FROM held WHERE seq = ?1")?
+        .execute([seq])?;
+    connection
+        .prepare_cached("INSERT INTO held VALUES (?1, ?2, ?3, ?4, ?5)")?
         .execute(params![seq, kind, reason, why, now])?;
     Ok(())
 }

@@ -127,6 +127,13 @@ pub(super) fn hash(key: &HashKey, parts: &[&[u8]]) -> [u8; 16] {
         .expect("a hash has 32 bytes")
 }
 
+/// The key by which the items of an external id are found, whatever connector they came from.
+pub(super) fn item_key(key: &HashKey, external_id: &str) -> super::keys::Key {
+    hash(key, &[b"item", external_id.as_bytes()])[..6]
+        .try_into()
+        .expect("a hash has 16 bytes")
+}
+
 fn short_hash(key: &HashKey, name: &str) -> [u8; 8] {
     hash(key, &[name.as_bytes()])[..8]
         .try_into()
@@ -254,7 +261,7 @@ mod tests {
         let mut seen = Slices::new("seen", "key", "at");
         while !seen.forget(&connection, 10).unwrap() {}
         let left: u32 = connection
-            .query_row("SELECT count(*) FROM seen", [], |row| row.get(0))
+            .query_row("SELECT count(*) FROM seen /* walks: a test */", [], |row| row.get(0))
             .unwrap();
         assert_eq!(left, 10);
     }

@@ -21,13 +21,13 @@ use super::{
     debts::{self, Debts},
     fold::{self, Folding},
     job::{Asked, Hashes, Job, Look, Owed},
-    limits::{self, Limits},
+    limits::{self, Gate, Limits},
     loss,
     opening::Opened,
     read,
-    retention::Retention,
+    retention::{Class, Retention},
     standing::{SLOW, Standing},
-    store,
+    stats, store,
     sweep::Sweep,
     tail::Tail,
     writer::{Append, Command, Writer},
@@ -55,6 +55,7 @@ struct Shared {
     sweeps: Arc<Mutex<Vec<Box<dyn Sweep>>>>,
     hashes: Hashes,
     debts: Debts,
+    gate: Arc<Gate>,
     metrics: Metrics,
     settings: JournalSettings,
     clock: Arc<Clock>,
@@ -100,6 +101,7 @@ impl Journal {
         let mut state = AppendState::load(&connection)?;
         state.newest = keeper.promise.seq;
         let hashes = Hashes::with_key(state.hash_key);
+        let gate = Arc::<Gate>::default();
         let writer = Writer {
             state,
             limits: Limits::new(settings),
@@ -113,8 +115,13 @@ impl Journal {
             keeper,
             standing: Arc::clone(&standing),
             healthy: true,
+            gate: Arc::clone(&gate),
         };
         metrics.journal_writable.set(1);
+        for class in Class::ALL {
+            // From zero on, so that the first one is an increase.
+            metrics.journal_evicted.with_label_values(&[class.as_str()]);
+        }
         metrics
             .journal_limit_bytes
             .set(i64::try_from(settings.max_bytes).unwrap_or(i64::MAX));
@@ -139,6 +146,7 @@ impl Journal {
                 sweeps,
                 hashes,
                 debts: Debts::new(),
+                gate,
                 metrics: metrics.clone(),
                 settings: settings.clone(),
                 clock,
@@ -164,6 +172,7 @@ impl Journal {
         items: Vec<Item>,
         cursor: Option<Cursor>,
     ) -> Result<Appended, JournalError> {
+        self.shared.gate.pass()?;
         let (reply, outcome) = oneshot::channel();
         let append = Append {
             connector: connector.clone(),
@@ -310,9 +319,10 @@ impl Journal {
         let log = limits::log_bytes(folder);
         metrics.journal_log_bytes.set(gauge(log));
         let reader = self.shared.reader.lock();
-        let snapshot = store::snapshot(&reader)?;
+        let snapshot = stats::snapshot(&reader)?;
         let used = limits::used_bytes(&reader)?;
         let losses = loss::list(&reader)?;
+        let room = stats::room(&reader)?;
         drop(reader);
         metrics.pending.set(snapshot.pending);
         metrics.parked.set(snapshot.parked);
@@ -321,6 +331,13 @@ impl Journal {
         for (reason, count) in &snapshot.quarantined {
             metrics.quarantine.with_label_values(&[reason]).set(*count);
         }
+        for share in &room {
+            metrics
+                .journal_class_bytes
+                .with_label_values(&[share.class])
+                .set(share.bytes);
+        }
+        metrics.journal_fixed_bytes.set(stats::fixed_bytes(&room));
         metrics.journal_bytes.set(gauge(used.saturating_add(log)));
         metrics.journal_losses.set(losses.len() as i64);
         Ok(losses)

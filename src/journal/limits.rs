@@ -1,7 +1,11 @@
 //! How much the journal may hold. Looked at before every commit, cheaply.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
+};
 
+use parking_lot::Mutex;
 use rusqlite::Connection;
 
 use super::{FILE_NAME, JournalError, JournalSettings};
@@ -45,6 +49,12 @@ impl Limits {
         usage.used >= self.max_bytes
     }
 
+    /// Whether the limit is so near that room is made before it is reached: accepting need not wait for it then.
+    pub(super) fn is_tight(&self, usage: Usage) -> bool {
+        let margin = (self.max_bytes / 64).min(64 << 20);
+        usage.used.saturating_add(margin) >= self.max_bytes
+    }
+
     /// Refuses when there is no room for new items.
     pub(super) fn check(&self, usage: Usage) -> Result<(), JournalError> {
         if self.over_size(usage) {
@@ -59,6 +69,38 @@ impl Limits {
                     usage.free, self.min_free_bytes
                 ),
             });
+        }
+        Ok(())
+    }
+}
+
+/// What those who have new items look at before they wait for the writer: a full journal refuses at once, and the writer
+/// has time to drain it.
+#[derive(Debug, Default)]
+pub(super) struct Gate {
+    is_shut: AtomicBool,
+    why: Mutex<Option<JournalError>>,
+}
+
+impl Gate {
+    /// Shuts it when the journal is full, opens it else: a store that failed is tried again by each new item.
+    pub(super) fn set(&self, trouble: Option<&JournalError>) {
+        let full = trouble.filter(|error| matches!(error, JournalError::Full { .. }));
+        if full.is_some() || self.is_shut.load(Ordering::Relaxed) {
+            *self.why.lock() = full.cloned();
+            self.is_shut.store(full.is_some(), Ordering::Release);
+        }
+    }
+
+    /// Lets through, or tells why not.
+    ///
+    /// # Errors
+    /// The journal is full.
+    pub(super) fn pass(&self) -> Result<(), JournalError> {
+        if self.is_shut.load(Ordering::Acquire)
+            && let Some(error) = &*self.why.lock()
+        {
+            return Err(error.clone());
         }
         Ok(())
     }

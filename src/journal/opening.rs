@@ -113,12 +113,13 @@ fn newest_seq(connection: &Connection) -> rusqlite::Result<i64> {
 
 /// The time of the newest item, for a journal without a mark.
 fn last_stored(connection: &Connection) -> rusqlite::Result<Option<Kept>> {
-    let query = "SELECT received_at FROM raw ORDER BY seq DESC LIMIT 1";
+    let query = "SELECT received_at FROM raw WHERE seq > 0 ORDER BY seq DESC LIMIT 1";
     let at = connection.query_row(query, [], |row| row.get(0)).optional()?;
     Ok(at.map(|trusted| Kept { trusted, doubted: None }))
 }
 
-fn lock(folder: &Path) -> Result<File, JournalError> {
+/// Takes the folder for one process.
+pub(super) fn lock(folder: &Path) -> Result<File, JournalError> {
     let path = folder.join("lock");
     let file = private::open(&path).map_err(|error| JournalError::Unavailable {
         why: format!("{}: {error}", path.display()),

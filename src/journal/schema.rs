@@ -3,9 +3,13 @@
 //! - `raw`: every item as the source gave it, until retention removes it;
 //! - `pending`: items not yet settled; `position` is their order of publication;
 //! - `held`: items waiting for a person (quarantined, or parked because no queue took them);
-//! - `decision`: what became of each event of each settled item, for «почему сюда?»; holds no citizen's words;
+//! - `settled`: what became of each settled item, for «почему сюда?», with `outlet`, `phrase` and `book` (`settled.rs`,
+//!   `phrases.rs`); holds no citizen's words. `decision` is its older form, emptied bit by bit (`old.rs`);
+//! - `key_lately`, `key_run`, `key_sorted`: by what items and events are found (`keys.rs`). Keyed hashes only;
 //! - `seen`: one row per object of a source: which versions were stored. Keyed hashes only, outlives `raw`;
 //! - `cursor`: where each stream goes on;
+//! - `tally`, `held_count`, `clock_count`: how many there are of each, kept with each change, so that nobody counts;
+//!   `measured`, `growth`: what sweeps saw of sizes;
 //! - `watched`, `clock`: deadlines of open messages (`deadlines/clocks.rs`). No citizen's words;
 //! - `twin`, `link`, `cluster`: what belongs together (`duplicates/memory.rs`); `likeness`, `kin`: the same as older versions
 //!   wrote it (`duplicates/old.rs`). Keyed hashes only.
@@ -119,10 +123,91 @@ const MIGRATIONS: &[&str] = &[
     ) WITHOUT ROWID;
     INSERT INTO meta SELECT 'judged_anew_after', coalesce(max(seq), 0) FROM raw;
 ",
+    // Counts what waits, and walks nothing that is kept: a journal of millions must open at once. `old.rs` does the rest.
+    "
+    CREATE TABLE settled (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        seq INTEGER NOT NULL,
+        at INTEGER NOT NULL,
+        body BLOB NOT NULL
+    );
+    CREATE INDEX settled_seq ON settled (seq);
+    CREATE TABLE outlet (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        channel TEXT NOT NULL,
+        event TEXT NOT NULL,
+        outcome TEXT NOT NULL,
+        queue TEXT NOT NULL,
+        events INTEGER NOT NULL,
+        UNIQUE (channel, event, outcome, queue)
+    );
+    CREATE TABLE phrase (id INTEGER PRIMARY KEY, text BLOB NOT NULL);
+    CREATE TABLE book (first INTEGER PRIMARY KEY, settled INTEGER NOT NULL);
+    CREATE TABLE key_lately (
+        shelf INTEGER NOT NULL,
+        base INTEGER NOT NULL,
+        entries BLOB NOT NULL,
+        PRIMARY KEY (shelf, base)
+    ) WITHOUT ROWID;
+    CREATE TABLE key_run (
+        shelf INTEGER NOT NULL,
+        first INTEGER NOT NULL,
+        base INTEGER NOT NULL,
+        entries BLOB NOT NULL,
+        PRIMARY KEY (shelf, first, base)
+    ) WITHOUT ROWID;
+    CREATE TABLE key_sorted (shelf INTEGER NOT NULL, base INTEGER NOT NULL, PRIMARY KEY (shelf, base)) WITHOUT ROWID;
+    CREATE TABLE tally (
+        pending INTEGER NOT NULL,
+        raw INTEGER NOT NULL,
+        raw_bytes INTEGER NOT NULL,
+        settled INTEGER NOT NULL,
+        settled_bytes INTEGER NOT NULL,
+        freed_to INTEGER NOT NULL,
+        old_next INTEGER NOT NULL,
+        old_items_from INTEGER NOT NULL,
+        old_items_to INTEGER NOT NULL,
+        old_settled_done INTEGER NOT NULL
+    );
+    INSERT INTO tally SELECT (SELECT count(*) FROM pending), 0, 0, 0, 0, -9223372036854775808, -4611686018427387904,
+        0, coalesce((SELECT max(seq) FROM raw), 0), NOT EXISTS (SELECT 1 FROM decision);
+    CREATE TABLE measured (name TEXT PRIMARY KEY, items INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE TABLE growth (day INTEGER PRIMARY KEY, bytes INTEGER NOT NULL);
+    CREATE INDEX held_reason ON held (reason, kind);
+    CREATE TABLE held_count (
+        kind TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        items INTEGER NOT NULL,
+        PRIMARY KEY (kind, reason)
+    ) WITHOUT ROWID;
+    INSERT INTO held_count SELECT kind, reason, count(*) FROM held GROUP BY 1, 2;
+    CREATE TRIGGER held_more AFTER INSERT ON held BEGIN
+        INSERT INTO held_count VALUES (new.kind, new.reason, 1) ON CONFLICT DO UPDATE SET items = items + 1;
+    END;
+    CREATE TRIGGER held_fewer AFTER DELETE ON held BEGIN
+        UPDATE held_count SET items = items - 1 WHERE kind = old.kind AND reason = old.reason;
+        DELETE FROM held_count WHERE kind = old.kind AND reason = old.reason AND items <= 0;
+    END;
+    CREATE TABLE clock_count (running INTEGER NOT NULL, told INTEGER NOT NULL);
+    INSERT INTO clock_count SELECT count(*), count(*) FILTER (WHERE tell_at IS NULL) FROM clock;
+    CREATE TRIGGER clock_more AFTER INSERT ON clock BEGIN
+        UPDATE clock_count SET running = running + 1, told = told + (new.tell_at IS NULL);
+    END;
+    CREATE TRIGGER clock_moved AFTER UPDATE OF tell_at ON clock
+    WHEN (old.tell_at IS NULL) <> (new.tell_at IS NULL) BEGIN
+        UPDATE clock_count SET told = told + (new.tell_at IS NULL) - (old.tell_at IS NULL);
+    END;
+    CREATE TRIGGER clock_fewer AFTER DELETE ON clock BEGIN
+        UPDATE clock_count SET running = running - 1, told = told - (old.tell_at IS NULL);
+    END;
+",
 ];
 
 /// Version the code works with.
 pub(super) const VERSION: u32 = MIGRATIONS.len() as u32;
+
+/// Statements kept ready by a connection.
+pub(super) const STATEMENTS: usize = 128;
 
 /// Sets the pragmas of a writing connection and brings the tables up to date.
 pub(super) fn prepare(connection: &mut Connection) -> Result<(), JournalError> {
@@ -133,10 +218,14 @@ pub(super) fn prepare(connection: &mut Connection) -> Result<(), JournalError> {
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "cache_size", -8192)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
-    migrate(connection)
+    // The writer alone has some fifty statements; making one anew costs more than running it.
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    migrate(connection)?;
+    super::plan::watch(connection);
+    Ok(())
 }
 
-fn migrate(connection: &mut Connection) -> Result<(), JournalError> {
+pub(super) fn migrate(connection: &mut Connection) -> Result<(), JournalError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let found: u32 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if found > VERSION {
@@ -150,6 +239,17 @@ fn migrate(connection: &mut Connection) -> Result<(), JournalError> {
     }
     transaction.commit()?;
     Ok(())
+}
+
+/// The tables as an older version made them.
+#[cfg(test)]
+pub(super) fn of_version(connection: &Connection, version: u32) {
+    for migration in &MIGRATIONS[..version as usize] {
+        connection.execute_batch(migration).expect("a released migration");
+    }
+    connection
+        .pragma_update(None, "user_version", version)
+        .expect("a version");
 }
 
 #[cfg(test)]

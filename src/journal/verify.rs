@@ -47,20 +47,20 @@ impl Store {
         for (what, query) in [
             (
                 "pending items without raw data",
-                "SELECT count(*) FROM pending WHERE seq NOT IN (SELECT seq FROM raw)",
+                "SELECT count(*) FROM pending WHERE seq NOT IN (SELECT seq FROM raw) /* walks: verify */",
             ),
             (
                 "held items without raw data",
-                "SELECT count(*) FROM held WHERE seq NOT IN (SELECT seq FROM raw)",
+                "SELECT count(*) FROM held WHERE seq NOT IN (SELECT seq FROM raw) /* walks: verify */",
             ),
             (
                 "items pending twice",
-                "SELECT count(*) FROM (SELECT seq FROM pending GROUP BY seq HAVING count(*) > 1)",
+                "SELECT count(*) FROM (SELECT seq FROM pending GROUP BY seq HAVING count(*) > 1) /* walks: verify */",
             ),
             (
                 "stored items that are neither pending, held nor decided",
                 "SELECT count(*) FROM raw WHERE seq NOT IN (SELECT seq FROM pending UNION ALL SELECT seq FROM held \
-                 UNION ALL SELECT seq FROM decision)",
+                 UNION ALL SELECT seq FROM decision UNION ALL SELECT seq FROM settled) /* walks: verify */",
             ),
         ] {
             match self.connection.query_row(query, [], |row| row.get(0)) {

@@ -17,7 +17,7 @@ use super::{
     debts::Places,
     job::{Transaction, Work},
     keeper::Keeper,
-    limits::Limits,
+    limits::{Gate, Limits},
     retention::Retention,
     settle::settle,
     standing::Standing,
@@ -30,6 +30,10 @@ use crate::telemetry::Metrics;
 const MAX_COMMANDS: usize = 1_024;
 /// Items in one commit, at most.
 const MAX_ITEMS: usize = 4_096;
+/// Slices of room made in one commit, at most.
+const MAX_SLICES: usize = 8;
+/// Items that come, for each slice that is made room by.
+const ITEMS_PER_SLICE: usize = 256;
 
 type Outcome = Result<Appended, JournalError>;
 
@@ -88,6 +92,8 @@ pub(super) struct Writer {
     /// How this thread stands, for those who may not wait for it.
     pub(super) standing: Arc<Standing>,
     pub(super) healthy: bool,
+    /// Shut while the journal is full.
+    pub(super) gate: Arc<Gate>,
 }
 
 impl Writer {
@@ -154,6 +160,7 @@ impl Writer {
         let mut fresh = Vec::new();
         let written = execute(connection, "BEGIN IMMEDIATE")
             .and_then(|()| self.write(connection, &mut batch, &mut fresh))
+            .and_then(|outcomes| self.state.ledger.write(connection).map(|()| outcomes))
             .and_then(|outcomes| execute(connection, "COMMIT").map(|()| outcomes));
         match written {
             Ok(outcomes) => {
@@ -169,6 +176,7 @@ impl Writer {
                 }
                 self.owed.clear();
                 self.places.clear();
+                self.state.ledger.after_commit();
                 self.tail.push(&mut fresh);
                 if !outcomes.is_empty() {
                     self.report(outcomes.iter().find_map(|outcome| outcome.as_ref().err()));
@@ -228,8 +236,11 @@ impl Writer {
     ) -> rusqlite::Result<Vec<Outcome>> {
         self.state.now = self.keeper.now();
         let now = self.state.now.stamp;
+        if !self.owed.is_empty() {
+            self.retention.look_again();
+        }
         for settlement in &self.owed {
-            settle(connection, settlement, now)?;
+            settle(connection, &mut self.state.ledger, settlement, now)?;
         }
         let mut transaction = Transaction::new(connection, &mut self.state, fresh, now);
         for job in batch.jobs.iter_mut().chain(&mut self.owed_jobs) {
@@ -237,7 +248,7 @@ impl Writer {
         }
         if batch.tick {
             let until = self.keeper.tick(connection)?.sweep;
-            self.retention.sweep(connection, until)?;
+            self.retention.sweep(connection, &mut self.state, until)?;
             for sweep in &mut *self.sweeps.lock() {
                 sweep.sweep(connection, until)?;
             }
@@ -245,7 +256,8 @@ impl Writer {
         if batch.appends.is_empty() && batch.storing.is_empty() && self.healthy && !batch.tick {
             return Ok(Vec::new());
         }
-        let room = self.room(connection, batch.tick)?;
+        let coming = batch.appends.iter().map(|append| append.items.len()).sum();
+        let room = self.room(connection, batch.tick, coming, now)?;
         let mut transaction = Transaction::new(connection, &mut self.state, fresh, now);
         for (job, allowed) in &mut batch.storing {
             allowed.clone_from(&room);
@@ -282,15 +294,30 @@ impl Writer {
         Ok(outcomes)
     }
 
-    /// Whether new items fit, after trying to make room.
-    fn room(&mut self, connection: &Connection, tick: bool) -> rusqlite::Result<Result<(), JournalError>> {
+    /// Whether so many new items fit, after trying to make room.
+    fn room(
+        &mut self,
+        connection: &Connection,
+        tick: bool,
+        coming: usize,
+        now: i64,
+    ) -> rusqlite::Result<Result<(), JournalError>> {
         if let Err(error) = self.keeper.check(tick) {
             return Ok(Err(error));
         }
         let mut usage = self.limits.usage(connection)?;
-        if self.limits.over_size(usage) {
-            let evicted = self.retention.make_room(connection)?;
-            self.metrics.journal_evicted.inc_by(evicted as u64);
+        for slice in 0..MAX_SLICES {
+            let is_enough = slice * ITEMS_PER_SLICE > coming && !self.limits.over_size(usage);
+            if is_enough || !self.limits.is_tight(usage) {
+                break;
+            }
+            let sweeps = &mut self.sweeps.lock();
+            let given = self.retention.make_room(connection, &mut self.state, sweeps, now)?;
+            let Some((class, count)) = given else { break };
+            self.metrics
+                .journal_evicted
+                .with_label_values(&[class.as_str()])
+                .inc_by(count as u64);
             usage = self.limits.usage(connection)?;
         }
         Ok(self.limits.check(usage))
@@ -305,6 +332,7 @@ impl Writer {
         }
         self.healthy = trouble.is_none();
         self.standing.set_refusal(trouble);
+        self.gate.set(trouble);
         self.metrics.journal_writable.set(i64::from(self.healthy));
     }
 }

@@ -195,8 +195,14 @@ metrics! {
     commit_seconds: seconds "priem_journal_commit_seconds" [];
     /// Items in one journal commit
     commit_items: items "priem_journal_commit_items" [];
-    /// Stored raw items removed before their time to make room
-    journal_evicted: counter "priem_journal_evicted_items_total" [];
+    /// Bytes of the journal by what takes them, about: `items`, `decisions`, `duplicates`, `identities` (they give way in
+    /// this order), `deadlines`, `waiting` (never)
+    journal_class_bytes: gauges "priem_journal_class_bytes" ["class"];
+    /// Bytes of the journal that never give way: what waits, deadlines, identities
+    journal_fixed_bytes: gauge "priem_journal_fixed_bytes" [];
+    /// Rows given up before their time to make room, by what they are: `items` (published raw items), `decisions`,
+    /// `duplicates` (what repetitions are recognised by), `identities` (old ones)
+    journal_evicted: counters "priem_journal_evicted_items_total" ["class"];
 
     /// Always 1; the labels say what runs
     info: gauges "priem_info" ["version", "config_hash", "rules_version"];

@@ -7,7 +7,7 @@ use priem_sdk::EventType;
 use crate::{
     cli::output,
     intake::Connectors,
-    journal::store::{Decided, Store},
+    journal::{decided::Decided, store::Store},
 };
 
 /// How often the journal is looked at.

@@ -68,7 +68,7 @@ impl World {
     }
 
     fn count(&self, table: &str) -> i64 {
-        let count = format!("SELECT count(*) FROM {table}");
+        let count = format!("SELECT count(*) FROM {table} /* walks: a test */");
         self.tables.connection.query_row(&count, [], |row| row.get(0)).unwrap()
     }
 
@@ -248,7 +248,7 @@ fn only_hashes_are_kept_and_all_is_swept() {
     for number in 1..=3 {
         world.find(&candidate(number, "vk", &["secret words"], 0));
     }
-    let blobs = "SELECT entries FROM twin UNION ALL SELECT entries FROM link";
+    let blobs = "SELECT entries FROM twin UNION ALL SELECT entries FROM link /* walks: a test */";
     let mut select = world.tables.connection.prepare(blobs).unwrap();
     let blobs = select.query_map([], |row| row.get::<_, Vec<u8>>(0)).unwrap();
     for blob in blobs {
@@ -299,7 +299,7 @@ fn a_message_costs_the_same_whatever_repeats() {
     let messages: i64 = world
         .tables
         .connection
-        .query_row("SELECT messages FROM cluster", [], |row| row.get(0))
+        .query_row("SELECT messages FROM cluster /* walks: a test */", [], |row| row.get(0))
         .unwrap();
     assert_eq!(messages, 10_000, "one cluster, a row with a count");
     assert!(world.count("link") < 300, "{} rows", world.count("link"));
