@@ -1,7 +1,7 @@
 //! Turns a source's markup into plain text and mentions: VK markup and HTML.
 //!
-//! Total functions: any input gives text. Markup that is not understood stays as it is, so no words of a citizen
-//! are lost.
+//! Total functions: any input gives text, in time linear in its length ([`Ahead`] looks at no byte twice). Markup that is
+//! not understood stays as it is, so no words of a citizen are lost.
 
 use std::borrow::Cow;
 
@@ -9,11 +9,74 @@ use crate::message::Mention;
 
 /// Longest piece of markup looked for, bytes: keeps the cost linear in the length of the text.
 const LONGEST_MARKUP: usize = 2048;
+/// Longest name behind an `@`, bytes; what is longer is a long word.
+const LONGEST_HANDLE: usize = 128;
 /// Longest `<script>` or `<style>` that is taken out whole, bytes.
 const LONGEST_SCRIPT: usize = 64 * 1024;
 
 /// A text with more mentions than this is spam; the words stay.
 const MOST_MENTIONS: usize = 200;
+
+/// Looks for one end of markup in a text that is read from its beginning to its end. What was found stays found until it
+/// is passed, and what is not there is looked for once, so all looks together cost one pass.
+struct Ahead<'s> {
+    source: &'s str,
+    needle: &'static str,
+    /// Place of the next one at or after the last place asked for; `None` before the first look.
+    next: Option<usize>,
+    /// Bytes looked at.
+    work: usize,
+}
+
+impl<'s> Ahead<'s> {
+    fn new(source: &'s str, needle: &'static str) -> Self {
+        Self {
+            source,
+            needle,
+            next: None,
+            work: 0,
+        }
+    }
+
+    /// Place of the next one at or after `from` that begins within `limit` bytes. Places asked for never go back.
+    fn find(&mut self, from: usize, limit: usize) -> Option<usize> {
+        let next = match self.next {
+            Some(next) if next >= from => next,
+            _ => {
+                let rest = self.source.get(from..).unwrap_or_default();
+                let found = rest.find(self.needle);
+                self.work += found.unwrap_or(rest.len());
+                found.map_or(usize::MAX, |at| from + at)
+            }
+        };
+        self.next = Some(next);
+        (next < from.saturating_add(limit)).then_some(next)
+    }
+}
+
+/// The ends of HTML markup.
+struct Ends<'s> {
+    tag: Ahead<'s>,
+    comment: Ahead<'s>,
+    script: Ahead<'s>,
+    style: Ahead<'s>,
+}
+
+impl<'s> Ends<'s> {
+    /// `lower` is the source in ASCII lower case.
+    fn new(source: &'s str, lower: &'s str) -> Self {
+        Self {
+            tag: Ahead::new(source, ">"),
+            comment: Ahead::new(source, "-->"),
+            script: Ahead::new(lower, "</script"),
+            style: Ahead::new(lower, "</style"),
+        }
+    }
+
+    fn work(&self) -> usize {
+        self.tag.work + self.comment.work + self.script.work + self.style.work
+    }
+}
 
 /// Text without markup, and whom it names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -44,12 +107,22 @@ pub fn from_vk(source: &str) -> PlainText {
         text: String::with_capacity(source.len()),
         mentions: Vec::new(),
     };
+    vk(source, &mut out);
+    out
+}
+
+/// Appends a text with VK markup; how many bytes were looked at for ends of markup.
+fn vk(source: &str, out: &mut PlainText) -> usize {
+    let (mut square, mut round) = (Ahead::new(source, "]"), Ahead::new(source, ")"));
     let mut rest = source;
     let mut previous = None;
     while let Some(next) = rest.chars().next() {
+        let at = source.len() - rest.len();
         let taken = match next {
-            '[' => bracket(rest, &mut out),
-            '@' | '*' if !previous.is_some_and(is_word) => handle(rest, &mut out),
+            '[' => square
+                .find(at, LONGEST_MARKUP)
+                .and_then(|end| bracket(&rest[..end - at], out)),
+            '@' | '*' if !previous.is_some_and(is_word) => handle(rest, at, &mut round, out),
             _ => None,
         };
         let taken = taken.unwrap_or_else(|| {
@@ -59,7 +132,7 @@ pub fn from_vk(source: &str) -> PlainText {
         previous = rest[..taken].chars().next_back();
         rest = &rest[taken..];
     }
-    out
+    square.work + round.work
 }
 
 /// Decodes HTML entities and nothing else, for sources that escape plain text (`&amp;`, `&lt;`, `&#33;`). What is no
@@ -90,11 +163,19 @@ pub fn from_html(source: &str) -> String {
         return source.to_owned();
     }
     let mut out = String::with_capacity(source.len());
+    plain(source, &mut out);
+    out.trim().to_owned()
+}
+
+/// Appends the text of HTML; how many bytes were looked at for ends of markup.
+fn plain(source: &str, out: &mut String) -> usize {
+    let lower = source.to_ascii_lowercase();
+    let mut ends = Ends::new(source, &lower);
     let mut rest = source;
     while let Some(next) = rest.chars().next() {
         let taken = match next {
-            '<' => tag(rest, &mut out),
-            '&' => entity(rest, &mut out),
+            '<' => tag(rest, source.len() - rest.len(), &mut ends, out),
+            '&' => entity(rest, out),
             _ => None,
         };
         let taken = taken.unwrap_or_else(|| {
@@ -103,22 +184,22 @@ pub fn from_html(source: &str) -> String {
         });
         rest = &rest[taken..];
     }
-    out.trim().to_owned()
+    ends.work()
 }
 
 /// Whether the text holds an HTML tag, so that the original is worth keeping.
 pub fn has_html(source: &str) -> bool {
+    let mut ends = Ahead::new(source, ">");
     source.match_indices('<').any(|(at, _)| {
-        window(&source[at..], LONGEST_MARKUP)
-            .find('>')
-            .is_some_and(|end| known_tag(&source[at + 1..at + end]).is_some())
+        ends.find(at, LONGEST_MARKUP)
+            .is_some_and(|end| known_tag(&source[at + 1..end]).is_some())
     })
 }
 
-/// `[target|words]` at the start of `rest`; the number of bytes taken.
-fn bracket(rest: &str, out: &mut PlainText) -> Option<usize> {
-    let end = window(rest, LONGEST_MARKUP).find(']')?;
-    let (target, words) = rest[1..end].split_once('|')?;
+/// `[target|words` whose `]` follows; the number of bytes taken, with it.
+fn bracket(markup: &str, out: &mut PlainText) -> Option<usize> {
+    let end = markup.len();
+    let (target, words) = markup[1..].split_once('|')?;
     let (target, words) = (target.trim(), words.trim());
     if words.is_empty() || target.contains(['[', '\n']) {
         return None;
@@ -159,17 +240,20 @@ pub fn vk_answer_target(source: &str) -> Option<i64> {
     vk_answered_comment(target.trim())
 }
 
-/// `@name` or `@name (words)` at the start of `rest`; the number of bytes taken.
-fn handle(rest: &str, out: &mut PlainText) -> Option<usize> {
-    let rest = window(rest, LONGEST_MARKUP);
+/// `@name` or `@name (words)` at the start of `rest`, which stands `at` a place of the source; the number of bytes taken.
+fn handle(rest: &str, at: usize, ends: &mut Ahead<'_>, out: &mut PlainText) -> Option<usize> {
     let length = rest[1..]
-        .find(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '.'))
-        .unwrap_or(rest.len() - 1);
+        .bytes()
+        .take(LONGEST_HANDLE)
+        .take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.'))
+        .count();
     let name = rest[1..=length].trim_end_matches('.');
-    let after = &rest[1 + name.len()..];
-    let words = after
-        .strip_prefix(" (")
-        .and_then(|inner| inner.find(')').map(|end| &inner[..end]))
+    let opened = 1 + name.len() + 2;
+    let words = rest[1 + name.len()..]
+        .starts_with(" (")
+        .then(|| ends.find(at + opened, LONGEST_MARKUP))
+        .flatten()
+        .map(|end| &rest[opened..end - at])
         .filter(|words| !words.trim().is_empty() && !words.contains('\n'));
     if let Some(words) = words
         && is_page(name)
@@ -200,19 +284,22 @@ fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_' || c == '.'
 }
 
-/// A tag at the start of `rest`; the number of bytes taken. What is no known tag (`a < b`) stays.
-fn tag(rest: &str, out: &mut String) -> Option<usize> {
+/// A tag at the start of `rest`, which stands `at` a place of the source; the number of bytes taken. What is no known tag (`a < b`) stays.
+fn tag(rest: &str, at: usize, ends: &mut Ends<'_>, out: &mut String) -> Option<usize> {
     if rest.starts_with("<!--") {
-        return window(rest, LONGEST_SCRIPT).find("-->").map(|end| end + 3);
+        return ends.comment.find(at, LONGEST_SCRIPT).map(|end| end + 3 - at);
     }
-    let end = window(rest, LONGEST_MARKUP).find('>')?;
+    let end = ends.tag.find(at, LONGEST_MARKUP)? - at;
     let (name, closing) = known_tag(&rest[1..end])?;
     match name {
         "script" | "style" if !closing => {
-            let close = format!("</{name}");
-            let lower = window(rest, LONGEST_SCRIPT).to_ascii_lowercase();
-            let from = lower.find(&close)?;
-            return lower[from..].find('>').map(|end| from + end + 1);
+            let close = if name == "script" {
+                &mut ends.script
+            } else {
+                &mut ends.style
+            };
+            let from = close.find(at, LONGEST_SCRIPT)?;
+            return ends.tag.find(from, LONGEST_MARKUP).map(|end| end + 1 - at);
         }
         "br" => new_line(out),
         "p" | "div" | "li" | "tr" | "ul" | "ol" | "blockquote" | "h1" | "h2" | "h3" if !out.ends_with('\n') => {
@@ -393,6 +480,48 @@ mod tests {
         );
         assert_eq!(from_html("a<script>bad()</script>b<style>x</style>"), "ab");
         assert_eq!(from_html("5 < 6 и Р&Д &unknown; <3"), "5 < 6 и Р&Д &unknown; <3");
+    }
+
+    /// Twice the text is twice the work, whatever stands in it.
+    #[test]
+    fn hostile_markup_takes_linear_work() {
+        for piece in [
+            "<",
+            "<a ",
+            "<!--",
+            "<!-- -->",
+            "<script>",
+            "<style>",
+            "<script></script ",
+            "<p",
+            "&",
+            "&#",
+            "</",
+            "<b>",
+            "[",
+            "[id1|",
+            "@",
+            "@a (",
+            "*id1 (",
+            "@a.",
+            "][",
+            "<script>x</scrip",
+            "<!-->",
+            "a<b>[c|d](",
+        ] {
+            let source = piece.repeat(100_000);
+            let (html, vk_work) = (
+                plain(&source, &mut String::new()),
+                vk(&source, &mut PlainText::default()),
+            );
+            assert!(html <= 4 * source.len() + 4, "{piece}: {html} for {}", source.len());
+            assert!(
+                vk_work <= 2 * source.len() + 2,
+                "{piece}: {vk_work} for {}",
+                source.len()
+            );
+            let _ = has_html(&source);
+        }
     }
 
     #[test]
