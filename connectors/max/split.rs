@@ -13,7 +13,7 @@
 //! to the next.
 
 use bytes::Bytes;
-use priem_sdk::{Item, NormalizeError, contract::fingerprint};
+use priem_sdk::{Item, NormalizeError, contract::fingerprint, json};
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 
@@ -84,7 +84,12 @@ pub(super) fn update(body: Bytes) -> Split {
     let nothing_heard = |item| Split { item, heard: None };
     let envelope: Envelope<'_> = match serde_json::from_slice(&body) {
         Ok(envelope) => envelope,
-        Err(error) => return nothing_heard(Item::malformed(UPDATE, body.clone(), problem("an update", &error))),
+        Err(error) => {
+            return match json::mend(&body) {
+                Some(mended) => update(mended.into()),
+                None => nothing_heard(Item::malformed(UPDATE, body.clone(), problem("an update", &error))),
+            };
+        }
     };
     let Some(act) = kinds::act_of(&envelope.update_type) else {
         let conversation = envelope.chat_id.and_then(number).map(|chat| chat.to_string());
@@ -103,7 +108,12 @@ pub(super) fn update(body: Bytes) -> Split {
     };
     let glance: Glance = match serde_json::from_str(message.get()) {
         Ok(glance) => glance,
-        Err(error) => return nothing_heard(itself(&body, None, Some(problem("the message", &error)))),
+        Err(error) => {
+            return match json::mend(&body) {
+                Some(mended) => update(mended.into()),
+                None => nothing_heard(itself(&body, None, Some(problem("the message", &error)))),
+            };
+        }
     };
     let print = visible(&glance);
     let revision = match (act, at) {

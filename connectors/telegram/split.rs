@@ -14,7 +14,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use priem_sdk::{Item, NormalizeError, contract::fingerprint};
+use priem_sdk::{Item, NormalizeError, contract::fingerprint, json};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -94,6 +94,9 @@ pub(super) fn split(body: Bytes) -> Split {
     let envelope: Envelope<'_> = match serde_json::from_slice(&body) {
         Ok(envelope) => envelope,
         Err(error) => {
+            if let Some(mended) = json::mend(&body) {
+                return split(mended.into());
+            }
             let reason = if error.is_data() {
                 "unexpected_shape"
             } else {
@@ -139,6 +142,9 @@ pub(super) fn split(body: Bytes) -> Split {
     let (key, problem) = match payload.map(|raw| serde_json::from_str::<Glance<'_>>(raw.get())) {
         Some(Ok(glance)) => (message_key(update_id, &glance, guest, itself), None),
         Some(Err(error)) => {
+            if let Some(mended) = json::mend(&body) {
+                return split(mended.into());
+            }
             let why = format!(
                 "the message of update {update_id} has no usable ids: {}",
                 place_of(&error)

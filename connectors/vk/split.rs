@@ -13,7 +13,7 @@
 //! of pictures change by themselves and don't count.
 
 use bytes::Bytes;
-use priem_sdk::{Item, NormalizeError, contract::fingerprint, webhook::parse_json_bounded};
+use priem_sdk::{Item, NormalizeError, contract::fingerprint, json, webhook::parse_json_bounded};
 use serde::Deserialize;
 use serde_json::{Map, Value, value::RawValue};
 
@@ -84,7 +84,12 @@ pub(super) struct Names {
 pub(super) fn item(body: Bytes) -> Item {
     let envelope: Envelope<'_> = match parse_json_bounded_borrowed(&body) {
         Ok(envelope) => envelope,
-        Err(problem) => return Item::malformed(FORMAT, body, problem),
+        Err(problem) => {
+            return match json::mend(&body) {
+                Some(mended) => item(mended.into()),
+                None => Item::malformed(FORMAT, body, problem),
+            };
+        }
     };
     let event_id = envelope.event_id.filter(|id| !id.is_empty() && id.len() <= 128);
     let itself = |problem: Option<NormalizeError>| Item {
@@ -105,7 +110,12 @@ pub(super) fn item(body: Bytes) -> Item {
     let glance = match envelope.object.map(|raw| glance(subject, raw)) {
         Some(Ok(glance)) => glance,
         // Whether the object holds something is for `normalize` to say: `{"warning": …}` has its own reason.
-        Some(Err(_)) | None => return itself(None),
+        Some(Err(_)) | None => {
+            return match json::mend(&body) {
+                Some(mended) => item(mended.into()),
+                None => itself(None),
+            };
+        }
     };
     let Some(names) = names(subject, envelope.group_id, &glance) else {
         return itself(None);

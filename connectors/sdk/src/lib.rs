@@ -7,6 +7,8 @@
 //! - [`mod@file`]: how to fetch a file that a message names.
 //! - [`html`]: HTML bodies as text.
 //! - [`http`]: the HTTP client.
+//! - [`in_hand`]: a note of what the process may die over.
+//! - [`json`]: JSON as platforms send it.
 //! - [`language`]: the language of a text, by its letters.
 //! - [`registry`]: how a connector introduces itself.
 //! - [`secret`]: secrets by reference, never printed.
@@ -21,6 +23,8 @@ pub mod error;
 pub mod file;
 pub mod html;
 pub mod http;
+pub mod in_hand;
+pub mod json;
 pub mod language;
 pub mod message;
 pub mod registry;

@@ -9,7 +9,10 @@ use jiff::Timestamp;
 use reqwest::{Certificate, Identity, Proxy, Response, Url, redirect};
 
 use super::{HttpOptions, HttpRequest, HttpResponse, Retry, install_crypto_provider, response::retry_after};
-use crate::error::{ConfigError, ConnectorError};
+use crate::{
+    error::{ConfigError, ConnectorError},
+    json,
+};
 
 /// Redirects inside one host that are followed.
 const MOST_REDIRECTS: usize = 5;
@@ -165,7 +168,8 @@ impl HttpClient {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(body.freeze())
+        // Once here, for whoever reads it: one broken text must not make a whole page unreadable.
+        Ok(json::mended(body.freeze()))
     }
 }
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use jiff::{Timestamp, fmt::rfc2822};
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 
-use crate::{error::ConnectorError, webhook::describe};
+use crate::{error::ConnectorError, json, webhook::describe};
 
 /// Pause after a 429 that does not say how long to wait.
 const UNNAMED_PAUSE: Duration = Duration::from_secs(30);
@@ -38,7 +38,7 @@ impl HttpResponse {
     /// [`ConnectorError::Transient`] when the body is not the JSON expected (proxies answer with HTML); the body is
     /// not quoted.
     pub fn json<T: serde::de::DeserializeOwned>(&self) -> Result<T, ConnectorError> {
-        serde_json::from_slice(&self.body).map_err(|error| {
+        json::from_slice(&self.body).map_err(|error| {
             ConnectorError::transient(format_args!(
                 "the answer is not the JSON expected (status {}, {} bytes): {}",
                 self.status,

@@ -3,18 +3,32 @@
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
-use crate::error::NormalizeError;
+use crate::{error::NormalizeError, json};
 
 /// Deepest nesting [`parse_json_bounded`] reads into values: the limit of `serde_json`, held by a test.
 pub const MOST_DEPTH: usize = 127;
 
-/// Reads JSON nested at most [`MOST_DEPTH`] deep. Parts the target type skips may be nested deeper: they are skipped
-/// without recursion.
+/// Bodies up to this many bytes are not weighed.
+const SMALL: usize = 256 * 1024;
+
+/// Reads JSON nested at most [`MOST_DEPTH`] deep and of at most [`json::MOST_MEMORY`], and [mends](json::mend) what does
+/// not read as it is. Parts the target type skips may be nested deeper: they are skipped without recursion.
 ///
 /// # Errors
-/// `too_deep`, `not_json` or `unexpected_shape`, with the position and without a word of the body.
+/// `too_large`, `too_deep`, `not_json` or `unexpected_shape`, with the position and without a word of the body.
 pub fn parse_json_bounded<T: DeserializeOwned>(body: &[u8]) -> Result<T, NormalizeError> {
-    serde_json::from_slice(body).map_err(|error| {
+    // Small bodies can't be of so many values.
+    if body.len() > SMALL && json::weight(body) > json::MOST_MEMORY {
+        return Err(NormalizeError::new(
+            "too_large",
+            format!(
+                "the JSON has {} bytes, but so many values that they would take more than {} bytes of memory",
+                body.len(),
+                json::MOST_MEMORY
+            ),
+        ));
+    }
+    json::from_slice(body).map_err(|error| {
         let reason = match error.classify() {
             Category::Data => "unexpected_shape",
             _ if depth(body) > MOST_DEPTH => "too_deep",
@@ -85,6 +99,21 @@ mod tests {
         }
         assert!(parse_json_bounded::<Value>(&nested(MOST_DEPTH)).is_ok());
         assert!(parse_json_bounded::<Value>(&nested(MOST_DEPTH + 1)).is_err());
+    }
+
+    #[test]
+    fn a_body_of_countless_values_is_refused_before_it_is_built() {
+        for piece in ["{\"a\":1},", "[],", "1,"] {
+            let body = format!("[{}1]", piece.repeat(16 * 1024 * 1024 / piece.len()));
+            let error = parse_json_bounded::<Value>(body.as_bytes()).expect_err(piece);
+            assert_eq!(error.reason, "too_large", "{piece}");
+        }
+    }
+
+    #[test]
+    fn half_an_emoji_does_not_break_a_body() {
+        let value: Value = parse_json_bounded(br#"{"id":7,"text":"cut \ud83d"}"#).expect("mended");
+        assert_eq!(value["text"], "cut \u{fffd}");
     }
 
     #[test]
