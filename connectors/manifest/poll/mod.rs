@@ -39,7 +39,7 @@ use self::{
     marks::Marks,
     patience::Patience,
     template::{RequestTemplate, Values},
-    walk::{Brought, Place, State, Stepping, Walk},
+    walk::{Brought, PAGES_IN_A_TURN, Place, State, Stepping, Walk},
 };
 
 pub use pick::Pick;
@@ -191,13 +191,19 @@ impl Poller {
             brought.names.insert(short_name(&item));
             items.push(item);
         }
-        let (next, ended) = self.walk.step(&state, brought);
+        let step = self.walk.step(&state, brought);
+        // A very long list is read in turns: the source and the other lists have a rest between them.
+        let is_turn_over = step.state.pages > 0 && step.state.pages.is_multiple_of(PAGES_IN_A_TURN);
         Ok(Page {
             items,
-            next: next.write(),
-            wait: if ended { Wait::For(self.every) } else { Wait::Now },
+            next: step.state.write(),
+            wait: if step.ended || is_turn_over {
+                Wait::For(self.every)
+            } else {
+                Wait::Now
+            },
             progress: None,
-            gap: None,
+            gap: step.trouble,
         })
     }
 

@@ -9,6 +9,9 @@
 //!   next one finds, and what comes twice is recognised by the journal.
 //!
 //! The mark moves only when a walk has come to its end: a walk that broke off hides nothing.
+//!
+//! A list whose pages lead back to a page of the same walk has no end. It is noticed with one remembered page that is
+//! moved on at growing distances (Brent's way of finding a cycle): the cursor stays small however long the walk.
 
 use std::collections::BTreeSet;
 
@@ -17,6 +20,8 @@ use serde::{Deserialize, Serialize};
 
 /// Pages after which a list counts as endless and the walk ends.
 pub const MOST_PAGES: u64 = 100_000;
+/// Pages that are asked one after another without a pause.
+pub const PAGES_IN_A_TURN: u64 = 1000;
 /// Names of records kept while one page is asked again and again.
 const MOST_SEEN: usize = 4096;
 
@@ -61,6 +66,47 @@ pub struct State {
     /// Ids to acknowledge once this state is stored: those of the page read last.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub acknowledge: Vec<String>,
+    /// A page of this walk, to know it again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trail: Option<Trail>,
+}
+
+/// A page that was passed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trail {
+    /// Its number in the walk, from 0.
+    page: u64,
+    /// Hash of what makes it the same page.
+    hash: String,
+    /// Pages after which another one is remembered.
+    reach: u64,
+}
+
+impl Trail {
+    /// Passes a page: what to remember from now on, or the page it repeats.
+    fn pass(before: Option<&Self>, page: u64, hash: String) -> Result<Self, u64> {
+        match before {
+            Some(known) if known.hash == hash => Err(known.page),
+            Some(known) if page < known.page + known.reach => Ok(known.clone()),
+            Some(known) => Ok(Self {
+                page,
+                hash,
+                reach: known.reach * 2,
+            }),
+            None => Ok(Self { page, hash, reach: 1 }),
+        }
+    }
+}
+
+/// What a page leads to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// What is kept for the next page or walk.
+    pub state: State,
+    /// Whether the walk is over.
+    pub ended: bool,
+    /// Why it is over before the end of the list.
+    pub trouble: Option<String>,
 }
 
 fn is_start(place: &Place) -> bool {
@@ -147,17 +193,30 @@ impl Walk {
         )
     }
 
-    /// The state after a page, and whether the walk has come to its end.
-    pub fn step(&self, state: &State, brought: Brought) -> (State, bool) {
+    /// What follows a page.
+    pub fn step(&self, state: &State, brought: Brought) -> Step {
         let reached = state.reached.max(brought.reached);
         let next = self.next(state, &brought);
+        let trail = self.trail(state, &brought, next.as_ref().map(|(place, _)| place));
         let mut after = State {
             mark: state.mark,
             acknowledge: brought.acknowledge,
             ..State::default()
         };
-        match next {
-            Some((place, seen)) if state.pages + 1 < MOST_PAGES => {
+        let trouble = match (&next, &trail) {
+            (Some(_), Err(page)) => Some(format!(
+                "the list has no end: its page {} leads back to its page {}; compare `paging` with what the source answers",
+                state.pages + 1,
+                page + 1
+            )),
+            (Some(_), Ok(_)) if state.pages + 1 >= MOST_PAGES => Some(format!(
+                "the list has more than {MOST_PAGES} pages; what follows is not read: ask for larger pages, or only for \
+                 what is new (`incremental`)"
+            )),
+            _ => None,
+        };
+        match (next, trail) {
+            (Some((place, seen)), Ok(trail)) if trouble.is_none() => {
                 after.total = match place {
                     Place::Page(_) | Place::Offset(_) => brought.total,
                     _ => None,
@@ -166,16 +225,62 @@ impl Walk {
                 after.seen = seen;
                 after.pages = state.pages + 1;
                 after.reached = reached;
-                (after, false)
+                after.trail = trail;
+                Step {
+                    state: after,
+                    ended: false,
+                    trouble,
+                }
             }
             _ => {
-                after.mark = state.mark.max(reached);
+                if trouble.is_none() {
+                    after.mark = state.mark.max(reached);
+                }
                 if let Stepping::Told { keep: true } = self.stepping {
                     after.place = brought.told.unwrap_or_else(|| state.place.clone());
                 }
-                (after, true)
+                Step {
+                    state: after,
+                    ended: true,
+                    trouble,
+                }
             }
         }
+    }
+
+    /// The page to remember after this one, or the page that comes again.
+    fn trail(&self, state: &State, brought: &Brought, next: Option<&Place>) -> Result<Option<Trail>, u64> {
+        let hash = |parts: &[&[u8]]| {
+            let mut hasher = blake3::Hasher::new();
+            for part in parts {
+                hasher.update(&(part.len() as u64).to_le_bytes());
+                hasher.update(part);
+            }
+            hasher.finalize().to_hex()[..16].to_owned()
+        };
+        let (page, hash) = match (self.stepping, next) {
+            (_, None) | (Stepping::Single, _) => return Ok(None),
+            // Where the next page is makes it the same page.
+            (Stepping::Told { .. }, Some(Place::Link(told) | Place::Word(told))) => {
+                (state.pages + 1, hash(&[told.as_bytes()]))
+            }
+            (Stepping::Told { .. }, Some(_)) => return Ok(None),
+            // Numbers never come again; what stands on the page does. Pages that drain, or are read again because the
+            // list shrank, bring the same records for a reason.
+            (Stepping::Pages | Stepping::Offsets, Some(place)) => {
+                let goes_on = match (&state.place, place) {
+                    (Place::Page(from), Place::Page(to)) | (Place::Offset(from), Place::Offset(to)) => to > from,
+                    (Place::Start, _) => true,
+                    _ => false,
+                };
+                if self.drains || !goes_on || brought.names.is_empty() {
+                    return Ok(None);
+                }
+                let names: Vec<&[u8]> = brought.names.iter().map(String::as_bytes).collect();
+                (state.pages, hash(&names))
+            }
+        };
+        Trail::pass(state.trail.as_ref(), page, hash).map(Some)
     }
 
     /// The next place and what is already known of it; `None` at the end.
@@ -280,7 +385,12 @@ mod tests {
                 let brought = self.read(&state.place);
                 read.extend(brought.names.iter().map(|name| name.parse::<u32>().expect("a number")));
                 let kept = brought.clone();
-                let (next, ended) = self.walk.step(&state, brought);
+                let Step {
+                    state: next,
+                    ended,
+                    trouble,
+                } = self.walk.step(&state, brought);
+                assert_eq!(trouble, None);
                 let again = State::read(&next.write()).expect("a state");
                 assert_eq!(again, next, "the cursor holds everything");
                 meanwhile(&mut self.rows, &kept, state.pages);
@@ -356,9 +466,73 @@ mod tests {
             names: (0..10).map(|row| row.to_string()).collect(),
             ..Brought::default()
         };
-        let (state, ended) = walk.step(&State::default(), same());
+        let Step { state, ended, .. } = walk.step(&State::default(), same());
         assert!(!ended && state.place == Place::Page(1));
-        assert!(walk.step(&state, same()).1);
+        assert!(walk.step(&state, same()).ended);
+    }
+
+    /// Pages that lead in a circle of any length end the walk soon, name both pages, and hide nothing behind the mark.
+    #[test]
+    fn pages_that_lead_back_end_the_walk_and_name_both() {
+        for (before, circle) in [(0, 1), (0, 2), (1, 2), (0, 3), (5, 7), (40, 13), (3, 300)] {
+            let walk = Walk {
+                stepping: Stepping::Told { keep: false },
+                page_size: 0,
+                drains: false,
+            };
+            let place = |page: u64| {
+                let page = if page < before {
+                    page
+                } else {
+                    before + (page - before) % circle
+                };
+                Place::Link(format!("/list?page={page}"))
+            };
+            let mut state = State::default();
+            let mut read = 0;
+            let step = loop {
+                let brought = Brought {
+                    told: Some(place(read + 1)),
+                    reached: Some(7),
+                    ..Brought::default()
+                };
+                read += 1;
+                let step = walk.step(&state, brought);
+                if step.ended {
+                    break step;
+                }
+                let cursor = step.state.write();
+                assert!(cursor.0.len() < 200, "the cursor stays small");
+                state = State::read(&cursor).expect("a state");
+            };
+            assert!(read <= 4 * (before + circle) + 4, "{before}, {circle}: {read} pages");
+            // A page that names itself is the end of the list for sources that know no better.
+            if circle > 1 {
+                let trouble = step.trouble.expect("told");
+                assert!(trouble.contains("leads back to its page"), "{trouble}");
+                assert_eq!(step.state.mark, None, "the mark stays");
+            }
+        }
+    }
+
+    #[test]
+    fn numbered_pages_that_come_again_end_the_walk() {
+        let walk = list(Stepping::Pages, false).walk;
+        let page = |number: u64| Brought {
+            records: 2,
+            names: (0..2).map(|row| format!("{}", (number % 3) * 2 + row)).collect(),
+            ..Brought::default()
+        };
+        let (mut state, mut number) = (State::default(), 0);
+        let trouble = loop {
+            let step = walk.step(&state, page(number));
+            number += 1;
+            if step.ended {
+                break step.trouble;
+            }
+            state = step.state;
+        };
+        assert!(number < 20 && trouble.is_some(), "{number}: {trouble:?}");
     }
 
     #[test]
@@ -372,11 +546,11 @@ mod tests {
             told: Some(Place::Word(word.into())),
             ..Brought::default()
         };
-        let (state, ended) = walk.step(&State::default(), told("a"));
+        let Step { state, ended, .. } = walk.step(&State::default(), told("a"));
         assert!(!ended);
-        let (state, ended) = walk.step(&state, told("a"));
-        assert!(ended && state.place == Place::Word("a".into()));
-        let (state, ended) = walk.step(&state, Brought::default());
+        let Step { state, ended, trouble } = walk.step(&state, told("a"));
+        assert!(ended && trouble.is_none() && state.place == Place::Word("a".into()));
+        let Step { state, ended, .. } = walk.step(&state, Brought::default());
         assert!(ended && state.place == Place::Word("a".into()), "silence keeps it too");
     }
 
