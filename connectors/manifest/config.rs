@@ -6,6 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::jq::USUAL_MEMORY;
+
 /// A channel described by a manifest.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -24,6 +26,13 @@ pub struct ManifestSettings {
     /// Rows that are put over the tables of the manifest: name → code → value.
     #[serde(default)]
     pub tables: Map<String, Value>,
+    /// Memory one run of a filter over one record may take, bytes (256 MiB). A record that needs more is quarantined.
+    #[serde(default = "usual_memory")]
+    pub max_filter_bytes: u64,
+}
+
+fn usual_memory() -> u64 {
+    USUAL_MEMORY
 }
 
 impl ManifestSettings {
@@ -35,6 +44,7 @@ impl ManifestSettings {
             poll: Map::new(),
             webhook: Map::new(),
             tables: Map::new(),
+            max_filter_bytes: USUAL_MEMORY,
         }
     }
 

@@ -17,6 +17,8 @@ use super::{
     proving,
 };
 
+/// Least memory for filters: what a short record needs.
+const LEAST_FILTER_BYTES: u64 = 1024 * 1024;
 /// Longest manifest, bytes.
 const LONGEST: u64 = 4 * 1024 * 1024;
 
@@ -85,6 +87,10 @@ pub fn load_with(settings: &ManifestSettings) -> Result<Loaded, LoadError> {
             "has {size} bytes; a manifest has {LONGEST} at most"
         )));
     }
+    if settings.max_filter_bytes < LEAST_FILTER_BYTES {
+        let problem = format!("must be {LEAST_FILTER_BYTES} at least; leave the key out for the usual 268435456");
+        return Err(LoadError::Entry(ConfigError::new("max_filter_bytes", problem)));
+    }
     let text = std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
     let source = Source { path, text: &text };
     let mut manifest = source.parse()?;
@@ -113,7 +119,7 @@ pub fn load_with(settings: &ManifestSettings) -> Result<Loaded, LoadError> {
             "must be 2xx: the reply is sent when everything is stored",
         ));
     }
-    let mapping = Mapping::new(&manifest).map_err(|error| source.wrong_filter(&error))?;
+    let mapping = Mapping::new(&manifest, settings.max_filter_bytes).map_err(|error| source.wrong_filter(&error))?;
     source.tables_exist(&manifest)?;
     let folder = path.parent().unwrap_or_else(|| Path::new(".")).to_owned();
     Ok(Loaded {

@@ -41,17 +41,17 @@ pub struct Mapping {
 }
 
 impl Mapping {
-    /// Compiles the filters.
+    /// Compiles the filters. Each may take so much memory over one record, bytes.
     ///
     /// # Errors
     /// The first filter that is wrong; [`FilterError::what`] is its key.
-    pub fn new(manifest: &Manifest) -> Result<Self, FilterError> {
+    pub fn new(manifest: &Manifest, memory: u64) -> Result<Self, FilterError> {
         let tables = manifest
             .tables
             .iter()
             .map(|(name, rows)| (name.clone(), Value::Object(rows.clone())))
             .collect();
-        let tables = Tables::new(&tables);
+        let tables = Tables::new(&tables).with_memory(memory);
         let filter = |source: &str, what: &str| Filter::compile_with(source, what, &tables);
         let optional =
             |source: &Option<String>, what: &str| source.as_deref().map(|source| filter(source, what)).transpose();

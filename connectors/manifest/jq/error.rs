@@ -4,7 +4,10 @@ use std::{collections::BTreeSet, ops::Range};
 
 use jaq_json::Val;
 
-use super::{prelude, stdlib};
+use super::{
+    meter::{self, Over},
+    prelude, stdlib,
+};
 
 /// Longest part of a thrown text that is shown, characters.
 const LONGEST_SHOWN: usize = 120;
@@ -74,6 +77,8 @@ pub(super) enum Problem {
     OutOfSteps,
     #[error("stopped because it called itself too deeply")]
     OutOfStack,
+    #[error("stopped before it took more than {limit} bytes of memory over this record")]
+    OutOfMemory { limit: u64 },
     #[error("the system gives no thread for a filter with a loop")]
     NoThread,
     #[error("the filter broke down over this record")]
@@ -83,6 +88,15 @@ pub(super) enum Problem {
 }
 
 impl Problem {
+    /// Why the run that goes on is over.
+    pub(super) fn over() -> Self {
+        match meter::over() {
+            Some(Over::Memory(limit)) => Self::OutOfMemory { limit },
+            Some(Over::Stack) => Self::OutOfStack,
+            Some(Over::Steps) | None => Self::OutOfSteps,
+        }
+    }
+
     /// A place in the source that does not read as jq.
     pub(super) fn syntax(source: &str, found: &str, expected: &str) -> Self {
         let (line, column) = place(source, found);

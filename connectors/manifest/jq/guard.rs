@@ -1,10 +1,9 @@
-//! Keeps a filter inside its bounds: steps and stack.
+//! Puts the steps into a filter that keep it inside its bounds ([`meter`]).
 //!
-//! jq loops by recursion only, and by walking data. So every definition that can reach itself, and every walk (`.[]`),
-//! takes a step first (`__step`, which passes its input on and may stand in a path). A step counts down and looks how
-//! deep the stack is; past a bound the run is halted, which no `try` of the filter can catch.
-
-use std::cell::Cell;
+//! jq loops by recursion only, by walking data, and by giving several outputs. So every definition that can reach itself,
+//! every walk (`.[]`, `..`) and every further output (`,`) takes a step (`__step`, which passes its input on and may stand
+//! in a path); what loops collect beside the values (`reduce`, `sort_by`) takes memory too (`__kept`). Past a bound the
+//! run is halted, which no `try` of the filter can catch.
 
 use jaq_core::{
     Cv, DataT, Exn, Lut, Native,
@@ -17,18 +16,23 @@ use jaq_core::{
     native::Fun,
     path::Part,
 };
-use jaq_json::Val;
+
+use super::{bounded::Bounded, meter};
 
 /// Name of the step.
 pub(super) const STEP: &str = "__step";
-/// Stack a run may use, bytes: a quarter of what the smallest thread has.
-const MOST_STACK: usize = 512 * 1024;
+/// Name of the step of a value that is kept.
+const KEPT: &str = "__kept";
+/// Bytes for such a value beside what it holds.
+const KEPT_VALUE: usize = 128;
+/// Native filters that keep every output of their argument until they are done.
+const KEEPERS: [&str; 4] = ["sort_by", "group_by", "min_by_or_empty", "max_by_or_empty"];
 
 /// What filters work on and what native ones can reach.
 pub(super) struct Kind;
 
 impl DataT for Kind {
-    type V<'a> = Val;
+    type V<'a> = Bounded;
     type Data<'a> = Run<'a>;
 }
 
@@ -36,7 +40,6 @@ impl DataT for Kind {
 #[derive(Clone)]
 pub(super) struct Run<'a> {
     pub(super) lut: &'a Lut<Kind>,
-    pub(super) meter: &'a Meter,
 }
 
 impl<'a> HasLut<'a, Kind> for Run<'a> {
@@ -45,70 +48,31 @@ impl<'a> HasLut<'a, Kind> for Run<'a> {
     }
 }
 
-/// Steps and stack that are left.
-pub(super) struct Meter {
-    steps: Cell<u64>,
-    /// Address of something on the stack when the run began.
-    bottom: usize,
+/// A native filter that passes its input on when the meter says so, and may stand in a path.
+macro_rules! passing {
+    ($name:expr, $granted:expr) => {
+        (
+            $name,
+            Box::new([]),
+            Native::new(|(_, value): Cv<'_, Kind>| box_once(if $granted { Ok(value) } else { Err(Exn::halt(1)) }))
+                .with_paths(|(_, path)| box_once(if $granted { Ok(path) } else { Err(Exn::halt(1)) }))
+                .with_update(|(_, value), update| {
+                    if $granted {
+                        update(value)
+                    } else {
+                        box_once(Err(Exn::halt(1)))
+                    }
+                }),
+        )
+    };
 }
 
-impl Meter {
-    pub(super) fn start(steps: u64) -> Self {
-        Self {
-            steps: Cell::new(steps),
-            bottom: here(),
-        }
-    }
-
-    /// Takes a step; false when a bound is passed.
-    fn step(&self) -> bool {
-        let Some(left) = self.steps.get().checked_sub(1) else {
-            return false;
-        };
-        self.steps.set(left);
-        self.bottom.abs_diff(here()) <= MOST_STACK
-    }
-
-    /// Why the run was halted.
-    pub(super) fn verdict(&self) -> super::Problem {
-        if self.steps.get() == 0 {
-            super::Problem::OutOfSteps
-        } else {
-            super::Problem::OutOfStack
-        }
-    }
-}
-
-#[inline(never)]
-fn here() -> usize {
-    let marker = 0_u8;
-    std::ptr::from_ref(std::hint::black_box(&marker)).addr()
-}
-
-/// The step as a native filter.
-pub(super) fn step() -> Fun<Kind> {
-    let native = Native::new(|(context, value): Cv<'_, Kind>| {
-        box_once(if context.data().meter.step() {
-            Ok(value)
-        } else {
-            Err(Exn::halt(1))
-        })
-    })
-    .with_paths(|(context, path)| {
-        box_once(if context.data().meter.step() {
-            Ok(path)
-        } else {
-            Err(Exn::halt(1))
-        })
-    })
-    .with_update(|(context, value), update| {
-        if context.data().meter.step() {
-            update(value)
-        } else {
-            box_once(Err(Exn::halt(1)))
-        }
-    });
-    (STEP, Box::new([]), native)
+/// The step, and the step of a value that is kept while others are made, as native filters.
+pub(super) fn steps() -> [Fun<Kind>; 2] {
+    [
+        passing!(STEP, meter::step()),
+        passing!(KEPT, meter::step() && meter::take(KEPT_VALUE)),
+    ]
 }
 
 /// Puts the steps into a term and tells how deep it is nested. `literal` sees every text of the source.
@@ -226,18 +190,22 @@ impl Walk<'_> {
             ),
             Term::Neg(inner) => Term::Neg(self.boxed(inner, next)),
             Term::BinOp(left, operator, right) => {
-                let operator = match operator {
-                    BinaryOp::Pipe(Some(pattern)) => BinaryOp::Pipe(Some(self.pattern(pattern, next))),
-                    other => other,
-                };
-                Term::BinOp(self.boxed(left, next), operator, self.boxed(right, next))
+                let (left, right) = (self.boxed(left, next), self.boxed(right, next));
+                match operator {
+                    BinaryOp::Pipe(Some(pattern)) => {
+                        Term::BinOp(left, BinaryOp::Pipe(Some(self.pattern(pattern, next))), right)
+                    }
+                    // Products of several outputs grow by a power of their number.
+                    BinaryOp::Comma => Term::BinOp(left, BinaryOp::Comma, Box::new(step_then(*right))),
+                    other => Term::BinOp(left, other, right),
+                }
             }
             Term::Label(name, inner) => Term::Label(name, self.boxed(inner, next)),
             Term::Fold(name, over, pattern, terms) => {
                 self.nests = true;
                 Term::Fold(
                     name,
-                    self.boxed(over, next),
+                    Box::new(then(self.term(*over, next), KEPT)),
                     self.pattern(pattern, next),
                     self.all(terms, next),
                 )
@@ -258,7 +226,11 @@ impl Walk<'_> {
             ),
             Term::Call(name, arguments) => {
                 self.nests |= LOOPS.contains(&name);
-                Term::Call(name, self.all(arguments, next))
+                let mut arguments = self.all(arguments, next);
+                if KEEPERS.contains(&name) {
+                    arguments = arguments.into_iter().map(|argument| then(argument, KEPT)).collect();
+                }
+                Term::Call(name, arguments)
             }
             Term::Path(head, mut path) => {
                 let head = self.boxed(head, next);
@@ -274,23 +246,28 @@ impl Walk<'_> {
                     };
                 }
                 let path = Term::Path(head, path);
-                if walks { then_step(path) } else { path }
+                if walks { then(path, STEP) } else { path }
             }
-            Term::Id | Term::Recurse | Term::Num(_) | Term::Break(_) | Term::Var(_) => term,
+            Term::Recurse => then(term, STEP),
+            Term::Id | Term::Num(_) | Term::Break(_) | Term::Var(_) => term,
         }
     }
 }
 
-fn step_call<'s>() -> Box<Term<&'s str>> {
-    Box::new(Term::Call(STEP, Vec::new()))
-}
-
 fn step_then(term: Term<&str>) -> Term<&str> {
-    Term::BinOp(step_call(), BinaryOp::Pipe(None), Box::new(term))
+    Term::BinOp(
+        Box::new(Term::Call(STEP, Vec::new())),
+        BinaryOp::Pipe(None),
+        Box::new(term),
+    )
 }
 
-fn then_step(term: Term<&str>) -> Term<&str> {
-    Term::BinOp(Box::new(term), BinaryOp::Pipe(None), step_call())
+fn then<'s>(term: Term<&'s str>, call: &'s str) -> Term<&'s str> {
+    Term::BinOp(
+        Box::new(term),
+        BinaryOp::Pipe(None),
+        Box::new(Term::Call(call, Vec::new())),
+    )
 }
 
 /// Whether a term calls a filter of this name anywhere. A definition can reach itself only by its own name.

@@ -3,15 +3,21 @@
 //! Invariants:
 //! - **pure**: no clock, environment, file, or local zone is in reach, so the same input gives the same outputs for
 //!   ever (`prelude` takes the impure filters of the standard library away);
-//! - **bounded**: size of the input, steps, stack, and number of outputs are limited, whatever the filter or the
-//!   record does; a filter that runs wild is an error of that record only;
+//! - **bounded**: size of the input, steps, stack, memory, and number of outputs are limited, whatever the filter or the
+//!   record does (ADR 0021); a filter that runs wild is an error of that record only;
 //! - **discreet**: an error never shows a value of the record. It says what was attempted, and of a text given to
 //!   `error` only the part that stands literally in the manifest.
 //!
 //! A filter is compiled once and may be used from many threads.
 
+mod bounded;
+mod compare;
 mod error;
 mod guard;
+#[cfg(test)]
+mod memory_tests;
+mod meter;
+mod natives;
 mod prelude;
 mod stdlib;
 #[cfg(test)]
@@ -32,9 +38,10 @@ use jaq_json::Val;
 use parking_lot::Mutex;
 use serde_json::Value;
 
+use bounded::Bounded;
 pub use error::FilterError;
 use error::{Literals, Problem};
-use guard::{Kind, Meter, Run};
+use guard::{Kind, Run};
 pub use stdlib::REFERENCE;
 pub use value::Input;
 
@@ -47,6 +54,9 @@ const COMPILE_STACK: usize = 256 * 1024 * 1024;
 /// Values nested by a loop are taken down level by level on the stack; this is enough for one level in each step.
 /// Filters without loops, nearly all, need no thread of their own.
 const NESTING_STACK: usize = 512 * 1024 * 1024;
+/// Memory one run of a filter may take, bytes, unless the settings say otherwise. Counted as it is taken, never given
+/// back: hundreds of times what a record needs.
+pub const USUAL_MEMORY: u64 = 256 * 1024 * 1024;
 /// Most outputs of one run.
 const MOST_OUTPUTS: usize = 100_000;
 /// Under this name the filter stands behind the prelude.
@@ -54,11 +64,17 @@ const MAIN: &str = "__main";
 
 /// Tables of a manifest, as filters see them: `$tables`, `lookup("status"; .code)`.
 #[derive(Debug, Clone)]
-pub struct Tables(Val);
+pub struct Tables {
+    tables: Val,
+    memory: u64,
+}
 
 impl Default for Tables {
     fn default() -> Self {
-        Self(Val::obj(jaq_json::Map::default()))
+        Self {
+            tables: Val::obj(jaq_json::Map::default()),
+            memory: USUAL_MEMORY,
+        }
     }
 }
 
@@ -66,7 +82,17 @@ impl Tables {
     /// Takes over an object of tables.
     pub fn new(tables: &serde_json::Map<String, Value>) -> Self {
         let (tables, _) = value::from_json(&Value::Object(tables.clone()));
-        Self(tables)
+        Self {
+            tables,
+            memory: USUAL_MEMORY,
+        }
+    }
+
+    /// The same for filters that may take so much memory in one run, bytes.
+    #[must_use]
+    pub fn with_memory(mut self, bytes: u64) -> Self {
+        self.memory = bytes;
+        self
     }
 }
 
@@ -168,38 +194,50 @@ impl Filter {
             return Err(self.fail(Problem::InputTooLarge));
         };
         let outputs = if self.program.nests {
-            on_stack(NESTING_STACK, || self.outputs(input, &Meter::start(steps), most))
+            on_stack(NESTING_STACK, || self.outputs(input, steps, most))
         } else {
-            catch_unwind(AssertUnwindSafe(|| self.outputs(input, &Meter::start(steps), most)))
-                .unwrap_or(Err(Problem::Panicked))
+            catch_unwind(AssertUnwindSafe(|| self.outputs(input, steps, most))).unwrap_or(Err(Problem::Panicked))
         };
         outputs.map_err(|problem| self.fail(problem))
     }
 
-    fn outputs(&self, input: &Input, meter: &Meter, most: usize) -> Result<Vec<Value>, Problem> {
+    fn outputs(&self, input: &Input, steps: u64, most: usize) -> Result<Vec<Value>, Problem> {
+        let _running = meter::start(steps, self.tables.memory);
         let run = Run {
             lut: &self.program.filter.lut,
-            meter,
         };
-        let context = Ctx::<Kind>::new(run, Vars::new([self.tables.0.clone()]));
+        let context = Ctx::<Kind>::new(run, Vars::new([Bounded(self.tables.tables.clone())]));
         let mut outputs = Vec::new();
         for output in self.program.filter.id.run((context, input.value())) {
-            let output = output.map_err(|exception| self.problem(exception, meter))?;
+            // What was refused and caught, or became null, is no result.
+            if meter::over().is_some() {
+                return Err(Problem::over());
+            }
+            let output = output.map_err(|exception| self.problem(exception))?;
             if outputs.len() == most {
                 if most == 2 {
                     break;
                 }
                 return Err(Problem::TooManyOutputs { limit: most });
             }
-            outputs.push(value::to_json(output)?);
+            outputs.push(value::to_json(output.0)?);
         }
-        Ok(outputs)
+        match meter::over() {
+            Some(_) => Err(Problem::over()),
+            None => Ok(outputs),
+        }
     }
 
-    fn problem(&self, exception: Exn<'_, Val>, meter: &Meter) -> Problem {
+    fn problem(&self, exception: Exn<'_, Bounded>) -> Problem {
         match exception.get_err() {
-            Ok(error) => self.program.literals.thrown(&error.into_val()),
-            Err(_) => meter.verdict(),
+            Ok(error) => {
+                let thrown = error.into_val();
+                match meter::over() {
+                    Some(_) => Problem::over(),
+                    None => self.program.literals.thrown(&thrown.0),
+                }
+            }
+            Err(_) => Problem::over(),
         }
     }
 }

@@ -6,7 +6,7 @@ use jaq_core::{load::parse::Def, native::Fun};
 
 use super::{
     guard::{self, Kind},
-    stdlib,
+    natives, stdlib,
 };
 
 /// Filters of the standard library that look outside, write somewhere, or end the program, and those made of them.
@@ -27,12 +27,6 @@ pub(super) const IMPURE: [&str; 13] = [
     "input_filename",
 ];
 
-/// Native filters that Priem replaces with its own of the same name, because they know no bound.
-const REPLACED: [&str; 1] = ["fromjson"];
-
-/// The native `range` under another name: the definition of `range` takes a step for each of its values.
-const RANGE: &str = "__range";
-
 static DEFINITIONS: LazyLock<Vec<Def<&'static str>>> = LazyLock::new(|| {
     jaq_core::defs()
         .chain(jaq_std::defs())
@@ -46,22 +40,24 @@ static DEFINITIONS: LazyLock<Vec<Def<&'static str>>> = LazyLock::new(|| {
 /// Definitions every filter stands behind.
 pub(super) fn definitions<'s>() -> impl Iterator<Item = Def<&'s str>> {
     let shorten = |definition: Def<&'static str>| -> Def<&'s str> { definition };
-    range().into_iter().chain(DEFINITIONS.iter().cloned()).map(shorten)
+    gates().into_iter().chain(DEFINITIONS.iter().cloned()).map(shorten)
 }
 
-fn range() -> Vec<Def<&'static str>> {
-    let source = "def range($from; $to; $by): __range($from; $to; $by) | __step;";
-    jaq_core::load::parse(source, |parser| parser.defs()).unwrap_or_default()
+fn gates() -> Vec<Def<&'static str>> {
+    jaq_core::load::parse(natives::GATES, |parser| parser.defs()).unwrap_or_default()
 }
 
 /// Native filters.
 pub(super) fn natives() -> impl Iterator<Item = Fun<Kind>> {
     jaq_core::funs()
         .chain(jaq_std::funs())
-        .chain(jaq_json::funs())
-        .filter(|(name, _, _)| !IMPURE.contains(name) && !REPLACED.contains(name))
-        .map(|(name, arguments, native)| (if name == "range" { RANGE } else { name }, arguments, native))
-        .chain([guard::step()])
+        .filter(|(name, _, _)| !IMPURE.contains(name))
+        .map(|(name, arguments, native)| {
+            let gated = natives::GATED.iter().find(|(open, _)| *open == name);
+            (gated.map_or(name, |(_, behind)| behind), arguments, native)
+        })
+        .chain(guard::steps())
+        .chain(natives::natives())
         .chain(stdlib::natives())
 }
 

@@ -5,7 +5,7 @@
 //! zone, a date pattern that is none).
 
 use jaq_core::{
-    Cv, Error, Native,
+    Cv, Native,
     box_iter::box_once,
     load::{self, parse::Def},
     native::{Fun, v},
@@ -14,7 +14,11 @@ use jaq_json::{Map, Val};
 use jiff::tz::TimeZone;
 use priem_sdk::{html, message::Moment, text};
 
-use super::guard::Kind;
+use super::{
+    bounded::{Bounded, ENTRY, Error, refused},
+    guard::Kind,
+    meter,
+};
 use crate::manifest::values::{contact, moment, place};
 
 /// Name with arguments, and what it gives: the reference for integrators, in the order of the page.
@@ -117,8 +121,8 @@ macro_rules! plain {
             $name,
             v(0),
             Native::new(|cv: Cv<'_, Kind>| {
-                let body: fn(Val) -> Result<Val, Error<Val>> = $body;
-                box_once(body(cv.1).map_err(Into::into))
+                let body: fn(Val) -> Result<Val, Error> = $body;
+                box_once(body(cv.1.0).map(Bounded::made).map_err(Into::into))
             }),
         )
     };
@@ -131,9 +135,9 @@ macro_rules! zoned {
             $name,
             v(1),
             Native::new(|mut cv: Cv<'_, Kind>| {
-                let zone = zone_of(&cv.0.pop_var());
+                let zone = zone_of(&cv.0.pop_var().0);
                 box_once(
-                    zone.map(|zone| moment_value(as_text(&cv.1).and_then(|text| $read(&text, &zone))))
+                    zone.map(|zone| Bounded(moment_value(as_text(&cv.1.0).and_then(|text| $read(&text, &zone)))))
                         .map_err(Into::into),
                 )
             }),
@@ -150,10 +154,8 @@ pub(super) fn definitions() -> Vec<Def<&'static str>> {
 pub(super) fn natives() -> Vec<Fun<Kind>> {
     vec![
         plain!("fromjson", |value| match as_text(&value) {
-            Some(text) => serde_json::from_str::<serde_json::Value>(&text)
-                .map(|json| super::value::from_json(&json).0)
-                .map_err(|_| fail(NOT_JSON)),
-            None => Err(Error::typ(value, "string")),
+            Some(text) => from_json_text(&text),
+            None => Err(Error::typ(Bounded(value), "string")),
         }),
         plain!("html_text", |value| Ok(text_or_null(&value, |text| Some(
             html::to_text(text)
@@ -175,7 +177,7 @@ pub(super) fn natives() -> Vec<Fun<Kind>> {
         plain!("oktmo", |value| Ok(first(&value, place::oktmo))),
         plain!("geo", |value| Ok(geo(&value))),
         plain!("digest", |value| {
-            let hash = blake3::hash(value.to_string().as_bytes());
+            let hash = blake3::hash(Bounded(value).to_string().as_bytes());
             Ok(Val::from(hash.to_hex()[..32].to_owned()))
         }),
         plain!("due_at", |value| Ok(due_at(&value))),
@@ -187,13 +189,24 @@ pub(super) fn natives() -> Vec<Fun<Kind>> {
             Native::new(|mut cv: Cv<'_, Kind>| {
                 let zone = cv.0.pop_var();
                 let pattern = cv.0.pop_var();
-                box_once(ru_date(&cv.1, &pattern, &zone).map_err(Into::into))
+                box_once(ru_date(&cv.1.0, &pattern.0, &zone.0).map(Bounded).map_err(Into::into))
             }),
         ),
     ]
 }
 
-fn fail(message: &'static str) -> Error<Val> {
+/// Reads JSON when there is room for what it may become: a value for every second byte.
+fn from_json_text(text: &str) -> Result<Val, Error> {
+    if !meter::has_room(text.len().saturating_mul(ENTRY / 2)) {
+        return Err(refused());
+    }
+    let json: serde_json::Value = serde_json::from_str(text).map_err(|_| fail(NOT_JSON))?;
+    let (value, size) = super::value::from_json(&json);
+    let bytes = usize::try_from(size).unwrap_or(usize::MAX).saturating_mul(ENTRY / 2);
+    if meter::take(bytes) { Ok(value) } else { Err(refused()) }
+}
+
+fn fail(message: &'static str) -> Error {
     Error::str(message)
 }
 
@@ -257,13 +270,13 @@ fn geo(value: &Val) -> Val {
     Val::obj(map)
 }
 
-fn zone_of(value: &Val) -> Result<TimeZone, Error<Val>> {
+fn zone_of(value: &Val) -> Result<TimeZone, Error> {
     as_text(value)
         .and_then(|name| TimeZone::get(&name).ok())
         .ok_or_else(|| fail(UNKNOWN_ZONE))
 }
 
-fn ru_date(value: &Val, pattern: &Val, zone: &Val) -> Result<Val, Error<Val>> {
+fn ru_date(value: &Val, pattern: &Val, zone: &Val) -> Result<Val, Error> {
     let zone = zone_of(zone)?;
     let pattern = as_text(pattern)
         .and_then(|pattern| moment::Pattern::parse(&pattern))

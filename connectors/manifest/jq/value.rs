@@ -3,7 +3,7 @@
 use jaq_json::{Map, Num, Val};
 use serde_json::{Number, Value};
 
-use super::Problem;
+use super::{Problem, bounded::Bounded, meter};
 
 /// Largest input of a filter: values and bytes of text together.
 const LARGEST_INPUT: u64 = 64 * 1024 * 1024;
@@ -28,8 +28,8 @@ impl Input {
         Self { value, size }
     }
 
-    pub(super) fn value(&self) -> Val {
-        self.value.clone()
+    pub(super) fn value(&self) -> Bounded {
+        Bounded(self.value.clone())
     }
 
     /// Steps a filter may take over this record; `None` when it is too large for any.
@@ -76,7 +76,11 @@ fn convert_number(number: &Number) -> Num {
     Num::Float(number.as_f64().unwrap_or(f64::NAN))
 }
 
-/// The result as JSON. Numbers that JSON does not have become null.
+/// Bytes of a value of the result beside its text.
+const RESULT_VALUE: usize = 64;
+
+/// The result as JSON, within the meter: a value that shares its parts becomes one that does not. Numbers that JSON does
+/// not have become null.
 pub(super) fn to_json(value: Val) -> Result<Value, Problem> {
     back(&value, 0)
 }
@@ -84,6 +88,13 @@ pub(super) fn to_json(value: Val) -> Result<Value, Problem> {
 fn back(value: &Val, depth: usize) -> Result<Value, Problem> {
     if depth > DEEPEST_RESULT {
         return Err(Problem::ResultTooDeep { limit: DEEPEST_RESULT });
+    }
+    let text = match value {
+        Val::TStr(text) | Val::BStr(text) => text.len(),
+        _ => 0,
+    };
+    if !meter::take(RESULT_VALUE + text) {
+        return Err(Problem::over());
     }
     Ok(match value {
         Val::Null => Value::Null,
