@@ -79,6 +79,27 @@ pub fn fixtures(connector: &str) -> Vec<(String, Vec<u8>)> {
     all
 }
 
+/// How much more memory than before was in use at the worst moment of some work, bytes. Counts the whole process: for
+/// tests that run in one of their own, and for bounds far above what neighbours take.
+pub fn peak_growth<T>(work: impl FnOnce() -> T) -> (T, u64) {
+    let status = |name: &str| -> u64 {
+        let text = std::fs::read_to_string("/proc/self/status").expect("the process describes itself");
+        let line = text.lines().find_map(|line| line.strip_prefix(name)).expect("a line");
+        let kilobytes: u64 = line
+            .trim_start_matches(':')
+            .trim()
+            .trim_end_matches(" kB")
+            .parse()
+            .expect("a number");
+        kilobytes * 1024
+    };
+    // From here on the peak is counted anew.
+    std::fs::write("/proc/self/clear_refs", "5").expect("the peak is reset");
+    let before = status("VmRSS");
+    let done = work();
+    (done, status("VmHWM").saturating_sub(before))
+}
+
 /// A random piece of JSON, shallow.
 pub fn json_value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![

@@ -13,6 +13,7 @@ use std::io::{Read, Seek, SeekFrom};
 use encoding_rs::{Encoding, UTF_8};
 
 use super::{
+    limits::MOST_COLUMNS,
     problem::{FileProblem, RowProblem},
     rows::RawRow,
     source::Source,
@@ -47,6 +48,8 @@ enum Split {
     Row(usize),
     /// Quoting rules broken.
     Broken,
+    /// More cells than a row can have.
+    TooWide,
     /// The buffer ends inside the row.
     More,
 }
@@ -115,8 +118,14 @@ impl CsvRows {
             let row = self.row;
             self.row += 1;
             let out = self.finish(row, line, &cells, problem);
+            let line_ended = self.buffer[self.taken..self.taken + line].ends_with(b"\n");
             self.consume(line);
-            if matches!(length, Err((_, RowProblem::TooLong { .. }))) {
+            if !line_ended
+                && matches!(
+                    length,
+                    Err((_, RowProblem::TooLong { .. } | RowProblem::TooWide { .. }))
+                )
+            {
                 self.skip_line()?;
             }
             if let Some(out) = out {
@@ -145,6 +154,10 @@ impl CsvRows {
                         return Ok(Some(Err((first_line(rest), RowProblem::Quotes))));
                     }
                     return Ok(Some(Ok(length)));
+                }
+                Split::TooWide => {
+                    let problem = RowProblem::TooWide { limit: MOST_COLUMNS };
+                    return Ok(Some(Err((first_line(rest), problem))));
                 }
                 Split::Broken => return Ok(Some(Err((first_line(rest), RowProblem::Quotes)))),
                 Split::More if rest.len() >= LONGEST_ROW => {
@@ -249,6 +262,9 @@ fn split(bytes: &[u8], delimiter: u8, at_end: bool, cells: &mut Vec<Vec<u8>>) ->
     cells.clear();
     let mut at = 0;
     loop {
+        if cells.len() == MOST_COLUMNS {
+            return Split::TooWide;
+        }
         let mut cell = Vec::new();
         if bytes.get(at) == Some(&b'"') {
             at += 1;

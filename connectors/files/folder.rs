@@ -259,6 +259,27 @@ impl Folder {
         File::from(file).write_all(text)
     }
 
+    /// Opens a note of our own for reading and writing, makes it when it is missing. Only the owner may write such a folder;
+    /// still nothing but a plain file of one name is taken.
+    ///
+    /// # Errors
+    /// What the file system says, and when something else stands there.
+    pub fn own_note(&self, name: &str) -> io::Result<File> {
+        use std::os::unix::fs::MetadataExt;
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let mode = Mode::RUSR | Mode::WUSR;
+        let file = File::from(fs::openat(&self.descriptor, single(name)?, flags, mode)?);
+        let found = file.metadata()?;
+        if !found.is_file() || found.nlink() != 1 {
+            let why = format!(
+                "{}: something else stands where a note of ours belongs",
+                self.path.join(name).display()
+            );
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+        }
+        Ok(file)
+    }
+
     /// Removes a name; what a link points to stays.
     ///
     /// # Errors

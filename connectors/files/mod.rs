@@ -17,6 +17,7 @@ mod inbox;
 mod incident;
 mod items;
 mod layout;
+mod limits;
 pub mod mapping;
 mod mss;
 mod naming;

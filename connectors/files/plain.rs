@@ -7,6 +7,7 @@ use std::{io::Read, path::Path};
 
 use super::{
     csv::{self, CsvRows},
+    limits::{LARGEST_TABLE, Measure},
     problem::FileProblem,
     rows::RawRow,
     source::Source,
@@ -138,7 +139,17 @@ fn header_delimiter(start: &[u8]) -> Option<u8> {
 
 fn collect(mut next: impl FnMut() -> Result<Option<RawRow>, FileProblem>) -> Result<PlainTable, FileProblem> {
     let mut table = PlainTable::default();
+    let mut bytes = 0_usize;
     while let Some(row) = next()? {
+        // A cell costs its text and its place.
+        bytes += row
+            .cells
+            .iter()
+            .map(|cell| cell.len() + size_of::<String>())
+            .sum::<usize>();
+        if bytes > LARGEST_TABLE {
+            return Err(FileProblem::over(Measure::Table, LARGEST_TABLE));
+        }
         if row.broken.is_some() {
             table.broken += 1;
             table.broken_rows.push(row.number);

@@ -4,7 +4,14 @@
 
 use priem_sdk::NormalizeError;
 
-use super::{folder::Refusal, mapping};
+use super::{
+    folder::Refusal,
+    limits::{Measure, OverLimit},
+    mapping,
+};
+
+/// Characters of a sheet's name that are shown; spreadsheets allow 31.
+const LONGEST_SHEET_SHOWN: usize = 40;
 
 /// A file that can't be imported, or not to its end.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -29,6 +36,15 @@ pub enum FileProblem {
     /// An XLSX that ends too early or is damaged.
     #[error("the workbook is damaged: {0}")]
     Damaged(String),
+    /// Made of more, or of larger parts, than is read: such a file would fill the memory or the disk.
+    #[error("the file goes over a limit: {0}")]
+    OverLimit(OverLimit),
+    /// The daemon died twice while it read this file at this place.
+    #[error("the daemon was killed twice while it read this file after row {row}")]
+    KilledProcess {
+        /// Number of the last row that was stored.
+        row: u64,
+    },
     /// No row looks like the header of the mapping.
     #[error("no header row of the mapping `{mapping}` in the first rows")]
     NoHeader {
@@ -57,6 +73,24 @@ pub enum FileProblem {
 }
 
 impl FileProblem {
+    /// A file that goes over a limit.
+    pub fn over(what: Measure, limit: impl TryInto<u64>) -> Self {
+        Self::OverLimit(OverLimit::new(what, limit.try_into().unwrap_or(u64::MAX)))
+    }
+
+    /// The same problem with the place where it was met, when it is one of a place.
+    #[must_use]
+    pub fn at(self, sheet: &str, row: u64) -> Self {
+        match self {
+            Self::OverLimit(over) => Self::OverLimit(OverLimit {
+                sheet: Some(sheet.chars().take(LONGEST_SHEET_SHOWN).collect()),
+                row: (row > 0).then_some(row),
+                ..over
+            }),
+            other => other,
+        }
+    }
+
     /// The same problem without what it quotes from the file: what may be stored in a cursor.
     #[must_use]
     pub fn without_quotes(&self) -> Self {
@@ -78,6 +112,8 @@ impl FileProblem {
             Self::TooLarge { .. } => "file_too_large",
             Self::Empty => "file_empty",
             Self::Damaged(_) => "file_damaged",
+            Self::OverLimit(_) => "file_over_limit",
+            Self::KilledProcess { .. } => "file_killed_process",
             Self::NoHeader { .. } | Self::NothingToIdentify { .. } => "file_unknown_layout",
             Self::Encoding(_) => "file_encoding",
             Self::Vanished => "file_vanished",
@@ -92,6 +128,8 @@ impl FileProblem {
             "file_unsupported",
             "file_too_large",
             "file_empty",
+            "file_over_limit",
+            "file_killed_process",
             "file_unknown_layout",
             "file_encoding",
             "file_vanished",
@@ -127,6 +165,19 @@ impl FileProblem {
                  Что сделать: скопируйте или выгрузите файл заново. Строки, прочитанные до повреждения, уже приняты; \
                  повторная загрузка их не удвоит.",
                 detail_ru(detail)
+            ),
+            Self::OverLimit(over) => format!(
+                "Файл выходит за пределы того, что читает программа: {}.\n\
+                 Что сделать: так выглядит испорченный или нарочно сделанный файл. Выгрузите его заново из системы, \
+                 где он был сделан; если и новый такой же, сохраните нужные строки как CSV. Строки до этого места уже \
+                 приняты; повторная загрузка их не удвоит.",
+                over.russian()
+            ),
+            Self::KilledProcess { row } => format!(
+                "Пока читался этот файл (после строки {row}), служба дважды аварийно завершилась, поэтому файл отложен, \
+                 чтобы остальные файлы и обращения шли дальше.\n\
+                 Что сделать: передайте файл вместе с этим отчётом разработчикам; сам файл не потерян. Если службу \
+                 завершали вручную, положите файл в inbox/ снова: уже принятые строки не удвоятся."
             ),
             Self::NoHeader {
                 mapping,
@@ -246,6 +297,11 @@ pub enum RowProblem {
         /// The limit, bytes.
         limit: usize,
     },
+    /// More cells than a spreadsheet has columns.
+    TooWide {
+        /// The limit, cells.
+        limit: usize,
+    },
 }
 
 impl RowProblem {
@@ -269,6 +325,7 @@ impl RowProblem {
             Self::Quotes => "broken quotation marks".into(),
             Self::Encoding(name) => format!("not valid {name}"),
             Self::TooLong { limit } => format!("longer than {limit} bytes"),
+            Self::TooWide { limit } => format!("more than {limit} cells"),
         }
     }
 
@@ -284,6 +341,7 @@ impl RowProblem {
             Self::Quotes => "не закрыты или лишние кавычки".into(),
             Self::Encoding(name) => format!("строка не в кодировке {name}"),
             Self::TooLong { limit } => format!("строка длиннее {limit} байт"),
+            Self::TooWide { limit } => format!("в строке больше {limit} ячеек"),
         }
     }
 }

@@ -1,9 +1,13 @@
 //! The blocking half of the connector: one page of rows after a cursor.
 
-use std::{io, path::PathBuf, time::SystemTime};
+use std::{io, path::PathBuf, sync::OnceLock, time::SystemTime};
 
 use parking_lot::Mutex;
-use priem_sdk::{CheckReport, ConnectorError, Cursor, Item, Page, Wait, contract::Progress};
+use priem_sdk::{
+    CheckReport, ConnectorError, Cursor, Item, Page, Wait,
+    contract::Progress,
+    in_hand::{Deadly, InHand},
+};
 
 use super::{
     Checked, FilesSettings, Inbox,
@@ -18,6 +22,8 @@ use super::{
 
 /// A page ends after this many bytes of rows, whatever their number.
 const PAGE_BYTES: usize = 1024 * 1024;
+/// The note of what is being read, in the drop folder.
+const IN_HAND: &str = ".in-hand";
 /// [`FileProblem::reason`] of the problem whose report quotes the file.
 const UNKNOWN_LAYOUT: &str = "file_unknown_layout";
 
@@ -29,6 +35,8 @@ pub struct Reading {
     inbox: Inbox,
     /// The file open after the last page, and the cursor it stands at.
     open: Mutex<Option<(FileCursor, Table)>>,
+    /// What is being read, for the case that the process dies over it; opened with the first poll.
+    in_hand: OnceLock<InHand>,
 }
 
 impl Reading {
@@ -40,6 +48,21 @@ impl Reading {
             checked,
             inbox,
             open: Mutex::new(None),
+            in_hand: OnceLock::new(),
+        }
+    }
+
+    /// Notes that a file is read from a row on. The process may die over each page; a page that it died over twice is not
+    /// read again.
+    fn take_in_hand(&self, held: &Held, file: &str, stamp: Stamp, row: u64) -> Result<(), Deadly> {
+        let note = self.in_hand.get_or_init(|| InHand::of(held.base.own_note(IN_HAND)));
+        let (size, mtime) = (stamp.size, stamp.mtime);
+        note.take(format_args!("{file:?} {size} {mtime} row {row}"))
+    }
+
+    fn put_down(&self) {
+        if let Some(note) = self.in_hand.get() {
+            note.clear();
         }
     }
 
@@ -67,7 +90,7 @@ impl Reading {
     /// [`ConnectorError::Misconfigured`] when the folders can't be used.
     pub fn poll(&self, cursor: &Cursor) -> Result<Page, ConnectorError> {
         let held = self.inbox.held().map_err(unusable)?;
-        match FileCursor::decode(cursor) {
+        let page = match FileCursor::decode(cursor) {
             // The host has stored the end of this file: it may go, if it did not yet.
             Some(finished) if finished.end.is_some() => {
                 self.put_away_in(&held, &finished)?;
@@ -75,7 +98,9 @@ impl Reading {
             }
             Some(standing) => Ok(self.go_on(&held, standing)),
             None => self.next_file(&held, cursor),
-        }
+        };
+        self.put_down();
+        page
     }
 
     /// Moves a file whose end is stored.
@@ -89,9 +114,11 @@ impl Reading {
     }
 
     fn put_away_in(&self, held: &Held, cursor: &FileCursor) -> Result<(), ConnectorError> {
-        self.inbox
-            .put_away(held, cursor, |source| self.report(held, cursor, source))
-            .map_err(unusable)
+        let away = self
+            .inbox
+            .put_away(held, cursor, |source| self.report(held, cursor, source));
+        self.put_down();
+        away.map_err(unusable)
     }
 
     /// What is written beside a file in `failed/`. The cursor quotes nothing from the file, so what was seen in an
@@ -100,8 +127,10 @@ impl Reading {
         let Some(End::Failed { reason, report }) = &cursor.end else {
             return None;
         };
+        // Looked into once more, it may kill once more: what is stored must do then.
         if FileProblem::known_reason(reason) == UNKNOWN_LAYOUT
             && let Some(source) = source
+            && self.take_in_hand(held, &cursor.file, cursor.stamp, u64::MAX).is_ok()
             && let Err(problem) = self.open_table(held, source, &cursor.file)
         {
             return Some(report_text(cursor, &problem));
@@ -149,6 +178,9 @@ impl Reading {
             Ok(Err(refusal)) => return unread(stamp, FileProblem::Refused(refusal)),
             Err(error) => return unread(stamp, FileProblem::Unreadable(error.kind().to_string())),
         };
+        if self.take_in_hand(held, &name, stamp, 0).is_err() {
+            return unread(stamp, FileProblem::KilledProcess { row: 0 });
+        }
         match content_hash(&source) {
             Ok(hash) => {
                 tracing::info!(file = name, bytes = stamp.size, "reading a file");
@@ -160,6 +192,13 @@ impl Reading {
 
     /// Reads on in a file a page of which is stored.
     fn go_on(&self, held: &Held, mut standing: FileCursor) -> Page {
+        if self
+            .take_in_hand(held, &standing.file, standing.stamp, standing.row)
+            .is_err()
+        {
+            let problem = FileProblem::KilledProcess { row: standing.row };
+            return failed(standing, Vec::new(), &problem);
+        }
         let Ok(Ok((source, stamp))) = held.inbox.open(&standing.file) else {
             return vanished(standing, Vec::new());
         };

@@ -181,10 +181,17 @@ impl Table {
         for sheet in book.sheet_names() {
             let mut rows = book.rows(sheet, strings)?;
             let mut first = Vec::new();
-            while first.len() < HEADER_WITHIN
-                && let Some(row) = rows.next_row()?
-            {
-                first.push(row);
+            let mut stopped = None;
+            while first.len() < HEADER_WITHIN {
+                match rows.next_row() {
+                    Ok(Some(row)) => first.push(row),
+                    Ok(None) => break,
+                    // The rows before it may be imported still, when the header is among them.
+                    Err(problem) => {
+                        stopped = Some(problem);
+                        break;
+                    }
+                }
             }
             strings = rows.into_strings();
             match Layout::find(&first, &checked.mappings, &checked.named) {
@@ -208,6 +215,7 @@ impl Table {
                         source: source.clone(),
                     });
                 }
+                Err(_) if stopped.is_some() => return Err(stopped.unwrap_or(FileProblem::Empty)),
                 // The first sheet with something in it says most.
                 Err(found) if problem.is_none() || problem == Some(FileProblem::Empty) => problem = Some(found),
                 Err(_) => {}

@@ -1,5 +1,7 @@
 //! The drop folder as the host drives it: pages, crashes at every step, broken files.
 
+mod bombs;
+mod killed;
 mod registries;
 
 use std::{

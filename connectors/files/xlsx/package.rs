@@ -1,9 +1,11 @@
 //! The container of a workbook: its parts, its sheets, and where their bytes are.
 
 use std::{
+    cell::Cell,
     collections::HashMap,
     io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Take},
     path::Path,
+    rc::Rc,
 };
 
 use flate2::read::DeflateDecoder;
@@ -14,12 +16,16 @@ use super::{
     sheet::SheetRows,
     strings::SharedStrings,
     styles::{self, NumberKind},
-    xml::{self, attribute, damaged},
+    xml::{Events, attribute, broken, damaged},
 };
-use crate::files::{problem::FileProblem, source::Source};
-
-/// Largest workbook list, relationship list or style table, bytes.
-const LARGEST_SMALL_PART: u64 = 32 * 1024 * 1024;
+use crate::files::{
+    limits::{
+        FREE_UNPACKED, LARGEST_DIRECTORY, LARGEST_PART, LARGEST_SMALL_PART, MOST_PARTS, MOST_RATIO, MOST_SHEETS,
+        Measure, OverLimit,
+    },
+    problem::FileProblem,
+    source::Source,
+};
 
 /// An open workbook.
 #[derive(Debug)]
@@ -43,10 +49,14 @@ pub struct Part {
 }
 
 /// The bytes of a part, unpacked as they are read, with their checksum: damaged bytes may unpack to something that
-/// still is XML. The checksum is compared when the end is read.
+/// still is XML. The checksum is compared when the end is read. Ends with an error where a part unpacks to more than a
+/// part may, or to so much more than it is packed that it must be made to.
 #[derive(Debug)]
 pub struct PartReader {
     bytes: Bytes,
+    packed: u64,
+    unpacked: u64,
+    largest: u64,
     sum: flate2::Crc,
     expected: u32,
 }
@@ -73,6 +83,13 @@ impl Read for PartReader {
             Bytes::Stored(source) => source.read(buffer)?,
             Bytes::Deflated(source) => source.read(buffer)?,
         };
+        self.unpacked += read as u64;
+        if self.unpacked > self.largest {
+            return Err(OverLimit::new(Measure::Part, self.largest).into_io());
+        }
+        if self.unpacked > FREE_UNPACKED + MOST_RATIO * (self.packed - self.left()) {
+            return Err(OverLimit::new(Measure::Ratio, MOST_RATIO).into_io());
+        }
         self.sum.update(&buffer[..read]);
         if read == 0 && !buffer.is_empty() && self.sum.sum() != self.expected {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "checksum mismatch"));
@@ -84,7 +101,7 @@ impl Read for PartReader {
 /// Reads a part to its end, so that its checksum is compared.
 pub fn read_to_end(source: &mut impl BufRead) -> Result<(), FileProblem> {
     loop {
-        let length = source.fill_buf().map_err(damaged)?.len();
+        let length = source.fill_buf().map_err(broken)?.len();
         if length == 0 {
             return Ok(());
         }
@@ -98,8 +115,12 @@ impl Part {
         self.packed
     }
 
-    /// Opens the part.
+    /// Opens a sheet or the table of strings.
     pub fn open(&self, source: &Source) -> Result<PartReader, FileProblem> {
+        self.open_up_to(source, LARGEST_PART)
+    }
+
+    fn open_up_to(&self, source: &Source, largest: u64) -> Result<PartReader, FileProblem> {
         let mut file = source.from_start();
         file.seek(SeekFrom::Start(self.start)).map_err(damaged)?;
         let packed = file.take(self.packed);
@@ -109,6 +130,9 @@ impl Part {
             } else {
                 Bytes::Deflated(Box::new(DeflateDecoder::new(packed)))
             },
+            packed: self.packed,
+            unpacked: 0,
+            largest,
             sum: flate2::Crc::new(),
             expected: self.crc,
         })
@@ -121,7 +145,20 @@ impl Workbook {
     /// # Errors
     /// When it is no workbook, is damaged or protected by a password.
     pub fn open(source: &Source) -> Result<Self, FileProblem> {
-        let mut archive = ZipArchive::new(BufReader::new(source.from_start())).map_err(damaged)?;
+        let left = Rc::new(Cell::new(LARGEST_DIRECTORY));
+        let directory = Allowance {
+            source: source.from_start(),
+            left: Rc::clone(&left),
+        };
+        let mut archive = ZipArchive::new(BufReader::new(directory)).map_err(|error| match error {
+            zip::result::ZipError::Io(error) => broken(error),
+            other => damaged(other),
+        })?;
+        if archive.len() > MOST_PARTS {
+            return Err(FileProblem::over(Measure::Parts, MOST_PARTS));
+        }
+        // The list is known; what is read from here on are the heads of the parts, a block for each.
+        left.set(u64::MAX);
         let mut parts = HashMap::with_capacity(archive.len());
         for index in 0..archive.len() {
             let entry = archive.by_index_raw(index).map_err(damaged)?;
@@ -178,12 +215,12 @@ impl Workbook {
             .find(|(name, _)| name == sheet)
             .and_then(|(_, part)| self.parts.get(part))
             .ok_or_else(|| damaged("a sheet is missing"))?;
-        SheetRows::new(self, *part, part.open(&self.source)?, strings)
+        SheetRows::new(self, sheet, *part, part.open(&self.source)?, strings)
     }
 
-    fn small_part(&self, name: &str) -> Result<Option<BufReader<Take<PartReader>>>, FileProblem> {
+    fn small_part(&self, name: &str) -> Result<Option<BufReader<PartReader>>, FileProblem> {
         match self.parts.get(&name.to_lowercase()) {
-            Some(part) => Ok(Some(BufReader::new(part.open(&self.source)?.take(LARGEST_SMALL_PART)))),
+            Some(part) => Ok(Some(BufReader::new(part.open_up_to(&self.source, LARGEST_SMALL_PART)?))),
             None => Ok(None),
         }
     }
@@ -216,14 +253,12 @@ impl Workbook {
 
     fn read_sheets(
         &mut self,
-        source: BufReader<Take<PartReader>>,
+        source: BufReader<PartReader>,
         links: &HashMap<String, (String, String)>,
     ) -> Result<(), FileProblem> {
-        let mut reader = xml::reader(source);
-        let mut buffer = Vec::new();
+        let mut events = Events::new(source);
         loop {
-            buffer.clear();
-            match reader.read_event_into(&mut buffer).map_err(damaged)? {
+            match events.next()? {
                 Event::Start(element) => match element.local_name().as_ref() {
                     "workbookPr" => {
                         self.from_1904 = matches!(attribute(&element, "date1904").as_deref(), Some("1" | "true"));
@@ -233,6 +268,9 @@ impl Workbook {
                         if let (Some(name), Some((kind, target))) = (attribute(&element, "name"), link)
                             && kind.ends_with("/worksheet")
                         {
+                            if self.sheets.len() == MOST_SHEETS {
+                                return Err(FileProblem::over(Measure::Sheets, MOST_SHEETS));
+                            }
                             self.sheets.push((name, target.to_lowercase()));
                         }
                     }
@@ -254,17 +292,18 @@ impl Workbook {
         let Some(source) = self.small_part(name.trim_start_matches('/'))? else {
             return Ok(links);
         };
-        let mut reader = xml::reader(source);
-        let mut buffer = Vec::new();
+        let mut events = Events::new(source);
         loop {
-            buffer.clear();
-            match reader.read_event_into(&mut buffer).map_err(damaged)? {
+            match events.next()? {
                 Event::Start(element) if element.local_name().as_ref() == "Relationship" => {
                     if let (Some(id), Some(kind), Some(target)) = (
                         attribute(&element, "Id"),
                         attribute(&element, "Type"),
                         attribute(&element, "Target"),
                     ) {
+                        if links.len() == MOST_PARTS {
+                            return Err(FileProblem::over(Measure::Parts, MOST_PARTS));
+                        }
                         links.insert(id, (kind, resolve(folder, &target)));
                     }
                 }
@@ -272,6 +311,28 @@ impl Workbook {
                 _ => {}
             }
         }
+    }
+}
+
+/// A file of which so many bytes may be read.
+struct Allowance {
+    source: Source,
+    left: Rc<Cell<u64>>,
+}
+
+impl Read for Allowance {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.source.read(buffer)?;
+        let left = self.left.get().checked_sub(read as u64);
+        self.left
+            .set(left.ok_or_else(|| OverLimit::new(Measure::Directory, LARGEST_DIRECTORY).into_io())?);
+        Ok(read)
+    }
+}
+
+impl Seek for Allowance {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.source.seek(to)
     }
 }
 

@@ -2,28 +2,33 @@
 
 use std::io::BufReader;
 
-use quick_xml::{Reader, events::Event};
+use quick_xml::events::Event;
 
 use super::{
     package::{Part, PartReader, Workbook, read_to_end},
     strings::SharedStrings,
     styles::NumberKind,
-    xml::{self, attribute, damaged},
+    xml::{self, Events, attribute, damaged},
 };
-use crate::files::{problem::FileProblem, rows::RawRow, when};
+use crate::files::{
+    limits::{LONGEST_CELL, LONGEST_ROW, MOST_COLUMNS, MOST_MERGED, Measure},
+    problem::{FileProblem, RowProblem},
+    rows::RawRow,
+    when,
+};
 
-/// Columns a sheet can have.
-const MOST_COLUMNS: usize = 16_384;
+/// Bytes kept of a row that is too long.
+const KEPT_OF_ROW: usize = 64 * 1024;
 /// Days between the two epochs of spreadsheets.
 const DAYS_1904: f64 = 1462.0;
 
 /// Rows of one worksheet, read as a stream.
 pub struct SheetRows {
-    reader: Reader<BufReader<PartReader>>,
+    events: Events<BufReader<PartReader>>,
+    name: String,
     strings: SharedStrings,
     kinds: Vec<NumberKind>,
     from_1904: bool,
-    buffer: Vec<u8>,
     packed: u64,
     /// Number of the row that is being read; 1 is the first.
     row: u64,
@@ -51,16 +56,17 @@ struct CellHead {
 impl SheetRows {
     pub(super) fn new(
         book: &Workbook,
+        name: &str,
         part: Part,
         source: PartReader,
         strings: SharedStrings,
     ) -> Result<Self, FileProblem> {
         let mut rows = Self {
-            reader: xml::reader(BufReader::with_capacity(64 * 1024, source)),
+            events: Events::new(BufReader::with_capacity(64 * 1024, source)),
+            name: name.to_owned(),
             strings,
             kinds: book.kinds.clone(),
             from_1904: book.from_1904,
-            buffer: Vec::new(),
             packed: part.packed(),
             row: 0,
             finished: false,
@@ -68,8 +74,7 @@ impl SheetRows {
             merged: Vec::new(),
         };
         loop {
-            rows.buffer.clear();
-            match rows.reader.read_event_into(&mut rows.buffer).map_err(damaged)? {
+            match rows.events.next().map_err(|problem| problem.at(name, 0))? {
                 Event::Start(element) if element.local_name().as_ref() == "sheetData" => return Ok(rows),
                 Event::Eof => return Err(damaged("a sheet without data")),
                 _ => {}
@@ -79,7 +84,7 @@ impl SheetRows {
 
     /// Packed bytes read, and all of them.
     pub fn progress(&self) -> (u64, u64) {
-        (self.packed - self.reader.get_ref().get_ref().left(), self.packed)
+        (self.packed - self.events.source().get_ref().left(), self.packed)
     }
 
     /// From now on a formula that failed reads as its error («#N/A»), and merged cells are collected.
@@ -102,14 +107,16 @@ impl SheetRows {
     /// # Errors
     /// When the sheet is damaged from here on.
     pub fn next_row(&mut self) -> Result<Option<RawRow>, FileProblem> {
+        self.row_after().map_err(|problem| problem.at(&self.name, self.row))
+    }
+
+    fn row_after(&mut self) -> Result<Option<RawRow>, FileProblem> {
         while !self.finished {
-            self.buffer.clear();
-            match self.reader.read_event_into(&mut self.buffer).map_err(damaged)? {
+            match self.events.next()? {
                 Event::Start(element) if element.local_name().as_ref() == "row" => {
                     let number = attribute(&element, "r").and_then(|text| text.parse().ok());
-                    self.row = number.unwrap_or(self.row + 1);
-                    let cells = self.cells()?;
-                    let row = RawRow::good(self.row, cells);
+                    self.row = number.unwrap_or(self.row.saturating_add(1));
+                    let row = self.cells()?;
                     if !row.is_blank() {
                         return Ok(Some(row));
                     }
@@ -127,12 +134,15 @@ impl SheetRows {
     /// # Errors
     /// When the sheet is damaged on the way.
     pub fn skip_to(&mut self, last: u64) -> Result<(), FileProblem> {
+        self.skip(last).map_err(|problem| problem.at(&self.name, self.row))
+    }
+
+    fn skip(&mut self, last: u64) -> Result<(), FileProblem> {
         while !self.finished && self.row < last {
-            self.buffer.clear();
-            match self.reader.read_event_into(&mut self.buffer).map_err(damaged)? {
+            match self.events.next()? {
                 Event::Start(element) if element.local_name().as_ref() == "row" => {
                     let number = attribute(&element, "r").and_then(|text| text.parse().ok());
-                    self.row = number.unwrap_or(self.row + 1);
+                    self.row = number.unwrap_or(self.row.saturating_add(1));
                 }
                 Event::End(element) if element.local_name().as_ref() == "sheetData" => self.finish()?,
                 Event::Eof => return Err(damaged("the sheet ends too early")),
@@ -148,15 +158,18 @@ impl SheetRows {
         if self.strict {
             self.collect_merged()?;
         }
-        read_to_end(self.reader.get_mut())
+        read_to_end(self.events.source_mut())
     }
 
     fn collect_merged(&mut self) -> Result<(), FileProblem> {
         loop {
-            self.buffer.clear();
-            match self.reader.read_event_into(&mut self.buffer).map_err(damaged)? {
+            match self.events.next()? {
                 Event::Start(element) | Event::Empty(element) if element.local_name().as_ref() == "mergeCell" => {
-                    self.merged.extend(attribute(&element, "ref"));
+                    let reference = attribute(&element, "ref");
+                    if self.merged.len() == MOST_MERGED {
+                        return Err(FileProblem::over(Measure::Merged, MOST_MERGED));
+                    }
+                    self.merged.extend(reference);
                 }
                 Event::Eof => return Ok(()),
                 _ => {}
@@ -164,11 +177,13 @@ impl SheetRows {
         }
     }
 
-    fn cells(&mut self) -> Result<Vec<String>, FileProblem> {
+    /// The row whose start was just read, up to its end.
+    fn cells(&mut self) -> Result<RawRow, FileProblem> {
         let mut cells: Vec<String> = Vec::new();
+        let mut bytes = 0_usize;
+        let mut too_long: Option<TooLong> = None;
         loop {
-            self.buffer.clear();
-            match self.reader.read_event_into(&mut self.buffer).map_err(damaged)? {
+            match self.events.next()? {
                 Event::Start(element) if element.local_name().as_ref() == "c" => {
                     let head = CellHead {
                         column: attribute(&element, "r")
@@ -181,12 +196,31 @@ impl SheetRows {
                     if text.is_empty() || head.column >= MOST_COLUMNS {
                         continue;
                     }
+                    bytes += text.len();
+                    if let Some(row) = &mut too_long {
+                        row.add(&text);
+                        continue;
+                    }
+                    if bytes > LONGEST_ROW {
+                        let mut row = TooLong::default();
+                        cells.drain(..).for_each(|cell| row.add(&cell));
+                        row.add(&text);
+                        too_long = Some(row);
+                        continue;
+                    }
                     if cells.len() <= head.column {
                         cells.resize(head.column + 1, String::new());
                     }
                     cells[head.column] = text;
                 }
-                Event::End(element) if element.local_name().as_ref() == "row" => return Ok(cells),
+                Event::End(element) if element.local_name().as_ref() == "row" => {
+                    return Ok(match too_long {
+                        None => RawRow::good(self.row, cells),
+                        Some(row) => {
+                            RawRow::broken(self.row, RowProblem::TooLong { limit: LONGEST_ROW }, &row.finish(bytes))
+                        }
+                    });
+                }
                 Event::Eof => return Err(damaged("the sheet ends inside a row")),
                 _ => {}
             }
@@ -198,11 +232,13 @@ impl SheetRows {
         let mut text = String::new();
         let mut in_value = false;
         loop {
-            self.buffer.clear();
-            match self.reader.read_event_into(&mut self.buffer).map_err(damaged)? {
+            if text.len() > LONGEST_CELL {
+                return Err(FileProblem::over(Measure::Cell, LONGEST_CELL));
+            }
+            match self.events.next()? {
                 Event::Start(element) => match element.local_name().as_ref() {
                     "v" => in_value = true,
-                    "is" => xml::push_string(&mut self.reader, &mut self.buffer, "is", &mut text)?,
+                    "is" => xml::push_string(&mut self.events, "is", &mut text)?,
                     _ => {}
                 },
                 Event::Text(part) if in_value => text.push_str(&part.xml10_content()),
@@ -252,6 +288,32 @@ impl SheetRows {
             _ => None,
         }
         .unwrap_or_else(|| plain_number(number))
+    }
+}
+
+/// What is kept of a row that is too long: its beginning, and a hash of all of it, so that two rows are not taken for one.
+#[derive(Default)]
+struct TooLong {
+    kept: Vec<u8>,
+    hasher: blake3::Hasher,
+}
+
+impl TooLong {
+    fn add(&mut self, cell: &str) {
+        self.hasher.update(cell.as_bytes());
+        self.hasher.update(b"\x1f");
+        let room = KEPT_OF_ROW.saturating_sub(self.kept.len());
+        if room > 0 && !cell.is_empty() {
+            self.kept.extend_from_slice(&cell.as_bytes()[..cell.len().min(room)]);
+            self.kept.push(b';');
+        }
+    }
+
+    fn finish(mut self, bytes: usize) -> Vec<u8> {
+        let hash = self.hasher.finalize().to_hex();
+        self.kept
+            .extend_from_slice(format!("… ({bytes} bytes, blake3 {})", &hash[..32]).as_bytes());
+        self.kept
     }
 }
 

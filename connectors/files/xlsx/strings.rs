@@ -11,14 +11,15 @@ use quick_xml::events::Event;
 
 use super::{
     package::read_to_end,
-    xml::{self, damaged},
+    xml::{self, Events, damaged},
 };
-use crate::files::problem::FileProblem;
+use crate::files::{
+    limits::{LARGEST_STRINGS, MOST_STRINGS, Measure},
+    problem::FileProblem,
+};
 
 /// Bytes of strings kept in memory.
 const IN_MEMORY: usize = 16 * 1024 * 1024;
-/// Bytes of strings at most, against workbooks made to fill disks.
-const LARGEST: u64 = 4 * 1024 * 1024 * 1024;
 /// Bytes read at once from the temporary file: neighbours in the table are neighbours in the sheet.
 const WINDOW: usize = 64 * 1024;
 /// Strings up to this many bytes are remembered once read back: names of topics and towns stand in every row, far from
@@ -42,25 +43,26 @@ pub struct SharedStrings {
 impl SharedStrings {
     /// Reads the table from its XML. A large one goes to a temporary file in `scratch`.
     pub fn read(source: impl BufRead, scratch: &Path) -> Result<Self, FileProblem> {
-        let mut reader = xml::reader(source);
-        let mut buffer = Vec::new();
+        let mut events = Events::new(source);
         let mut text = String::new();
         let mut strings = Self::default();
         let mut spill: Option<BufWriter<File>> = None;
         let mut end = 0u64;
         loop {
-            buffer.clear();
-            match reader.read_event_into(&mut buffer).map_err(damaged)? {
+            match events.next()? {
                 Event::Start(element) if element.local_name().as_ref() == "si" => {}
                 Event::End(element) if element.local_name().as_ref() == "sst" => break,
                 Event::Eof => return Err(damaged("the table of strings ends too early")),
                 _ => continue,
             }
             text.clear();
-            xml::push_string(&mut reader, &mut buffer, "si", &mut text)?;
+            xml::push_string(&mut events, "si", &mut text)?;
             end += text.len() as u64;
-            if end > LARGEST {
-                return Err(damaged("more than 4 GB of strings"));
+            if end > LARGEST_STRINGS {
+                return Err(FileProblem::over(Measure::StringBytes, LARGEST_STRINGS));
+            }
+            if strings.ends.len() == MOST_STRINGS {
+                return Err(FileProblem::over(Measure::Strings, MOST_STRINGS));
             }
             strings.ends.push(end);
             match &mut spill {
@@ -74,7 +76,7 @@ impl SharedStrings {
                 spill = Some(file);
             }
         }
-        read_to_end(reader.get_mut())?;
+        read_to_end(events.source_mut())?;
         if let Some(file) = spill {
             strings.spilled = Some(file.into_inner().map_err(|error| no_scratch(error.into_error()))?);
         }

@@ -4,8 +4,11 @@ use std::{collections::HashMap, io::BufRead};
 
 use quick_xml::events::Event;
 
-use super::xml::{self, attribute, damaged};
-use crate::files::problem::FileProblem;
+use super::xml::{Events, attribute};
+use crate::files::{
+    limits::{MOST_STYLES, Measure},
+    problem::FileProblem,
+};
 
 /// How a number in a cell is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,14 +23,15 @@ pub enum NumberKind {
 
 /// Kind by style number, in the order of `cellXfs`.
 pub fn read(source: impl BufRead) -> Result<Vec<NumberKind>, FileProblem> {
-    let mut reader = xml::reader(source);
-    let mut buffer = Vec::new();
+    let mut events = Events::new(source);
     let mut custom: HashMap<String, NumberKind> = HashMap::new();
     let mut kinds = Vec::new();
     let mut in_cells = false;
     loop {
-        buffer.clear();
-        match reader.read_event_into(&mut buffer).map_err(damaged)? {
+        if kinds.len() + custom.len() > MOST_STYLES {
+            return Err(FileProblem::over(Measure::Styles, MOST_STYLES));
+        }
+        match events.next()? {
             Event::Start(element) => match element.local_name().as_ref() {
                 "numFmt" => {
                     if let (Some(id), Some(code)) = (attribute(&element, "numFmtId"), attribute(&element, "formatCode"))

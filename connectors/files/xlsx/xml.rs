@@ -1,22 +1,108 @@
-//! Small helpers over the XML reader.
+//! The XML of a workbook's parts, event by event. No event is longer and no nesting deeper than the limits allow: the XML
+//! reader below collects a whole text, tag or comment before it hands it over, so the bytes are counted under it.
 
-use std::io::BufRead;
+use std::io::{self, BufRead, Read};
 
 use quick_xml::{
     Reader, XmlVersion,
     events::{BytesRef, BytesStart, Event},
 };
 
-use crate::files::problem::FileProblem;
+use crate::files::{
+    limits::{DEEPEST, LONGEST_CELL, LONGEST_NAME, Measure, OverLimit},
+    problem::FileProblem,
+};
 
-/// A reader set up for the parts of a workbook.
-pub fn reader<R: BufRead>(source: R) -> Reader<R> {
-    let mut reader = Reader::from_reader(source);
-    let config = reader.config_mut();
-    config.check_end_names = false;
-    config.check_comments = false;
-    config.expand_empty_elements = true;
-    reader
+/// Events of a part.
+pub struct Events<R> {
+    reader: Reader<Metered<R>>,
+    buffer: Vec<u8>,
+    depth: usize,
+}
+
+impl<R: BufRead> Events<R> {
+    /// Events of a source.
+    pub fn new(source: R) -> Self {
+        let mut reader = Reader::from_reader(Metered {
+            source,
+            left: LONGEST_CELL,
+        });
+        let config = reader.config_mut();
+        config.check_end_names = false;
+        config.check_comments = false;
+        config.expand_empty_elements = true;
+        Self {
+            reader,
+            buffer: Vec::new(),
+            depth: 0,
+        }
+    }
+
+    /// The next event.
+    ///
+    /// # Errors
+    /// When the XML is damaged, or goes over a limit.
+    pub fn next(&mut self) -> Result<Event<'_>, FileProblem> {
+        self.buffer.clear();
+        self.reader.get_mut().left = LONGEST_CELL;
+        let event = self.reader.read_event_into(&mut self.buffer).map_err(unreadable)?;
+        match &event {
+            Event::Start(element) => {
+                self.depth += 1;
+                // The reader below keeps the names of all elements that are open.
+                if self.depth > DEEPEST {
+                    return Err(FileProblem::over(Measure::Depth, DEEPEST));
+                }
+                if element.name().as_ref().len() > LONGEST_NAME {
+                    return Err(FileProblem::over(Measure::Name, LONGEST_NAME));
+                }
+            }
+            Event::End(_) => self.depth = self.depth.saturating_sub(1),
+            _ => {}
+        }
+        Ok(event)
+    }
+
+    /// What the events are read from.
+    pub fn source(&self) -> &R {
+        &self.reader.get_ref().source
+    }
+
+    /// The same, to read on without looking at events.
+    pub fn source_mut(&mut self) -> &mut R {
+        &mut self.reader.get_mut().source
+    }
+}
+
+/// Bytes of a part, so many for each event.
+struct Metered<R> {
+    source: R,
+    left: usize,
+}
+
+impl<R: BufRead> BufRead for Metered<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.left == 0 {
+            return Err(OverLimit::new(Measure::Piece, LONGEST_CELL as u64).into_io());
+        }
+        let bytes = self.source.fill_buf()?;
+        Ok(&bytes[..bytes.len().min(self.left)])
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.left = self.left.saturating_sub(amount);
+        self.source.consume(amount);
+    }
+}
+
+impl<R: BufRead> Read for Metered<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let bytes = self.fill_buf()?;
+        let taken = bytes.len().min(buffer.len());
+        buffer[..taken].copy_from_slice(&bytes[..taken]);
+        self.consume(taken);
+        Ok(taken)
+    }
 }
 
 /// Anything the XML or the container below it complains of.
@@ -25,6 +111,24 @@ pub fn damaged(error: impl std::fmt::Display) -> FileProblem {
     let text = error.to_string();
     let short: String = text.chars().filter(|c| c.is_ascii()).take(120).collect();
     FileProblem::Damaged(short)
+}
+
+/// An error of a reader of bytes.
+pub fn broken(error: io::Error) -> FileProblem {
+    match OverLimit::of_io(&error) {
+        Some(over) => FileProblem::OverLimit(over),
+        None => damaged(error),
+    }
+}
+
+fn unreadable(error: quick_xml::Error) -> FileProblem {
+    match &error {
+        quick_xml::Error::Io(below) => match OverLimit::of_io(below) {
+            Some(over) => FileProblem::OverLimit(over),
+            None => damaged(error),
+        },
+        _ => damaged(error),
+    }
 }
 
 /// Value of an attribute by its local name.
@@ -63,17 +167,14 @@ pub fn push_entity(entity: &BytesRef<'_>, out: &mut String) {
 
 /// Appends the text of a rich or plain string (`<si>` or `<is>`) whose start was just read; reads up to its end.
 /// Phonetic hints (`<rPh>`) are left out.
-pub fn push_string<R: BufRead>(
-    reader: &mut Reader<R>,
-    buffer: &mut Vec<u8>,
-    close: &str,
-    out: &mut String,
-) -> Result<(), FileProblem> {
+pub fn push_string<R: BufRead>(events: &mut Events<R>, close: &str, out: &mut String) -> Result<(), FileProblem> {
     let from = out.len();
     let (mut in_text, mut phonetic) = (false, false);
     loop {
-        buffer.clear();
-        match reader.read_event_into(buffer).map_err(damaged)? {
+        if out.len() - from > LONGEST_CELL {
+            return Err(FileProblem::over(Measure::Cell, LONGEST_CELL));
+        }
+        match events.next()? {
             Event::Start(element) => match element.local_name().as_ref() {
                 "t" => in_text = true,
                 "rPh" => phonetic = true,

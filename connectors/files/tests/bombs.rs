@@ -1,0 +1,368 @@
+//! Files made to fill the memory: refused with a reason that says where and what, in memory that does not grow, and out
+//! of the inbox.
+
+use std::{collections::BTreeSet, io::Write as _};
+
+use flate2::{Compress, Compression, Crc, FlushCompress};
+
+use super::{super::limits, Host};
+use crate::testing::peak_growth;
+
+/// More memory than before at most, whatever the file is made of.
+const FLAT: u64 = 48 * 1024 * 1024;
+const MIB: usize = 1024 * 1024;
+
+/// A container written by hand: parts may be packed beyond reason and their sizes may lie.
+#[derive(Default)]
+struct Container {
+    bytes: Vec<u8>,
+    directory: Vec<u8>,
+    parts: u16,
+}
+
+impl Container {
+    /// Adds a part: `before`, then `times` × `repeated`, then `after`. Only one copy is ever in memory or packed.
+    fn part(mut self, name: &str, before: &str, repeated: &str, times: usize, after: &str) -> Self {
+        let mut packer = Compress::new(Compression::best(), false);
+        let mut packed = Vec::new();
+        // A full flush makes the piece independent of what stands before it, so its packed bytes can be repeated.
+        let mut pack = |text: &str, flush| {
+            let mut out = Vec::with_capacity(text.len() + 1024);
+            packer.compress_vec(text.as_bytes(), &mut out, flush).expect("packed");
+            out
+        };
+        packed.extend(pack(before, FlushCompress::Full));
+        let one = pack(repeated, FlushCompress::Full);
+        let mut sum = Crc::new();
+        sum.update(before.as_bytes());
+        for _ in 0..times {
+            packed.extend_from_slice(&one);
+        }
+        packed.extend(pack(after, FlushCompress::Finish));
+        if times < 8 {
+            (0..times).for_each(|_| sum.update(repeated.as_bytes()));
+        }
+        sum.update(after.as_bytes());
+        let size = before.len() + repeated.len() * times + after.len();
+        self.entry(name, &packed, u32::try_from(size).unwrap_or(u32::MAX - 1), sum.sum());
+        self
+    }
+
+    fn text(self, name: &str, text: &str) -> Self {
+        self.part(name, text, "", 0, "")
+    }
+
+    fn entry(&mut self, name: &str, packed: &[u8], size: u32, sum: u32) {
+        let start = u32::try_from(self.bytes.len()).expect("small");
+        let length = u32::try_from(packed.len()).expect("small");
+        let mut head = Vec::new();
+        for field in [20_u16, 0, 8, 0, 0] {
+            head.extend_from_slice(&field.to_le_bytes());
+        }
+        for field in [sum, length, size] {
+            head.extend_from_slice(&field.to_le_bytes());
+        }
+        head.extend_from_slice(&u16::try_from(name.len()).expect("short").to_le_bytes());
+        head.extend_from_slice(&0_u16.to_le_bytes());
+        self.bytes.extend_from_slice(b"PK\x03\x04");
+        self.bytes.extend_from_slice(&head);
+        self.bytes.extend_from_slice(name.as_bytes());
+        self.bytes.extend_from_slice(packed);
+        self.directory.extend_from_slice(b"PK\x01\x02\x14\0");
+        self.directory.extend_from_slice(&head);
+        self.directory.extend_from_slice(&[0; 10]);
+        self.directory.extend_from_slice(&start.to_le_bytes());
+        self.directory.extend_from_slice(name.as_bytes());
+        self.parts = self.parts.wrapping_add(1);
+    }
+
+    fn finish(mut self) -> Vec<u8> {
+        let (start, size) = (self.bytes.len(), self.directory.len());
+        self.bytes.write_all(&self.directory).expect("memory");
+        self.bytes.extend_from_slice(b"PK\x05\x06\0\0\0\0");
+        self.bytes.extend_from_slice(&self.parts.to_le_bytes());
+        self.bytes.extend_from_slice(&self.parts.to_le_bytes());
+        self.bytes
+            .extend_from_slice(&u32::try_from(size).expect("small").to_le_bytes());
+        self.bytes
+            .extend_from_slice(&u32::try_from(start).expect("small").to_le_bytes());
+        self.bytes.extend_from_slice(&[0, 0]);
+        self.bytes
+    }
+}
+
+const ROOT: &str =
+    r#"<Relationships><Relationship Id="r1" Type="x/officeDocument" Target="xl/workbook.xml"/></Relationships>"#;
+const LINKS: &str = r#"<Relationships><Relationship Id="r1" Type="x/worksheet" Target="worksheets/sheet1.xml"/><Relationship Id="r2" Type="x/sharedStrings" Target="sharedStrings.xml"/><Relationship Id="r3" Type="x/styles" Target="styles.xml"/></Relationships>"#;
+const SHEETS: &str = r#"<workbook xmlns:r="r"><sheets><sheet name="Лист1" sheetId="1" r:id="r1"/></sheets></workbook>"#;
+const SHEET: &str = "<worksheet><sheetData>";
+const SHEET_END: &str = "</sheetData></worksheet>";
+
+/// A workbook without its sheet.
+fn book() -> Container {
+    Container::default()
+        .text("_rels/.rels", ROOT)
+        .text("xl/workbook.xml", SHEETS)
+        .text("xl/_rels/workbook.xml.rels", LINKS)
+}
+
+fn inline(column: char, row: u32, text: &str) -> String {
+    format!("<c r=\"{column}{row}\" t=\"inlineStr\"><is><t>{text}</t></is></c>")
+}
+
+fn header() -> String {
+    let titles = ["Номер инцидента", "Тема", "Текст инцидента"];
+    let cells = ('A'..).zip(titles).map(|(column, title)| inline(column, 1, title));
+    format!("<row r=\"1\">{}</row>", cells.collect::<String>())
+}
+
+fn row(number: u32, text: &str) -> String {
+    let (key, topic, text) = (
+        inline('A', number, &format!("77000{number}")),
+        inline('B', number, "Ямы"),
+        inline('C', number, text),
+    );
+    format!("<row r=\"{number}\">{key}{topic}{text}</row>")
+}
+
+/// Drops a file and reads everything. The report beside the failed file.
+fn refused(name: &str, bytes: &[u8]) -> (Host, String) {
+    let mut host = Host::new(|_| {});
+    host.drop_text(name, bytes);
+    let ((), grown) = peak_growth(|| host.run());
+    assert!(grown < FLAT, "{name}: {grown} bytes more at the worst moment");
+    assert_eq!(host.names("inbox"), BTreeSet::new());
+    let report = std::fs::read_to_string(host.path("failed", &format!("{name}.report.txt"))).expect("a report");
+    (host, report)
+}
+
+#[test]
+fn a_cell_of_a_gigabyte_is_refused_where_it_stands() {
+    let text = "A".repeat(MIB);
+    let before = format!(
+        "{SHEET}{}{}<row r=\"3\"><c r=\"A3\" t=\"inlineStr\"><is><t>",
+        header(),
+        row(2, "яма")
+    );
+    let file = book()
+        .part("xl/worksheets/sheet1.xml", &before, &text, 1500, "</t></is></c></row>")
+        .finish();
+    assert!(file.len() < 4 * MIB, "{}", file.len());
+    let (host, report) = refused("bomb.xlsx", &file);
+    for word in [
+        "bomb.xlsx",
+        "лист «Лист1»",
+        "строка 3",
+        "1048576",
+        "file_over_limit",
+        "принято строк: 1",
+    ] {
+        assert!(report.contains(word), "{word}: {report}");
+    }
+    assert_eq!(host.good(), ["770002"], "what stood before it is imported");
+    assert!(
+        host.problems()[0].contains("sheet `Лист1`, row 3"),
+        "{:?}",
+        host.problems()
+    );
+}
+
+#[test]
+fn no_piece_of_any_part_grows_beyond_the_limit() {
+    let filler = "a".repeat(MIB);
+    let good_sheet = format!("{SHEET}{}{}{SHEET_END}", header(), row(2, "яма"));
+    let with_sheet = |sheet: &str| book().text("xl/worksheets/sheet1.xml", sheet);
+    let files: Vec<(&str, Container, &str)> = vec![
+        (
+            "attribute",
+            book().part("xl/worksheets/sheet1.xml", "<worksheet a=\"", &filler, 300, "\"/>"),
+            "длиннее 1048576",
+        ),
+        (
+            "comment",
+            book().part("xl/worksheets/sheet1.xml", &format!("{SHEET}<!--"), &filler, 300, "-->"),
+            "длиннее 1048576",
+        ),
+        (
+            "instruction",
+            book().part("xl/worksheets/sheet1.xml", "<?x ", &filler, 300, "?>"),
+            "длиннее 1048576",
+        ),
+        (
+            "cdata",
+            book().part(
+                "xl/worksheets/sheet1.xml",
+                &format!("{SHEET}<row><c t=\"str\"><v><![CDATA["),
+                &filler,
+                300,
+                "]]></v></c></row>",
+            ),
+            "длиннее 1048576",
+        ),
+        (
+            "shared-string",
+            with_sheet(&good_sheet).part("xl/sharedStrings.xml", "<sst><si><t>", &filler, 300, "</t></si></sst>"),
+            "длиннее 1048576",
+        ),
+        (
+            "runs-of-a-string",
+            with_sheet(&good_sheet).part(
+                "xl/sharedStrings.xml",
+                "<sst><si>",
+                &format!("<r><t>{}</t></r>", "b".repeat(MIB / 8)),
+                3000,
+                "</si></sst>",
+            ),
+            "одна ячейка длиннее 1048576",
+        ),
+        (
+            "styles",
+            with_sheet(&good_sheet).part(
+                "xl/styles.xml",
+                "<styleSheet><cellXfs>",
+                &"<xf/>".repeat(1000),
+                300,
+                "</cellXfs></styleSheet>",
+            ),
+            "больше 200000 стилей",
+        ),
+        (
+            "style-bytes",
+            with_sheet(&good_sheet).part(
+                "xl/styles.xml",
+                "<styleSheet>",
+                &format!("<!--{}-->", "c".repeat(MIB / 2)),
+                100,
+                "</styleSheet>",
+            ),
+            "больше 16777216 байт",
+        ),
+        (
+            "sheets",
+            Container::default()
+                .text("_rels/.rels", ROOT)
+                .part(
+                    "xl/workbook.xml",
+                    "<workbook xmlns:r=\"r\"><sheets>",
+                    "<sheet name=\"S\" r:id=\"r1\"/>",
+                    100_000,
+                    "</sheets></workbook>",
+                )
+                .text("xl/_rels/workbook.xml.rels", LINKS),
+            "больше 256 листов",
+        ),
+        (
+            "links",
+            {
+                let links: String = (0..20_000)
+                    .map(|n| format!("<Relationship Id=\"i{n}\" Type=\"t\" Target=\"a\"/>"))
+                    .collect();
+                Container::default()
+                    .text("_rels/.rels", ROOT)
+                    .text("xl/workbook.xml", SHEETS)
+                    .text("xl/_rels/workbook.xml.rels", &format!("<Relationships>{links}"))
+            },
+            "больше 10000 частей",
+        ),
+        (
+            "depth",
+            book().part("xl/worksheets/sheet1.xml", SHEET, &"<a>".repeat(10_000), 1000, ""),
+            "глубже 256",
+        ),
+        (
+            "name",
+            book().text("xl/worksheets/sheet1.xml", &format!("{SHEET}<{}>", "n".repeat(2000))),
+            "имя тега длиннее",
+        ),
+        (
+            "ratio",
+            book().part(
+                "xl/worksheets/sheet1.xml",
+                SHEET,
+                &format!("<!--{}-->", "d".repeat(MIB - 100)),
+                3000,
+                SHEET_END,
+            ),
+            "в 200 раз",
+        ),
+    ];
+    for (name, container, words) in files {
+        let name = format!("{name}.xlsx");
+        let (_, report) = refused(&name, &container.finish());
+        assert!(
+            report.contains(words) && report.contains("file_over_limit"),
+            "{name}: {report}"
+        );
+    }
+}
+
+#[test]
+fn a_container_of_countless_parts_is_refused_by_its_list() {
+    for (parts, words) in [(12_000, "больше 10000 частей"), (60_000, "оглавление архива больше")]
+    {
+        let mut container = book();
+        for number in 0..parts {
+            container.entry(&format!("part-with-a-name-of-some-length-{number}"), &[3, 0], 0, 0);
+        }
+        let (_, report) = refused("parts.xlsx", &container.finish());
+        assert!(report.contains(words), "{parts}: {report}");
+    }
+}
+
+#[test]
+fn sizes_that_lie_are_damage_and_cost_nothing() {
+    let mut container = book();
+    container.entry("xl/worksheets/sheet1.xml", &[3, 0], u32::MAX - 1, 0);
+    let (_, report) = refused("lies.xlsx", &container.finish());
+    assert!(report.contains("file_damaged"), "{report}");
+}
+
+/// A row that is too long costs itself only: the file goes on.
+#[test]
+fn a_row_too_long_is_quarantined_and_the_rest_goes_on() {
+    let long = "ж".repeat(MIB / 2 - 100);
+    let cells: String = ('A'..='F').map(|column| inline(column, 3, &long)).collect();
+    let sheet = format!(
+        "{SHEET}{}{}<row r=\"3\">{cells}</row>{}{SHEET_END}",
+        header(),
+        row(2, "яма"),
+        row(4, "снег")
+    );
+    let mut host = Host::new(|_| {});
+    host.drop_text("long.xlsx", book().text("xl/worksheets/sheet1.xml", &sheet).finish());
+    host.run();
+    assert_eq!(host.names("done").len(), 1);
+    assert_eq!(host.good(), ["770002", "770004"]);
+    let limit = limits::LONGEST_ROW.to_string();
+    assert!(
+        host.problems()[0].contains("row 3") && host.problems()[0].contains(&limit),
+        "{:?}",
+        host.problems()
+    );
+}
+
+#[test]
+fn a_csv_without_end_of_cell_or_with_countless_cells_costs_no_memory() {
+    let mut host = Host::new(|_| {});
+    let text = format!(
+        "Номер инцидента;Тема;Текст инцидента\n770001;Ямы;яма\n770002;Ямы;\"{}\n{}\n770003;Снег;ряд\n",
+        "x".repeat(96 * MIB),
+        ";".repeat(900_000),
+    );
+    host.drop_text("long.csv", &text);
+    drop(text);
+    let ((), grown) = peak_growth(|| host.run());
+    assert!(grown < FLAT, "{grown} bytes more at the worst moment");
+    assert_eq!(host.names("done").len(), 1);
+    assert_eq!(host.good(), ["770001", "770003"]);
+    assert!(
+        host.problems().iter().any(|problem| problem.contains("longer than")),
+        "{:?}",
+        host.problems()
+    );
+    assert!(
+        host.problems().iter().any(|problem| problem.contains("16384 cells")),
+        "{:?}",
+        host.problems()
+    );
+}
