@@ -78,6 +78,28 @@ fn systemd_understands_every_line_of_the_unit() {
     assert!(complaints.is_empty(), "{complaints:#?}");
 }
 
+/// A unit without these takes the machine with it, or leaves citizens' words in a core dump.
+#[test]
+fn the_unit_bounds_memory_and_leaves_no_core_dump() {
+    let unit = fs::read_to_string(systemd_file("priem.service")).unwrap();
+    let value = |key: &str| {
+        let lines: Vec<&str> = unit.lines().filter_map(|line| line.strip_prefix(key)).collect();
+        assert_eq!(lines.len(), 1, "{key} stands once");
+        lines[0].to_owned()
+    };
+    let megabytes = |text: String| -> u32 {
+        match text.strip_suffix('G') {
+            Some(gigabytes) => gigabytes.parse::<u32>().unwrap() * 1024,
+            None => text.strip_suffix('M').unwrap().parse().unwrap(),
+        }
+    };
+    let (high, max) = (megabytes(value("MemoryHigh=")), megabytes(value("MemoryMax=")));
+    assert!(high < max, "slowed down before it is killed");
+    // One filter of a manifest may take 256 MiB, values of one body as much.
+    assert!(high >= 1024, "{high} MB");
+    assert_eq!(value("LimitCORE="), "0");
+}
+
 #[test]
 fn the_unit_is_locked_in() {
     let root = tempfile::tempdir().unwrap();

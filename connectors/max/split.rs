@@ -79,14 +79,20 @@ struct Recipient {
     chat_type: Value,
 }
 
+/// The same update with its texts mended, when it is one then; otherwise the bytes are kept as they came.
+fn again(body: &Bytes) -> Option<Split> {
+    let mended = update(json::mend(body)?.into());
+    mended.item.problem.is_none().then_some(mended)
+}
+
 /// Makes an item of one update. Never fails: what can't be understood becomes an item with a problem.
 pub(super) fn update(body: Bytes) -> Split {
     let nothing_heard = |item| Split { item, heard: None };
     let envelope: Envelope<'_> = match serde_json::from_slice(&body) {
         Ok(envelope) => envelope,
         Err(error) => {
-            return match json::mend(&body) {
-                Some(mended) => update(mended.into()),
+            return match again(&body) {
+                Some(mended) => mended,
                 None => nothing_heard(Item::malformed(UPDATE, body.clone(), problem("an update", &error))),
             };
         }
@@ -109,8 +115,8 @@ pub(super) fn update(body: Bytes) -> Split {
     let glance: Glance = match serde_json::from_str(message.get()) {
         Ok(glance) => glance,
         Err(error) => {
-            return match json::mend(&body) {
-                Some(mended) => update(mended.into()),
+            return match again(&body) {
+                Some(mended) => mended,
                 None => nothing_heard(itself(&body, None, Some(problem("the message", &error)))),
             };
         }

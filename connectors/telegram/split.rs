@@ -89,13 +89,19 @@ struct UniqueId {
     file_unique_id: String,
 }
 
+/// The same update with its texts mended, when it is one then; otherwise the bytes are kept as they came.
+fn again(body: &Bytes) -> Option<Split> {
+    let mended = split(json::mend(body)?.into());
+    mended.item.problem.is_none().then_some(mended)
+}
+
 /// Makes an item of one update. Never fails: what can't be understood becomes an item with a problem.
 pub(super) fn split(body: Bytes) -> Split {
     let envelope: Envelope<'_> = match serde_json::from_slice(&body) {
         Ok(envelope) => envelope,
         Err(error) => {
-            if let Some(mended) = json::mend(&body) {
-                return split(mended.into());
+            if let Some(mended) = again(&body) {
+                return mended;
             }
             let reason = if error.is_data() {
                 "unexpected_shape"
@@ -142,8 +148,8 @@ pub(super) fn split(body: Bytes) -> Split {
     let (key, problem) = match payload.map(|raw| serde_json::from_str::<Glance<'_>>(raw.get())) {
         Some(Ok(glance)) => (message_key(update_id, &glance, guest, itself), None),
         Some(Err(error)) => {
-            if let Some(mended) = json::mend(&body) {
-                return split(mended.into());
+            if let Some(mended) = again(&body) {
+                return mended;
             }
             let why = format!(
                 "the message of update {update_id} has no usable ids: {}",

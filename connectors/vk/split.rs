@@ -80,13 +80,19 @@ pub(super) struct Names {
     pub own: i64,
 }
 
+/// The same event with its texts mended, when it is one then; otherwise the bytes are kept as they came.
+fn again(body: &Bytes) -> Option<Item> {
+    let mended = item(json::mend(body)?.into());
+    mended.problem.is_none().then_some(mended)
+}
+
 /// Makes an item of one event. Never fails: what can't be understood becomes an item with a problem.
 pub(super) fn item(body: Bytes) -> Item {
     let envelope: Envelope<'_> = match parse_json_bounded_borrowed(&body) {
         Ok(envelope) => envelope,
         Err(problem) => {
-            return match json::mend(&body) {
-                Some(mended) => item(mended.into()),
+            return match again(&body) {
+                Some(mended) => mended,
                 None => Item::malformed(FORMAT, body, problem),
             };
         }
@@ -111,8 +117,8 @@ pub(super) fn item(body: Bytes) -> Item {
         Some(Ok(glance)) => glance,
         // Whether the object holds something is for `normalize` to say: `{"warning": …}` has its own reason.
         Some(Err(_)) | None => {
-            return match json::mend(&body) {
-                Some(mended) => item(mended.into()),
+            return match again(&body) {
+                Some(mended) => mended,
                 None => itself(None),
             };
         }

@@ -187,7 +187,6 @@ impl Drop for Part<'_> {
     fn drop(&mut self) {
         if !self.is_kept {
             self.files.used.fetch_sub(self.bytes, Ordering::Relaxed);
-            // Already gone when its content was there before.
             let _ = fs::remove_file(&self.path);
         }
     }
@@ -201,4 +200,42 @@ fn settle(part: &Path, target: &Path) -> io::Result<bool> {
     fs::rename(part, target)?;
     fs::File::open(folder)?.sync_all()?;
     Ok(is_new)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two downloads of one content that end at the same moment use the room of one.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn one_content_that_comes_several_times_at_once_is_counted_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = AttachmentSettings {
+            dir: folder.path().to_owned(),
+            min_free_bytes: 0,
+            ..AttachmentSettings::default()
+        };
+        let files = std::sync::Arc::new(Files::open(&settings).unwrap());
+        for round in 0..50_u64 {
+            let content = [round.to_le_bytes(); 100].concat();
+            let meeting = std::sync::Arc::new(tokio::sync::Barrier::new(8));
+            let tasks = (0..8).map(|number| {
+                let (files, content, meeting) = (files.clone(), content.clone(), meeting.clone());
+                tokio::spawn(async move {
+                    let mut part = files.begin(&format!("{round}-{number}")).unwrap();
+                    part.write(&content).await.unwrap();
+                    meeting.wait().await;
+                    part.keep().await.unwrap()
+                })
+            });
+            let hashes = futures::future::join_all(tasks).await;
+            let hash = *hashes[0].as_ref().unwrap();
+            assert!(hashes.iter().all(|other| *other.as_ref().unwrap() == hash));
+            assert_eq!(files.used(), content.len() as u64 * (round + 1), "round {round}");
+        }
+        for hash in files.all().unwrap() {
+            files.remove(&hash);
+        }
+        assert_eq!(files.used(), 0);
+    }
 }

@@ -6,7 +6,8 @@
 //! - the worker takes them through the stages and hands messages to the publisher, waiting while it is full;
 //! - the settler waits for every message of an item, then records its end.
 //!
-//! After a crash everything not recorded is pending still and goes out again under the same ids.
+//! After a crash everything not recorded is pending still and goes out again under the same ids. An item that was in a
+//! stage's hands at two crashes is quarantined at the next start (`in_hand`).
 //!
 //! Delivery knows the order of stages; what a stage does is known where it belongs: connectors normalise, `duplicates`
 //! links, `routing` decides, `attachments`, `deadlines` and `privacy` have their say, and none of them knows delivery.
@@ -14,6 +15,7 @@
 mod feeder;
 mod flights;
 mod in_force;
+mod in_hand;
 mod parcel;
 mod processor;
 mod settler;

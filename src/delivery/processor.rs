@@ -1,11 +1,12 @@
 //! What the stages work with.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use jiff::Timestamp;
 
 use super::{
     in_force::RulesInForce,
+    in_hand::ItemInHand,
     parcel::{Parcel, Processed},
     stages::{self, enrich::Lanes},
 };
@@ -38,6 +39,8 @@ pub struct Processor {
     pub(super) deadlines: Watch,
     /// What of personal data goes out.
     pub(super) privacy: Arc<privacy::Policy>,
+    /// Where it is noted which item is in hand; absent for an item that is taken alone.
+    pub(super) in_hand: Option<Arc<ItemInHand>>,
 }
 
 impl Processor {
@@ -61,6 +64,7 @@ impl Processor {
             privacy: Arc::default(),
             duplicates: Choice::default(),
             deadlines: Watch::default(),
+            in_hand: None,
             rules,
             metrics,
         }
@@ -106,6 +110,20 @@ impl Processor {
     pub(super) fn with_lanes(mut self, lanes: Lanes) -> Self {
         self.lanes = Some(lanes);
         self
+    }
+
+    /// The same, with a note in the journal's folder of the item in hand: one the process dies over twice is put aside.
+    #[must_use]
+    pub fn noting_in(mut self, journal: &Path) -> Self {
+        self.in_hand = Some(Arc::new(ItemInHand::open(journal)));
+        self
+    }
+
+    /// Nothing is in hand: before waiting for somebody.
+    pub(super) fn put_down(&self) {
+        if let Some(in_hand) = &self.in_hand {
+            in_hand.clear();
+        }
     }
 
     /// Where things are counted.

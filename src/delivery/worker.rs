@@ -82,6 +82,7 @@ impl Worker {
     /// Notes how clocks stand before the messages leave: a settlement comes after this in the journal. A journal that
     /// is closed has no settlement either, so the item is looked at again.
     async fn hand_over(&self, watched: &mut Vec<Watched>, messages: &mut Vec<Outgoing>) {
+        self.processor.put_down();
         if !watched.is_empty() {
             let _ = self.clocks.watch(std::mem::take(watched)).await;
         }

@@ -118,7 +118,8 @@ impl Daemon {
             .with_privacy(privacy)
             .with_duplicates(Choice::new(&settings.duplicates))
             .with_deadlines(Watch::new(&settings.deadlines))
-            .with_attachments(attachments.as_ref().map(AttachmentStore::policy));
+            .with_attachments(attachments.as_ref().map(AttachmentStore::policy))
+            .noting_in(&settings.journal.dir);
         let clocks = Clocks::new(&journal, days);
         let starting = BrokerState::Disconnected {
             since: Timestamp::now(),

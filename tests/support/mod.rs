@@ -9,6 +9,7 @@ pub mod flow;
 
 use std::{
     net::TcpListener,
+    os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     time::{Duration, Instant},
@@ -120,13 +121,14 @@ impl Installation {
         write(&self.folder.path().join("secrets").join(name), value);
     }
 
-    /// Waits until the daemon ended by itself; its exit code.
+    /// Waits until the daemon ended by itself; its exit code, or 128 and the signal that ended it.
     pub async fn ended(&mut self) -> i32 {
         let mut process = self.process.take().expect("priem was started");
         let started = Instant::now();
         loop {
             if let Some(status) = process.try_wait().expect("wait") {
-                return status.code().expect("an exit code");
+                let signal = status.signal().unwrap_or_default();
+                return status.code().unwrap_or(128 + signal);
             }
             if started.elapsed() > PATIENCE {
                 self.process = Some(process);

@@ -1,5 +1,7 @@
 //! The process dies over a file: twice over the same page, and the file goes to `failed/`; what stood before is imported.
 
+use jiff::SignedDuration;
+
 use super::Host;
 
 fn text(rows: usize) -> String {
@@ -65,7 +67,7 @@ fn a_page_the_process_died_over_twice_ends_the_file_and_nothing_else() {
 
 #[test]
 fn a_file_nobody_can_even_open_twice_is_put_away_too() {
-    let mut host = Host::new(|_| {});
+    let mut host = Host::new(|settings| settings.settle_broken = SignedDuration::ZERO);
     host.drop_text("deadly.xlsx", b"PK\x03\x04");
     die(&host, "deadly.xlsx", 0, 1);
     host.restart();

@@ -212,9 +212,9 @@ mod tests {
         let path = folder.path().join("in-hand");
         for process in 1..50_u64 {
             let note = InHand::open_as(&path, process);
-            for item in [process / 2, process / 2 + 1] {
-                // The same item is in hand every second time only.
-                assert_eq!(note.take(format_args!("item {}", item + process % 2)), Ok(()));
+            // What the process before died over is taken first, and put down; then dies over the other.
+            for item in [(process + 1) % 2, process % 2] {
+                assert_eq!(note.take(format_args!("item {item}")), Ok(()));
             }
         }
     }

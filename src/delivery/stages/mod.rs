@@ -2,7 +2,7 @@
 //!
 //! Most stages look at one item at a time and do no I/O. Those that ask somebody (a platform, the journal) take a whole
 //! batch together, so that one question serves many. A panic in a stage costs the item in hand: it is quarantined, the
-//! others go on.
+//! others go on. So does a death of the whole process, when it comes twice over one item.
 
 mod attachments;
 mod deadlines;
@@ -24,6 +24,7 @@ use jiff::Timestamp;
 use tracing::error;
 
 use super::{
+    in_hand,
     parcel::{Batch, Parcel},
     processor::Processor,
 };
@@ -106,6 +107,8 @@ pub(super) async fn gather(processor: &Processor, batch: &mut Batch) {
                 for parcel in &mut batch.parcels {
                     walk(slice::from_ref(stage), processor, parcel, batch.now);
                 }
+                // What follows waits for somebody.
+                processor.put_down();
             }
             Work::Together(work) => at_once(stage.name, work, processor, batch).await,
         }
@@ -123,6 +126,16 @@ pub(super) fn alone(processor: &Processor, parcel: &mut Parcel, now: Timestamp) 
 }
 
 fn walk(stages: &[Stage], processor: &Processor, parcel: &mut Parcel, now: Timestamp) {
+    if let Some(in_hand) = &processor.in_hand
+        && parcel.end.is_none()
+        && in_hand.take(&parcel.record).is_err()
+    {
+        let record = &parcel.record;
+        error!(connector = %record.raw.connector, seq = record.seq, "the process died over an item twice; it is quarantined");
+        processor.count_quarantined(record, in_hand::REASON);
+        parcel.quarantine(in_hand::REASON, in_hand::WHY);
+        return;
+    }
     let at = Cell::new("");
     let walked = catch_unwind(AssertUnwindSafe(|| {
         for stage in stages {
