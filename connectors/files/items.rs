@@ -9,7 +9,7 @@
 
 use bytes::Bytes;
 use jiff::tz::TimeZone;
-use priem_sdk::{EventType, Item, Message, NormalizeError, RawItem, contract::fingerprint};
+use priem_sdk::{EventType, Item, Message, NormalizeError, RawItem, contract::fingerprint, json};
 use serde::{Deserialize, Serialize, ser::SerializeMap};
 use serde_json::{Map, Value};
 
@@ -313,7 +313,7 @@ pub fn normalize(raw: &RawItem, checked: &Checked) -> Result<Vec<Message>, Norma
             .map_err(|_| NormalizeError::new("not_json", "the stored body is not the JSON of a file"))?;
         return Err(NormalizeError::new(FileProblem::known_reason(&file.reason), file.why));
     }
-    let stored: StoredRow = serde_json::from_slice(&raw.body)
+    let stored: StoredRow = json::from_slice(&raw.body)
         .map_err(|_| NormalizeError::new("not_json", "the stored body is not the JSON of a row"))?;
     let Some(mapping) = mapping::by_name(&stored.mapping) else {
         return Err(NormalizeError::new(

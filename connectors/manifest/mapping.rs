@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 
 use bytes::Bytes;
-use priem_sdk::{EventType, Item, Message, NormalizeError, RawItem, contract};
+use priem_sdk::{EventType, Item, Message, NormalizeError, RawItem, contract, json};
 use serde_json::Value;
 
 use super::{
@@ -76,7 +76,7 @@ impl Mapping {
     /// The record goes to quarantine with this reason.
     pub fn normalize(&self, raw: &RawItem) -> Result<Vec<Message>, NormalizeError> {
         let record: Value = match raw.format.as_str() {
-            RECORD => serde_json::from_slice(&raw.body)
+            RECORD => json::from_slice(&raw.body)
                 .map_err(|_| NormalizeError::new("not_json", "the stored record is no JSON"))?,
             _ => return Err(NormalizeError::new("unknown_format", "this is no record of a manifest")),
         };

@@ -8,6 +8,8 @@ use serde_json::{Map, Value};
 
 /// Most rows in one body.
 const MOST_ROWS: usize = 100_000;
+/// Names of columns together, bytes: every row repeats them.
+const LONGEST_HEADER: usize = 16 * 1024;
 /// Where the cells go for which the header has no name.
 const MORE: &str = "#more";
 
@@ -29,6 +31,12 @@ pub(super) fn read(text: &str) -> Result<Value, NormalizeError> {
         .iter()
         .map(|name| name.trim().to_owned())
         .collect();
+    if header.iter().map(String::len).sum::<usize>() > LONGEST_HEADER {
+        return Err(NormalizeError::new(
+            "too_large",
+            format!("the header row has more than {LONGEST_HEADER} bytes"),
+        ));
+    }
     if header.iter().all(String::is_empty) {
         return Err(NormalizeError::new("not_csv", "the body has no header row"));
     }

@@ -130,6 +130,34 @@ mod tests {
         assert_eq!(read(Format::Xml, "<a>&unknown;</a>"), Ok(json!({"a": "&unknown;"})));
     }
 
+    /// Small bodies that would become large values are refused, whatever the format.
+    #[test]
+    fn what_would_grow_is_refused() {
+        let attributes: String = (0..200_000).map(|number| format!(" a{number}=''")).collect();
+        let rows = format!("{};b\n{}", "n".repeat(1024 * 1024), "x;y\n".repeat(90_000));
+        for (format, body) in [
+            (Format::Xml, format!("<a{attributes}/>")),
+            (Format::Xml, format!("<a>{}</a>", "<b/>".repeat(600_000))),
+            (Format::Csv, rows),
+            (Format::Form, "a&".repeat(20_000)),
+            (Format::Json, format!("[{}1]", "{\"a\":1},".repeat(1_000_000))),
+        ] {
+            let error = read(format, body).expect_err("too large");
+            assert_eq!(error.reason, "too_large", "{format:?}");
+        }
+    }
+
+    #[test]
+    fn half_an_emoji_and_other_encodings_are_read() {
+        let half = br#"[{"text":"one"},{"text":"cut \ud83d"}]"#;
+        assert_eq!(
+            read(Format::Json, half),
+            Ok(json!([{"text": "one"}, {"text": "cut \u{fffd}"}]))
+        );
+        let (old, _, _) = encoding_rs::WINDOWS_1251.encode("{\"text\": \"Яма у дома\"}");
+        assert_eq!(read(Format::Json, old), Ok(json!({"text": "Яма у дома"})));
+    }
+
     #[test]
     fn windows_1251_is_recognised() {
         let (body, _, _) = encoding_rs::WINDOWS_1251.encode("номер;текст\n1;Яма\n");

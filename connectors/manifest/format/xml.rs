@@ -13,6 +13,8 @@ use super::add;
 const DEEPEST: usize = 64;
 /// Most elements and attributes in one document.
 const MOST_VALUES: usize = 500_000;
+/// Most attributes of one element.
+const MOST_ATTRIBUTES: usize = 1_000;
 
 fn not_xml(why: &str) -> NormalizeError {
     NormalizeError::new("not_xml", format!("the body is no XML: {why}"))
@@ -125,7 +127,14 @@ fn start(element: &BytesStart<'_>) -> Result<Open, NormalizeError> {
         name: element.local_name().as_ref().to_owned(),
         ..Open::default()
     };
-    for attribute in element.attributes() {
+    // The reader's own check for doubles compares each with all before it; here a double becomes an array.
+    for (number, attribute) in element.attributes().with_checks(false).enumerate() {
+        if number == MOST_ATTRIBUTES {
+            return Err(NormalizeError::new(
+                "too_large",
+                format!("an XML element has more than {MOST_ATTRIBUTES} attributes"),
+            ));
+        }
         let attribute = attribute.map_err(|_| not_xml("a damaged attribute"))?;
         let whole: &str = attribute.key.as_ref();
         if whole == "xmlns" || whole.starts_with("xmlns:") {

@@ -34,6 +34,7 @@ pub(super) fn examine(kind: &ConnectorType, subject: &Subject, recorder: &mut Re
     recorder.record("normalize.ids", ids(subject, &first));
     recorder.record("normalize.reordered_keys", reordered_keys(subject, &first));
     recorder.record("normalize.unknown_values", unknown_values(subject, &first));
+    recorder.record("normalize.half_an_emoji", half_an_emoji(subject));
     let hostile = hostile(subject, recorder);
     recorder.record("normalize.hostile_input", hostile);
     // Last, so that some time lies between: a clock in the messages would show.
@@ -80,6 +81,47 @@ fn samples(subject: &Subject, first: &[Said]) -> Result<String, String> {
         return Err("no sample gives a message".into());
     }
     Ok(format!("{} samples, {messages} messages", first.len()))
+}
+
+/// A platform cuts texts in the middle of an emoji: `\ud83d` alone, which no JSON reader takes as it is. It may cost that
+/// sign, never the message.
+fn half_an_emoji(subject: &Subject) -> Result<String, String> {
+    // Stands for the half while the body is written.
+    const MARK: &str = "\u{e000}";
+    let mut count = 0;
+    for sample in subject
+        .items
+        .iter()
+        .filter(|sample| matches!(sample.expected, Expected::Messages(_)))
+    {
+        let raw = stored(subject, &sample.item);
+        let Ok(root) = serde_json::from_slice::<serde_json::Value>(&raw.body) else {
+            continue;
+        };
+        let is_text = |pointer: &String| {
+            let text = root.pointer(pointer).and_then(serde_json::Value::as_str);
+            text.is_some_and(|text| !text.is_ascii())
+        };
+        for pointer in mutations::pointers(&root).into_iter().filter(is_text) {
+            let mut cut = root.clone();
+            if let Some(serde_json::Value::String(text)) = cut.pointer_mut(&pointer) {
+                text.push_str(MARK);
+            }
+            let body = cut.to_string().replace(MARK, "\\ud83d");
+            let raw = RawItem {
+                body: body.into(),
+                ..raw.clone()
+            };
+            match say(subject, &raw) {
+                Err(panic) => return Err(format!("{:?}: {pointer}: {panic}", sample.name)),
+                Ok(Err(error)) if ["not_json", "too_deep"].contains(&error.reason) => {
+                    return Err(format!("{:?}: half an emoji at {pointer}: {error}", sample.name));
+                }
+                Ok(_) => count += 1,
+            }
+        }
+    }
+    Ok(format!("{count} texts"))
 }
 
 /// Messages of the samples, with the sample and the stored item they came from.
