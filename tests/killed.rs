@@ -29,6 +29,8 @@ fixtures:
     record: { id: "1", n: 0, text: "Яма " }
     expect: [ { body: { text: "Яма 0" } } ]
 "#;
+/// The secret in the path of the webhook.
+const WAY_IN: &str = "5d1c7c0f9a3b4e6d8f2a1b3c5d7e9f01";
 /// Address space of the daemon, bytes: enough for all it does, and not for the hungriest record.
 const ADDRESSES: &str = "--as=1600000000";
 
@@ -39,13 +41,13 @@ fn hungry(filter_bytes: u64) -> String {
 fn install(broker: &Broker, filter_bytes: u64) -> Installation {
     let daemon = flow::install(&(flow::settings(Some(broker)) + &hungry(filter_bytes)));
     write(&daemon.folder.path().join("hungry.yaml"), MANIFEST);
-    write(&daemon.folder.path().join("path"), "way-in");
+    write(&daemon.folder.path().join("path"), WAY_IN);
     daemon
 }
 
 /// Posts a record; whether it was acknowledged.
 async fn post(daemon: &Installation, id: u32, n: u32) -> bool {
-    let url = format!("http://127.0.0.1:{}/hooks/hungry/way-in", daemon.hooks);
+    let url = format!("http://127.0.0.1:{}/hooks/hungry/{WAY_IN}", daemon.hooks);
     let record = serde_json::json!({"id": id.to_string(), "n": n, "text": "Яма "}).to_string();
     let answer = http()
         .post(url)
@@ -150,14 +152,15 @@ async fn a_filter_without_bound_costs_its_record_only() {
     );
 }
 
-/// Waits until the daemon has a file in its hands.
-async fn reads(daemon: &Installation, name: &str) {
+/// Waits until the daemon has a file in its hands over which so many have died before it.
+async fn reads(daemon: &Installation, name: &str, deaths: u32) {
     let note = daemon.folder.path().join("drop/.in-hand");
     let started = Instant::now();
     loop {
         let text = std::fs::read(&note).unwrap_or_default();
         let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
-        if String::from_utf8_lossy(line).contains(name) {
+        let line = String::from_utf8_lossy(line);
+        if line.contains(name) && line.starts_with(&format!("{deaths} ")) {
             return;
         }
         assert!(started.elapsed() < PATIENCE, "{name} is not read:\n{}", daemon.log());
@@ -175,9 +178,9 @@ async fn a_file_the_process_is_killed_over_twice_leaves_the_inbox() {
     // Large, so that it is in hand for a while: its content is hashed before its first row is read.
     let rows = format!("{header}770001;Ямы;{}\n", "я".repeat(200_000)).repeat(600);
     std::fs::write(inbox.join("deadly.csv"), rows).expect("written");
-    for _ in 0..2 {
+    for deaths in 0..2 {
         daemon.spawn();
-        reads(&daemon, "deadly.csv").await;
+        reads(&daemon, "deadly.csv", deaths).await;
         daemon.kill();
     }
     std::fs::write(inbox.join("good.csv"), format!("{header}880001;Снег;сугроб\n")).expect("written");
