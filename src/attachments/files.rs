@@ -192,12 +192,26 @@ impl Drop for Part<'_> {
     }
 }
 
-/// Gives a part its name; whether its content was not there before.
+/// Gives a part its name; whether its content was not there before. Of two that come at once one gives the name, the other
+/// counts for nothing.
 fn settle(part: &Path, target: &Path) -> io::Result<bool> {
-    let is_new = !target.exists();
+    use rustix::{
+        fs::{CWD, RenameFlags, renameat_with},
+        io::Errno,
+    };
     let folder = target.parent().unwrap_or(Path::new("."));
     private::folder(folder)?;
-    fs::rename(part, target)?;
+    let is_new = match renameat_with(CWD, part, CWD, target, RenameFlags::NOREPLACE) {
+        Ok(()) => true,
+        Err(Errno::EXIST) => false,
+        // A file system without the flag.
+        Err(Errno::INVAL | Errno::NOSYS) => {
+            let is_new = !target.exists();
+            fs::rename(part, target)?;
+            is_new
+        }
+        Err(error) => return Err(error.into()),
+    };
     fs::File::open(folder)?.sync_all()?;
     Ok(is_new)
 }
@@ -222,7 +236,7 @@ mod tests {
             let tasks = (0..8).map(|number| {
                 let (files, content, meeting) = (files.clone(), content.clone(), meeting.clone());
                 tokio::spawn(async move {
-                    let mut part = files.begin(&format!("{round}-{number}")).unwrap();
+                    let mut part = files.begin(&format!("{round}-{number}")).await.unwrap();
                     part.write(&content).await.unwrap();
                     meeting.wait().await;
                     part.keep().await.unwrap()
