@@ -102,7 +102,7 @@ async fn an_item_the_process_dies_over_twice_is_quarantined_and_the_others_go_on
     daemon.configure(&(flow::settings(Some(&broker)) + &hungry(268_435_456)));
     write(
         &daemon.folder.path().join("hungry.yaml"),
-        &MANIFEST.replace("range(.n)", "range(1)"),
+        &MANIFEST.replace("range(.n)", "range(0)"),
     );
     daemon.start().await;
     let retried = daemon.priem(&["quarantine", "retry", &items[0].0.to_string()]);
