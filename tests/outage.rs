@@ -255,3 +255,121 @@ async fn what_no_queue_takes_is_parked_and_delivered_once_a_queue_is_there() {
     assert!(daemon.priem(&["journal", "verify"]).status.success());
     assert_eq!(city.violations(), [""; 0]);
 }
+
+const PITS: &str = "version: 1
+route:
+  id: rest
+  name: Остальное
+  to: { organisation: МЦУ }
+  queue: qb
+  routes:
+    - { id: pits, name: Ямы, when: { text: [яма] }, to: { organisation: Дороги }, queue: qa,
+        also: [{ to: { organisation: ЕДДС }, queue: qc }] }
+";
+
+/// More than a daemon keeps in memory for one queue.
+const PER_CITIZEN: usize = 160;
+const CITIZENS: usize = 5;
+
+fn is_held_back(report: &serde_json::Value) -> bool {
+    let degraded = report["degraded"].as_array().expect("a list");
+    degraded
+        .iter()
+        .any(|finding| finding["condition"] == "queues" && finding["why"].to_string().contains("qa"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_queue_stops_nobody_else_and_what_waits_for_it_survives_a_kill() {
+    let broker = Broker::start().await.expect("a broker");
+    broker.declare_capped_queue("qa", "priem", 10).await.expect("a queue");
+    let city = flow::telegram().await;
+    let bot = city.bot(HOOK_TOKEN);
+    let queues = "heartbeat_seconds: 3, queues: [ { name: qb, bindings: [ qb ] }, { name: qc, bindings: [ qc ] } ] }";
+    let settings = flow::settings(Some(&broker)).replace(
+        "heartbeat_seconds: 3 }",
+        &format!("{queues}\nduplicates: {{ enabled: false }}\nrules: {{ dir: rules }}"),
+    );
+    let mut daemon = flow::install(&(settings + &flow::hook(&city.api_url())));
+    write(&daemon.folder.path().join("rules/rules.yaml"), PITS);
+    daemon.start().await;
+
+    let citizens: Vec<_> = (1..=CITIZENS)
+        .map(|number| priem_city::voices::person(number as u64))
+        .collect();
+    let (mut pits, mut others) = (Ledger::default(), Ledger::default());
+    let say = |text: &str, number: usize, ledger: &mut Ledger| {
+        let sent = bot.send_private(&citizens[number % CITIZENS], &format!("{text} {number}"));
+        let (chat, id) = (
+            sent.chat_id.to_string(),
+            format!("{}:{}", sent.chat_id, sent.message_id),
+        );
+        ledger.exact("hook", &id, "0", priem_sdk::EventType::Received, &chat);
+    };
+    let all = PER_CITIZEN * CITIZENS;
+    for number in 0..all {
+        say("Яма номер", number, &mut pits);
+        say("Здравствуйте, это письмо номер", number, &mut others);
+    }
+    all_taken(&bot, &daemon).await;
+    // Others, and the copies of those that are refused, are not held up.
+    for queue in ["qb", "qc"] {
+        let labels = format!("queue=\"{queue}\"");
+        daemon
+            .metric_reaches("priem_published_messages_total", &labels, all as f64)
+            .await;
+    }
+    let refused = daemon.metric("priem_published_messages_total", "queue=\"qa\"").await;
+    assert!(refused < 100.0, "qa refuses: {refused}");
+    let wait = (all - 100) as f64;
+    daemon
+        .metric_reaches("priem_queue_held_back_messages", "queue=\"qa\"", wait)
+        .await;
+    daemon
+        .metric_reaches("priem_broker_nacks_total", "queue=\"qa\"", 1.0)
+        .await;
+    until("the queue is named", async || is_held_back(&ready(&daemon).await)).await;
+    assert!(!is_degraded(&ready(&daemon).await, "broker"));
+    let told = daemon.log();
+    assert_eq!(
+        told.matches("a queue refuses messages").count(),
+        1,
+        "once an episode:\n{told}"
+    );
+
+    daemon.kill();
+    daemon.start().await;
+    say("Здравствуйте ещё раз", all, &mut others);
+    let again = daemon.metric_reaches("priem_published_messages_total", "queue=\"qb\"", 1.0);
+    again.await;
+    until("the queue is named again", async || is_held_back(&ready(&daemon).await)).await;
+
+    // The handler is back and takes what there is, again and again.
+    let mut taken = Vec::new();
+    until("nothing is pending", async || {
+        taken.extend(broker.drain("qa").await.expect("the queue"));
+        daemon.stats()["pending"] == 0
+    })
+    .await;
+    taken.extend(broker.drain("qa").await.expect("the queue"));
+    let settlement = pits.settle(&taken);
+    assert_eq!(settlement.events, all);
+    assert!(
+        settlement.repeated < 20,
+        "only what was in flight at the kill: {settlement:?}"
+    );
+    assert_eq!(
+        others.settle(&broker.drain("qb").await.expect("the queue")).events,
+        all + 1
+    );
+    assert_eq!(pits.settle(&broker.drain("qc").await.expect("the queue")).events, all);
+    until("all is well again", async || !is_held_back(&ready(&daemon).await)).await;
+    assert_eq!(
+        daemon.metric("priem_queue_held_back_messages", "queue=\"qa\"").await,
+        0.0
+    );
+    assert!(daemon.log().contains("the queue takes messages again"));
+    assert_eq!(daemon.stats()["parked"], 0);
+    daemon.stop().await;
+    assert!(daemon.priem(&["journal", "verify"]).status.success());
+    assert_eq!(city.violations(), [""; 0]);
+}

@@ -207,6 +207,7 @@ fn message(token: u64, body: &Bytes) -> Outgoing {
         routing_key: ROUTING_KEY.into(),
         priority: 5,
         timestamp: TIMESTAMP,
+        received_at: jiff::Timestamp::UNIX_EPOCH,
         headers: HEADERS
             .iter()
             .map(|(name, value)| (*name, (*value).to_owned()))

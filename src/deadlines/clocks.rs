@@ -9,7 +9,8 @@
 //!   crash either both happened or none;
 //! - a reminder has one name per clock, due moment and kind, and the journal stores each name once;
 //! - a version older than the newest known one changes nothing;
-//! - while old items wait for publication nothing is told: the answer may be among them.
+//! - while old items wait to be decided nothing is told: the answer may be among them. Those that were decided and wait for
+//!   their queue hold nothing up.
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -27,7 +28,7 @@ const STREAM: &str = "clocks";
 const DAY_MICROSECONDS: i64 = 86_400_000_000;
 /// Clocks told in one commit, at most.
 const TOGETHER: usize = 256;
-/// Items that wait longer than this for publication hold reminders back.
+/// Items that wait longer than this to be decided hold reminders back.
 const BACKLOG_MICROSECONDS: i64 = 300_000_000;
 
 /// What a decided message says about the clocks of its object.
@@ -92,7 +93,7 @@ pub struct Told {
     pub overdue: u64,
     /// Clocks that are due still: too many at once, or held back.
     pub more: bool,
-    /// Old items wait for publication, nothing was told.
+    /// Old items wait to be decided, nothing was told.
     pub held_back: bool,
 }
 
@@ -134,6 +135,8 @@ pub(super) struct Tell {
     /// Microseconds since 1970.
     pub(super) at: i64,
     pub(super) wanted: Wanted,
+    /// Position up to which items were decided: their clocks are known.
+    pub(super) decided_up_to: i64,
 }
 
 impl Job for Tell {
@@ -142,7 +145,7 @@ impl Job for Tell {
     const STORES_ITEMS: bool = true;
 
     fn run(&mut self, transaction: &mut Transaction<'_>) -> rusqlite::Result<Told> {
-        let (items, told) = tell(transaction.connection(), self.at, transaction.now(), self.wanted)?;
+        let (items, told) = self.tell(transaction.connection(), transaction.now())?;
         if !items.is_empty() {
             transaction.append(&ConnectorId::new(CONNECTOR), STREAM, items)?;
         }
@@ -292,61 +295,64 @@ struct Due {
     deadline: Vec<u8>,
 }
 
-/// Moves the clocks on that are due at `now`, and gives what is to be told: the caller stores it in the same
-/// transaction. `real_now` is the clock that items are stored by.
-fn tell(connection: &Connection, now: i64, real_now: i64, wanted: Wanted) -> rusqlite::Result<(Vec<Item>, Told)> {
-    let oldest: Option<i64> = connection
-        .prepare_cached(
-            "SELECT r.received_at FROM pending p JOIN raw r ON r.seq = p.seq WHERE p.position > 0 \
+impl Tell {
+    /// Moves the clocks on that are due, and gives what is to be told: the caller stores it in the same transaction.
+    /// `real_now` is the clock that items are stored by.
+    fn tell(&self, connection: &Connection, real_now: i64) -> rusqlite::Result<(Vec<Item>, Told)> {
+        let (now, wanted) = (self.at, self.wanted);
+        let oldest: Option<i64> = connection
+            .prepare_cached(
+                "SELECT r.received_at FROM pending p JOIN raw r ON r.seq = p.seq WHERE p.position > ?1 \
              ORDER BY p.position LIMIT 1",
-        )?
-        .query_row([], |row| row.get(0))
-        .optional()?;
-    if oldest.is_some_and(|at| at < real_now - BACKLOG_MICROSECONDS) {
-        let told = Told {
-            more: true,
-            held_back: true,
+            )?
+            .query_row([self.decided_up_to], |row| row.get(0))
+            .optional()?;
+        if oldest.is_some_and(|at| at < real_now - BACKLOG_MICROSECONDS) {
+            let told = Told {
+                more: true,
+                held_back: true,
+                ..Told::default()
+            };
+            return Ok((Vec::new(), told));
+        }
+        let mut select = connection.prepare_cached(
+            "SELECT c.object, c.stage, c.due_at, w.connector, w.external_id, w.subject, c.deadline FROM clock c \
+         JOIN watched w ON w.object = c.object WHERE c.tell_at <= ?1 ORDER BY c.tell_at LIMIT ?2",
+        )?;
+        let due: Vec<Due> = select
+            .query_map(params![now, TOGETHER as i64], |row| {
+                Ok(Due {
+                    object: row.get(0)?,
+                    stage: row.get(1)?,
+                    due_at: row.get(2)?,
+                    connector: row.get(3)?,
+                    external_id: row.get(4)?,
+                    subject: row.get(5)?,
+                    deadline: row.get(6)?,
+                })
+            })?
+            .collect::<rusqlite::Result<_>>()?;
+        let mut told = Told {
+            more: due.len() == TOGETHER,
             ..Told::default()
         };
-        return Ok((Vec::new(), told));
-    }
-    let mut select = connection.prepare_cached(
-        "SELECT c.object, c.stage, c.due_at, w.connector, w.external_id, w.subject, c.deadline FROM clock c \
-         JOIN watched w ON w.object = c.object WHERE c.tell_at <= ?1 ORDER BY c.tell_at LIMIT ?2",
-    )?;
-    let due: Vec<Due> = select
-        .query_map(params![now, TOGETHER as i64], |row| {
-            Ok(Due {
-                object: row.get(0)?,
-                stage: row.get(1)?,
-                due_at: row.get(2)?,
-                connector: row.get(3)?,
-                external_id: row.get(4)?,
-                subject: row.get(5)?,
-                deadline: row.get(6)?,
-            })
-        })?
-        .collect::<rusqlite::Result<_>>()?;
-    let mut told = Told {
-        more: due.len() == TOGETHER,
-        ..Told::default()
-    };
-    let mut items = Vec::new();
-    for clock in due {
-        let is_overdue = clock.due_at <= now;
-        let next = (!is_overdue).then_some(clock.due_at);
-        connection
-            .prepare_cached("UPDATE clock SET tell_at = ?3 WHERE object = ?1 AND stage = ?2")?
-            .execute(params![clock.object, clock.stage, next])?;
-        if is_overdue && wanted.overdue {
-            told.overdue += 1;
-            items.push(item(&clock, "overdue", now));
-        } else if !is_overdue && wanted.approaching {
-            told.approaching += 1;
-            items.push(item(&clock, "approaching", now));
+        let mut items = Vec::new();
+        for clock in due {
+            let is_overdue = clock.due_at <= now;
+            let next = (!is_overdue).then_some(clock.due_at);
+            connection
+                .prepare_cached("UPDATE clock SET tell_at = ?3 WHERE object = ?1 AND stage = ?2")?
+                .execute(params![clock.object, clock.stage, next])?;
+            if is_overdue && wanted.overdue {
+                told.overdue += 1;
+                items.push(item(&clock, "overdue", now));
+            } else if !is_overdue && wanted.approaching {
+                told.approaching += 1;
+                items.push(item(&clock, "approaching", now));
+            }
         }
+        Ok((items, told))
     }
-    Ok((items, told))
 }
 
 /// The raw item of a reminder. Everything in it is decided here, so that it is published alike however often.

@@ -1,6 +1,9 @@
 //! The clocks as the daemon sees them: kept in the journal, told by it.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
+};
 
 use jiff::Timestamp;
 use tokio::sync::Notify;
@@ -16,6 +19,7 @@ use crate::{
 pub struct Clocks {
     journal: Journal,
     changed: Arc<Notify>,
+    decided_up_to: Arc<AtomicI64>,
 }
 
 impl Clocks {
@@ -25,6 +29,7 @@ impl Clocks {
         Self {
             journal: journal.clone(),
             changed: Arc::default(),
+            decided_up_to: Arc::default(),
         }
     }
 
@@ -43,13 +48,23 @@ impl Clocks {
         self.journal.owe(Note { watched, noted }).await
     }
 
+    /// Every item up to this position of the journal was decided, and what it says of its objects noted: it may wait
+    /// for its queue as long as it likes without holding up reminders.
+    pub fn decided(&self, position: i64) {
+        self.decided_up_to.fetch_max(position, Ordering::AcqRel);
+    }
+
     /// Stores the reminders that are due at `now`, as items that wait for publication. Returns after the commit.
     ///
     /// # Errors
     /// Nothing is told then; it stays due.
     pub async fn tell(&self, now: Timestamp, wanted: Wanted) -> Result<Told, JournalError> {
-        let at = now.as_microsecond();
-        self.journal.ask(Tell { at, wanted }).await
+        let tell = Tell {
+            at: now.as_microsecond(),
+            wanted,
+            decided_up_to: self.decided_up_to.load(Ordering::Acquire),
+        };
+        self.journal.ask(tell).await
     }
 
     /// When the next reminder is due.

@@ -36,7 +36,7 @@ pub async fn keep_telling(clocks: Clocks, wanted: Wanted, metrics: Metrics, clos
                     held_back = told.held_back;
                     info!(
                         held_back,
-                        "reminders of deadlines wait while old items wait for publication"
+                        "reminders of deadlines wait while old items wait to be decided"
                     );
                 }
                 pause(&clocks, told).await

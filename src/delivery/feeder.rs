@@ -11,7 +11,7 @@ use crate::journal::{Journal, Record};
 /// Items read at once.
 const READ: usize = 512;
 /// Pause after a read of the journal failed.
-const READ_AGAIN_AFTER: Duration = Duration::from_secs(1);
+pub(super) const READ_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// Runs until shutdown, or until nobody takes what was read.
 pub(super) async fn run(journal: Journal, batches: mpsc::Sender<Vec<Arc<Record>>>, shutdown: CancellationToken) {

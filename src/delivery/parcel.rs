@@ -31,6 +31,11 @@ impl Batch {
         }
     }
 
+    /// Positions of its items.
+    pub fn positions(&self) -> impl Iterator<Item = i64> {
+        self.parcels.iter().map(|parcel| parcel.record.position)
+    }
+
     /// Items whose senders were looked up.
     pub fn enriched(parcels: Vec<Parcel>) -> Self {
         Self {

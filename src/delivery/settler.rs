@@ -1,14 +1,16 @@
 //! Waits for every message of an item, then records the item's end.
 
-use std::time::{Duration, Instant};
+use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use tokio::sync::mpsc;
-use tracing::error;
 
-use super::flights::{Flight, InFlight, item_of, number_of};
+use super::{
+    flights::{self, Flight, InFlight},
+    held_back::HeldBack,
+};
 use crate::{
-    journal::{End, Journal, Settlement},
+    journal::{Journal, Parked},
     publish::{Outcome, Settled},
     telemetry::Metrics,
 };
@@ -23,50 +25,47 @@ pub(super) async fn run(
     journal: Journal,
     mut settled: mpsc::Receiver<Vec<Settled>>,
     in_flight: InFlight,
+    held_back: Arc<HeldBack>,
     metrics: Metrics,
 ) {
-    let mut warned: Option<Instant> = None;
     while let Some(batch) = next_settled(&mut settled).await {
         let now = Timestamp::now();
         let mut ended = Vec::with_capacity(batch.len());
         {
             let mut flights = in_flight.lock();
-            for settled in batch {
-                let item = item_of(settled.token);
-                let Some(flight) = flights.get_mut(&item) else { continue };
-                if let Outcome::Returned { reason } = settled.outcome
-                    && let Some(decision) = flight.decisions.get_mut(number_of(settled.token))
-                {
-                    decision.outcome = "parked";
-                    if warned.is_none_or(|at| at.elapsed().as_secs() >= 10) {
-                        error!(
-                            queue = decision.queue,
-                            reason, "no queue takes this routing key, message parked"
-                        );
-                        warned = Some(Instant::now());
-                    }
-                    flight.parked = Some(format!("routing key {} ({reason})", decision.queue));
+            for Settled { token, outcome } in batch {
+                let parked = parked(outcome, || flights::queue_of(&flights, token).unwrap_or_default());
+                let Some(flight) = flights::land(&mut flights, token, parked) else {
+                    continue;
+                };
+                if flight.aside {
+                    held_back.note_partly(flight.position, &flight.decisions);
+                    continue;
                 }
-                flight.left -= 1;
-                if flight.left == 0
-                    && let Some(flight) = flights.remove(&item)
-                {
-                    observe(&metrics, &flight, now);
-                    ended.push(Settlement {
-                        position: flight.position,
-                        seq: flight.seq,
-                        end: End::Delivered {
-                            decisions: flight.decisions,
-                            parked: flight.parked,
-                        },
-                    });
-                }
+                observe(&metrics, &flight, now);
+                ended.push(flight.settlement());
             }
+            held_back.begin_ending(ended.iter().map(|settlement| settlement.position));
         }
         if !ended.is_empty() && journal.settle(ended).await.is_err() {
             return;
         }
+        held_back.ended();
+        held_back.make_room();
     }
+}
+
+/// Why a message is parked, if it is.
+fn parked<'a>(outcome: Outcome, queue: impl FnOnce() -> &'a str) -> Option<Parked> {
+    let (reason, why) = match outcome {
+        Outcome::Confirmed => return None,
+        Outcome::Returned { reason } => ("unroutable", reason),
+        Outcome::Refused { reason } => ("refused", reason),
+    };
+    Some(Parked {
+        reason,
+        why: format!("routing key {} ({why})", queue()),
+    })
 }
 
 /// What is settled next, gathered for a moment; `None` at the end.

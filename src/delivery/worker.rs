@@ -6,8 +6,10 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    again::{self, Reading, Visiting},
     flights::{self, InFlight},
-    parcel::{Batch, Processed},
+    held_back::HeldBack,
+    parcel::{Batch, Parcel, Processed},
     processor::Processor,
     stages::{self, enrich},
 };
@@ -29,30 +31,83 @@ pub(super) struct Worker {
     pub looked_up: enrich::LookedUp,
     pub publisher: Publisher,
     pub in_flight: InFlight,
+    pub held_back: Arc<HeldBack>,
 }
 
 impl Worker {
     /// Runs until shutdown.
     pub(super) async fn run(mut self, mut feed: mpsc::Receiver<Vec<Arc<Record>>>, shutdown: CancellationToken) {
+        let mut reading: Option<Reading> = None;
+        let mut visiting: Option<Visiting> = None;
         loop {
-            let batch = tokio::select! {
+            let goes_on = tokio::select! {
                 () = shutdown.cancelled() => return,
-                parcels = self.looked_up.next() => Batch::enriched(parcels),
+                parcels = self.looked_up.next() => {
+                    let parcels = match &mut visiting {
+                        Some(visiting) => visiting.come_round(&self.processor, parcels).await,
+                        None => parcels,
+                    };
+                    self.come_round(parcels, &shutdown).await
+                }
                 records = feed.recv() => {
                     let Some(records) = records else { return };
-                    Batch::new(records)
+                    let last = records.last().map_or(0, |record| record.position);
+                    let goes_on = self.deliver(Batch::new(records), &shutdown).await;
+                    self.held_back.look(last);
+                    goes_on
+                }
+                () = self.held_back.room_made(), if reading.is_none() && visiting.is_none() => {
+                    reading = again::read(&self.journal, &self.held_back, &self.in_flight);
+                    true
+                }
+                read = async { reading.as_mut().expect("guarded").await }, if reading.is_some() => {
+                    reading = None;
+                    visiting = Visiting::begin(&self.processor, &self.held_back, read).await;
+                    true
                 }
             };
-            if !self.deliver(batch, &shutdown).await {
+            self.clocks.decided(self.held_back.decided_up_to());
+            let complete = visiting.take_if(|visiting| visiting.is_complete());
+            let goes_on = match complete {
+                Some(complete) if goes_on => self.deliver_again(complete).await,
+                _ => goes_on,
+            };
+            if !goes_on {
                 return;
             }
         }
     }
 
+    /// Delivers what comes back from the look-ups.
+    async fn come_round(&self, parcels: Vec<Parcel>, shutdown: &CancellationToken) -> bool {
+        let batch = Batch::enriched(parcels);
+        let positions: Vec<i64> = batch.positions().collect();
+        let goes_on = self.deliver(batch, shutdown).await;
+        self.held_back.arrive(positions);
+        goes_on
+    }
+
+    /// Hands over what was left in the journal for a queue that takes again.
+    async fn deliver_again(&self, visiting: Visiting) -> bool {
+        let mut handover = visiting.end(&self.processor, &self.held_back, &self.in_flight);
+        self.hand_over(&mut handover.watched, &mut handover.messages).await;
+        let goes_on = handover.ended.is_empty() || self.journal.settle(handover.ended).await.is_ok();
+        // There may be more, and room for it.
+        self.held_back.make_room();
+        goes_on
+    }
+
     /// Takes a batch through the stages, hands messages to the publisher and ends to the journal; answers whether the
     /// work goes on.
     async fn deliver(&self, mut batch: Batch, shutdown: &CancellationToken) -> bool {
+        let all: Vec<i64> = if batch.is_enriched {
+            Vec::new()
+        } else {
+            batch.positions().collect()
+        };
         stages::gather(&self.processor, &mut batch).await;
+        self.held_back.depart(all, batch.positions());
+        let mut room = self.held_back.room(&self.in_flight);
         let (mut ended, mut messages, mut watched) = (Vec::new(), Vec::new(), Vec::new());
         for mut parcel in batch.parcels {
             stages::finish(&self.processor, &mut parcel, batch.now);
@@ -64,7 +119,14 @@ impl Worker {
                 }),
                 (record, Processed::Publish(mut publication)) => {
                     watched.append(&mut publication.watched);
-                    flights::launch(&self.in_flight, &record, publication, &mut messages);
+                    flights::launch(
+                        &self.in_flight,
+                        &self.held_back,
+                        &record,
+                        publication,
+                        room.as_mut(),
+                        &mut messages,
+                    );
                 }
             }
             if messages.len() >= HAND_OVER {

@@ -307,6 +307,15 @@ impl Journal {
         }
     }
 
+    /// Pending items from a position to another, in order, as they are on disk.
+    ///
+    /// # Errors
+    /// When the journal can't be read.
+    pub async fn pending_between(&self, from: i64, until: i64, limit: usize) -> Result<Vec<Arc<Record>>, JournalError> {
+        self.read(move |reader| read::pending_between(reader, from, until, limit))
+            .await
+    }
+
     /// Brings the gauges of the journal up to date. Gives what was found to be lost and nobody has acknowledged.
     ///
     /// # Errors

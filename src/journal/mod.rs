@@ -114,7 +114,7 @@ pub enum End {
         /// One for each event and queue.
         decisions: Vec<DecisionRecord>,
         /// Why the broker took none of a parked event, when there is one.
-        parked: Option<String>,
+        parked: Option<Parked>,
     },
     /// It can't be understood: held, with a bounded reason and a text for people.
     Quarantined {
@@ -123,6 +123,15 @@ pub enum End {
         /// For people; no citizen's words.
         why: String,
     },
+}
+
+/// Why the broker took none of an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parked {
+    /// `unroutable` or `refused`.
+    pub reason: &'static str,
+    /// For people; no citizen's words.
+    pub why: String,
 }
 
 /// What was decided about one event, kept for «почему сюда?».

@@ -49,6 +49,21 @@ pub(super) fn pending_after(
     Ok(take(rows)?.into_iter().map(Arc::new).collect())
 }
 
+/// Pending items from a position to another, in order, at most `limit` and about 4 MB.
+pub(super) fn pending_between(
+    connection: &Connection,
+    from: i64,
+    until: i64,
+    limit: usize,
+) -> rusqlite::Result<Vec<Arc<Record>>> {
+    let mut select = connection.prepare_cached(&format!(
+        "SELECT p.position, {COLUMNS} FROM pending p JOIN raw r ON r.seq = p.seq JOIN connector c ON c.id = r.connector \
+         WHERE p.position BETWEEN ?1 AND ?2 ORDER BY p.position LIMIT ?3"
+    ))?;
+    let rows = select.query(params![from, until, limit as i64])?;
+    Ok(take(rows)?.into_iter().map(Arc::new).collect())
+}
+
 /// Stored items after a number, in order, whether they wait or not.
 pub(super) fn raw_after(connection: &Connection, seq: i64, limit: usize) -> rusqlite::Result<Vec<Record>> {
     let mut select = connection.prepare_cached(&format!(

@@ -21,8 +21,8 @@ pub(super) fn settle(
         End::Delivered { decisions, parked } => {
             let facts: Vec<Fact<'_>> = decisions.iter().map(Fact::from).collect();
             settled::insert(connection, ledger, None, *seq, now, &facts)?;
-            if let Some(why) = parked {
-                hold(connection, *seq, "parked", "unroutable", why, now)?;
+            if let Some(parked) = parked {
+                hold(connection, *seq, "parked", parked.reason, &parked.why, now)?;
             }
         }
         End::Quarantined { reason, why } => hold(connection, *seq, "quarantined", reason, why, now)?,

@@ -6,6 +6,7 @@
 
 mod amqp;
 mod ndjson;
+pub mod queues;
 pub mod settings;
 
 use std::time::Duration;
@@ -22,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::telemetry::Metrics;
+use queues::Queues;
 use settings::PublishSettings;
 
 /// Header that names the channel; also the label of `priem_published_messages_total`.
@@ -51,6 +53,8 @@ pub struct Outgoing {
     pub priority: u8,
     /// Unix seconds: AMQP `timestamp`.
     pub timestamp: u64,
+    /// When we took it; what a refusing queue makes wait too long is parked by this.
+    pub received_at: Timestamp,
     /// AMQP headers: channel, sector, territory, rule …
     pub headers: Vec<(&'static str, String)>,
     /// CloudEvents JSON, one line.
@@ -74,6 +78,11 @@ pub enum Outcome {
     /// The broker has no queue for it (`mandatory`): park and alarm.
     Returned {
         /// AMQP reply code and text (`312 NO_ROUTE`).
+        reason: String,
+    },
+    /// Its queue has refused it for longer than `amqp.refused.park_after`: park and alarm.
+    Refused {
+        /// The broker's words and for how long.
         reason: String,
     },
 }
@@ -123,6 +132,7 @@ pub enum BrokerState {
 pub struct Publisher {
     entrance: Entrance,
     state: watch::Receiver<BrokerState>,
+    queues: Queues,
     shutdown: CancellationToken,
     running: Option<JoinHandle<()>>,
 }
@@ -177,10 +187,11 @@ impl Publisher {
             why: "not connected yet".into(),
         };
         let (state_sender, state) = watch::channel(waiting);
+        let queues = Queues::new(metrics.clone());
         let (entrance, work): (_, BoxFuture<'static, ()>) = match settings.amqp {
             Some(amqp) => {
                 let (supervisor, lanes) =
-                    amqp::Supervisor::new(amqp, metrics, settled, state_sender, shutdown.clone())?;
+                    amqp::Supervisor::new(amqp, metrics, queues.clone(), settled, state_sender, shutdown.clone())?;
                 (Entrance::Amqp(lanes), Box::pin(supervisor.run()))
             }
             None => {
@@ -192,6 +203,7 @@ impl Publisher {
         let publisher = Self {
             entrance,
             state,
+            queues,
             shutdown,
             running: None,
         };
@@ -218,6 +230,11 @@ impl Publisher {
     /// The state of the broker, now and as it changes.
     pub fn state(&self) -> watch::Receiver<BrokerState> {
         self.state.clone()
+    }
+
+    /// The queues that refuse, and those that are missing. NDJSON has none.
+    pub fn queues(&self) -> &Queues {
+        &self.queues
     }
 
     /// Stops: takes nothing new, waits a few seconds for outstanding confirmations, then returns. Outcomes that arrive

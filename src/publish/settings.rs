@@ -3,8 +3,10 @@
 use std::{
     fmt,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
+use jiff::{SignedDuration, Span, SpanRelativeTo};
 use priem_sdk::{Secret, SecretRef};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -47,6 +49,8 @@ pub struct AmqpSettings {
     /// A connection on which a message waits longer than this for its confirmation is given up, and everything not
     /// confirmed is sent again on a new one. A broker that says it is blocked may take as long as it likes.
     pub confirm_seconds: u16,
+    /// Queues that refuse.
+    pub refused: RefusedSettings,
     /// Topic exchange everything is published to.
     pub exchange: String,
     /// Whether exchanges and queues are declared, only verified, or left alone.
@@ -90,6 +94,7 @@ impl Default for AmqpSettings {
             channels: 4,
             window: 64,
             confirm_seconds: 30,
+            refused: RefusedSettings::default(),
             exchange: "priem".into(),
             topology: Topology::default(),
             queues: vec![QueueSettings::catch_all()],
@@ -108,6 +113,39 @@ pub enum Auth {
     Plain,
     /// The client certificate alone (RabbitMQ's plugin `rabbitmq_auth_mechanism_ssl`).
     External,
+}
+
+/// What becomes of messages that their queue refuses (it is full, or it has lost most of its nodes). They wait, in the
+/// journal, without holding up those of other queues, and go out in their order when the queue takes again.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RefusedSettings {
+    /// How long a message may wait for a queue that refuses, for example `3d` or `12h`; then it is parked, until
+    /// `priem quarantine retry`. It counts from when the message was taken, and at the earliest from when the queue began
+    /// to refuse. Absent: for ever, which needs nobody to look after it.
+    #[schemars(with = "Option<String>")]
+    #[serde(deserialize_with = "duration_with_days")]
+    pub park_after: Option<SignedDuration>,
+}
+
+impl RefusedSettings {
+    /// The same, for a clock; `None` when it is not set or negative.
+    pub(super) fn park_after(&self) -> Option<Duration> {
+        self.park_after.and_then(|limit| Duration::try_from(limit).ok())
+    }
+}
+
+/// `3d`, `12h`, `P1W`: a day has 24 hours here.
+fn duration_with_days<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SignedDuration>, D::Error> {
+    let Some(text) = Option::<String>::deserialize(deserializer)? else {
+        return Ok(None);
+    };
+    let duration = text
+        .parse::<Span>()
+        .and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()));
+    duration
+        .map(Some)
+        .map_err(|_| serde::de::Error::custom(format!("`{text}` is no duration; write 3d or 12h")))
 }
 
 /// What to do with exchanges and queues when a connection is made.
@@ -257,6 +295,16 @@ mod tests {
         assert_eq!(amqp.password, Some(SecretRef::File("/etc/priem/p".into())));
         assert_eq!(amqp.tls.key, Some(SecretRef::File("/k".into())));
         assert_eq!(amqp.tls.ca_file, Some("/etc/priem/ca".into()));
+    }
+
+    #[test]
+    fn the_time_until_parking_may_be_given_in_days() {
+        let read = |text: &str| serde_json::from_str::<RefusedSettings>(text).map(|refused| refused.park_after());
+        let hours = |hours: u64| Some(Duration::from_secs(hours * 3600));
+        assert_eq!(read(r#"{"park_after":"3d"}"#).expect("settings"), hours(72));
+        assert_eq!(read(r#"{"park_after":"12h"}"#).expect("settings"), hours(12));
+        assert_eq!(read("{}").expect("settings"), None);
+        assert!(read(r#"{"park_after":"soon"}"#).is_err());
     }
 
     #[test]

@@ -18,7 +18,7 @@ use tracing::warn;
 use super::supervisor::{Crew, Failure, MemberEnd, Supervisor};
 use crate::{
     deadlines::Clocks,
-    delivery::{self, Processor},
+    delivery::{self, Outlook, Processor},
     journal::Journal,
     publish::{BrokerState, PublishError, Publisher, Settled, settings::PublishSettings},
     telemetry::Metrics,
@@ -42,6 +42,8 @@ pub struct Corridor {
     pub metrics: Metrics,
     /// How the broker stands, over all publishers.
     pub broker: watch::Sender<BrokerState>,
+    /// And how delivery stands.
+    pub outlook: Outlook,
     pub draining: CancellationToken,
 }
 
@@ -107,7 +109,15 @@ impl Corridor {
         let mut crew = self.supervisor.crew();
         crew.spawn("publisher", publishing);
         let (journal, clocks) = (self.journal.clone(), self.clocks.clone());
-        for part in delivery::parts(journal, clocks, self.processor.clone(), publisher, settled, &stop) {
+        for part in delivery::parts(
+            journal,
+            clocks,
+            self.processor.clone(),
+            publisher,
+            settled,
+            &self.outlook,
+            &stop,
+        ) {
             crew.spawn(part.name, part.work);
         }
         let mut is_told = true;

@@ -29,7 +29,7 @@ use self::{
 use crate::{
     attachments::AttachmentStore,
     deadlines::{self, Clocks, Watch},
-    delivery::Processor,
+    delivery::{Outlook, Processor},
     duplicates::{Choice, Linker},
     http::{Condition, Health, ReloadReport},
     intake::Intake,
@@ -126,6 +126,7 @@ impl Daemon {
             why: "not connected yet".into(),
         };
         let (broker_now, broker) = channel::channel(starting);
+        let outlook = Outlook::new(broker);
         let corridor = Corridor {
             supervisor: supervisor.clone(),
             journal: journal.clone(),
@@ -137,6 +138,7 @@ impl Daemon {
             },
             metrics: metrics.clone(),
             broker: broker_now,
+            outlook: outlook.clone(),
             draining: delivery.closing().clone(),
         };
         let opened = corridor.open()?;
@@ -189,7 +191,7 @@ impl Daemon {
                     clocks.clone(),
                     metrics.clone(),
                     health.clone(),
-                    broker.clone(),
+                    outlook.clone(),
                     options.tick,
                     closing.clone(),
                 )

@@ -7,16 +7,20 @@ mod tests;
 use std::time::Duration;
 
 use jiff::{SignedDuration, SignedDurationRound, Unit};
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::supervisor::Failure;
 use crate::{
     deadlines::Clocks,
+    delivery::{Outlook, Waiting},
     http::{Condition, Health},
     journal::{Journal, JournalError, Loss},
-    publish::BrokerState,
+    publish::{
+        BrokerState,
+        queues::{Fault, QueueTrouble},
+    },
     telemetry::Metrics,
 };
 
@@ -29,7 +33,7 @@ pub async fn housekeeping(
     clocks: Clocks,
     metrics: Metrics,
     health: Health,
-    broker: watch::Receiver<BrokerState>,
+    delivery: Outlook,
     every: Duration,
     closing: CancellationToken,
 ) {
@@ -42,7 +46,8 @@ pub async fn housekeeping(
             _ = ticks.tick() => {}
         }
         health.beat();
-        health.set("broker", condition_of(&broker.borrow()));
+        health.set("broker", condition_of(&delivery.broker.borrow()));
+        health.set("queues", condition_of_queues(&delivery.queues()));
         health.set("journal", condition_of_journal(&journal));
         match journal.clock_doubt() {
             Some(doubt) => health.set("clock", Condition::Degraded { why: doubted(doubt) }),
@@ -112,6 +117,27 @@ fn condition_of(broker: &BrokerState) -> Condition {
             why: format!("the broker takes nothing since {since}: {why}"),
         },
     }
+}
+
+fn condition_of_queues(waiting: &[Waiting]) -> Condition {
+    if waiting.is_empty() {
+        return Condition::Ready;
+    }
+    let why: Vec<String> = waiting
+        .iter()
+        .map(|Waiting { trouble, messages, oldest_seconds }| {
+            let QueueTrouble { queue, since, count, why, fault } = trouble;
+            match fault {
+                Fault::Refusing => format!(
+                    "queue {queue:?} refuses messages since {since}: {messages} wait, the oldest for {oldest_seconds} s; {why}"
+                ),
+                Fault::Unroutable => {
+                    format!("no queue for routing key {queue:?} since {since}: {count} messages parked; {why}")
+                }
+            }
+        })
+        .collect();
+    Condition::Degraded { why: why.join(". ") }
 }
 
 /// Tells systemd that we live, as long as the journal's writer does. A disk that is full, locked or does not answer is

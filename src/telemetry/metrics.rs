@@ -114,8 +114,12 @@ metrics! {
     published: counters "priem_published_messages_total" ["channel", "queue"];
     /// Messages the broker returned as unroutable; they are parked
     returned: counters "priem_broker_returns_total" ["queue"];
-    /// Messages the broker refused; they are sent again
-    nacked: counter "priem_broker_nacks_total" [];
+    /// Messages a queue refused, again and again counted; they wait and are sent again
+    nacked: counters "priem_broker_nacks_total" ["queue"];
+    /// Messages that wait because their queue refuses, or is not asked while it does
+    held_back: gauges "priem_queue_held_back_messages" ["queue"];
+    /// Age of the oldest of them
+    held_back_oldest: gauges "priem_queue_held_back_oldest_seconds" ["queue"];
     /// 1 while connected to the broker (without one: while the NDJSON output can be written)
     broker_connected: gauge "priem_broker_connected" [];
     /// 1 while the broker blocks publishers (memory or disk alarm)
@@ -173,7 +177,7 @@ metrics! {
     oldest_pending_seconds: gauge "priem_oldest_pending_age_seconds" [];
     /// Items in quarantine now, by reason
     quarantine: gauges "priem_quarantine_items" ["reason"];
-    /// Unroutable items parked now
+    /// Items parked now: no queue took them, or theirs refused them for too long
     parked: gauge "priem_parked_items" [];
     /// Size of the journal on disk, its write-ahead log included
     journal_bytes: gauge "priem_journal_bytes" [];

@@ -74,6 +74,7 @@ fn encode(letter: Letter, order_key: u64, publication: &mut Publication) -> Resu
             order_key,
             priority: routing.priority,
             timestamp: u64::try_from(message.time.as_second()).unwrap_or(0),
+            received_at: message.data.times.received,
             headers: headers(&message, &routing),
             routing_key: routing.queue,
             body,

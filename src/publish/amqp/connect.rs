@@ -178,9 +178,10 @@ pub(super) struct Link {
 
 impl Link {
     /// Says good-bye in good order, within a short time.
-    pub(super) async fn close(self) {
+    pub(super) async fn close(&self) {
         // The peer may be gone or deaf; the socket is closed in any case.
         let _ = tokio::time::timeout(Duration::from_secs(2), self.connection.close(200, "OK".into())).await;
+        self.socket.shut();
     }
 }
 

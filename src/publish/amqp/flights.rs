@@ -20,6 +20,13 @@ use uuid::Uuid;
 
 use crate::publish::Outgoing;
 
+/// A message with its place in the order in which its lane got it; it keeps that place however often it is sent.
+#[derive(Debug, Clone)]
+pub(super) struct Letter {
+    pub(super) arrival: u64,
+    pub(super) outgoing: Outgoing,
+}
+
 /// What the broker said about one message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Answer {
@@ -47,7 +54,7 @@ pub(super) enum Landing {
 /// One message on its way.
 #[derive(Debug)]
 pub(super) struct Flight {
-    pub(super) outgoing: Outgoing,
+    pub(super) letter: Letter,
     pub(super) sent_at: Instant,
     answer: Option<Answer>,
     /// Pass in which the answer arrived together with a return, so that our own return may still be queued.
@@ -83,9 +90,9 @@ impl Flights {
     }
 
     /// Notes a message as sent; gives its number.
-    pub(super) fn depart(&mut self, outgoing: Outgoing, now: Instant) -> u64 {
+    pub(super) fn depart(&mut self, letter: Letter, now: Instant) -> u64 {
         let flight = Flight {
-            outgoing,
+            letter,
             sent_at: now,
             answer: None,
             doubtful_since: None,
@@ -147,12 +154,21 @@ impl Flights {
     }
 
     /// Everything not settled, in the order it was sent, for sending it again on another channel.
-    pub(super) fn abandon(&mut self) -> VecDeque<Outgoing> {
+    pub(super) fn abandon(&mut self) -> VecDeque<Letter> {
         let flights = std::mem::take(self).flights;
         flights
             .into_iter()
             .filter(|flight| !flight.landed)
-            .map(|flight| flight.outgoing)
+            .map(|flight| flight.letter)
+            .collect()
+    }
+
+    /// Conversations of the messages for a queue that are in flight, one entry a message.
+    pub(super) fn conversations(&self, queue: &str) -> Vec<u64> {
+        let aloft = self.flights.iter().filter(|flight| !flight.landed);
+        aloft
+            .filter(|flight| flight.letter.outgoing.routing_key == queue)
+            .map(|flight| flight.letter.outgoing.order_key)
             .collect()
     }
 
@@ -165,8 +181,8 @@ impl Flights {
         let owner = self.flights.iter_mut().find(|flight| {
             !flight.landed
                 && flight.returned.is_none()
-                && flight.outgoing.routing_key == attached.routing_key
-                && Some(flight.outgoing.event_id) == attached.message_id
+                && flight.letter.outgoing.routing_key == attached.routing_key
+                && Some(flight.letter.outgoing.event_id) == attached.message_id
         });
         match owner {
             Some(flight) => flight.returned = Some(attached.reason),
@@ -186,8 +202,8 @@ mod tests {
 
     use super::*;
 
-    fn outgoing(token: u64) -> Outgoing {
-        Outgoing {
+    fn letter(token: u64) -> Letter {
+        let outgoing = Outgoing {
             token,
             event_id: Uuid::from_u128(u128::from(token)),
             event_type: "t",
@@ -195,8 +211,13 @@ mod tests {
             routing_key: "k".into(),
             priority: 0,
             timestamp: 0,
+            received_at: jiff::Timestamp::UNIX_EPOCH,
             headers: Vec::new(),
             body: Bytes::new(),
+        };
+        Letter {
+            arrival: token,
+            outgoing,
         }
     }
 
@@ -211,8 +232,8 @@ mod tests {
     /// Ends a pass and notes who landed how.
     fn land(flights: &mut Flights, landed: &mut BTreeMap<u64, Landing>) {
         flights.finish_pass(|landing, flight| {
-            let before = landed.insert(flight.outgoing.token, landing);
-            assert_eq!(before, None, "message {} lands twice", flight.outgoing.token);
+            let before = landed.insert(flight.letter.outgoing.token, landing);
+            assert_eq!(before, None, "message {} lands twice", flight.letter.arrival);
         });
     }
 
@@ -220,7 +241,7 @@ mod tests {
     fn a_return_attached_to_a_neighbour_finds_its_owner() {
         let (mut flights, mut landed) = (Flights::default(), BTreeMap::new());
         for token in 0..3 {
-            flights.depart(outgoing(token), Instant::now());
+            flights.depart(letter(token), Instant::now());
         }
         // The return of 1 rides on the acknowledgement of 0; then 1 itself is acknowledged.
         flights.answer(0, Answer::Ack, Some(return_of(1)));
@@ -231,7 +252,11 @@ mod tests {
         assert_eq!(landed[&0], Landing::Confirmed);
         assert_eq!(landed[&1], Landing::Returned("312 NO_ROUTE".into()));
         assert_eq!(flights.aloft(), 1);
-        let again: Vec<_> = flights.abandon().into_iter().map(|outgoing| outgoing.token).collect();
+        let again: Vec<_> = flights
+            .abandon()
+            .into_iter()
+            .map(|letter| letter.outgoing.token)
+            .collect();
         assert_eq!(again, [2]);
     }
 
@@ -262,7 +287,7 @@ mod tests {
                 match sent.next() {
                     Some((token, fate)) => {
                         let token = token as u64;
-                        prop_assert_eq!(flights.depart(outgoing(token), Instant::now()), token);
+                        prop_assert_eq!(flights.depart(letter(token), Instant::now()), token);
                         waiting.push(token);
                         if *fate == Fate::Unroutable {
                             queue.push_back(return_of(token));

@@ -3,16 +3,19 @@
 //! A lane outlives its channels. What was sent and not settled when a channel is lost is sent again on the next one, in
 //! its original order and before anything newer. A channel is never given up while the broker still confirms on it,
 //! unless the supervisor cuts the lane.
+//!
+//! A queue that refuses holds back its own messages only: they leave the lane's flow (see `held`) and at most half of
+//! its window is theirs.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, HashMap, VecDeque},
     pin::pin,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use backon::{BackoffBuilder, ExponentialBuilder};
 use futures::{FutureExt, StreamExt, stream::FuturesUnordered};
+use jiff::Timestamp;
 use lapin::{
     BasicProperties, Channel, Confirmation, ErrorKind,
     message::BasicReturnMessage,
@@ -22,17 +25,22 @@ use lapin::{
 use prometheus::IntCounter;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
+use tracing::{debug, warn};
 use uuid::Uuid;
 
-use super::flights::{Answer, Flights, Landing, Return};
+use super::{
+    flights::{Answer, Flights, Landing, Letter, Return},
+    held::Held,
+};
 use crate::{
-    publish::{CHANNEL_HEADER, Outcome, Outgoing, Settled},
+    publish::{CHANNEL_HEADER, Outcome, Outgoing, Settled, queues::Queues},
     telemetry::Metrics,
 };
 
 /// A message that closes its channel this many times while it is alone on it is given up and parked.
 const CLOSURES_BEFORE_PARKING: u32 = 3;
+/// What a negative acknowledgement says; the broker gives no words with it.
+const REFUSED: &str = "the queue refuses: it is full (max-length with reject-publish), or most of its nodes are away";
 /// AMQP limits a routing key to this many bytes.
 const ROUTING_KEY_LIMIT: usize = 255;
 /// Headers must fit into one frame; brokers offer 128 KiB, and other properties need room too.
@@ -44,6 +52,9 @@ pub(super) struct Shared {
     pub(super) window: usize,
     /// Longest wait for a confirmation, while the broker takes messages at all.
     pub(super) confirm_within: Duration,
+    pub(super) queues: Queues,
+    /// How long a refusing queue may make a message wait before it is parked; absent: for ever.
+    pub(super) park_after: Option<Duration>,
     pub(super) metrics: Metrics,
     pub(super) settled: mpsc::Sender<Vec<Settled>>,
 }
@@ -53,6 +64,8 @@ pub(super) struct Shared {
 pub(super) enum End {
     /// Asked to halt or cut by the supervisor.
     Asked,
+    /// The broker closed the channel because of one message or queue; another channel will do.
+    Closed(String),
     /// The channel is lost; why, for people.
     Lost(String),
 }
@@ -62,8 +75,14 @@ pub(super) struct Lane {
     shared: Arc<Shared>,
     incoming: mpsc::Receiver<Vec<Outgoing>>,
     /// Sent before anything from `incoming`.
-    backlog: VecDeque<Outgoing>,
+    backlog: VecDeque<Letter>,
+    /// Messages taken in so far.
+    arrived: u64,
     flights: Flights,
+    /// What waits for queues that refuse.
+    held: Held,
+    /// Whose turn it is: a held queue's or the others'.
+    held_next: bool,
     /// One message at a time until the backlog is gone, to find the one that closes channels.
     probing: bool,
     /// Token of the message that closed channels while alone, and how often.
@@ -83,7 +102,10 @@ impl Lane {
             shared,
             incoming,
             backlog: VecDeque::new(),
+            arrived: 0,
             flights: Flights::default(),
+            held: Held::default(),
+            held_next: false,
             probing: false,
             suspect: None,
             blocked_at: None,
@@ -102,22 +124,21 @@ impl Lane {
     pub(super) async fn serve(&mut self, channel: &Channel, halt: &CancellationToken, cut: &CancellationToken) -> End {
         let shared = self.shared.clone();
         let mut aloft = FuturesUnordered::new();
-        let mut nack_pauses = nack_pauses();
-        let mut pause_until: Option<tokio::time::Instant> = None;
         let mut halting = false;
         let mut lost: Option<lapin::Error> = None;
         let end = loop {
-            while !halting && pause_until.is_none() && self.flights.aloft() < self.window() {
-                let Some(outgoing) = self.next_outgoing() else { break };
-                if let Some(reason) = unfit(&outgoing) {
+            while !halting && self.flights.aloft() < self.window() {
+                let Some(letter) = self.next_letter() else { break };
+                let outgoing = &letter.outgoing;
+                if let Some(reason) = unfit(outgoing) {
                     warn!(event_id = %outgoing.event_id, %reason, "message can't be published, parked");
                     self.settle(vec![returned(outgoing.token, reason)]).await;
                     continue;
                 }
                 let (routing_key, properties) =
-                    (ShortString::from(outgoing.routing_key.as_str()), properties(&outgoing));
+                    (ShortString::from(outgoing.routing_key.as_str()), properties(outgoing));
                 let body = outgoing.body.clone();
-                let number = self.flights.depart(outgoing, Instant::now());
+                let number = self.flights.depart(letter, Instant::now());
                 let exchange = shared.exchange.clone();
                 let mut flight = Box::pin(async move {
                     let options = BasicPublishOptions {
@@ -137,15 +158,16 @@ impl Lane {
                     std::task::Poll::Pending => aloft.push(flight),
                     std::task::Poll::Ready((number, result)) => {
                         if let Err(error) = self.answered(number, result) {
-                            lost.get_or_insert(error);
+                            blame(&mut lost, error);
                             break;
                         }
                     }
                 }
             }
             if lost.is_none() {
-                let may_take = !halting && pause_until.is_none() && self.flights.aloft() < self.window();
-                let wake_at = [pause_until, self.overdue_at()].into_iter().flatten().min();
+                let may_take = !halting && self.flights.aloft() < self.window();
+                let ask_at = self.held.wake_at(Instant::now()).filter(|_| may_take);
+                let wake_at = [ask_at.map(Into::into), self.overdue_at()].into_iter().flatten().min();
                 let wake = pin!(async move {
                     match wake_at {
                         Some(at) => tokio::time::sleep_until(at).await,
@@ -159,33 +181,22 @@ impl Lane {
                         lost = self.answered(number, result).err();
                     }
                     incoming = self.incoming.recv(), if may_take && self.backlog.is_empty() => match incoming {
-                        Some(share) => self.backlog.extend(share),
+                        Some(share) => self.take_in(share),
                         None => halting = true,
                     },
-                    () = wake => {
-                        if pause_until.is_some_and(|until| until <= tokio::time::Instant::now()) {
-                            pause_until = None;
-                        }
-                    }
+                    () = wake => {}
                     () = halt.cancelled(), if !halting => halting = true,
                 }
             }
             // Everything completed by now, so that returns find their messages (see `flights`).
             while let Some(Some((number, result))) = aloft.next().now_or_never() {
                 if let Err(error) = self.answered(number, result) {
-                    lost.get_or_insert(error);
+                    blame(&mut lost, error);
                 }
             }
-            let nacked = self.finish_pass().await;
-            match nacked {
-                Some(false) => nack_pauses = self::nack_pauses(),
-                Some(true) => {
-                    pause_until = nack_pauses.next().map(|pause| tokio::time::Instant::now() + pause);
-                }
-                None => {}
-            }
+            self.finish_pass().await;
             if let Some(error) = lost.take() {
-                break End::Lost(self.suspect_message(&error).await);
+                break self.channel_lost(&error).await;
             }
             if cut.is_cancelled() || (halting && self.flights.aloft() == 0) {
                 break End::Asked;
@@ -195,11 +206,20 @@ impl Lane {
                 break End::Lost(format!("the broker has confirmed nothing for {limit} s"));
             }
         };
-        let mut again = self.flights.abandon();
-        again.append(&mut self.backlog);
-        self.backlog = again;
+        self.take_back();
         self.count_unconfirmed();
         end
+    }
+
+    /// What is in flight is to be sent again, before anything newer.
+    fn take_back(&mut self) {
+        self.held.grounded();
+        let again = self.flights.abandon();
+        for letter in again.into_iter().rev() {
+            if let Some(letter) = self.held.keep(letter) {
+                self.backlog.push_front(letter);
+            }
+        }
     }
 
     /// When the oldest message has waited too long for its confirmation. A blocked broker says so and is waited for.
@@ -215,15 +235,69 @@ impl Lane {
         if self.probing { 1 } else { self.shared.window }
     }
 
-    fn next_outgoing(&mut self) -> Option<Outgoing> {
-        if let Some(outgoing) = self.backlog.pop_front() {
-            return Some(outgoing);
+    /// What is sent next: by turns from a held queue that may be asked and from the others.
+    fn next_letter(&mut self) -> Option<Letter> {
+        self.held_next = !self.held_next;
+        if self.held_next {
+            return self.next_held().or_else(|| self.next_of_others());
         }
-        if self.flights.aloft() == 0 {
-            self.probing = false;
+        self.next_of_others().or_else(|| self.next_held())
+    }
+
+    fn next_held(&mut self) -> Option<Letter> {
+        self.held.next(Instant::now(), self.shared.window / 2)
+    }
+
+    fn next_of_others(&mut self) -> Option<Letter> {
+        loop {
+            if let Some(letter) = self.backlog.pop_front() {
+                return Some(letter);
+            }
+            if self.flights.aloft() == 0 {
+                self.probing = false;
+            }
+            let share = self.incoming.try_recv().ok()?;
+            self.take_in(share);
         }
-        self.backlog.extend(self.incoming.try_recv().ok()?);
-        self.backlog.pop_front()
+    }
+
+    /// Numbers new messages; those of held queues wait apart.
+    fn take_in(&mut self, share: Vec<Outgoing>) {
+        // What refuses another lane will refuse this one.
+        for queue in self.shared.queues.refusing() {
+            self.begin_to_hold(&queue);
+        }
+        for outgoing in share {
+            let arrival = self.arrived;
+            self.arrived += 1;
+            if let Some(letter) = self.held.keep(Letter { arrival, outgoing }) {
+                self.backlog.push_back(letter);
+            }
+        }
+    }
+
+    fn begin_to_hold(&mut self, queue: &str) {
+        if self.held.holds(queue) {
+            return;
+        }
+        self.held.begin(queue, self.flights.conversations(queue));
+        for letter in std::mem::take(&mut self.backlog) {
+            if let Some(letter) = self.held.keep(letter) {
+                self.backlog.push_back(letter);
+            }
+        }
+    }
+
+    /// Holds back what is there of a queue, and what comes. `letters` are those it refused.
+    fn hold_back(&mut self, queue: &str, letters: Vec<Letter>, why: &str) {
+        // None: the one that asked is back among those that wait.
+        let count = letters.len().max(1) as u64;
+        self.shared.queues.refused(queue, count, why);
+        self.begin_to_hold(queue);
+        for letter in letters {
+            self.held.keep(letter);
+        }
+        self.held.refused(queue);
     }
 
     /// Notes one completed flight; an error means that the channel is lost.
@@ -236,43 +310,81 @@ impl Lane {
         Ok(())
     }
 
-    /// Settles what is certain. `Some(true)`: the broker refused something, `Some(false)`: it took something.
-    async fn finish_pass(&mut self) -> Option<bool> {
+    /// Settles what is certain; what a queue refused is held back.
+    async fn finish_pass(&mut self) {
         let mut settled = Vec::new();
-        let mut nacked = VecDeque::new();
-        let (metrics, published, now) = (&self.shared.metrics, &mut self.published, Instant::now());
+        let mut refused: BTreeMap<String, Vec<Letter>> = BTreeMap::new();
+        let mut unroutable: BTreeMap<String, (u64, String)> = BTreeMap::new();
+        let (shared, published, now) = (&self.shared, &mut self.published, Instant::now());
+        let (held, most) = (&mut self.held, self.shared.window / 2);
+        let in_trouble = shared.queues.any();
         self.flights.finish_pass(|landing, flight| {
-            let outgoing = &flight.outgoing;
+            let outgoing = &flight.letter.outgoing;
+            let queue = outgoing.routing_key.as_str();
+            held.landed(queue, outgoing.order_key, landing != Landing::Nacked, most);
             match landing {
                 Landing::Confirmed => {
-                    metrics.confirm_seconds.observe(now.duration_since(flight.sent_at).as_secs_f64());
-                    counter(published, metrics, outgoing).inc();
-                    settled.push(Settled { token: outgoing.token, outcome: Outcome::Confirmed });
+                    let seconds = now.duration_since(flight.sent_at).as_secs_f64();
+                    shared.metrics.confirm_seconds.observe(seconds);
+                    counter(published, &shared.metrics, outgoing).inc();
+                    if in_trouble {
+                        shared.queues.took(queue);
+                    }
+                    settled.push(Settled {
+                        token: outgoing.token,
+                        outcome: Outcome::Confirmed,
+                    });
                 }
                 Landing::Returned(reason) => {
-                    metrics.returned.with_label_values(&[outgoing.routing_key.as_str()]).inc();
-                    warn!(event_id = %outgoing.event_id, routing_key = outgoing.routing_key, %reason, "message returned by the broker, parked");
+                    debug!(event_id = %outgoing.event_id, queue, %reason, "message returned by the broker, parked");
+                    match unroutable.get_mut(queue) {
+                        Some((count, _)) => *count += 1,
+                        None => drop(unroutable.insert(queue.to_owned(), (1, reason.clone()))),
+                    }
                     settled.push(returned(outgoing.token, reason));
                 }
-                Landing::Nacked => {
-                    metrics.nacked.inc();
-                    nacked.push_back(outgoing.clone());
-                }
+                Landing::Nacked => match refused.get_mut(queue) {
+                    Some(letters) => letters.push(flight.letter.clone()),
+                    None => drop(refused.insert(queue.to_owned(), vec![flight.letter.clone()])),
+                },
             }
         });
         self.count_unconfirmed();
-        let refused = !nacked.is_empty();
-        if refused {
-            nacked.append(&mut self.backlog);
-            self.backlog = nacked;
+        for (queue, (count, reason)) in unroutable {
+            self.shared.queues.returned(&queue, count, &reason);
         }
-        let took = !settled.is_empty();
-        if took {
+        for (queue, letters) in refused {
+            self.hold_back(&queue, letters, REFUSED);
+            settled.append(&mut self.give_up(&queue, REFUSED));
+        }
+        self.held.tell(&self.shared.queues);
+        if !settled.is_empty() {
             self.progress = true;
             self.suspect = None;
             self.settle(settled).await;
         }
-        if refused { Some(true) } else { took.then_some(false) }
+    }
+
+    /// Parks what a refusing queue has kept waiting for too long.
+    fn give_up(&mut self, queue: &str, why: &str) -> Vec<Settled> {
+        let Some(limit) = self.shared.park_after else {
+            return Vec::new();
+        };
+        let letters = self.held.give_up(queue, limit, Timestamp::now());
+        if !letters.is_empty() {
+            let (count, hours) = (letters.len(), limit.as_secs() / 3600);
+            warn!(
+                queue,
+                count, hours, "messages that their queue refuses for too long are parked"
+            );
+        }
+        let park = |letter: Letter| Settled {
+            token: letter.outgoing.token,
+            outcome: Outcome::Refused {
+                reason: format!("refused for longer than amqp.refused.park_after: {why}"),
+            },
+        };
+        letters.into_iter().map(park).collect()
     }
 
     async fn settle(&self, settled: Vec<Settled>) {
@@ -286,54 +398,97 @@ impl Lane {
         self.counted_unconfirmed = aloft;
     }
 
-    /// The broker closed the channel. When it blames what was published, goes on with one message at a time, and parks
-    /// the one that keeps closing channels. Gives the broker's words.
-    async fn suspect_message(&mut self, error: &lapin::Error) -> String {
+    /// The broker closed the channel. When it blames one queue, that is held back; when it blames what was published,
+    /// goes on with one message at a time, and parks the one that keeps closing channels.
+    async fn channel_lost(&mut self, error: &lapin::Error) -> End {
         let said = error.to_string();
         let ErrorKind::ProtocolError(protocol) = error.kind() else {
-            return said;
+            // The broker's words went to nobody; on the next channel somebody hears them.
+            return match error.kind() {
+                ErrorKind::InvalidChannelState(..) => End::Closed(said),
+                _ => End::Lost(said),
+            };
         };
-        // 311 CONTENT_TOO_LARGE, 406 PRECONDITION_FAILED (a body above `max_message_size`). 403 and 404 are about the
-        // exchange and our rights: no message is to blame, and nothing may be parked for it.
-        if !matches!(protocol.get_id(), 311 | 406) {
-            return said;
+        // 311 CONTENT_TOO_LARGE, 406 PRECONDITION_FAILED (a body above `max_message_size`). 404 and most of 403 are about
+        // the exchange and our rights: no message is to blame, and nothing may be parked for it.
+        match protocol.get_id() {
+            403 => match topic_of(&said) {
+                Some(queue) => {
+                    self.no_right_to(queue, &said).await;
+                    End::Closed(said)
+                }
+                None => End::Lost(said),
+            },
+            311 | 406 => {
+                self.suspect_message(&said).await;
+                End::Closed(said)
+            }
+            _ => End::Lost(said),
         }
+    }
+
+    /// Rights may be given for some routing keys only; the message that asks costs a channel, so it asks more seldom.
+    async fn no_right_to(&mut self, queue: &str, said: &str) {
+        self.take_back();
+        let first = |letter: &Letter| letter.outgoing.routing_key == queue;
+        let refused = match self.backlog.iter().position(first) {
+            Some(index) => self.backlog.remove(index).into_iter().collect(),
+            None => Vec::new(),
+        };
+        self.hold_back(queue, refused, said);
+        self.held.costs_a_channel(queue);
+        let parked = self.give_up(queue, said);
+        if !parked.is_empty() {
+            self.settle(parked).await;
+        }
+    }
+
+    async fn suspect_message(&mut self, said: &str) {
+        let alone = self.flights.aloft() == 1;
         let mut unsettled = self.flights.abandon();
-        let alone = unsettled.len() == 1;
+        self.held.grounded();
         self.probing = true;
-        if let (true, Some(outgoing)) = (alone, unsettled.front()) {
+        if let (true, Some(letter)) = (alone, unsettled.front()) {
+            let outgoing = &letter.outgoing;
             let closures = match self.suspect {
                 Some((token, closures)) if token == outgoing.token => closures + 1,
                 _ => 1,
             };
             self.suspect = Some((outgoing.token, closures));
             if closures >= CLOSURES_BEFORE_PARKING {
-                warn!(event_id = %outgoing.event_id, reason = %said, "message closes channels again and again, parked");
+                warn!(event_id = %outgoing.event_id, reason = said, "message closes channels again and again, parked");
                 self.shared
                     .metrics
                     .returned
                     .with_label_values(&[outgoing.routing_key.as_str()])
                     .inc();
-                let parked = returned(outgoing.token, said.clone());
+                let parked = returned(outgoing.token, said.to_owned());
                 unsettled.clear();
                 self.suspect = None;
                 self.progress = true;
                 self.settle(vec![parked]).await;
             }
         }
-        unsettled.append(&mut self.backlog);
-        self.backlog = unsettled;
-        said
+        for letter in unsettled.into_iter().rev() {
+            if let Some(letter) = self.held.keep(letter) {
+                self.backlog.push_front(letter);
+            }
+        }
     }
 }
 
-fn nack_pauses() -> backon::ExponentialBackoff {
-    ExponentialBuilder::new()
-        .with_min_delay(Duration::from_millis(50))
-        .with_max_delay(Duration::from_secs(10))
-        .with_jitter()
-        .without_max_times()
-        .build()
+/// Keeps the error that says most: the broker's words reach only some of what was in flight.
+fn blame(lost: &mut Option<lapin::Error>, error: lapin::Error) {
+    let says_why = |error: &lapin::Error| matches!(error.kind(), ErrorKind::ProtocolError(_));
+    if lost.as_ref().is_none_or(|known| !says_why(known) && says_why(&error)) {
+        *lost = Some(error);
+    }
+}
+
+/// The routing key in «write access to topic 'key' in exchange 'name' in vhost '/' refused for user 'name'».
+fn topic_of(said: &str) -> Option<&str> {
+    let (_, rest) = said.split_once("access to topic '")?;
+    rest.split_once("' in exchange").map(|(topic, _)| topic)
 }
 
 fn returned(token: u64, reason: String) -> Settled {

@@ -6,6 +6,7 @@
 
 mod connect;
 mod flights;
+mod held;
 mod lane;
 mod topology;
 
@@ -17,16 +18,16 @@ use std::{
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
 use futures::StreamExt;
 use jiff::Timestamp;
-use lapin::{Channel, Event, options::ConfirmSelectOptions, types::ShortString};
+use lapin::{Channel, ErrorKind, Event, options::ConfirmSelectOptions, protocol::AMQPErrorKind, types::ShortString};
 use priem_sdk::CheckReport;
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
-use super::{BrokerState, Outgoing, PublishError, Settled, settings::AmqpSettings};
+use super::{BrokerState, Outgoing, PublishError, Settled, queues::Queues, settings::AmqpSettings};
 use crate::telemetry::Metrics;
 use connect::{Link, Target};
 use lane::{End, Lane, Shared};
@@ -36,6 +37,10 @@ const FINISH_LIMIT: Duration = Duration::from_secs(5);
 /// Shares of messages that wait in front of a lane: while one lane waits for the broker, the pipeline goes on preparing
 /// messages for all.
 const QUEUED_SHARES: usize = 8;
+/// A lane may lose this many channels one after the other, each of which lived shorter than [`SHORT_CHANNEL`]; then
+/// the connection is made anew, after a pause.
+const CHANNELS_IN_VAIN: u32 = 8;
+const SHORT_CHANNEL: Duration = Duration::from_secs(1);
 /// A session that lived this long was a success even if nothing was published.
 const GOOD_SESSION: Duration = Duration::from_secs(10);
 
@@ -70,6 +75,7 @@ pub(super) struct Supervisor {
     settings: AmqpSettings,
     lanes: Vec<Lane>,
     metrics: Metrics,
+    queues: Queues,
     state: watch::Sender<BrokerState>,
     shutdown: CancellationToken,
     /// What was last said about the trouble, until a session makes progress.
@@ -84,6 +90,7 @@ impl Supervisor {
     pub(super) fn new(
         settings: AmqpSettings,
         metrics: Metrics,
+        queues: Queues,
         settled: mpsc::Sender<Vec<Settled>>,
         state: watch::Sender<BrokerState>,
         shutdown: CancellationToken,
@@ -96,6 +103,8 @@ impl Supervisor {
             exchange,
             window,
             confirm_within: Duration::from_secs(settings.confirm_seconds.into()),
+            queues: queues.clone(),
+            park_after: settings.refused.park_after(),
             metrics: metrics.clone(),
             settled,
         });
@@ -110,6 +119,7 @@ impl Supervisor {
                 settings,
                 lanes,
                 metrics,
+                queues,
                 state,
                 shutdown,
                 said: None,
@@ -164,16 +174,7 @@ impl Supervisor {
         topology::prepare(&link.connection, &self.settings).await?;
         let mut channels = Vec::new();
         for _ in &self.lanes {
-            let opened = async {
-                let channel = link.connection.create_channel().await?;
-                channel.confirm_select(ConfirmSelectOptions::default()).await?;
-                Ok::<_, lapin::Error>(channel)
-            };
-            channels.push(
-                opened
-                    .await
-                    .map_err(|error| format!("no channel with confirms: {error}"))?,
-            );
+            channels.push(open(&link).await?);
         }
         Ok((link, channels))
     }
@@ -182,12 +183,35 @@ impl Supervisor {
     async fn session(&mut self, link: Link, channels: Vec<Channel>) -> (bool, String) {
         let halt = self.shutdown.child_token();
         let cut = CancellationToken::new();
+        let link = Arc::new(link);
         let mut serving = JoinSet::new();
-        for (mut lane, channel) in self.lanes.drain(..).zip(channels) {
-            let (halt, cut) = (halt.clone(), cut.clone());
+        for (mut lane, mut channel) in self.lanes.drain(..).zip(channels) {
+            let (halt, cut, link) = (halt.clone(), cut.clone(), Arc::clone(&link));
             serving.spawn(async move {
-                let end = lane.serve(&channel, &halt, &cut).await;
-                (lane, end)
+                let mut in_vain = 0;
+                loop {
+                    let since = Instant::now();
+                    let end = lane.serve(&channel, &halt, &cut).await;
+                    // One message or queue was to blame: the other lanes notice nothing.
+                    let End::Closed(why) = end else { return (lane, end) };
+                    in_vain = if since.elapsed() < SHORT_CHANNEL {
+                        in_vain + 1
+                    } else {
+                        0
+                    };
+                    if in_vain > CHANNELS_IN_VAIN {
+                        return (lane, End::Lost(why));
+                    }
+                    debug!(why, "a channel was closed, a lane goes on with another one");
+                    let opened = tokio::select! {
+                        () = cut.cancelled() => return (lane, End::Asked),
+                        opened = open(&link) => opened,
+                    };
+                    match opened {
+                        Ok(opened) => channel = opened,
+                        Err(why) => return (lane, End::Lost(why)),
+                    }
+                }
             });
         }
         let mut events = std::pin::pin!(link.connection.events_listener());
@@ -203,7 +227,7 @@ impl Supervisor {
                     Some(Ok((mut lane, end))) => {
                         progress |= lane.take_progress();
                         self.lanes.push(lane);
-                        if let End::Lost(reason) = end {
+                        if let End::Lost(reason) | End::Closed(reason) = end {
                             why.get_or_insert(reason);
                             halt.cancel();
                         }
@@ -212,6 +236,8 @@ impl Supervisor {
                 Some(event) = events.next() => match event {
                     Event::ConnectionBlocked(reason) => self.blocked(&reason),
                     Event::ConnectionUnblocked => self.unblocked(),
+                    // A channel's end is its lane's to judge.
+                    Event::Error(error) if is_soft(&error) => {}
                     Event::Error(error) => {
                         why.get_or_insert(error.to_string());
                         cut.cancel();
@@ -219,6 +245,7 @@ impl Supervisor {
                     _ => {}
                 },
                 _ = look.tick() => {
+                    self.queues.look();
                     if self.fruitless && since.elapsed() > GOOD_SESSION {
                         self.fruitless = false;
                         self.announce(&link);
@@ -294,6 +321,26 @@ impl Supervisor {
     }
 }
 
+/// Whether an error ends a channel only.
+fn is_soft(error: &lapin::Error) -> bool {
+    let ErrorKind::ProtocolError(protocol) = error.kind() else {
+        return false;
+    };
+    matches!(protocol.kind(), AMQPErrorKind::Soft(_))
+}
+
+/// A channel with confirms.
+async fn open(link: &Link) -> Result<Channel, String> {
+    let opened = async {
+        let channel = link.connection.create_channel().await?;
+        channel.confirm_select(ConfirmSelectOptions::default()).await?;
+        Ok::<_, lapin::Error>(channel)
+    };
+    opened
+        .await
+        .map_err(|error| format!("no channel with confirms: {error}"))
+}
+
 fn pauses() -> ExponentialBackoff {
     ExponentialBuilder::new()
         .with_min_delay(Duration::from_millis(200))
@@ -309,6 +356,12 @@ fn validate(settings: &AmqpSettings) -> Result<(), PublishError> {
     }
     if settings.window == 0 {
         return Err(PublishError::settings("amqp.window", "must be at least 1"));
+    }
+    if settings.refused.park_after.is_some_and(|limit| limit.as_secs() < 1) {
+        return Err(PublishError::settings(
+            "amqp.refused.park_after",
+            "must be at least a second; leave it out to wait for ever",
+        ));
     }
     if settings.confirm_seconds == 0 {
         return Err(PublishError::settings("amqp.confirm_seconds", "must be at least 1"));

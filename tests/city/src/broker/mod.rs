@@ -31,6 +31,9 @@ pub enum BrokerError {
     /// RabbitMQ is not installed.
     #[error("rabbitmq-server is not installed; install it with: apt-get install rabbitmq-server")]
     NotInstalled,
+    /// `rabbitmqctl` failed.
+    #[error("rabbitmqctl of the private RabbitMQ node: {0}")]
+    Ctl(String),
     /// The node did not come up.
     #[error("the private RabbitMQ node did not come up: {0}")]
     NotStarted(String),
@@ -118,6 +121,14 @@ impl Broker {
     /// Whether the node's process lives.
     pub fn is_running(&self) -> bool {
         self.node.is_running()
+    }
+
+    /// Runs `rabbitmqctl` against the node.
+    ///
+    /// # Errors
+    /// With what it printed.
+    pub fn ctl(&self, arguments: &[&str]) -> Result<(), BrokerError> {
+        self.node.ctl(arguments)
     }
 
     /// Stops the node in good order and waits until it is gone.

@@ -106,21 +106,48 @@ impl Node {
     pub(super) fn spawn(&mut self) -> Result<(), BrokerError> {
         let _ = fs::remove_file(self.path("exited"));
         let _ = fs::remove_file(self.path("pid"));
-        let watchdog = Command::new("sh")
+        let watchdog = self
+            .settings(&mut Command::new("sh"))
             .arg("-c")
             .arg(WATCHDOG)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .process_group(0)
-            .env("HOME", self.folder.path())
-            .env("LC_ALL", "C.UTF-8")
-            .env_remove("NOTIFY_SOCKET")
-            .env("ERL_EPMD_PORT", self.ports.epmd.to_string())
             .env("FOLDER", self.folder.path())
             .env("SERVER_SCRIPT", &self.script)
             .env("CONSOLE", self.path("console.log"))
             .env("EXITED", self.path("exited"))
+            .env(
+                "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS",
+                "-kernel inet_dist_use_interface {127,0,0,1}",
+            )
+            .spawn()?;
+        self.watchdog = Some(watchdog);
+        Ok(())
+    }
+
+    /// Runs `rabbitmqctl`, with the settings the node was started with.
+    pub(super) fn ctl(&self, arguments: &[&str]) -> Result<(), BrokerError> {
+        let output = self
+            .settings(&mut Command::new(self.script.with_file_name("rabbitmqctl")))
+            .args(arguments)
+            .output()?;
+        if output.status.success() {
+            return Ok(());
+        }
+        let said = [output.stdout, output.stderr].concat();
+        Err(BrokerError::Ctl(String::from_utf8_lossy(&said).into_owned()))
+    }
+
+    /// Where the node's files are and how its parts find each other.
+    fn settings<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        command
+            .stdin(Stdio::null())
+            .env("HOME", self.folder.path())
+            .env("LC_ALL", "C.UTF-8")
+            .env_remove("NOTIFY_SOCKET")
+            .env("ERL_EPMD_PORT", self.ports.epmd.to_string())
             .env("RABBITMQ_CONF_ENV_FILE", self.path("rabbitmq-env.conf"))
             .env("RABBITMQ_CONFIG_FILE", self.path("rabbitmq"))
             .env("RABBITMQ_ADVANCED_CONFIG_FILE", self.path("advanced.config"))
@@ -131,13 +158,6 @@ impl Node {
             .env("RABBITMQ_PID_FILE", self.path("pid"))
             .env("RABBITMQ_NODENAME", format!("{}@localhost", self.name))
             .env("RABBITMQ_DIST_PORT", self.ports.distribution.to_string())
-            .env(
-                "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS",
-                "-kernel inet_dist_use_interface {127,0,0,1}",
-            )
-            .spawn()?;
-        self.watchdog = Some(watchdog);
-        Ok(())
     }
 
     /// Whether the node was started and has neither stopped nor been killed.

@@ -96,6 +96,26 @@ impl Broker {
         self.wait_until_queue_survives_a_kill(queue).await
     }
 
+    /// Declares a durable queue bound to one routing key of a topic exchange, that refuses more than `most` messages.
+    ///
+    /// # Errors
+    /// When the node refuses.
+    pub async fn declare_capped_queue(&self, queue: &str, exchange: &str, most: i32) -> Result<(), BrokerError> {
+        self.declare_exchange(exchange).await?;
+        self.with_channel(async |channel| {
+            let mut arguments = FieldTable::default();
+            arguments.insert("x-max-length".into(), AMQPValue::LongInt(most));
+            arguments.insert("x-overflow".into(), AMQPValue::LongString("reject-publish".into()));
+            let options = QueueDeclareOptions {
+                durable: true,
+                ..Default::default()
+            };
+            channel.queue_declare(queue.into(), options, arguments).await.map(drop)
+        })
+        .await?;
+        self.bind(queue, exchange, queue).await
+    }
+
     /// Waits until a quorum queue that somebody declared would survive [`Broker::kill`]. RabbitMQ 3.10 answers a
     /// declaration before its register of quorum queues is on disk (that takes half a second); a node killed in between
     /// comes back with an empty queue that never confirms anything.
