@@ -90,6 +90,10 @@ async fn a_broker_that_is_away_costs_time_and_nothing_else() {
     .await;
 
     // Stopped and killed under load, more than once.
+    broker
+        .wait_until_queue_survives_a_kill(QUEUE)
+        .await
+        .expect("a queue on disk");
     for round in 0..2 {
         under_load(&mut writers, &mut ledger, broker.stop())
             .await

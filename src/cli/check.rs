@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::{DONE, FINDING, USAGE, output};
 use crate::{
+    http::Certificates,
     journal,
     publish::{self, settings::PublishSettings},
     runtime::{build::Built, registry},
@@ -80,6 +81,12 @@ async fn sections(arguments: &CheckArgs, built: &Built) -> Vec<Section> {
             name: "journal".into(),
             report: journal::check(&built.settings.journal),
         });
+        if let Some(report) = listeners(built) {
+            sections.push(Section {
+                name: "http".into(),
+                report,
+            });
+        }
         let settings = PublishSettings {
             amqp: built.settings.amqp.clone(),
             ndjson: built.settings.ndjson.clone(),
@@ -130,6 +137,22 @@ async fn sections(arguments: &CheckArgs, built: &Built) -> Vec<Section> {
         });
     }
     sections
+}
+
+/// What the daemon reads before it listens: without it, it does not start.
+fn listeners(built: &Built) -> Option<CheckReport> {
+    let webhooks = built.settings.http.webhooks.as_ref()?;
+    let tls = webhooks.tls.as_ref()?;
+    let mut report = CheckReport::default();
+    match Certificates::load(tls, &built.base_dir) {
+        Ok(_) => report.ok("webhooks.tls", "certificate and key can be read"),
+        Err(error) => report.fail(
+            "webhooks.tls",
+            error.to_string(),
+            "mend the file or its name; the daemon needs it",
+        ),
+    }
+    Some(report)
 }
 
 fn rules(built: &Built) -> CheckReport {

@@ -186,6 +186,7 @@ fn code_of(error: &anyhow::Error) -> u8 {
         .or(match error.downcast_ref::<BuildError>() {
             Some(BuildError::Settings(error)) => Some(error),
             Some(BuildError::Rules(_)) => return USAGE,
+            Some(BuildError::Publish(error)) if error.is_mistake => return USAGE,
             _ => None,
         });
     if let Some(JournalError::TooNew { .. }) = error.downcast_ref::<JournalError>() {

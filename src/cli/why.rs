@@ -76,7 +76,7 @@ fn render(decision: &Decided) -> String {
     }
     let outcome = match decision.outcome.as_str() {
         "published" => "отправлено",
-        "parked" => "не отправлено: у брокера нет очереди для этого ключа",
+        "parked" => "не отправлено: у брокера нет очереди для этого ключа, или она не берёт",
         other => other,
     };
     let mut out = format!(

@@ -61,8 +61,11 @@ pub struct Outlook {
     /// The other side of publishing.
     pub broker: watch::Receiver<BrokerState>,
     /// Of the tasks that run now.
-    waiting: Arc<Mutex<Option<(Arc<HeldBack>, InFlight)>>>,
+    waiting: Arc<Mutex<Option<Held>>>,
 }
+
+/// What is held back, and what is on its way.
+type Held = (Arc<HeldBack>, InFlight);
 
 impl Outlook {
     /// Nothing is known yet but the broker.

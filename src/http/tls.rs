@@ -47,7 +47,7 @@ impl Certificates {
     ///
     /// # Errors
     /// [`ListenError`] naming the file and the cure.
-    pub(super) fn load(settings: &TlsSettings, base_dir: &Path) -> Result<Self, ListenError> {
+    pub fn load(settings: &TlsSettings, base_dir: &Path) -> Result<Self, ListenError> {
         priem_sdk::http::install_crypto_provider();
         let files = Files {
             certificate: base_dir.join(&settings.certificate),

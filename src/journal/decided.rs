@@ -145,7 +145,8 @@ impl Store {
         let mut select = self.connection.prepare_cached(
             "SELECT r.external_id, EXISTS (SELECT 1 FROM settled s WHERE s.seq = r.seq) OR \
              EXISTS (SELECT 1 FROM decision d WHERE d.seq = r.seq), \
-             (SELECT CASE kind WHEN 'parked' THEN 'у брокера нет очереди: ' ELSE 'карантин, ' || reason || ': ' END \
+             (SELECT CASE WHEN kind = 'parked' AND reason = 'refused' THEN 'очередь не берёт: ' \
+             WHEN kind = 'parked' THEN 'у брокера нет очереди: ' ELSE 'карантин, ' || reason || ': ' END \
              || why FROM held h WHERE h.seq = r.seq) FROM raw r WHERE r.seq = ?1",
         )?;
         let mut waiting = Vec::new();

@@ -95,6 +95,8 @@ pub struct PublishError {
     pub key: &'static str,
     /// What is wrong and how to mend it.
     pub problem: String,
+    /// Whether only a person can mend it: the settings are wrong. Otherwise a file or secret can't be read now.
+    pub is_mistake: bool,
 }
 
 impl PublishError {
@@ -102,6 +104,14 @@ impl PublishError {
         Self {
             key,
             problem: problem.to_string(),
+            is_mistake: true,
+        }
+    }
+
+    fn unreadable(key: &'static str, problem: impl std::fmt::Display) -> Self {
+        Self {
+            is_mistake: false,
+            ..Self::settings(key, problem)
         }
     }
 }
@@ -258,6 +268,14 @@ impl Drop for Publisher {
     fn drop(&mut self) {
         self.shutdown.cancel();
     }
+}
+
+/// Looks whether settings can work, without reading a file or asking anybody.
+///
+/// # Errors
+/// What is wrong with them.
+pub fn validate(amqp: &settings::AmqpSettings) -> Result<(), PublishError> {
+    amqp::validate(amqp)
 }
 
 /// Refuses to write messages into the log of systemd, where everybody in `adm` may read them. `journal_stream` is the

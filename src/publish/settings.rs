@@ -49,13 +49,17 @@ pub struct AmqpSettings {
     /// A connection on which a message waits longer than this for its confirmation is given up, and everything not
     /// confirmed is sent again on a new one. A broker that says it is blocked may take as long as it likes.
     pub confirm_seconds: u16,
+    /// Longest wait for the broker's answer to anything else: a channel, a declaration, a binding. Then the connection is
+    /// given up, the reason told, and everything tried again.
+    pub answer_seconds: u16,
     /// Queues that refuse.
     pub refused: RefusedSettings,
     /// Topic exchange everything is published to.
     pub exchange: String,
     /// Whether exchanges and queues are declared, only verified, or left alone.
     pub topology: Topology,
-    /// Queues to declare or verify. Without any, one queue `priem.messages` takes everything.
+    /// Queues to declare or verify. Without any (left out or empty), one queue `priem.messages` takes everything; with
+    /// `topology: verify` an empty list looks at the exchange only.
     pub queues: Vec<QueueSettings>,
     /// Where the broker puts what no queue is bound for. Messages it takes count as published, not as returned: leave
     /// it out to have them parked and alarmed by Priem instead.
@@ -65,6 +69,14 @@ pub struct AmqpSettings {
 }
 
 impl AmqpSettings {
+    /// The queues, with the one for everything when there are none and somebody has to take what comes.
+    pub fn queues(&self) -> Vec<QueueSettings> {
+        if self.queues.is_empty() && self.topology == Topology::Declare {
+            return vec![QueueSettings::catch_all()];
+        }
+        self.queues.clone()
+    }
+
     /// Makes relative paths of secrets and certificates start from the settings file's folder.
     pub fn start_paths_from(&mut self, base_dir: &Path) {
         let secrets = [&mut self.url_secret, &mut self.password, &mut self.tls.key];
@@ -94,6 +106,7 @@ impl Default for AmqpSettings {
             channels: 4,
             window: 64,
             confirm_seconds: 30,
+            answer_seconds: 20,
             refused: RefusedSettings::default(),
             exchange: "priem".into(),
             topology: Topology::default(),
@@ -249,8 +262,12 @@ impl BrokerUrl {
         let Some((scheme, rest)) = url.split_once("://") else {
             return "***".into();
         };
-        let rest = rest.rsplit_once('@').map(|(_, place)| place).unwrap_or(rest);
-        format!("{scheme}://{rest}")
+        // Without an `@`, what looks like a port may be a password.
+        let place = match rest.rsplit_once('@') {
+            Some((_, place)) => place,
+            None => rest.split(':').next().unwrap_or(rest),
+        };
+        format!("{scheme}://{place}")
     }
 }
 
@@ -282,6 +299,7 @@ mod tests {
         assert_eq!(format!("{url:?}"), "amqp://broker:5672/%2f");
         assert_eq!(serde_json::to_string(&url).expect("JSON"), "\"amqp://broker:5672/%2f\"");
         assert_eq!(format!("{:?}", BrokerUrl::new("s3cret")), "***");
+        assert_eq!(format!("{:?}", BrokerUrl::new("amqp://priem:s3cret")), "amqp://priem");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::{
     intake::Connectors,
     journal::JournalError,
     privacy::Policy,
-    publish::PublishError,
+    publish::{self, PublishError},
     routing::{RuleErrors, RuleSet},
     settings::{self, Settings, SettingsError},
     telemetry,
@@ -97,6 +97,12 @@ impl Built {
             let keys: Vec<&str> = ["attachments"].into_iter().chain(error.key.split('.')).collect();
             let place = format!("{}:{}", path.display(), settings::line_of(text, &keys));
             let problem = format!("attachments.{error}");
+            return Err(SettingsError::Wrong { place, problem }.into());
+        }
+        if let Some(Err(error)) = settings.amqp.as_ref().map(publish::validate) {
+            let keys: Vec<&str> = error.key.split('.').collect();
+            let place = format!("{}:{}", path.display(), settings::line_of(text, &keys));
+            let problem = error.to_string();
             return Err(SettingsError::Wrong { place, problem }.into());
         }
         if let Err((key, problem)) = settings.duplicates.validate() {

@@ -13,6 +13,7 @@ use lapin::{
 use parking_lot::Mutex;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 
+use super::refusal::{Peer, Refusal};
 use crate::publish::{
     PublishError,
     settings::{AmqpSettings, AmqpTlsSettings, Auth},
@@ -27,6 +28,7 @@ pub(super) struct Target {
     uri: AMQPUri,
     tls: Tls,
     connection_name: String,
+    answer_within: Duration,
 }
 
 #[derive(Clone)]
@@ -41,13 +43,14 @@ impl Target {
     /// Reads address, secrets and certificates.
     pub(super) fn read(settings: &AmqpSettings) -> Result<Self, PublishError> {
         let mut uri = parse(&address(settings)?)?;
+        fits(&uri, settings)?;
         if let Some(user) = &settings.user {
             uri.authority.userinfo.username.clone_from(user);
         }
         if let Some(password) = &settings.password {
             let password = password
                 .read()
-                .map_err(|error| PublishError::settings("amqp.password", error))?;
+                .map_err(|error| PublishError::unreadable("amqp.password", error))?;
             uri.authority.userinfo.password.clone_from(password.expose());
         }
         if settings.auth == Auth::External {
@@ -62,7 +65,19 @@ impl Target {
             uri,
             tls,
             connection_name: settings.connection_name.clone(),
+            answer_within: Duration::from_secs(settings.answer_seconds.into()),
         })
+    }
+
+    /// Whom we talk to.
+    pub(super) fn peer(&self) -> Peer {
+        Peer {
+            place: self.place(),
+            host: self.uri.authority.host.clone(),
+            user: self.uri.authority.userinfo.username.clone(),
+            vhost: self.uri.vhost.clone(),
+            is_tls: self.uri.scheme == AMQPScheme::AMQPS,
+        }
     }
 
     /// Host and port, for messages.
@@ -77,7 +92,7 @@ fn address(settings: &AmqpSettings) -> Result<String, PublishError> {
         (None, Some(secret)) => {
             let secret = secret
                 .read()
-                .map_err(|error| PublishError::settings("amqp.url_secret", error))?;
+                .map_err(|error| PublishError::unreadable("amqp.url_secret", error))?;
             Ok(secret.expose().clone())
         }
         (Some(_), Some(_)) => Err(PublishError::settings(
@@ -91,21 +106,74 @@ fn address(settings: &AmqpSettings) -> Result<String, PublishError> {
     }
 }
 
+/// Looks whether the settings can work, without reading a file or asking anybody.
+pub(super) fn validate(settings: &AmqpSettings) -> Result<(), PublishError> {
+    if settings.url_secret.is_none() || settings.url.is_some() {
+        let uri = parse(&address(settings)?)?;
+        fits(&uri, settings)?;
+    }
+    both_or_none(&settings.tls)
+}
+
+/// TLS is asked for where there is TLS.
+fn fits(uri: &AMQPUri, settings: &AmqpSettings) -> Result<(), PublishError> {
+    if uri.scheme == AMQPScheme::AMQP && settings.tls != AmqpTlsSettings::default() {
+        return Err(PublishError::settings(
+            "amqp.tls",
+            "is set, but the address begins with amqp://, which is not encrypted: write amqps:// (port 5671), or take \
+             amqp.tls out",
+        ));
+    }
+    Ok(())
+}
+
 /// Parses an address. What the parser says is not shown: it may quote the address.
 fn parse(url: &str) -> Result<AMQPUri, PublishError> {
-    let wrong = || {
+    let wrong = |more: &str| {
         PublishError::settings(
             "amqp.url",
-            "is no address; expected amqp://user@host:5672/%2f or amqps://…",
+            format!("is no address; expected amqp://user@host:5672/%2f or amqps://…{more}"),
         )
     };
-    let mut uri: AMQPUri = url.parse().map_err(|_| wrong())?;
-    // The parser silently turns an IPv6 address into `localhost`.
-    let authority = url.split_once("://").map(|(_, rest)| rest).unwrap_or(url);
-    let authority = authority.split(['/', '?']).next().unwrap_or(authority);
+    let (scheme, rest) = url.split_once("://").ok_or_else(|| wrong(""))?;
+    if !matches!(scheme.to_ascii_lowercase().as_str(), "amqp" | "amqps") {
+        return Err(wrong(""));
+    }
+    // A password that is not percent-encoded would be cut at its first `#`, `/` or `?`, and the front of it taken for
+    // a host, which everybody may see.
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+    let is_encoded = |text: &str| {
+        text.split('%').skip(1).all(|after| {
+            let digits = after.as_bytes().first_chunk::<2>();
+            digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+        })
+    };
+    if rest.contains('#')
+        || rest.matches('@').count() > 1
+        || rest.contains('@') != authority.contains('@')
+        || !is_encoded(rest)
+    {
+        return Err(wrong(
+            "; a password with @ : / ? # % in it is written percent-encoded (%40 %3A %2F %3F %23 %25), or better given \
+             by amqp.password, as it is",
+        ));
+    }
     let host = authority.rsplit_once('@').map(|(_, host)| host).unwrap_or(authority);
-    if let Some((address, _)) = host.strip_prefix('[').and_then(|host| host.split_once(']')) {
-        uri.authority.host = address.to_owned();
+    let (name, port) = match host.strip_prefix('[') {
+        Some(host) => host.split_once(']').ok_or_else(|| wrong(""))?,
+        None => host.find(':').map(|colon| host.split_at(colon)).unwrap_or((host, "")),
+    };
+    let port_is_well = port.is_empty()
+        || port
+            .strip_prefix(':')
+            .is_some_and(|port| port.parse::<u16>().is_ok_and(|port| port > 0));
+    if name.is_empty() || !port_is_well {
+        return Err(wrong("; host and port are not well"));
+    }
+    let mut uri: AMQPUri = url.parse().map_err(|_| wrong(""))?;
+    // The parser silently turns an IPv6 address into `localhost`.
+    if host.starts_with('[') {
+        uri.authority.host = name.to_owned();
     }
     if uri.vhost.is_empty() {
         // `amqp://host/` names the virtual host "", which hardly anybody has and many write.
@@ -114,23 +182,28 @@ fn parse(url: &str) -> Result<AMQPUri, PublishError> {
     Ok(uri)
 }
 
+fn both_or_none(settings: &AmqpTlsSettings) -> Result<(), PublishError> {
+    if settings.certificate_file.is_some() == settings.key.is_some() {
+        return Ok(());
+    }
+    Err(PublishError::settings(
+        "amqp.tls",
+        "certificate_file and key need each other",
+    ))
+}
+
 fn tls(settings: &AmqpTlsSettings) -> Result<Tls, PublishError> {
+    both_or_none(settings)?;
     let certificate = match (&settings.certificate_file, &settings.key) {
         (Some(file), Some(key)) => {
             let pem = std::fs::read(file)
-                .map_err(|error| PublishError::settings("amqp.tls.certificate_file", format!("{file:?}: {error}")))?;
+                .map_err(|error| PublishError::unreadable("amqp.tls.certificate_file", format!("{file:?}: {error}")))?;
             let key = key
                 .read()
-                .map_err(|error| PublishError::settings("amqp.tls.key", error))?;
+                .map_err(|error| PublishError::unreadable("amqp.tls.key", error))?;
             Some((pem, key.expose().as_bytes().to_vec()))
         }
-        (None, None) => None,
-        _ => {
-            return Err(PublishError::settings(
-                "amqp.tls",
-                "certificate_file and key need each other",
-            ));
-        }
+        _ => None,
     };
     let Some(ca_file) = &settings.ca_file else {
         let identity = certificate.map(|(pem, key)| OwnedIdentity::PKCS8 { pem, key });
@@ -139,7 +212,7 @@ fn tls(settings: &AmqpTlsSettings) -> Result<Tls, PublishError> {
             cert_chain: None,
         }));
     };
-    let wrong_authorities = |why: String| PublishError::settings("amqp.tls.ca_file", format!("{ca_file:?}: {why}"));
+    let wrong_authorities = |why: String| PublishError::unreadable("amqp.tls.ca_file", format!("{ca_file:?}: {why}"));
     let mut roots = rustls::RootCertStore::empty();
     for authority in CertificateDer::pem_file_iter(ca_file).map_err(|error| wrong_authorities(error.to_string()))? {
         let authority = authority.map_err(|error| wrong_authorities(error.to_string()))?;
@@ -173,10 +246,22 @@ fn tls(settings: &AmqpTlsSettings) -> Result<Tls, PublishError> {
 /// A connection and the socket below it. Dropping it closes the socket, which ends lapin's thread.
 pub(super) struct Link {
     pub(super) connection: Connection,
+    pub(super) peer: Peer,
+    answer_within: Duration,
     socket: Socket,
 }
 
 impl Link {
+    /// Waits for the broker's answer, but not for ever. `action` says for what, for people.
+    pub(super) async fn answer<T>(
+        &self,
+        action: &str,
+        answer: impl Future<Output = lapin::Result<T>>,
+    ) -> Result<lapin::Result<T>, Refusal> {
+        let answered = tokio::time::timeout(self.answer_within, answer).await;
+        answered.map_err(|_| Refusal::silence(action, self.answer_within.as_secs(), &self.peer))
+    }
+
     /// Says good-bye in good order, within a short time.
     pub(super) async fn close(&self) {
         // The peer may be gone or deaf; the socket is closed in any case.
@@ -204,9 +289,10 @@ impl Drop for Link {
     }
 }
 
-/// Connects and logs in, within [`CONNECT_LIMIT`]. The error is a text for people.
-pub(super) async fn connect(target: &Target) -> Result<Link, String> {
-    let runtime = lapin::runtime::default_runtime().map_err(|error| error.to_string())?;
+/// Connects and logs in, within [`CONNECT_LIMIT`].
+pub(super) async fn connect(target: &Target) -> Result<Link, Refusal> {
+    let peer = target.peer();
+    let runtime = lapin::runtime::default_runtime().map_err(|error| Refusal::said(&error.to_string(), &peer))?;
     let properties = ConnectionProperties::default()
         .with_connection_name(target.connection_name.as_str().into())
         .with_client_property("product".into(), "priem".into())
@@ -244,18 +330,19 @@ pub(super) async fn connect(target: &Target) -> Result<Link, String> {
         properties,
     );
     match tokio::time::timeout(CONNECT_LIMIT, connecting).await {
-        Ok(Ok(connection)) => Ok(Link { connection, socket }),
+        Ok(Ok(connection)) => Ok(Link {
+            connection,
+            peer,
+            answer_within: target.answer_within,
+            socket,
+        }),
         Ok(Err(error)) => {
             socket.shut();
-            Err(explain(&error, target))
+            Err(Refusal::of(&error, &peer))
         }
         Err(_) => {
             socket.shut();
-            Err(format!(
-                "{} does not answer within {} s",
-                target.place(),
-                CONNECT_LIMIT.as_secs()
-            ))
+            Err(Refusal::silence("the handshake", CONNECT_LIMIT.as_secs(), &peer))
         }
     }
 }
@@ -268,26 +355,6 @@ fn borrowed(config: &OwnedTLSConfig) -> TLSConfig<'_, '_, '_> {
         }),
         cert_chain: None,
     }
-}
-
-/// The broker's own words with the cure for what is usual.
-fn explain(error: &lapin::Error, target: &Target) -> String {
-    let place = target.place();
-    let text = error.to_string();
-    let user = &target.uri.authority.userinfo.username;
-    if text.contains("ACCESS_REFUSED") || text.contains("ACCESS-REFUSED") {
-        return format!(
-            "{place} refuses user {user:?}: check amqp.user, amqp.password and the user's rights on virtual host {:?}",
-            target.uri.vhost
-        );
-    }
-    if text.contains("NOT_ALLOWED") || text.contains("NOT-ALLOWED") {
-        return format!(
-            "{place} has no virtual host {:?}, or user {user:?} may not enter it",
-            target.uri.vhost
-        );
-    }
-    format!("{place}: {text}")
 }
 
 #[cfg(test)]
@@ -310,16 +377,43 @@ mod tests {
     }
 
     #[test]
+    fn a_password_may_be_encoded_and_a_virtual_host_left_out() {
+        let encoded = target("AMQP://priem:12%233%2f%40%3f%25@h:5673/t").expect("a target");
+        assert_eq!(encoded.uri.authority.userinfo.password, "12#3/@?%");
+        assert_eq!((encoded.place().as_str(), encoded.uri.vhost.as_str()), ("h:5673", "t"));
+        assert_eq!(target("amqp://priem:x@h").expect("a target").uri.vhost, "/");
+    }
+
+    #[test]
+    fn tls_is_refused_where_there_is_none() {
+        let mut settings: AmqpSettings =
+            serde_json::from_str(r#"{"url":"amqp://u@h/","tls":{"ca_file":"/no/such.pem"}}"#).expect("settings");
+        let error = validate(&settings).expect_err("not encrypted");
+        assert!(error.key == "amqp.tls" && error.problem.contains("amqps://"), "{error}");
+        settings.url = Some(BrokerUrl::new("amqps://u@h/"));
+        assert_eq!(validate(&settings), Ok(()));
+    }
+
+    #[test]
     fn an_error_never_quotes_the_password() {
         for url in [
             "amqp://u:s3cret@h:port/",
             "u:s3cret@h",
             "http://u:s3cret@h/",
             "amqp:s3cret",
+            "amqp://u:s3cret",
+            "amqp://u:s3cret#4@h:5672/t",
+            "amqp://u:s3cret@5/w@h:5672/t",
+            "amqp://u:12/s3cret@h/t",
+            "amqp://u:12?s3cret@h/t",
+            "amqp://u:50%s3cret@h/t",
+            "amqp://u:s3cret@:5672/t",
+            "amqp://u:s3cret@h:0/t",
+            "amqp://u:s3cret@h:99999/t",
         ] {
             let error = target(url).err().map(|error| error.to_string()).unwrap_or_default();
             assert!(
-                error.starts_with("amqp.url") && !error.contains("s3cret"),
+                error.starts_with("amqp.url: is no address") && !error.contains("s3cret"),
                 "{url}: {error}"
             );
         }

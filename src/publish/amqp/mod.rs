@@ -8,6 +8,7 @@ mod connect;
 mod flights;
 mod held;
 mod lane;
+mod refusal;
 mod topology;
 
 use std::{
@@ -27,10 +28,16 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use super::{BrokerState, Outgoing, PublishError, Settled, queues::Queues, settings::AmqpSettings};
+use super::{
+    BrokerState, Outgoing, PublishError, Settled,
+    queues::Queues,
+    settings::{AmqpSettings, Topology},
+};
 use crate::telemetry::Metrics;
 use connect::{Link, Target};
 use lane::{End, Lane, Shared};
+use refusal::Refusal;
+use topology::Finding;
 
 /// How long lanes may wait for confirmations after shutdown or after another lane lost its channel.
 const FINISH_LIMIT: Duration = Duration::from_secs(5);
@@ -154,9 +161,9 @@ impl Supervisor {
                     }
                     self.disconnected(why);
                 }
-                Err(why) => {
+                Err(refusal) => {
                     self.fruitless = false;
-                    self.disconnected(why);
+                    self.disconnected(refusal.to_string());
                 }
             }
             let pause = pauses.next().expect("the pauses never end");
@@ -168,10 +175,13 @@ impl Supervisor {
         self.metrics.broker_connected.set(0);
     }
 
-    async fn establish(&self) -> Result<(Link, Vec<Channel>), String> {
-        let target = Target::read(&self.settings).map_err(|error| error.to_string())?;
+    async fn establish(&self) -> Result<(Link, Vec<Channel>), Refusal> {
+        let target = Target::read(&self.settings).map_err(|error| Refusal {
+            why: error.to_string(),
+            cure: "mend the configuration, or the file it names".into(),
+        })?;
         let link = connect::connect(&target).await?;
-        topology::prepare(&link.connection, &self.settings).await?;
+        topology::prepare(&link, &self.settings).await?;
         let mut channels = Vec::new();
         for _ in &self.lanes {
             channels.push(open(&link).await?);
@@ -209,7 +219,7 @@ impl Supervisor {
                     };
                     match opened {
                         Ok(opened) => channel = opened,
-                        Err(why) => return (lane, End::Lost(why)),
+                        Err(refusal) => return (lane, End::Lost(refusal.why)),
                     }
                 }
             });
@@ -263,7 +273,8 @@ impl Supervisor {
             }
         }
         link.close().await;
-        (progress, why.unwrap_or_else(|| "the connection was closed".into()))
+        let why = why.unwrap_or_else(|| "the connection was closed".into());
+        (progress, Refusal::said(&why, &link.peer).to_string())
     }
 
     fn connected(&mut self, link: &Link) {
@@ -330,15 +341,16 @@ fn is_soft(error: &lapin::Error) -> bool {
 }
 
 /// A channel with confirms.
-async fn open(link: &Link) -> Result<Channel, String> {
-    let opened = async {
-        let channel = link.connection.create_channel().await?;
-        channel.confirm_select(ConfirmSelectOptions::default()).await?;
-        Ok::<_, lapin::Error>(channel)
-    };
-    opened
-        .await
-        .map_err(|error| format!("no channel with confirms: {error}"))
+async fn open(link: &Link) -> Result<Channel, Refusal> {
+    let refused = |error| Refusal::of(&error, &link.peer);
+    let opened = link
+        .answer("opening a channel", link.connection.create_channel())
+        .await?;
+    let channel = opened.map_err(refused)?;
+    let selected = channel.confirm_select(ConfirmSelectOptions::default());
+    let selected = link.answer("confirm mode of a channel", selected).await?;
+    selected.map_err(refused)?;
+    Ok(channel)
 }
 
 fn pauses() -> ExponentialBackoff {
@@ -350,7 +362,13 @@ fn pauses() -> ExponentialBackoff {
         .build()
 }
 
-fn validate(settings: &AmqpSettings) -> Result<(), PublishError> {
+/// Looks whether the settings can work, without reading a file or asking anybody.
+pub(super) fn validate(settings: &AmqpSettings) -> Result<(), PublishError> {
+    connect::validate(settings)?;
+    short_name("amqp.exchange", &settings.exchange)?;
+    if settings.answer_seconds == 0 {
+        return Err(PublishError::settings("amqp.answer_seconds", "must be at least 1"));
+    }
     if settings.channels == 0 || settings.channels > 64 {
         return Err(PublishError::settings("amqp.channels", "must be 1 to 64"));
     }
@@ -401,18 +419,6 @@ pub(super) fn check_settings(settings: &AmqpSettings, report: &mut CheckReport) 
     }
 }
 
-/// The cure for what the broker said to a connection.
-fn cure_of(why: &str) -> &'static str {
-    let why = why.to_ascii_lowercase().replace('-', "_");
-    if why.contains("vhost") || why.contains("not_allowed") {
-        "make the virtual host and give the user rights: rabbitmqctl add_vhost, rabbitmqctl set_permissions -p"
-    } else if why.contains("access_refused") {
-        "the broker refuses user or password: look at amqp.user and amqp.password (rabbitmqctl authenticate_user)"
-    } else {
-        "see that the broker runs and that address and user are right"
-    }
-}
-
 /// Looks at the broker, its exchanges and queues. Changes nothing.
 pub(super) async fn check(settings: &AmqpSettings, report: &mut CheckReport) {
     let target = match validate(settings).and_then(|()| Target::read(settings)) {
@@ -421,43 +427,28 @@ pub(super) async fn check(settings: &AmqpSettings, report: &mut CheckReport) {
     };
     let link = match connect::connect(&target).await {
         Ok(link) => link,
-        Err(why) => {
-            let cure = cure_of(&why);
-            return report.fail("broker", why, cure);
-        }
+        Err(refusal) => return report.fail("broker", refusal.why, refusal.cure),
     };
     report.ok("broker", format!("{} answers", target.place()));
-    match topology::verify(&link.connection, settings).await {
-        Err(why) => report.fail("topology", why, "see the broker's log"),
-        Ok(missing) if missing.is_empty() => report.ok("topology", "exchanges and queues exist"),
-        Ok(missing) => {
-            for problem in missing {
-                match settings.topology {
-                    super::settings::Topology::Declare if problem.ends_with("does not exist") => {
-                        report.ok(
-                            "topology",
-                            format!("{problem} yet: the daemon declares it when it starts"),
-                        );
-                    }
-                    super::settings::Topology::Declare => {
-                        report.warn("topology", problem, "the daemon declares it when it starts");
-                    }
-                    _ => report.fail("topology", problem, "ask the broker's administrator"),
+    match topology::look(&link, settings).await {
+        Err(refusal) => report.fail("topology", refusal.why, refusal.cure),
+        Ok(findings) if findings.is_empty() => report.ok("topology", "exchanges and queues exist"),
+        Ok(findings) => {
+            for finding in findings {
+                match finding {
+                    Finding::Missing(what) if settings.topology == Topology::Declare => report.ok(
+                        "topology",
+                        format!("{what} does not exist yet: the daemon declares it when it starts"),
+                    ),
+                    Finding::Missing(what) => report.fail(
+                        "topology",
+                        format!("{what} does not exist"),
+                        "create it, or set amqp.topology to declare",
+                    ),
+                    Finding::Refused(refusal) => report.fail("topology", refusal.why, refusal.cure),
                 }
             }
         }
     }
     link.close().await;
-}
-
-#[cfg(test)]
-mod cure_tests {
-    use super::*;
-
-    #[test]
-    fn what_the_broker_says_gets_its_own_cure() {
-        assert!(cure_of("NOT-ALLOWED - vhost nowhere not found").contains("add_vhost"));
-        assert!(cure_of("ACCESS-REFUSED - Login was refused").contains("amqp.password"));
-        assert!(cure_of("connection refused").contains("broker runs"));
-    }
 }

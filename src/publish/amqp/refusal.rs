@@ -50,7 +50,7 @@ impl Refusal {
     pub(super) fn to(action: &str, name: &str, error: &lapin::Error, peer: &Peer) -> Self {
         let said = words(error);
         Self {
-            why: format!("the broker refuses to {action} {name:?}: {said}"),
+            why: format!("the broker refuses to {action} {name}: {said}"),
             cure: cure(&said, peer),
         }
     }
@@ -83,9 +83,7 @@ fn words(error: &lapin::Error) -> String {
 fn cure(said: &str, peer: &Peer) -> String {
     let text = said.to_lowercase().replace(['-', '_'], " ");
     let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
-    let Peer {
-        host, user, vhost, ..
-    } = peer;
+    let Peer { host, user, vhost, .. } = peer;
     if has(&["access refused"]) && has(&["login was refused", "authentication"]) || text.ends_with("access refused") {
         return format!(
             "user or password is wrong: look at amqp.user and amqp.password (on the broker: rabbitmqctl \
@@ -97,6 +95,9 @@ fn cure(said: &str, peer: &Peer) -> String {
             "a limit of user {user:?} or of virtual host {vhost:?} is reached: look at rabbitmqctl \
              list_user_limits and list_vhost_limits, and for clients that hold connections"
         );
+    }
+    if has(&["no exchange", "no queue"]) {
+        return "create it, or set amqp.topology to declare".into();
     }
     if has(&["vhost"]) && has(&["not found"]) || has(&["vhost"]) && has(&["is down"]) {
         return format!("make or mend the virtual host: rabbitmqctl add_vhost {vhost:?}, or restart_vhost");
@@ -119,9 +120,6 @@ fn cure(said: &str, peer: &Peer) -> String {
                 it), or set amqp.topology to verify"
             .into();
     }
-    if has(&["no exchange", "no queue", "not found"]) && has(&["vhost"]) {
-        return "create it, or set amqp.topology to declare".into();
-    }
     if has(&["unknownissuer", "unknown issuer", "unknownca", "unknown ca"]) {
         return "the certificate is signed by nobody we trust: name its authority in amqp.tls.ca_file".into();
     }
@@ -133,27 +131,54 @@ fn cure(said: &str, peer: &Peer) -> String {
                 (timedatectl)"
             .into();
     }
-    if has(&["certificaterequired", "certificate required", "badcertificate", "bad certificate", "nocertificatespresented"]) {
+    if has(&[
+        "certificaterequired",
+        "certificate required",
+        "badcertificate",
+        "bad certificate",
+        "nocertificatespresented",
+    ]) {
         return "the broker wants a client certificate it trusts: amqp.tls.certificate_file and amqp.tls.key".into();
     }
     if has(&["invalidcontenttype", "corrupt message", "invalidmessage"]) {
         return "what answers does not speak TLS: write amqp:// for that port, or take the TLS port (5671)".into();
     }
-    if has(&["protocolversion", "protocol version", "handshakefailure", "handshake failure"]) {
+    if has(&[
+        "protocolversion",
+        "protocol version",
+        "handshakefailure",
+        "handshake failure",
+    ]) {
         return "the broker offers only old TLS: let it speak TLS 1.2 or 1.3 (ssl_options.versions)".into();
     }
-    if has(&["lookup address", "name or service", "no such host", "nodename nor servname"]) {
+    if has(&[
+        "lookup address",
+        "name or service",
+        "no such host",
+        "nodename nor servname",
+    ]) {
         return format!("the name {host:?} is not known: look at amqp.url, /etc/resolv.conf and /etc/hosts");
     }
     if has(&["connection refused"]) {
-        return "nothing listens there: see that the broker runs, and that the port is right (5672, with TLS 5671)".into();
+        return "nothing listens there: see that the broker runs, and that the port is right (5672, with TLS 5671)"
+            .into();
     }
     if has(&["timed out", "does not answer", "unreachable", "no route"]) {
         return "the machine is not reached: look at the address, the network and firewalls between".into();
     }
-    if has(&["parse", "unexpected eof", "end of file", "reset by peer", "broken pipe", "invalid frame", "protocol version"]) {
+    if has(&[
+        "parse",
+        "unexpected eof",
+        "end of file",
+        "reset by peer",
+        "broken pipe",
+        "invalid frame",
+        "protocol version",
+    ]) {
         return match peer.is_tls {
-            true => "the connection was cut during the handshake: see that the port speaks TLS, and the broker's log".into(),
+            true => {
+                "the connection was cut during the handshake: see that the port speaks TLS, and the broker's log".into()
+            }
             false => "no AMQP broker without TLS answers there: a TLS port (5671) needs amqps://, and 15672 is the \
                       port of the management page; see also the broker's log"
                 .into(),
@@ -179,25 +204,46 @@ mod tests {
     #[test]
     fn every_refusal_has_its_own_cure() {
         for (said, cure) in [
-            ("ACCESS_REFUSED - Login was refused using authentication mechanism PLAIN.", "amqp.password"),
+            (
+                "ACCESS_REFUSED - Login was refused using authentication mechanism PLAIN.",
+                "amqp.password",
+            ),
             ("NOT_ALLOWED - vhost t not found", "add_vhost"),
-            ("NOT_ALLOWED - access to vhost 't' refused for user 'priem'", "set_permissions"),
+            (
+                "NOT_ALLOWED - access to vhost 't' refused for user 'priem'",
+                "set_permissions",
+            ),
             (
                 "NOT_ALLOWED - access to vhost 't' refused for user 'priem': user connection limit (0) is reached",
                 "list_user_limits",
             ),
-            ("ACCESS_REFUSED - access to exchange 'priem' in vhost 't' refused for user 'priem'", "write on the exchange"),
+            (
+                "ACCESS_REFUSED - access to exchange 'priem' in vhost 't' refused for user 'priem'",
+                "write on the exchange",
+            ),
             (
                 "PRECONDITION_FAILED - inequivalent arg 'x-queue-type' for queue 'q' in vhost 't'",
                 "other properties",
             ),
-            ("NOT_FOUND - no exchange 'priem' in vhost 't'", "amqp.topology to declare"),
+            (
+                "NOT_FOUND - no exchange 'priem' in vhost 't'",
+                "amqp.topology to declare",
+            ),
             ("IO error: Connection refused (os error 111)", "5671"),
-            ("IO error: failed to lookup address information: Name or service not known", "resolv.conf"),
+            (
+                "IO error: failed to lookup address information: Name or service not known",
+                "resolv.conf",
+            ),
             ("IO error: Connection timed out (os error 110)", "firewalls"),
             ("invalid peer certificate: UnknownIssuer", "amqp.tls.ca_file"),
-            ("invalid peer certificate: certificate not valid for name \"h\"", "other names"),
-            ("invalid peer certificate: certificate expired: verification time …", "timedatectl"),
+            (
+                "invalid peer certificate: certificate not valid for name \"h\"",
+                "other names",
+            ),
+            (
+                "invalid peer certificate: certificate expired: verification time …",
+                "timedatectl",
+            ),
             ("received fatal alert: CertificateRequired", "amqp.tls.certificate_file"),
             ("received corrupt message of type InvalidContentType", "amqp://"),
             ("failed to parse frame", "amqps://"),

@@ -1,170 +1,210 @@
 //! Exchanges and queues: declared, verified or left alone, as the customer's rights allow.
+//!
+//! RabbitMQ answers a passive declaration without looking at properties. So what exists is declared as well, with the
+//! properties we want, when we may declare: an equal declaration changes nothing, an unequal one is refused by name.
 
 use lapin::{
-    Channel, Connection, ExchangeKind,
+    Channel, ErrorKind, ExchangeKind,
     options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions},
     types::{AMQPValue, FieldTable},
 };
 
+use super::{connect::Link, refusal::Refusal};
 use crate::publish::settings::{AmqpSettings, SideExchange, Topology};
 
-/// What a broker's administrator has to look at, as a sentence.
-pub(super) type Problem = String;
+/// What [`look`] found amiss.
+#[derive(Debug)]
+pub(super) enum Finding {
+    /// An exchange or queue, by kind and name.
+    Missing(String),
+    /// It is there and is not as it should be, or can't be looked at.
+    Refused(Refusal),
+}
+
+/// An exchange or queue with its properties.
+enum Part<'a> {
+    Exchange(&'a str, ExchangeKind, FieldTable),
+    Queue(&'a str, FieldTable),
+}
+
+/// A queue, an exchange and what binds them.
+struct Binding<'a> {
+    queue: &'a str,
+    exchange: &'a str,
+    pattern: &'a str,
+}
 
 /// Declares or verifies what the settings name. Changes nothing unless `topology` is `declare`.
-pub(super) async fn prepare(connection: &Connection, settings: &AmqpSettings) -> Result<(), Problem> {
+pub(super) async fn prepare(link: &Link, settings: &AmqpSettings) -> Result<(), Refusal> {
     match settings.topology {
         Topology::None => Ok(()),
-        Topology::Declare => declare(connection, settings).await,
-        Topology::Verify => match verify(connection, settings).await?.into_iter().next() {
+        Topology::Declare => declare(link, settings).await,
+        Topology::Verify => match look(link, settings).await?.into_iter().next() {
             None => Ok(()),
-            Some(problem) => Err(problem),
+            Some(Finding::Refused(refusal)) => Err(refusal),
+            Some(Finding::Missing(what)) => Err(Refusal {
+                why: format!("{what} does not exist"),
+                cure: "create it, or set amqp.topology to declare".into(),
+            }),
         },
     }
 }
 
-async fn open(connection: &Connection) -> Result<Channel, Problem> {
-    connection
-        .create_channel()
-        .await
-        .map_err(|error| format!("no channel: {error}"))
+/// Looks for exchanges and queues, all of them, and says what is missing or otherwise than wanted. Changes nothing.
+pub(super) async fn look(link: &Link, settings: &AmqpSettings) -> Result<Vec<Finding>, Refusal> {
+    let mut findings = Vec::new();
+    for part in parts(settings, &settings.queues()) {
+        // A failed look closes its channel, so each one gets its own.
+        let channel = open(link).await?;
+        match part.declare(link, &channel, true).await? {
+            Err(error) if is_missing(&error) => findings.push(Finding::Missing(part.name())),
+            Err(error) => findings.push(Finding::Refused(Refusal::to("show", &part.name(), &error, &link.peer))),
+            Ok(()) if settings.topology == Topology::Declare => {
+                if let Err(error) = part.declare(link, &channel, false).await? {
+                    findings.push(Finding::Refused(Refusal::to(
+                        "declare",
+                        &part.name(),
+                        &error,
+                        &link.peer,
+                    )));
+                }
+            }
+            Ok(()) => {}
+        }
+    }
+    Ok(findings)
 }
 
-async fn declare(connection: &Connection, settings: &AmqpSettings) -> Result<(), Problem> {
-    let channel = open(connection).await?;
-    for side in settings.alternate.iter().chain(&settings.dead_letter) {
-        declare_side(&channel, side).await?;
+async fn declare(link: &Link, settings: &AmqpSettings) -> Result<(), Refusal> {
+    let channel = open(link).await?;
+    let queues = settings.queues();
+    for part in parts(settings, &queues) {
+        if let Err(error) = part.declare(link, &channel, false).await? {
+            return Err(Refusal::to("declare", &part.name(), &error, &link.peer));
+        }
+    }
+    for binding in bindings(settings, &queues) {
+        binding.make(link, &channel).await?;
+    }
+    // A failure here would show on the connection anyway.
+    let _ = link
+        .answer("closing a channel", channel.close(200, "OK".into()))
+        .await?;
+    Ok(())
+}
+
+fn sides(settings: &AmqpSettings) -> impl Iterator<Item = &SideExchange> {
+    settings.alternate.iter().chain(&settings.dead_letter)
+}
+
+fn parts<'a>(settings: &'a AmqpSettings, queues: &'a [crate::publish::settings::QueueSettings]) -> Vec<Part<'a>> {
+    let mut parts = Vec::new();
+    for side in sides(settings) {
+        parts.push(Part::Exchange(
+            &side.exchange,
+            ExchangeKind::Fanout,
+            FieldTable::default(),
+        ));
+        parts.push(Part::Queue(&side.queue, quorum(None)));
     }
     let mut arguments = FieldTable::default();
     if let Some(alternate) = &settings.alternate {
         arguments.insert("alternate-exchange".into(), text(&alternate.exchange));
     }
-    declare_exchange(&channel, &settings.exchange, ExchangeKind::Topic, arguments).await?;
-    for queue in &settings.queues {
+    parts.push(Part::Exchange(&settings.exchange, ExchangeKind::Topic, arguments));
+    for queue in queues {
         let dead_letter = settings.dead_letter.as_ref().filter(|_| queue.dead_letter);
-        declare_queue(&channel, &queue.name, dead_letter).await?;
-        for pattern in &queue.bindings {
-            bind(&channel, &queue.name, &settings.exchange, pattern).await?;
+        parts.push(Part::Queue(&queue.name, quorum(dead_letter)));
+    }
+    parts
+}
+
+fn bindings<'a>(settings: &'a AmqpSettings, queues: &'a [crate::publish::settings::QueueSettings]) -> Vec<Binding<'a>> {
+    let of_sides = sides(settings).map(|side| Binding {
+        queue: &side.queue,
+        exchange: &side.exchange,
+        pattern: "",
+    });
+    let of_queues = queues.iter().flat_map(|queue| {
+        queue.bindings.iter().map(|pattern| Binding {
+            queue: &queue.name,
+            exchange: &settings.exchange,
+            pattern,
+        })
+    });
+    of_sides.chain(of_queues).collect()
+}
+
+impl Part<'_> {
+    fn name(&self) -> String {
+        match self {
+            Self::Exchange(name, ..) => format!("exchange {name:?}"),
+            Self::Queue(name, _) => format!("queue {name:?}"),
         }
     }
-    // A failure here would show on the connection anyway.
-    let _ = channel.close(200, "OK".into()).await;
-    Ok(())
+
+    /// Asks for it; `passive`: only whether it is there.
+    async fn declare(&self, link: &Link, channel: &Channel, passive: bool) -> Result<lapin::Result<()>, Refusal> {
+        let action = format!("{} {}", if passive { "a look at" } else { "declaring" }, self.name());
+        match self {
+            Self::Exchange(name, kind, arguments) => {
+                let options = ExchangeDeclareOptions {
+                    passive,
+                    durable: true,
+                    ..Default::default()
+                };
+                let declared = channel.exchange_declare((*name).into(), kind.clone(), options, arguments.clone());
+                link.answer(&action, declared).await
+            }
+            Self::Queue(name, arguments) => {
+                let options = QueueDeclareOptions {
+                    passive,
+                    durable: true,
+                    ..Default::default()
+                };
+                let declared = channel.queue_declare((*name).into(), options, arguments.clone());
+                Ok(link.answer(&action, declared).await?.map(drop))
+            }
+        }
+    }
 }
 
-async fn declare_side(channel: &Channel, side: &SideExchange) -> Result<(), Problem> {
-    declare_exchange(channel, &side.exchange, ExchangeKind::Fanout, FieldTable::default()).await?;
-    declare_queue(channel, &side.queue, None).await?;
-    bind(channel, &side.queue, &side.exchange, "").await
+impl Binding<'_> {
+    async fn make(&self, link: &Link, channel: &Channel) -> Result<(), Refusal> {
+        let (options, arguments) = (QueueBindOptions::default(), FieldTable::default());
+        let bound = channel.queue_bind(
+            self.queue.into(),
+            self.exchange.into(),
+            self.pattern.into(),
+            options,
+            arguments,
+        );
+        let bound = link.answer(&format!("binding queue {:?}", self.queue), bound).await?;
+        bound.map_err(|error| Refusal::to("bind", &format!("queue {:?}", self.queue), &error, &link.peer))
+    }
 }
 
-async fn declare_exchange(
-    channel: &Channel,
-    exchange: &str,
-    kind: ExchangeKind,
-    arguments: FieldTable,
-) -> Result<(), Problem> {
-    let options = ExchangeDeclareOptions {
-        durable: true,
-        ..Default::default()
-    };
-    let declared = channel
-        .exchange_declare(exchange.into(), kind, options, arguments)
-        .await;
-    declared.map_err(|error| refused("declare exchange", exchange, &error))
+async fn open(link: &Link) -> Result<Channel, Refusal> {
+    let opened = link
+        .answer("opening a channel", link.connection.create_channel())
+        .await?;
+    opened.map_err(|error| Refusal::of(&error, &link.peer))
 }
 
-async fn declare_queue(channel: &Channel, queue: &str, dead_letter: Option<&SideExchange>) -> Result<(), Problem> {
+/// Arguments of a queue of ours.
+fn quorum(dead_letter: Option<&SideExchange>) -> FieldTable {
     let mut arguments = FieldTable::default();
     arguments.insert("x-queue-type".into(), text("quorum"));
     if let Some(dead_letter) = dead_letter {
         arguments.insert("x-dead-letter-exchange".into(), text(&dead_letter.exchange));
     }
-    let options = QueueDeclareOptions {
-        durable: true,
-        ..Default::default()
-    };
-    let declared = channel.queue_declare(queue.into(), options, arguments).await;
-    declared
-        .map(drop)
-        .map_err(|error| refused("declare queue", queue, &error))
-}
-
-async fn bind(channel: &Channel, queue: &str, exchange: &str, pattern: &str) -> Result<(), Problem> {
-    let (options, arguments) = (QueueBindOptions::default(), FieldTable::default());
-    let bound = channel
-        .queue_bind(queue.into(), exchange.into(), pattern.into(), options, arguments)
-        .await;
-    bound.map_err(|error| refused("bind queue", queue, &error))
+    arguments
 }
 
 fn text(value: &str) -> AMQPValue {
     AMQPValue::LongString(value.into())
 }
 
-/// Names what was tried, on what, what the broker said and how to go on.
-fn refused(action: &str, name: &str, error: &lapin::Error) -> Problem {
-    let said = error.to_string();
-    let cure = if said.contains("ACCESS_REFUSED") || said.contains("ACCESS-REFUSED") {
-        "; give the user the right to configure, write and read it, or set amqp.topology to verify or none"
-    } else if said.contains("PRECONDITION") || said.contains("inequivalent") {
-        "; it exists with other properties: make them equal, or set amqp.topology to verify"
-    } else {
-        ""
-    };
-    format!("the broker refuses to {action} {name:?}: {said}{cure}")
-}
-
-/// Looks for exchanges and queues, all of them, and says what is missing.
-pub(super) async fn verify(connection: &Connection, settings: &AmqpSettings) -> Result<Vec<Problem>, Problem> {
-    let sides = || settings.alternate.iter().chain(&settings.dead_letter);
-    let exchanges = sides().map(|side| &side.exchange).chain([&settings.exchange]);
-    let queues = sides()
-        .map(|side| &side.queue)
-        .chain(settings.queues.iter().map(|queue| &queue.name));
-    let mut problems = Vec::new();
-    for exchange in exchanges {
-        let options = ExchangeDeclareOptions {
-            passive: true,
-            durable: true,
-            ..Default::default()
-        };
-        // A failed look closes its channel, so each one gets its own.
-        let channel = open(connection).await?;
-        let seen = channel.exchange_declare(
-            exchange.as_str().into(),
-            ExchangeKind::Topic,
-            options,
-            FieldTable::default(),
-        );
-        if let Err(error) = seen.await {
-            problems.push(missing("exchange", exchange, settings.topology, &error));
-        }
-    }
-    for queue in queues {
-        let options = QueueDeclareOptions {
-            passive: true,
-            durable: true,
-            ..Default::default()
-        };
-        let channel = open(connection).await?;
-        if let Err(error) = channel
-            .queue_declare(queue.as_str().into(), options, FieldTable::default())
-            .await
-        {
-            problems.push(missing("queue", queue, settings.topology, &error));
-        }
-    }
-    Ok(problems)
-}
-
-fn missing(kind: &str, name: &str, topology: Topology, error: &lapin::Error) -> Problem {
-    let said = error.to_string();
-    if said.contains("NOT_FOUND") || said.contains("NOT-FOUND") {
-        if topology == Topology::Declare {
-            return format!("{kind} {name:?} does not exist");
-        }
-        return format!("{kind} {name:?} does not exist: create it, or set amqp.topology to declare");
-    }
-    format!("{kind} {name:?} can't be looked at: {said}")
+fn is_missing(error: &lapin::Error) -> bool {
+    matches!(error.kind(), ErrorKind::ProtocolError(protocol) if protocol.get_id() == 404)
 }

@@ -2,7 +2,7 @@ use std::{path::Path, sync::mpsc, time::Instant};
 
 use jiff::Timestamp;
 use priem_sdk::{Item, contract::ConnectorId};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use super::*;
 use crate::{
@@ -49,7 +49,7 @@ impl Watched {
             Clocks::new(&journal, 1),
             metrics.clone(),
             health.clone(),
-            state,
+            Outlook::new(state),
             Duration::from_millis(20),
             closing.clone(),
         ));
