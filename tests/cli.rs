@@ -188,6 +188,39 @@ fn mistakes_in_settings_are_named_with_place_and_cure() {
 }
 
 #[test]
+fn listeners_that_cannot_work_are_found_before_the_start() {
+    let hook = "version: 1\nname: hook\ntitle: Приём\nchannel: portal\nkind: portal\nregime: portal_message\nwebhook:\n  \
+                path: hook-path-0123456789abcdef0123456789\n  items: .\nid: .id\nmessage: '{body: {text: .text}}'\nfixtures:\n  \
+                - { name: one, record: { id: 1, text: Яма }, ids: [ \"1\" ], expect: [ { body: { text: Яма } } ] }\n";
+    let deaf = Installation::new(
+        "version: 1\njournal: { dir: j }\nndjson: { path: o }\nconnectors:\n  hook: { type: manifest, manifest: hook.yaml }\n",
+    );
+    support::write(&deaf.folder.path().join("hook.yaml"), hook);
+    for command in [&["check", "--offline"][..], &["run"]] {
+        let output = deaf.priem(command);
+        assert_eq!(code(&output), 2, "{}", said(&output));
+        assert!(
+            said(&output).contains("priem.yaml:5: connectors.hook: is called by its platform, and nobody listens: add"),
+            "{}",
+            said(&output)
+        );
+    }
+    assert!(!deaf.journal().exists(), "nothing was started");
+
+    let naked = Installation::new(
+        "version: 1\njournal: { dir: j }\nndjson: { path: o }\nhttp: { webhooks: { listen: \"127.0.0.1:1\", tls: { certificate: \
+         nope.pem, key: nope.pem } } }\n",
+    );
+    let output = naked.priem(&["check", "--offline"]);
+    let printed = text(&output);
+    assert_eq!(code(&output), 1, "{printed}");
+    assert!(
+        printed.contains("FAILED   webhooks.tls: webhooks.tls.certificate") && printed.contains("nope.pem"),
+        "{printed}"
+    );
+}
+
+#[test]
 fn what_is_printed_for_programs_parses() {
     let listed = json(&priem(&["connectors", "list", "--json"]));
     let kinds: Vec<&str> = listed

@@ -173,6 +173,14 @@ fn credentials_are_called_the_same_everywhere() {
     assert_eq!(offered, known);
 }
 
+/// The certificate and key that the examples name.
+fn self_signed(folder: &Path) {
+    let pair = rcgen::generate_simple_self_signed(["priem.example.ru".to_owned()]).unwrap();
+    std::fs::create_dir(folder).unwrap();
+    std::fs::write(folder.join("fullchain.pem"), pair.cert.pem()).unwrap();
+    std::fs::write(folder.join("privkey.pem"), pair.signing_key.serialize_pem()).unwrap();
+}
+
 #[test]
 fn every_example_is_accepted() {
     let credentials = tempfile::tempdir().unwrap();
@@ -189,7 +197,10 @@ fn every_example_is_accepted() {
         }
         let workplace = tempfile::tempdir().unwrap();
         let config = workplace.path().join(source.file_name().unwrap());
-        std::fs::copy(&source, &config).unwrap();
+        let certificates = workplace.path().join("certificates").display().to_string();
+        let text = read(&source).replace("/etc/priem/certificates", &certificates);
+        std::fs::write(&config, text).unwrap();
+        self_signed(Path::new(&certificates));
         let manifests = workplace.path().join("manifests");
         std::fs::create_dir(&manifests).unwrap();
         for manifest in files_in("config/manifests", ".yaml", false) {

@@ -15,20 +15,8 @@ use super::{
     when,
 };
 
-/// Common statuses, as conditions of rules know them.
-pub const COMMON_STATUSES: &[&str] = &[
-    "new",
-    "moderation",
-    "routing",
-    "assigned",
-    "in_work",
-    "answered",
-    "postponed",
-    "declined",
-    "forwarded",
-    "closed",
-    "other",
-];
+pub use priem_sdk::message::COMMON_STATUSES;
+
 /// Longest text taken for a value and not for a citizen's words, characters.
 const LONGEST_VALUE: usize = 40;
 

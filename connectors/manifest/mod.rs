@@ -23,9 +23,9 @@ mod values;
 use std::sync::Arc;
 
 use priem_sdk::{
-    BuildContext, CheckReport, ConfigError, Connector, ConnectorError, ConnectorType, Cursor, Cx, FileSource,
-    HookRequest, Message, NormalizeError, Page, RawItem, Receipt, Refusal, Stream, StreamKind, message::Attachment,
-    registry,
+    Admission, BuildContext, CheckReport, ConfigError, Connector, ConnectorError, ConnectorType, Cursor, Cx,
+    FileSource, HookRequest, Message, NormalizeError, Page, RawItem, Receipt, Refusal, Stream, StreamKind,
+    message::Attachment, registry,
 };
 
 pub use config::ManifestSettings;
@@ -159,6 +159,11 @@ impl Connector for ManifestConnector {
             Some(poller) if stream == POLLED => poller.poll(cursor).await,
             _ => Err(ConnectorError::Unsupported("poll")),
         }
+    }
+
+    fn admit(&self, head: &HookRequest) -> Result<Admission, Refusal> {
+        let receiver = self.receiver.as_ref().ok_or(Refusal::NotFound)?;
+        receiver.admit(head)
     }
 
     fn receive(&self, request: &HookRequest) -> Result<Receipt, Refusal> {

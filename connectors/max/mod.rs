@@ -31,12 +31,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use priem_sdk::{
-    BuildContext, CheckReport, ConfigError, Connector, ConnectorError, ConnectorType, Cursor, Cx, FileSource,
-    HookRequest, Message, NormalizeError, Page, RawItem, Receipt, Refusal, Reply, Secret, Stream, StreamKind, Wait,
+    Admission, BuildContext, CheckReport, ConfigError, Connector, ConnectorError, ConnectorType, Cursor, Cx,
+    FileSource, HookRequest, Message, NormalizeError, Page, RawItem, Receipt, Refusal, Reply, Secret, Stream,
+    StreamKind, Wait,
     contract::ConnectorId,
     http::{HttpClient, HttpOptions},
     message::Attachment,
@@ -340,23 +340,18 @@ impl Connector for Max {
         }
     }
 
+    fn admit(&self, head: &HookRequest) -> Result<Admission, Refusal> {
+        let hook = self.hook.as_ref().ok_or(Refusal::NotFound)?;
+        prove(hook, head).map(|()| Admission::Proven)
+    }
+
     fn receive(&self, request: &HookRequest) -> Result<Receipt, Refusal> {
-        let Some(hook) = &self.hook else {
-            return Err(Refusal::NotFound);
-        };
-        if hook.enforce_source_networks {
-            hook.source_networks.require(request.peer)?;
-        }
-        if !hook.path.matches(&request.path) {
-            return Err(Refusal::Forbidden);
-        }
-        require_header_secret(request, SECRET_HEADER, &hook.header)?;
-        require_method(request, "POST")?;
+        let hook = self.hook.as_ref().ok_or(Refusal::NotFound)?;
+        prove(hook, request)?;
         if hook.source_networks.require(request.peer).is_err() {
             self.warn_of_network();
         }
-        let body: Bytes = request.body.clone();
-        let split = split::update(body);
+        let split = split::update(request.body.clone());
         self.note(&split);
         Ok(Receipt {
             items: vec![split.item],
@@ -380,4 +375,16 @@ impl Connector for Max {
     async fn enrich(&self, _cx: &Cx, messages: &mut [Message]) {
         self.titles.fill(&self.client, messages).await;
     }
+}
+
+/// Proves the sender by network, path and header, all of which stand in the head of a request.
+fn prove(hook: &config::Hook, request: &HookRequest) -> Result<(), Refusal> {
+    if hook.enforce_source_networks {
+        hook.source_networks.require(request.peer)?;
+    }
+    if !hook.path.matches(&request.path) {
+        return Err(Refusal::Forbidden);
+    }
+    require_header_secret(request, SECRET_HEADER, &hook.header)?;
+    require_method(request, "POST")
 }

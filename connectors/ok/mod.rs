@@ -35,8 +35,8 @@ use std::{
 
 use parking_lot::Mutex;
 use priem_sdk::{
-    BuildContext, CheckReport, ConfigError, Connector, ConnectorError, ConnectorType, Cursor, Cx, HookRequest, Message,
-    NormalizeError, Page, RawItem, Receipt, Refusal, Reply, Secret, Stream, StreamKind,
+    Admission, BuildContext, CheckReport, ConfigError, Connector, ConnectorError, ConnectorType, Cursor, Cx,
+    HookRequest, Message, NormalizeError, Page, RawItem, Receipt, Refusal, Reply, Secret, Stream, StreamKind,
     http::{HttpClient, HttpOptions},
     registry,
     webhook::require_method,
@@ -223,6 +223,11 @@ impl Connector for Odnoklassniki {
             }
             _ => Err(ConnectorError::Unsupported("poll")),
         }
+    }
+
+    fn admit(&self, head: &HookRequest) -> Result<Admission, Refusal> {
+        let hook = self.hook.as_ref().ok_or(Refusal::NotFound)?;
+        prove(hook, &self.groups, head).map(|_| Admission::Proven)
     }
 
     fn receive(&self, request: &HookRequest) -> Result<Receipt, Refusal> {

@@ -22,8 +22,9 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use priem_sdk::{
-    BuildContext, CheckReport, ConfigError, Connector, ConnectorError, ConnectorType, Cursor, Cx, FileSource,
-    HookRequest, Message, NormalizeError, Page, RawItem, Receipt, Refusal, Reply, Secret, Stream, StreamKind, Wait,
+    Admission, BuildContext, CheckReport, ConfigError, Connector, ConnectorError, ConnectorType, Cursor, Cx,
+    FileSource, HookRequest, Message, NormalizeError, Page, RawItem, Receipt, Refusal, Reply, Secret, Stream,
+    StreamKind, Wait,
     http::HttpClient,
     message::Attachment,
     registry,
@@ -179,6 +180,11 @@ impl Connector for Telegram {
             .await?;
         let updates: Vec<&RawValue> = self.client.read(&response)?;
         Ok(page(&response.body, &updates, cursor))
+    }
+
+    fn admit(&self, head: &HookRequest) -> Result<Admission, Refusal> {
+        let hook = self.hook.as_ref().ok_or(Refusal::NotFound)?;
+        prove(hook, head).map(|()| Admission::Proven)
     }
 
     fn receive(&self, request: &HookRequest) -> Result<Receipt, Refusal> {

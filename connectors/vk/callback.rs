@@ -85,15 +85,20 @@ impl Hook {
         url == self.url.expose().as_str()
     }
 
-    /// Proves the sender and splits the body.
-    pub fn receive(&self, request: &HookRequest, communities: &Communities) -> Result<Receipt, Refusal> {
-        self.source_networks.require(request.peer)?;
+    /// What of the proof stands in the head: network, path, method.
+    pub fn require_head(&self, head: &HookRequest) -> Result<(), Refusal> {
+        self.source_networks.require(head.peer)?;
         if let Some(path) = &self.path
-            && !path.matches(&request.path)
+            && !path.matches(&head.path)
         {
             return Err(Refusal::Forbidden);
         }
-        require_method(request, "POST")?;
+        require_method(head, "POST")
+    }
+
+    /// Proves the sender and splits the body.
+    pub fn receive(&self, request: &HookRequest, communities: &Communities) -> Result<Receipt, Refusal> {
+        self.require_head(request)?;
         let proof: Proof = json::from_slice(&request.body).map_err(|_| Refusal::Unauthenticated)?;
         let community = communities.get(&proof.group_id).ok_or(Refusal::Forbidden)?;
         let expected = community.callback.as_ref().ok_or(Refusal::Forbidden)?;

@@ -31,8 +31,8 @@ use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use priem_sdk::{
-    BuildContext, CheckReport, ConfigError, Connector, ConnectorError, ConnectorType, Cursor, Cx, HookRequest, Item,
-    Message, NormalizeError, Page, RawItem, Receipt, Refusal, Stream, StreamKind,
+    Admission, BuildContext, CheckReport, ConfigError, Connector, ConnectorError, ConnectorType, Cursor, Cx,
+    HookRequest, Item, Message, NormalizeError, Page, RawItem, Receipt, Refusal, Stream, StreamKind,
     http::{HttpClient, HttpOptions},
     registry,
 };
@@ -288,6 +288,12 @@ impl Connector for Vk {
             }
             _ => Err(ConnectorError::Unsupported("poll")),
         }
+    }
+
+    fn admit(&self, head: &HookRequest) -> Result<Admission, Refusal> {
+        // The secret stands in the body.
+        let hook = self.hook.as_ref().ok_or(Refusal::NotFound)?;
+        hook.require_head(head).map(|()| Admission::ProofInBody)
     }
 
     fn receive(&self, request: &HookRequest) -> Result<Receipt, Refusal> {

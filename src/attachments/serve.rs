@@ -24,9 +24,22 @@ use super::{
     queue::{JobId, State as JobState},
     settings::ServeSettings,
 };
+use crate::http::{
+    gate::{Gate, Places, READ_WITHIN},
+    listener::{self, Times},
+};
 
 /// Bytes of a file handed on at once.
 const CHUNK: usize = 64 * 1024;
+
+/// Connections: handlers of messages, each with a few.
+const PLACES: Places = Places {
+    listener: "attachments",
+    most: 512,
+    most_per_address: 256,
+    proxies: Vec::new(),
+    read_within: READ_WITHIN,
+};
 
 /// The opened listener.
 pub(super) struct Server {
@@ -61,6 +74,7 @@ impl Server {
 
     /// Serves until `closing`.
     pub async fn run(self, shared: Arc<Shared>, closing: CancellationToken) {
+        let gate = Gate::new(PLACES, &shared.metrics);
         let service = Service {
             shared,
             token: self.token.map(Arc::new),
@@ -72,7 +86,7 @@ impl Server {
             if let Ok(address) = self.listener.local_addr() {
                 info!(%address, "attachments are served");
             }
-            axum_server::from_tcp(self.listener)?
+            listener::server(self.listener, Times::INTERNAL, gate)?
                 .serve(router.into_make_service())
                 .await
         };

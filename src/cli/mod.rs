@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::{
+    attachments::StoreError,
     journal::JournalError,
     runtime::build::BuildError,
     settings::{self, Settings, SettingsError},
@@ -185,7 +186,7 @@ fn code_of(error: &anyhow::Error) -> u8 {
         .downcast_ref::<SettingsError>()
         .or(match error.downcast_ref::<BuildError>() {
             Some(BuildError::Settings(error)) => Some(error),
-            Some(BuildError::Rules(_)) => return USAGE,
+            Some(BuildError::Rules(_) | BuildError::Attachments(StoreError::Settings(_))) => return USAGE,
             Some(BuildError::Publish(error)) if error.is_mistake => return USAGE,
             _ => None,
         });

@@ -41,6 +41,7 @@ pub fn run(arguments: RunArgs, config: &Path) -> anyhow::Result<u8> {
         return Ok(USAGE);
     }
     telemetry::logs(&built.settings.log)?;
+    raise_descriptors();
     info!(config = %config.display(), version = env!("CARGO_PKG_VERSION"), "starting");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -71,6 +72,15 @@ pub fn run(arguments: RunArgs, config: &Path) -> anyhow::Result<u8> {
         let _ = tokio::time::timeout(FAULT_STOP_LIMIT, daemon.stop()).await;
         Ok(FAULT)
     })
+}
+
+/// Takes all file descriptors we may have: the usual soft limit of 1 024 is kept for programs that use `select`.
+fn raise_descriptors() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // Not allowed: the listeners take fewer connections then.
+    let _ = setrlimit(Resource::Nofile, limit);
 }
 
 /// Waits for a signal to stop; meanwhile SIGHUP reloads the rules.

@@ -7,18 +7,35 @@ use axum::{
     Json, Router,
     extract::{ConnectInfo, State},
     http::{HeaderMap, StatusCode, header},
+    middleware,
     response::{IntoResponse, Response},
     routing::{get, post},
 };
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use super::{AdminSettings, Health, ListenError, RELOAD_HEADER, RELOAD_PATH, Reload, listen};
+use super::{
+    AdminSettings, Health, ListenError, RELOAD_HEADER, RELOAD_PATH, Reload,
+    gate::{Gate, Places, READ_WITHIN},
+    host::{self, HostNames},
+    listen,
+    listener::{self, Times},
+};
 use crate::telemetry::Metrics;
+
+/// Connections: a few scrapers, balancers and people.
+const PLACES: Places = Places {
+    listener: "admin",
+    most: 256,
+    most_per_address: 128,
+    proxies: Vec::new(),
+    read_within: READ_WITHIN,
+};
 
 /// The listener for metrics and health.
 #[derive(Debug)]
 pub struct AdminServer {
+    host_names: HostNames,
     listener: TcpListener,
     address: SocketAddr,
     state: Admin,
@@ -48,6 +65,7 @@ impl AdminServer {
         let listener = listen("admin.listen", settings.listen)?;
         let address = listener.local_addr().unwrap_or(settings.listen);
         Ok(Self {
+            host_names: HostNames::new(&settings.host_names),
             listener,
             address,
             state: Admin {
@@ -75,14 +93,16 @@ impl AdminServer {
     /// # Errors
     /// When the socket can't be served at all.
     pub async fn run(self, stop: CancellationToken) -> std::io::Result<()> {
+        let gate = Gate::new(PLACES, &self.state.metrics);
         let router = Router::new()
             .route("/metrics", get(metrics))
             .route("/health/live", get(live))
             .route("/health/ready", get(ready))
             .route(RELOAD_PATH, post(reload))
-            .with_state(self.state);
-        let server =
-            axum_server::from_tcp(self.listener)?.serve(router.into_make_service_with_connect_info::<SocketAddr>());
+            .with_state(self.state)
+            .layer(middleware::from_fn_with_state(self.host_names, host::require));
+        let server = listener::server(self.listener, Times::INTERNAL, gate)?
+            .serve(router.into_make_service_with_connect_info::<SocketAddr>());
         // Nothing here is worth waiting for at shutdown.
         stop.run_until_cancelled(server).await.unwrap_or(Ok(()))
     }

@@ -3,7 +3,7 @@
 //! `X-Forwarded-For` is believed only as far as trusted proxies have written it: from the right, proxy by proxy. The
 //! first address that is no trusted proxy is the sender, whatever stands to its left was written by the sender itself.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use axum::http::HeaderMap;
 use ipnet::IpNet;
@@ -30,6 +30,15 @@ pub(super) fn sender(peer: IpAddr, headers: &HeaderMap, trusted_proxies: &[IpNet
         }
     }
     nearest
+}
+
+/// The address by which a sender's share of anything is counted: with IPv6 the network of 64 bits, of which a sender has
+/// all addresses.
+pub(super) fn share_of(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
+        address => address,
+    }
 }
 
 /// An address, with or without a port.

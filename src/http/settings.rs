@@ -48,10 +48,17 @@ pub struct WebhookSettings {
     pub idle_timeout_s: NonZeroU32,
     /// Time the journal has for storing a request, seconds. Then the platform is asked to send again.
     pub store_timeout_s: NonZeroU32,
-    /// Requests worked on at the same time. Further ones get 503 and are sent again by the platform.
+    /// Requests whose body has come and that are worked on at the same time. Further ones get 503 and are sent again by
+    /// the platform.
     pub max_concurrent_requests: NonZeroU32,
-    /// Memory for bodies of all requests worked on, bytes. Beyond it requests get 503 and are sent again.
+    /// Memory for bodies that are coming or worked on, bytes; only what has come counts. Beyond it requests get 503 and
+    /// are sent again. One address has half of it at most, and so have all senders whose proof is in the body.
     pub max_buffered_bytes: usize,
+    /// Open connections at most, and half of the process's file descriptors. Beyond it the connection gives way that has
+    /// waited longest without proving anything.
+    pub max_connections: NonZeroU32,
+    /// Of these, connections of one address (of one /64 network with IPv6). Does not hold for `trusted_proxies`.
+    pub max_connections_per_address: NonZeroU32,
     /// Time open requests have at shutdown, seconds.
     pub shutdown_grace_s: NonZeroU32,
 }
@@ -69,8 +76,10 @@ impl Default for WebhookSettings {
             idle_timeout_s: seconds(75),
             store_timeout_s: seconds(20),
             max_concurrent_requests: NonZeroU32::new(1024).unwrap_or(NonZeroU32::MAX),
-            // Strangers' bodies are read before their proof can be looked at.
             max_buffered_bytes: 64 * 1024 * 1024,
+            max_connections: NonZeroU32::new(4096).unwrap_or(NonZeroU32::MAX),
+            // Platforms open up to a hundred from one address.
+            max_connections_per_address: NonZeroU32::new(512).unwrap_or(NonZeroU32::MAX),
             shutdown_grace_s: seconds(10),
         }
     }
@@ -104,12 +113,16 @@ fn default_certificate_check() -> NonZeroU32 {
 pub struct AdminSettings {
     /// Address and port to listen on.
     pub listen: SocketAddr,
+    /// Names under which this listener is asked (`priem.mcu.local`), beside `localhost` and addresses. A request for any
+    /// other name gets 421: a page in a browser could send it here by a name of its own (DNS rebinding).
+    pub host_names: Vec<String>,
 }
 
 impl Default for AdminSettings {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9464)),
+            host_names: Vec::new(),
         }
     }
 }
@@ -121,6 +134,10 @@ impl HttpSettings {
     /// Each problem as the dotted key below `http` and a sentence with the cure.
     pub fn validate(&self) -> Result<(), Vec<(&'static str, String)>> {
         let mut problems = Vec::new();
+        if let Some(name) = self.admin.host_names.iter().find(|name| !is_host_name(name)) {
+            let problem = format!("`{name}` is no name of a host: give it without port and path, as `priem.mcu.local`");
+            problems.push(("admin.host_names", problem));
+        }
         if let Some(webhooks) = &self.webhooks {
             if !(LEAST_BODY_BYTES..=MOST_BODY_BYTES).contains(&webhooks.max_body_bytes) {
                 problems.push((
@@ -168,6 +185,13 @@ impl WebhookSettings {
     pub fn shutdown_grace(&self) -> Duration {
         Duration::from_secs(self.shutdown_grace_s.get().into())
     }
+}
+
+fn is_host_name(name: &str) -> bool {
+    !name.is_empty()
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'))
 }
 
 fn public_url_problem(url: &str) -> Option<&'static str> {

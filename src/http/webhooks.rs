@@ -3,45 +3,32 @@
 //! One handler without middleware: the path is split by hand, headers and body are moved and not copied, connectors
 //! are looked up without a lock, and the counter of a good answer is resolved beforehand.
 
+mod answer;
+mod body;
+
 use std::{
     collections::HashMap,
     net::{SocketAddr, TcpListener},
-    panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
-    sync::Arc,
-    time::Duration,
+    sync::{Arc, OnceLock},
 };
 
 use arc_swap::ArcSwap;
-use axum::{
-    Router,
-    body::{Body, Bytes, HttpBody},
-    extract::{ConnectInfo, Request, State},
-    http::{HeaderValue, StatusCode, header},
-    response::{IntoResponse, Response},
-};
-use axum_server::{Handle, accept::NoDelayAcceptor, tls::TlsInfo, tls_rustls::RustlsAcceptor};
-use futures::StreamExt;
-use jiff::Timestamp;
-use priem_sdk::{Connector, HookRequest, Reply, StreamKind, contract::ConnectorId};
+use axum::Router;
+use axum_server::{Handle, tls_rustls::RustlsAcceptor};
+use priem_sdk::{Connector, StreamKind, contract::ConnectorId};
 use prometheus::{IntCounter, IntGauge};
-use tokio::{sync::Semaphore, time::timeout};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Accept, Certificates, Health, ListenError, NotAccepted, Source, StreamId, WebhookSettings, listen, peer,
-    tls::certificate_sha256,
+    Accept, Certificates, Health, ListenError, Source, StreamId, WebhookSettings,
+    budget::Budget,
+    gate::{Gate, Places, READ_WITHIN},
+    listen,
+    listener::{self, Times},
 };
-use crate::telemetry::Metrics;
-
-/// When the platform should send again what could not be stored, seconds.
-const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("30");
-/// Grain in which the memory of bodies is counted, bytes.
-const MEMORY_UNIT: usize = 1024;
-/// How much of a refused body is read and thrown away, so that the sender gets to read the answer before the
-/// connection closes. In all, and for how long.
-const DRAIN_BYTES: usize = 16 * 1024 * 1024;
-const DRAIN_TIME: Duration = Duration::from_secs(5);
+use crate::telemetry::{Metrics, unix_now};
 
 /// A connector that takes webhooks, with everything the handler needs at hand.
 struct Hook {
@@ -51,8 +38,22 @@ struct Hook {
     source: Arc<Source>,
     /// `priem_webhook_answers_total` with status 200: the hot one.
     answered_ok: IntCounter,
-    /// `priem_last_exchange_timestamp_seconds` of the stream.
-    last_exchange: IntGauge,
+    /// `priem_last_exchange_timestamp_seconds` and `priem_webhook_last_call_timestamp_seconds` of the stream: made at the
+    /// first call, because alarms take their absence for "never".
+    called: OnceLock<[IntGauge; 2]>,
+}
+
+impl Hook {
+    /// The platform has called us, with a proof that holds.
+    fn was_called(&self, metrics: &Metrics, new_items: bool) {
+        self.source.exchanged(new_items);
+        let labels = [self.id.as_str(), self.stream.name];
+        let gauges = self.called.get_or_init(|| {
+            [&metrics.last_exchange, &metrics.last_call].map(|gauges| gauges.with_label_values(&labels))
+        });
+        let now = unix_now();
+        gauges.iter().for_each(|gauge| gauge.set(now));
+    }
 }
 
 type HookTable = HashMap<String, Hook>;
@@ -100,10 +101,7 @@ impl Hooks {
             connector,
             source: self.health.source(&name, stream),
             answered_ok: self.metrics.webhook_answers.with_label_values(&[name.as_str(), "200"]),
-            last_exchange: self
-                .metrics
-                .last_exchange
-                .with_label_values(&[name.as_str(), stream.name]),
+            called: OnceLock::new(),
             id: ConnectorId::new(name),
         })
     }
@@ -128,10 +126,10 @@ struct Shared {
     hooks: Hooks,
     intake: Arc<dyn Accept>,
     settings: WebhookSettings,
-    /// One permit for each request worked on.
+    /// One permit for each request whose body has come and that is worked on.
     places: Semaphore,
-    /// One permit for each [`MEMORY_UNIT`] of a body held.
-    memory: Semaphore,
+    budget: Budget,
+    gate: Gate,
 }
 
 impl WebhookServer {
@@ -152,12 +150,22 @@ impl WebhookServer {
         let listener = listen("webhooks.listen", settings.listen)?;
         let address = listener.local_addr().unwrap_or(settings.listen);
         let places = usize::try_from(settings.max_concurrent_requests.get()).unwrap_or(Semaphore::MAX_PERMITS);
+        let gate = Places {
+            listener: "webhooks",
+            most: settings.max_connections.get() as usize,
+            most_per_address: settings.max_connections_per_address.get() as usize,
+            proxies: settings.trusted_proxies.clone(),
+            read_within: READ_WITHIN,
+        };
+        let gate = Gate::new(gate, &hooks.metrics);
+        let budget = Budget::new(&settings, &hooks.metrics);
         let state = Shared {
             hooks,
             intake,
             settings: settings.clone(),
             places: Semaphore::new(places),
-            memory: Semaphore::new((settings.max_buffered_bytes / MEMORY_UNIT).min(Semaphore::MAX_PERMITS)),
+            budget,
+            gate,
         };
         Ok(Self {
             listener,
@@ -192,22 +200,13 @@ impl WebhookServer {
             })
         };
         let request_timeout = self.settings.request_timeout();
-        let mut server = axum_server::from_tcp(self.listener)?
-            .acceptor(NoDelayAcceptor::new())
-            .handle(handle)
-            .http1_only()
-            .first_request_timeout(request_timeout)
-            .accept_error_handler(|sender: Option<&SocketAddr>, error| match sender {
-                // Out of file descriptors, most likely: nobody gets in.
-                None => tracing::warn!(%error, "webhook connection not accepted"),
-                Some(_) => tracing::debug!(%error, "webhook connection ended before a request"),
-            });
-        server
-            .http_builder()
-            .http1()
-            .header_read_timeout(self.settings.idle_timeout());
+        let times = Times {
+            first_request: request_timeout,
+            next_request: self.settings.idle_timeout(),
+        };
+        let server = listener::server(self.listener, times, self.state.gate.clone())?.handle(handle);
         let service = Router::new()
-            .fallback(handle_request)
+            .fallback(answer::handle)
             .with_state(self.state)
             .into_make_service_with_connect_info::<SocketAddr>();
         let outcome = match self.certificates {
@@ -230,189 +229,4 @@ impl WebhookServer {
         stopper.abort();
         outcome
     }
-}
-
-/// One answer, and what the counters say about it.
-struct Answer {
-    response: Response,
-    /// Why the request was refused, when it was.
-    refused: Option<&'static str>,
-}
-
-impl Answer {
-    fn refused(status: StatusCode, reason: &'static str) -> Self {
-        Self {
-            response: status.into_response(),
-            refused: Some(reason),
-        }
-    }
-
-    /// Asks the platform to send again later.
-    fn again(reason: &'static str) -> Self {
-        let mut answer = Self::refused(StatusCode::SERVICE_UNAVAILABLE, reason);
-        answer
-            .response
-            .headers_mut()
-            .insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS);
-        answer
-    }
-
-    fn reply(reply: Reply) -> Self {
-        // A connector that names an impossible status is wrong about the answer, not about what was stored.
-        let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::OK);
-        let has_body = !reply.body.is_empty();
-        let mut response = Response::new(Body::from(reply.body));
-        *response.status_mut() = status;
-        if has_body {
-            let content_type = HeaderValue::from_static(reply.content_type);
-            response.headers_mut().insert(header::CONTENT_TYPE, content_type);
-        }
-        Self {
-            response,
-            refused: None,
-        }
-    }
-}
-
-async fn handle_request(
-    State(shared): State<Arc<Shared>>,
-    ConnectInfo(connection): ConnectInfo<SocketAddr>,
-    request: Request,
-) -> Response {
-    let table = shared.hooks.table.load_full();
-    let metrics = &shared.hooks.metrics;
-    let found = request.uri().path().strip_prefix("/hooks/").map(|path| {
-        let (name, rest) = path.split_once('/').unwrap_or((path, ""));
-        (table.get(name), rest.to_owned())
-    });
-    let Some((Some(hook), path)) = found else {
-        metrics.refused.with_label_values(&["unknown", "not_found"]).inc();
-        metrics.webhook_answers.with_label_values(&["unknown", "404"]).inc();
-        return StatusCode::NOT_FOUND.into_response();
-    };
-    let answer = answer(&shared, hook, path, connection, request).await;
-    let name = hook.id.as_str();
-    if let Some(reason) = answer.refused {
-        metrics.refused.with_label_values(&[name, reason]).inc();
-    }
-    match answer.response.status() {
-        StatusCode::OK => hook.answered_ok.inc(),
-        status => metrics
-            .webhook_answers
-            .with_label_values(&[name, status.as_str()])
-            .inc(),
-    }
-    answer.response
-}
-
-async fn answer(shared: &Shared, hook: &Hook, path: String, connection: SocketAddr, request: Request) -> Answer {
-    let Ok(_place) = shared.places.try_acquire() else {
-        return Answer::again("overloaded");
-    };
-    let (head, body) = request.into_parts();
-    let Ok(_memory) = shared.memory.try_acquire_many(memory_units(&body, &shared.settings)) else {
-        return Answer::again("overloaded");
-    };
-    let body = match read_body(body, &shared.settings).await {
-        Ok(body) => body,
-        Err(answer) => return answer,
-    };
-    let request = HookRequest {
-        method: head.method.as_str().to_owned(),
-        path,
-        query: head.uri.query().unwrap_or_default().to_owned(),
-        peer: peer::sender(connection.ip(), &head.headers, &shared.settings.trusted_proxies),
-        headers: head.headers,
-        certificate_sha256: head
-            .extensions
-            .get::<Arc<TlsInfo>>()
-            .and_then(|tls| certificate_sha256(tls)),
-        received_at: Timestamp::now(),
-        body,
-    };
-    let received = catch_unwind(AssertUnwindSafe(|| hook.connector.receive(&request)));
-    let receipt = match received {
-        Ok(Ok(receipt)) => receipt,
-        Ok(Err(refusal)) => {
-            let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::FORBIDDEN);
-            return Answer::refused(status, refusal.kind());
-        }
-        Err(_) => {
-            tracing::error!(connector = %hook.id, bytes = request.body.len(), "connector panicked on a webhook request");
-            return Answer::refused(StatusCode::INTERNAL_SERVER_ERROR, "panic");
-        }
-    };
-    let has_items = !receipt.items.is_empty();
-    if has_items {
-        let stored = shared.intake.accept(&hook.id, &hook.stream, receipt.items);
-        match timeout(shared.settings.store_timeout(), stored).await {
-            Ok(Ok(())) => {}
-            Ok(Err(NotAccepted::Full)) => return Answer::again("journal_full"),
-            Ok(Err(NotAccepted::Unavailable)) => return Answer::again("journal_unavailable"),
-            // Stored or not, the platform sends again, and what is stored already counts as a duplicate.
-            Err(_) => return Answer::again("journal_slow"),
-        }
-    }
-    hook.source.exchanged(has_items);
-    hook.last_exchange.set(Timestamp::now().as_second());
-    Answer::reply(receipt.reply)
-}
-
-/// What a body may take at most: what is announced, or the limit when nothing is.
-fn memory_units(body: &Body, settings: &WebhookSettings) -> u32 {
-    let most = body.size_hint().upper().and_then(|bytes| usize::try_from(bytes).ok());
-    let bytes = most.unwrap_or(usize::MAX).min(settings.max_body_bytes);
-    u32::try_from(bytes / MEMORY_UNIT).unwrap_or(u32::MAX)
-}
-
-/// Reads a body within the limits of size and time. The usual body comes in one piece and is not copied.
-async fn read_body(body: Body, settings: &WebhookSettings) -> Result<Bytes, Answer> {
-    let limit = settings.max_body_bytes;
-    let announced = body.size_hint().lower();
-    let mut pieces = body.into_data_stream();
-    if announced > u64::try_from(limit).unwrap_or(u64::MAX) {
-        return Err(too_large(pieces));
-    }
-    let reading = async {
-        let mut first = Bytes::new();
-        let mut rest = Vec::new();
-        while let Some(piece) = pieces.next().await {
-            let Ok(piece) = piece else {
-                return Err(Answer::refused(StatusCode::BAD_REQUEST, "broken_body"));
-            };
-            if first.len() + rest.len() + piece.len() > limit {
-                return Err(Answer::refused(StatusCode::PAYLOAD_TOO_LARGE, "too_large"));
-            }
-            if first.is_empty() {
-                first = piece;
-            } else {
-                rest.extend_from_slice(&piece);
-            }
-        }
-        if rest.is_empty() {
-            return Ok(first);
-        }
-        Ok(Bytes::from([first.as_ref(), &rest].concat()))
-    };
-    let outcome = timeout(settings.request_timeout(), reading).await;
-    match outcome {
-        Ok(Err(answer)) if answer.response.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(too_large(pieces)),
-        Ok(outcome) => outcome,
-        Err(_) => Err(Answer::refused(StatusCode::REQUEST_TIMEOUT, "timeout")),
-    }
-}
-
-/// Answers 413 and meanwhile throws away a bounded part of what is still coming: a connection closed over unread bytes
-/// would be reset, and the sender would never see the answer.
-fn too_large(mut pieces: axum::body::BodyDataStream) -> Answer {
-    tokio::spawn(timeout(DRAIN_TIME, async move {
-        let mut drained = 0;
-        while let Some(Ok(piece)) = pieces.next().await {
-            drained += piece.len();
-            if drained > DRAIN_BYTES {
-                break;
-            }
-        }
-    }));
-    Answer::refused(StatusCode::PAYLOAD_TOO_LARGE, "too_large")
 }

@@ -1,5 +1,9 @@
 //! Working days and hours: which days people work, and from when to when. Pure arithmetic over local time.
 //!
+//! Lists of one year are laid over each other day by day, the later one on top: the federal calendar lies below, so a
+//! region can make a holiday of a day people work on elsewhere, and a working day of a holiday. What no list names is a
+//! weekend or a working day by its name.
+//!
 //! A year without a production calendar still has weekends; what is counted over it says so ([`Counted::complete`]),
 //! because a wrong deadline that looks right is worse than a marked one.
 
@@ -16,19 +20,27 @@ const MOST_DAYS: usize = 6_000;
 /// The production calendars of a rule set.
 #[derive(Debug, Clone)]
 pub(super) struct Calendar {
-    years: BTreeMap<i16, Year>,
+    years: BTreeMap<i16, BTreeMap<Date, Day>>,
     pub(super) day: WorkDay,
 }
 
-/// One year; entries of several files add up.
+/// One list of one year. No day is off and worked on in it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Year {
     /// Days off beside weekends.
     pub(super) holidays: BTreeSet<Date>,
-    /// Weekends people work on.
+    /// Weekends and holidays people work on.
     pub(super) working: BTreeSet<Date>,
-    /// Working days that end an hour earlier.
+    /// Days that end an hour earlier, when people work on them; a day of the week is one.
     pub(super) short: BTreeSet<Date>,
+}
+
+/// What the lists say of a day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Day {
+    Off,
+    Whole,
+    Short,
 }
 
 /// From when to when people work.
@@ -75,20 +87,31 @@ impl Calendar {
         }
     }
 
-    /// Adds an entry of a year to what is known of it.
-    pub(super) fn add(&mut self, year: i16, entry: Year) {
+    /// Lays a list over what is known of its year.
+    pub(super) fn add(&mut self, year: i16, list: Year) {
         let known = self.years.entry(year).or_default();
-        known.holidays.extend(entry.holidays);
-        known.working.extend(entry.working);
-        known.short.extend(entry.short);
+        let off = list.holidays.into_iter().map(|day| (day, Day::Off));
+        let whole = list.working.iter().map(|day| (*day, Day::Whole));
+        known.extend(off.chain(whole));
+        // A shorter Saturday is one only when people work on it.
+        let is_worked = |day: &Date, known: &BTreeMap<Date, Day>| {
+            !is_weekend(*day) || known.get(day).is_some_and(|known| *known != Day::Off)
+        };
+        for day in list.short {
+            if is_worked(&day, known) {
+                known.insert(day, Day::Short);
+            }
+        }
+    }
+
+    fn named(&self, day: Date) -> Option<Day> {
+        self.years.get(&day.year())?.get(&day).copied()
     }
 
     fn is_working(&self, day: Date) -> bool {
-        let weekend = matches!(day.weekday(), Weekday::Saturday | Weekday::Sunday);
-        match self.years.get(&day.year()) {
-            Some(year) if weekend => year.working.contains(&day),
-            Some(year) => !year.holidays.contains(&day),
-            None => !weekend,
+        match self.named(day) {
+            Some(named) => named != Day::Off,
+            None => !is_weekend(day),
         }
     }
 
@@ -199,11 +222,7 @@ impl Calendar {
             return Vec::new();
         }
         let WorkDay { from, mut to, pause } = self.day;
-        if self
-            .years
-            .get(&day.year())
-            .is_some_and(|year| year.short.contains(&day))
-        {
+        if self.named(day) == Some(Day::Short) {
             to = to.saturating_sub(1.hour());
         }
         match pause {
@@ -211,6 +230,10 @@ impl Calendar {
             None => vec![(from, to)],
         }
     }
+}
+
+fn is_weekend(day: Date) -> bool {
+    matches!(day.weekday(), Weekday::Saturday | Weekday::Sunday)
 }
 
 #[cfg(test)]
@@ -264,6 +287,58 @@ mod tests {
         own.working.insert(date(2026, 3, 21));
         calendar.add(2026, own);
         assert_eq!(calendar.working_days(date(2026, 3, 19), 1).value, date(2026, 3, 21));
+    }
+
+    #[test]
+    fn a_later_list_wins_day_by_day() {
+        let list = |days: &[(&str, Date)]| {
+            let mut year = Year::default();
+            for (kind, day) in days {
+                match *kind {
+                    "holiday" => year.holidays.insert(*day),
+                    "working" => year.working.insert(*day),
+                    _ => year.short.insert(*day),
+                };
+            }
+            year
+        };
+        // A Saturday people work on, a holiday and a shorter day of the country.
+        let (saturday, holiday, short) = (date(2026, 11, 7), date(2026, 6, 12), date(2026, 6, 11));
+        let country = list(&[("working", saturday), ("holiday", holiday), ("short", short)]);
+        for (own, expected) in [
+            (list(&[]), (true, false, Some(Day::Short))),
+            (list(&[("holiday", saturday)]), (false, false, Some(Day::Short))),
+            (
+                list(&[("working", holiday), ("holiday", short)]),
+                (true, true, Some(Day::Off)),
+            ),
+            (
+                list(&[("short", holiday), ("working", short)]),
+                (true, true, Some(Day::Whole)),
+            ),
+            (list(&[("short", date(2026, 11, 14))]), (true, false, Some(Day::Short))),
+        ] {
+            let mut calendar = Calendar::new(WorkDay::default());
+            calendar.add(2026, country.clone());
+            calendar.add(2026, own.clone());
+            let found = (
+                calendar.is_working(saturday),
+                calendar.is_working(holiday),
+                calendar.named(short),
+            );
+            assert_eq!(found, expected, "{own:?}");
+            assert!(
+                !calendar.is_working(date(2026, 11, 14)),
+                "short alone makes no Saturday a working one"
+            );
+        }
+        let mut calendar = Calendar::new(WorkDay::default());
+        calendar.add(2026, list(&[("working", saturday), ("short", saturday)]));
+        assert_eq!(
+            calendar.named(saturday),
+            Some(Day::Short),
+            "a shorter Saturday people work on"
+        );
     }
 
     #[test]

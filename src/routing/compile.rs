@@ -55,7 +55,8 @@ struct Shared {
     lists: HashMap<String, Vec<Lined>>,
     named: HashMap<String, Condition>,
     zone: Option<Zone>,
-    years: Vec<(i16, Year)>,
+    /// Lists of days, and whether a list is a part that others include.
+    years: Vec<(bool, i16, Year)>,
     work_day: Option<WorkDay>,
     ids: Ids,
     vocabulary: Vocabulary,
@@ -90,8 +91,11 @@ pub(super) fn compile(files: &[(PathBuf, String)], tables: &Tables) -> Result<Co
         declared.collect(at, reader, entries);
     }
     let mut calendar = Calendar::new(shared.work_day.unwrap_or_default());
-    for (year, days) in std::mem::take(&mut shared.years) {
-        calendar.add(year, days);
+    let lists = std::mem::take(&mut shared.years);
+    // Included ones lie below, whatever the names of the files: what a region says is about its own days.
+    let (parts, own): (Vec<_>, Vec<_>) = lists.into_iter().partition(|(is_part, ..)| *is_part);
+    for (_, year, list) in parts.into_iter().chain(own) {
+        calendar.add(year, list);
     }
     shared.vocabulary.set_calendar(calendar.clone());
     if let Some(zone) = &shared.zone {
@@ -269,8 +273,10 @@ fn read_declarations(reader: &mut Reader<'_>, entries: &[&Entry], shared: &mut S
                 }
             }
             "calendar" => {
+                let is_part = include::is_part(&reader.file);
                 for node in reader.list(&entry.node, "calendar") {
-                    shared.years.extend(read_calendar::year(reader, node));
+                    let list = read_calendar::year(reader, node);
+                    shared.years.extend(list.map(|(year, list)| (is_part, year, list)));
                 }
             }
             "work_day" => match (&shared.work_day, read_calendar::work_day(reader, &entry.node)) {

@@ -84,8 +84,7 @@ fields! {
         Form::Closed(&["photo", "video", "voice", "audio", "document", "sticker", "contact", "location", "poll",
             "link", "post", "other"]);
     Flags "flags" false "отметки" Form::Identifier;
-    Status "status" false "состояние"
-        Form::Closed(&["new", "in_work", "answered", "postponed", "declined", "forwarded", "closed", "other"]);
+    Status "status" false "состояние" Form::Closed(priem_sdk::message::COMMON_STATUSES);
     Language "language" false "язык" Form::Identifier;
     Satisfaction "satisfaction" false "оценка ответа" Form::Closed(&["low", "middle", "high", "none"]);
     Season "season" false "время года" Form::Moment;
@@ -254,5 +253,58 @@ fn event_word(message: &Message) -> &'static str {
         EventType::VoteResult => "vote",
         EventType::DeadlineApproaching => "deadline_approaching",
         EventType::DeadlineOverdue => "deadline_overdue",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use priem_sdk::{EventType, MessageData};
+    use serde_json::Value;
+
+    use super::*;
+
+    fn known(field: Field) -> BTreeSet<String> {
+        match field.form() {
+            Form::Closed(words) => words.iter().map(|word| (*word).to_owned()).collect(),
+            other => panic!("{}: {other:?}", field.key()),
+        }
+    }
+
+    /// Values of an enumeration in a schema.
+    fn values(schema: &Value) -> BTreeSet<String> {
+        let described = schema["oneOf"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|one| &one["const"]);
+        let plain = schema["enum"].as_array().into_iter().flatten();
+        let all = described.chain(plain).filter_map(Value::as_str);
+        all.map(str::to_owned).collect()
+    }
+
+    /// What the product sends, its rules know: a value that they refuse could not be routed by.
+    #[test]
+    fn every_value_that_is_sent_can_be_asked_for() {
+        let schema = schemars::schema_for!(MessageData).to_value();
+        for (field, name) in [
+            (Field::Kind, "Kind"),
+            (Field::Regime, "Regime"),
+            (Field::Author, "AuthorKind"),
+            (Field::Attachments, "AttachmentKind"),
+            (Field::PlacePrecision, "PlacePrecision"),
+        ] {
+            let sent = values(&schema["$defs"][name]);
+            assert!(!sent.is_empty(), "{name} is an enumeration");
+            assert_eq!(known(field), sent, "{name}");
+        }
+        let common = priem_sdk::message::COMMON_STATUSES
+            .iter()
+            .map(|word| (*word).to_owned());
+        assert_eq!(known(Field::Status), common.collect());
+        // Reminders go where their message went: rules do not see them.
+        let events = values(&schemars::schema_for!(EventType).to_value());
+        assert_eq!(known(Field::Event).len(), events.len() - 2, "{events:?}");
     }
 }

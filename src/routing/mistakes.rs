@@ -94,6 +94,10 @@ fn every_kind_of_mistake_has_its_message() {
         ),
         (format!("calendar: [{{ holidays: [2026-01-01] }}]\n{ROUTE}"), "нет года"),
         (
+            format!("calendar: [{{ year: 2026, holidays: [2026-03-20/2026-03-22], working: [2026-03-21] }}]\n{ROUTE}"),
+            "2026-03-21: один список называет день и выходным, и рабочим",
+        ),
+        (
             format!("work_day: {{ from: \"18:00\", to: \"9:00\" }}\n{ROUTE}"),
             "кончается раньше",
         ),

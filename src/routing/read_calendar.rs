@@ -21,14 +21,21 @@ pub(super) fn year(reader: &mut Reader<'_>, node: &Node) -> Option<(i16, Year)> 
         return None;
     };
     let year = i16::try_from(reader.integer(&entry.node, "year", 2000, 2100)?).ok()?;
-    Some((
-        year,
-        Year {
-            holidays: days(reader, find(&entries, "holidays"), year),
-            working: days(reader, find(&entries, "working"), year),
-            short: days(reader, find(&entries, "short"), year),
-        },
-    ))
+    let list = Year {
+        holidays: days(reader, find(&entries, "holidays"), year),
+        working: days(reader, find(&entries, "working"), year),
+        short: days(reader, find(&entries, "short"), year),
+    };
+    let worked = list.working.union(&list.short);
+    if let Some(day) = worked.copied().find(|day| list.holidays.contains(day)) {
+        reader.error(
+            node.line,
+            format!("{day}: один список называет день и выходным, и рабочим"),
+            "оставьте день в одном из holidays, working и short; переопределить день другого списка можно в отдельной \
+             записи calendar ниже или в другом файле",
+        );
+    }
+    Some((year, list))
 }
 
 /// Days and spans of days (`2026-01-01/2026-01-09`) of one year.

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use priem_sdk::{BuildContext, ConnectorType, contract::ConnectorId};
+use priem_sdk::{BuildContext, ConnectorType, Stream, StreamKind, contract::ConnectorId};
 
 use crate::{
     attachments::{AttachmentSettings, StoreError},
@@ -86,7 +86,7 @@ impl Built {
         if let Err(problems) = settings.http.validate() {
             let (key, problem) = &problems[0];
             let keys: Vec<&str> = ["http"].into_iter().chain(key.split('.')).collect();
-            let place = format!("{}:{}", path.display(), settings::line_of(text, &keys));
+            let place = settings::place_of(text, path, &keys);
             return Err(SettingsError::Wrong {
                 place,
                 problem: format!("http.{key}: {problem}"),
@@ -95,28 +95,28 @@ impl Built {
         }
         if let Some(Err(error)) = settings.attachments.as_ref().map(AttachmentSettings::validate) {
             let keys: Vec<&str> = ["attachments"].into_iter().chain(error.key.split('.')).collect();
-            let place = format!("{}:{}", path.display(), settings::line_of(text, &keys));
+            let place = settings::place_of(text, path, &keys);
             let problem = format!("attachments.{error}");
             return Err(SettingsError::Wrong { place, problem }.into());
         }
         if let Some(Err(error)) = settings.amqp.as_ref().map(publish::validate) {
             let keys: Vec<&str> = error.key.split('.').collect();
-            let place = format!("{}:{}", path.display(), settings::line_of(text, &keys));
+            let place = settings::place_of(text, path, &keys);
             let problem = error.to_string();
             return Err(SettingsError::Wrong { place, problem }.into());
         }
         if let Err((key, problem)) = settings.duplicates.validate() {
-            let place = format!("{}:{}", path.display(), settings::line_of(text, &["duplicates", key]));
+            let place = settings::place_of(text, path, &["duplicates", key]);
             let problem = format!("duplicates.{key}: {problem}");
             return Err(SettingsError::Wrong { place, problem }.into());
         }
         if let Err((key, problem)) = settings.deadlines.validate() {
-            let place = format!("{}:{}", path.display(), settings::line_of(text, &["deadlines", key]));
+            let place = settings::place_of(text, path, &["deadlines", key]);
             let problem = format!("deadlines.{key}: {problem}");
             return Err(SettingsError::Wrong { place, problem }.into());
         }
         if let Err(error) = telemetry::filter(&settings.log) {
-            let place = format!("{}:{}", path.display(), settings::line_of(text, &["log", "level"]));
+            let place = settings::place_of(text, path, &["log", "level"]);
             let problem = error.to_string();
             return Err(SettingsError::Wrong { place, problem }.into());
         }
@@ -133,7 +133,7 @@ impl Built {
         let privacy = privacy.map_err(|error| {
             let keys: Vec<&str> = ["privacy"].into_iter().chain(error.key.split('.')).collect();
             SettingsError::Wrong {
-                place: format!("{}:{}", path.display(), settings::line_of(text, &keys)),
+                place: settings::place_of(text, path, &keys),
                 problem: format!("privacy.{error}"),
             }
         })?;
@@ -143,11 +143,7 @@ impl Built {
             .into_iter()
             .next()
         {
-            let place = format!(
-                "{}:{}",
-                path.display(),
-                settings::line_of(text, &["privacy", "overrides"])
-            );
+            let place = settings::place_of(text, path, &["privacy", "overrides"]);
             return Err(SettingsError::Wrong { place, problem }.into());
         }
         let config_hash = blake3::hash(text.as_bytes()).to_hex()[..12].to_owned();
@@ -178,7 +174,7 @@ fn connectors(
                 .chain(key.split('.').filter(|k| !k.is_empty()))
                 .collect();
             SettingsError::Wrong {
-                place: format!("{}:{}", path.display(), settings::line_of(text, &keys)),
+                place: settings::place_of(text, path, &keys),
                 problem: format!("{}: {problem}", keys.join(".")),
             }
         };
@@ -204,6 +200,12 @@ fn connectors(
         };
         let connector = (kind.build)(serde_json::Value::Object(entry.settings.clone()), &context)
             .map_err(|error| wrong(&error.key, error.problem))?;
+        let webhook = |stream: &Stream| stream.kind == StreamKind::Webhook;
+        if settings.http.webhooks.is_none() && connector.streams().iter().any(webhook) {
+            let problem = "is called by its platform, and nobody listens: add a listener (`http: { webhooks: { listen: \
+                           …, public_url: … } }`), or leave out what makes it a webhook";
+            return Err(wrong("", problem.into()));
+        }
         for claim in connector.claims() {
             if let Some(first) = claimed.get(&claim.what) {
                 let what = claim.what;

@@ -62,7 +62,7 @@ pub struct Family {
 }
 
 impl Family {
-    /// A family whose streams are all starting.
+    /// A family whose streams are all starting: nobody has said that a human is needed.
     pub fn new(connector: &str, streams: &[Stream], metrics: &Metrics) -> Self {
         let family = Self {
             connector: connector.to_owned(),
@@ -71,6 +71,7 @@ impl Family {
             counts: Mutex::new([streams.len(), 0, 0, 0]),
             gaps: watch::Sender::new(GapNotice::default()),
         };
+        family.up.set(1);
         for stream in streams {
             for standing in Standing::ALL {
                 family
@@ -90,11 +91,8 @@ impl Family {
         counts[from as usize] -= 1;
         counts[to as usize] += 1;
         let others = counts[Standing::Heard as usize] + counts[Standing::Trouble as usize];
-        if counts[Standing::Human as usize] > 0 && others == 0 {
-            self.up.set(0);
-        } else if to == Standing::Heard {
-            self.up.set(1);
-        }
+        let needs_human = counts[Standing::Human as usize] > 0 && others == 0;
+        self.up.set(i64::from(!needs_human));
         let lasting = from == Standing::Human || to == Standing::Human;
         if lasting || troubled_before < TOLD_ONE_BY_ONE {
             return true;
@@ -174,6 +172,19 @@ mod tests {
         assert_eq!(up.get(), 0);
         family.moved("longpoll", Standing::Starting, Standing::Heard);
         assert_eq!(up.get(), 1);
+    }
+
+    #[test]
+    fn a_network_that_is_late_is_no_matter_for_a_human() {
+        let (family, metrics) = family(1);
+        let up = metrics.connector_up.with_label_values(&["vk"]);
+        assert_eq!(up.get(), 1, "nobody has spoken");
+        family.moved("longpoll", Standing::Starting, Standing::Trouble);
+        assert_eq!(up.get(), 1, "the network was not there at the start");
+        family.moved("longpoll", Standing::Trouble, Standing::Human);
+        assert_eq!(up.get(), 0, "the platform answers, and refuses the key");
+        family.moved("longpoll", Standing::Human, Standing::Trouble);
+        assert_eq!(up.get(), 1, "the network again");
     }
 
     #[test]

@@ -1,13 +1,21 @@
-//! Reading the settings: the file first by itself, for errors with lines, then with the environment on top.
+//! Reading the settings: the file as a tree, the environment on top, and then both as one.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    rc::Rc,
+};
 
+use priem_sdk::registry::explain;
 use serde::Deserialize as _;
 
-use config::{Config, Environment, File, FileFormat};
-use priem_sdk::registry::{explain, unknown};
+use super::{
+    Settings,
+    shape::shape,
+    tree::{self, Node, Origin, Scalar, Value},
+};
 
-use super::Settings;
+/// Environment variables that are settings begin so; the keys follow, with `__` between them.
+const PREFIX: &str = "PRIEM__";
 
 /// Why the settings can't be used. Names the file, the line and the key.
 #[derive(Debug, thiserror::Error)]
@@ -41,11 +49,19 @@ pub fn load(path: &Path) -> Result<Settings, SettingsError> {
 /// The text of a settings file.
 ///
 /// # Errors
-/// [`SettingsError::Unreadable`].
+/// [`SettingsError::Unreadable`], or [`SettingsError::Wrong`] when it is not UTF-8.
 pub fn read(path: &Path) -> Result<String, SettingsError> {
-    std::fs::read_to_string(path).map_err(|error| SettingsError::Unreadable {
+    let bytes = std::fs::read(path).map_err(|error| SettingsError::Unreadable {
         path: path.to_owned(),
         error,
+    })?;
+    String::from_utf8(bytes).map_err(|error| {
+        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        SettingsError::Wrong {
+            place: format!("{}:{line}", path.display()),
+            problem: "is not UTF-8: save the file as UTF-8 (a UTF-16 or windows-1251 file is not read)".into(),
+        }
     })
 }
 
@@ -58,34 +74,67 @@ pub fn parse(
     path: &Path,
     variables: impl IntoIterator<Item = (String, String)>,
 ) -> Result<Settings, SettingsError> {
-    if !text.trim().is_empty() {
-        let mut track = serde_path_to_error::Track::new();
-        let parsed: Result<Settings, _> = serde_saphyr::with_deserializer_from_str(text, |deserializer| {
-            Settings::deserialize(serde_path_to_error::Deserializer::new(deserializer, &mut track))
-        });
-        parsed.map_err(|error| in_file(path, &track.path().to_string(), &error))?;
-    }
-    let variables: std::collections::HashMap<String, String> = variables
+    let mut tree = tree::parse(text).map_err(|not_yaml| SettingsError::Wrong {
+        place: format!("{}:{}", path.display(), not_yaml.line),
+        problem: not_yaml.problem,
+    })?;
+    let mut variables: Vec<(String, String)> = variables
         .into_iter()
-        .filter(|(name, _)| name.starts_with("PRIEM__"))
+        .filter(|(name, _)| name.starts_with(PREFIX))
         .collect();
-    let named: Vec<String> = variables.keys().cloned().collect();
-    let environment = Environment::with_prefix("PRIEM")
-        .prefix_separator("__")
-        .separator("__")
-        .try_parsing(true)
-        .source(Some(variables));
-    let wrong = |key: &str, problem: String| SettingsError::Wrong {
-        place: format!("environment ({})", named.join(", ")),
-        problem: with_key(key, problem),
+    variables.sort();
+    for (name, value) in variables {
+        overlay(&mut tree, &name, value);
+    }
+    shape_connectors(&mut tree);
+    let mut track = serde_path_to_error::Track::new();
+    let read = Settings::deserialize(serde_path_to_error::Deserializer::new(&tree, &mut track));
+    read.map_err(|wrong| {
+        let origin = wrong.origin.as_ref().unwrap_or(&tree.origin);
+        SettingsError::Wrong {
+            place: place(path, origin),
+            problem: with_key(&track.path().to_string(), wrong.problem),
+        }
+    })
+}
+
+/// Puts a variable in place: `PRIEM__AMQP__URL` is the key `amqp.url`.
+fn overlay(tree: &mut Node, name: &str, value: String) {
+    let keys: Vec<String> = name[PREFIX.len()..].split("__").map(str::to_ascii_lowercase).collect();
+    let scalar = Scalar {
+        plain: !value.is_empty(),
+        text: value,
     };
-    let merged = Config::builder()
-        .add_source(File::from_str(text, FileFormat::Yaml))
-        .add_source(environment)
-        .build()
-        .map_err(|error| wrong(".", error.to_string()))?;
-    serde_path_to_error::deserialize(merged)
-        .map_err(|error| wrong(&error.path().to_string(), error.into_inner().to_string()))
+    let node = Node {
+        origin: Origin::Variable(Rc::from(name)),
+        value: Value::Scalar(scalar),
+    };
+    tree.put(&keys, node);
+}
+
+/// Connectors read their settings from JSON: what their schemas want as text is made text.
+fn shape_connectors(tree: &mut Node) {
+    let Value::Map(sections) = &mut tree.value else { return };
+    let connectors = sections.iter_mut().find(|section| section.key == "connectors");
+    let Some(Value::Map(entries)) = connectors.map(|section| &mut section.node.value) else {
+        return;
+    };
+    for entry in entries {
+        let kind = match entry.node.get("type").map(|kind| &kind.node.value) {
+            Some(Value::Scalar(kind)) => kind.text.clone(),
+            _ => continue,
+        };
+        if let Some(kind) = priem_connectors::CONNECTORS.iter().find(|known| known.name == kind) {
+            shape(&mut entry.node, &(kind.schema)().to_value());
+        }
+    }
+}
+
+fn place(path: &Path, origin: &Origin) -> String {
+    match origin {
+        Origin::Line(line) => format!("{}:{line}", path.display()),
+        Origin::Variable(name) => format!("environment variable {name}"),
+    }
 }
 
 /// A folder as an absolute path, for messages that are understood from anywhere.
@@ -103,37 +152,16 @@ fn with_key(path: &str, problem: String) -> String {
     }
 }
 
-/// Names the line and the key. The line itself is not shown: it may hold a secret that stands in the wrong place.
-fn in_file(path: &Path, key: &str, error: &serde_saphyr::Error) -> SettingsError {
-    let error = error.without_snippet();
-    let place = match error.location() {
-        Some(location) => format!("{}:{}", path.display(), location.line()),
-        None => path.display().to_string(),
+/// Where a key stands, for errors that are found when the settings are read already: file and line, or the variable. A
+/// key that is missing stands where the mapping does that lacks it.
+pub fn place_of(text: &str, path: &Path, keys: &[&str]) -> String {
+    let Ok(mut tree) = tree::parse(text) else {
+        return path.display().to_string();
     };
-    let problem = match error {
-        serde_saphyr::Error::SerdeUnknownField { field, expected, .. } => unknown(field, expected),
-        other => with_key(key, other.to_string()),
-    };
-    SettingsError::Wrong { place, problem }
-}
-
-/// Line of a dotted key below a connector's entry, for errors of the connector itself; 1 when it is not found.
-pub fn line_of(text: &str, keys: &[&str]) -> usize {
-    let mut wanted = keys.iter();
-    let mut next = wanted.next();
-    let mut found = 1;
-    for (number, line) in text.lines().enumerate() {
-        let Some(key) = next else { break };
-        if line
-            .trim_start()
-            .strip_prefix(key)
-            .is_some_and(|rest| rest.starts_with(':'))
-        {
-            found = number + 1;
-            next = wanted.next();
-        }
+    for (name, value) in std::env::vars().filter(|(name, _)| name.starts_with(PREFIX)) {
+        overlay(&mut tree, &name, value);
     }
-    found
+    place(path, tree.origin_of(keys))
 }
 
 #[cfg(test)]
@@ -222,6 +250,182 @@ mod tests {
         let settings = parse_with(text, &[]).unwrap();
         assert_eq!(settings.connectors["tg-main"].kind, "telegram");
         assert!(settings.connectors["tg-main"].settings.contains_key("Token"));
-        assert_eq!(line_of(text, &["connectors", "tg-main", "Token"]), 4);
+        let place = |keys: &[&str]| place_of(text, Path::new("priem.yaml"), keys);
+        assert_eq!(place(&["connectors", "tg-main", "Token"]), "priem.yaml:4");
+    }
+
+    fn problem(text: &str) -> String {
+        parse_with(text, &[]).expect_err(text).to_string()
+    }
+
+    #[test]
+    fn a_byte_order_mark_and_windows_lines_are_no_matter() {
+        let settings = parse_with("\u{feff}version: 1\r\njournal: { raw_days: 3 }\r\n", &[]).unwrap();
+        assert_eq!(settings.journal.raw_days, 3);
+    }
+
+    #[test]
+    fn merge_keys_take_in_what_is_not_there() {
+        let text = "connectors:\n  one: &base\n    type: files\n    folder: ex\n    mapping: incident\n  two:\n    <<: *base\n    \
+                    folder: ex2\n  three: { <<: [{ folder: ex3 }, *base], enabled: no }\n";
+        let settings = parse_with(text, &[]).unwrap();
+        let folder = |name: &str| settings.connectors[name].settings["folder"].clone();
+        assert_eq!((folder("two"), folder("three")), ("ex2".into(), "ex3".into()));
+        assert_eq!(settings.connectors["three"].kind, "files");
+        assert!(settings.connectors["two"].enabled && !settings.connectors["three"].enabled);
+        assert!(settings.connectors["two"].settings.get("<<").is_none());
+        let error = problem("version: 1\njournal:\n  <<: nothing\n");
+        assert!(
+            error.starts_with("priem.yaml:3: `<<` takes in mappings only"),
+            "{error}"
+        );
+        let error = problem("journal:\n  dir: a\n  raw_days: 1\n  dir: b\n");
+        assert!(
+            error.starts_with("priem.yaml:4: `dir` stands twice, first in line 2"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn words_without_quotes_are_kept_where_text_is_wanted() {
+        let settings = parse_with(
+            "journal: { dir: 016 }\nndjson: { path: 007 }\nlog: { level: debug }\nconnectors:\n  a:\n    type: files\n    \
+             folder: 12\n    mapping: mss\n    columns: { A: number, N: text, yes: no }\n",
+            &[("PRIEM__NDJSON__PATH", "0089"), ("PRIEM__RULES__DIR", "2026")],
+        )
+        .unwrap();
+        assert_eq!(settings.journal.dir, Path::new("016"));
+        assert_eq!(settings.ndjson.path, Path::new("0089"), "from the environment");
+        assert_eq!(settings.rules.dir.as_deref(), Some(Path::new("2026")));
+        let connector = &settings.connectors["a"].settings;
+        assert_eq!(connector["folder"], "12");
+        assert_eq!(
+            connector["columns"],
+            serde_json::json!({"A": "number", "N": "text", "yes": "no"})
+        );
+    }
+
+    #[test]
+    fn numbers_and_switches_are_what_they_say() {
+        let error = problem("version: 1\njournal:\n  raw_days: 007\n");
+        assert!(
+            error.starts_with("priem.yaml:3: journal.raw_days: a number has no leading zeros"),
+            "{error}"
+        );
+        let error = problem("journal: { raw_days: many }\n");
+        assert!(
+            error.contains("priem.yaml:1: journal.raw_days: invalid type: string"),
+            "{error}"
+        );
+        for (word, value) in [
+            ("yes", true),
+            ("no", false),
+            ("On", true),
+            ("off", false),
+            ("true", true),
+        ] {
+            let settings = parse_with(&format!("ndjson: {{ fsync: {word} }}\n"), &[]).unwrap();
+            assert_eq!(settings.ndjson.fsync, value, "{word}");
+            let settings = parse_with("", &[("PRIEM__NDJSON__FSYNC", word)]).unwrap();
+            assert_eq!(settings.ndjson.fsync, value, "{word} from the environment");
+        }
+        assert!(problem("ndjson: { fsync: \"yes\" }\n").contains("ndjson.fsync"));
+    }
+
+    #[test]
+    fn a_missing_key_stands_where_the_mapping_does_that_lacks_it() {
+        let text = "version: 1\njournal: { dir: journal }\nconnectors:\n  one:\n    type: files\n    mapping: incident\n  \
+                    two:\n    type: files\n    folder: ex2\n";
+        let place = |keys: &[&str]| place_of(text, Path::new("priem.yaml"), keys);
+        assert_eq!(place(&["connectors", "one", "folder"]), "priem.yaml:4");
+        assert_eq!(place(&["connectors", "two", "mapping"]), "priem.yaml:7");
+        assert_eq!(place(&["connectors", "two", "folder"]), "priem.yaml:9");
+        assert_eq!(place(&["http", "admin"]), "priem.yaml:1");
+        let error = problem("version: 1\nconnectors:\n  one:\n    folder: a\n");
+        assert!(
+            error.starts_with("priem.yaml:3: connectors.one.type: missing field"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn sections_with_everything_commented_out_are_as_if_left_out() {
+        let settings = parse_with(
+            "version: 1\njournal:\n  # dir: a\nhttp:\nconnectors:\namqp:\nlog:\n",
+            &[],
+        )
+        .unwrap();
+        assert!(settings.amqp.is_none() && settings.connectors.is_empty());
+        assert_eq!(settings.log.level, "info");
+    }
+
+    #[test]
+    fn a_file_that_is_no_utf8_is_named_with_its_line() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), b"version: 1\n# \xdf\xec\xe0\n").unwrap();
+        let error = read(file.path()).unwrap_err().to_string();
+        assert!(error.contains(":2: is not UTF-8: save the file as UTF-8"), "{error}");
+    }
+
+    /// What an operator may write for a setting that is text, bare or in quotes.
+    const WORDS: [&str; 18] = [
+        "plain",
+        "007",
+        "016",
+        "0x10",
+        "1_000",
+        "1e3",
+        "1.50",
+        "-0",
+        "+5",
+        "no",
+        "Yes",
+        "N",
+        "on",
+        "2026-01-01",
+        "12:30",
+        ".5",
+        "0o17",
+        "TRUE",
+    ];
+
+    proptest::proptest! {
+        /// Text is the same by all ways: bare in the file, in quotes, from the environment, in JSON.
+        #[test]
+        fn text_is_the_same_by_all_ways(word in proptest::sample::select(&WORDS[..]), more in "[a-zA-Z0-9]{0,3}") {
+            let word = format!("{word}{more}");
+            let bare = parse_with(&format!("log: {{ level: {word} }}\n"), &[]).unwrap().log.level;
+            let quoted = parse_with(&format!("log: {{ level: \"{word}\" }}\n"), &[]).unwrap().log.level;
+            let variable = parse_with("", &[("PRIEM__LOG__LEVEL", word.as_str())]).unwrap().log.level;
+            let json: Settings = serde_json::from_value(serde_json::json!({"log": {"level": word}})).unwrap();
+            proptest::prop_assert_eq!([&bare, &quoted, &variable], [&word; 3]);
+            proptest::prop_assert_eq!(json.log.level, word.clone());
+            let folder = format!("connectors: {{ a: {{ type: files, mapping: mss, folder: {word} }} }}\n");
+            let settings = parse_with(&folder, &[]).unwrap();
+            proptest::prop_assert_eq!(&settings.connectors["a"].settings["folder"], &serde_json::json!(word));
+        }
+
+        /// A number is the same by all ways.
+        #[test]
+        fn a_number_is_the_same_by_all_ways(number in 1u32..100_000) {
+            let bare = parse_with(&format!("journal: {{ raw_days: {number} }}\n"), &[]).unwrap();
+            let text = number.to_string();
+            let variable = parse_with("journal: { raw_days: 1 }\n", &[("PRIEM__JOURNAL__RAW_DAYS", text.as_str())]).unwrap();
+            proptest::prop_assert_eq!([bare.journal.raw_days, variable.journal.raw_days].map(u64::from), [u64::from(number); 2]);
+        }
+
+        /// Whatever stands there, there are settings or there is an error.
+        #[test]
+        fn any_text_is_read_or_refused_and_never_a_panic(text in "[a-z0-9:{}\\[\\]&*<>\"' \n-]{0,60}") {
+            let _ = parse_with(&text, &[]);
+        }
+    }
+
+    #[test]
+    fn the_defaults_written_out_are_the_defaults() {
+        let defaults = serde_json::to_value(Settings::default()).unwrap();
+        // JSON is YAML.
+        let read = parse_with(&defaults.to_string(), &[]).unwrap();
+        assert_eq!(serde_json::to_value(read).unwrap(), defaults);
     }
 }

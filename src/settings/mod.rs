@@ -1,8 +1,14 @@
 //! Settings: one YAML file, overridden by the environment (`PRIEM__AMQP__URL`). Unknown keys are refused with the
 //! nearest known one; every error names the file, the line and the key.
+//!
+//! One reading for all: the file and the environment become one tree of words ([`tree`]), and the setting that reads a
+//! word decides what it is ([`read`](self::read), [`shape`]).
 
 mod load;
+mod read;
 pub mod reference;
+mod shape;
+mod tree;
 
 use std::{
     collections::BTreeMap,
@@ -13,7 +19,7 @@ use priem_sdk::ConnectorType;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use load::{SettingsError, absolute, line_of, load, parse, read};
+pub use load::{SettingsError, absolute, load, parse, place_of, read};
 
 use crate::{
     attachments::AttachmentSettings,

@@ -95,6 +95,12 @@ metrics! {
     refused: counters "priem_refused_requests_total" ["connector", "reason"];
     /// Webhook requests answered, by HTTP status
     webhook_answers: counters "priem_webhook_answers_total" ["connector", "status"];
+    /// Bodies of webhook requests in memory: what has come of them, and some for each request
+    buffered_bytes: gauge "priem_webhook_buffered_bytes" [];
+    /// Open connections to our listeners: webhooks, admin, attachments
+    connections: gauges "priem_open_connections" ["listener"];
+    /// Connections that lost their place to a newcomer, or found none: too_many, address_share
+    connections_lost: counters "priem_lost_connections_total" ["listener", "reason"];
     /// Polls, by result: ok, or the kind of error
     polls: counters "priem_polls_total" ["connector", "stream", "result"];
     /// Times a source asked us to wait or our own limit did
@@ -105,8 +111,10 @@ metrics! {
     connector_up: gauges "priem_connector_up" ["connector"];
     /// Streams of a connector, by state: starting, heard, trouble (it passes or not), human (it will not pass by itself)
     connector_streams: gauges "priem_connector_streams" ["connector", "stream", "state"];
-    /// Last successful exchange with the source, Unix time
+    /// Last successful exchange with the source, Unix time: a poll, a call of a webhook, a renewed registration
     last_exchange: gauges "priem_last_exchange_timestamp_seconds" ["connector", "stream"];
+    /// Last call of a webhook with a proof that holds, Unix time; renewing the registration does not move it
+    last_call: gauges "priem_webhook_last_call_timestamp_seconds" ["connector", "stream"];
     /// Last new item, Unix time
     last_item: gauges "priem_last_item_timestamp_seconds" ["connector", "stream"];
 
@@ -208,6 +216,8 @@ metrics! {
     /// `duplicates` (what repetitions are recognised by), `identities` (old ones)
     journal_evicted: counters "priem_journal_evicted_items_total" ["class"];
 
+    /// Log lines that could not be written and were let go
+    log_lost: counter "priem_log_lost_total" [];
     /// Always 1; the labels say what runs
     info: gauges "priem_info" ["version", "config_hash", "rules_version"];
     /// Reloads of the rules, by result: applied, unchanged, refused
@@ -257,6 +267,7 @@ impl Metrics {
 
     /// Prometheus text format.
     pub fn render(&self) -> String {
+        self.log_lost.inc_by(super::stderr::take_lost());
         let mut out = Vec::new();
         // Writing text into memory can't fail.
         let _ = TextEncoder::new().encode(&self.registry.gather(), &mut out);

@@ -3,6 +3,7 @@
 mod logs;
 pub mod metrics;
 mod shown;
+mod stderr;
 
 pub use logs::{filter, logs};
 pub use metrics::Metrics;

@@ -29,6 +29,7 @@ pub struct Installation {
     process: Option<Child>,
     wrapper: Vec<String>,
     arguments: Vec<String>,
+    environment: Vec<(String, String)>,
 }
 
 impl Installation {
@@ -42,6 +43,7 @@ impl Installation {
             process: None,
             wrapper: Vec::new(),
             arguments: Vec::new(),
+            environment: Vec::new(),
         };
         installation.configure(settings);
         installation
@@ -74,6 +76,16 @@ impl Installation {
     /// Starts the daemon and waits until it is ready.
     pub async fn start(&mut self) {
         self.spawn();
+        self.ready().await;
+    }
+
+    /// The same, with this for its standard error.
+    pub async fn start_with_log(&mut self, log: impl Into<Stdio>) {
+        self.spawn_with_log(log.into());
+        self.ready().await;
+    }
+
+    async fn ready(&mut self) {
         let started = Instant::now();
         loop {
             if let Some((200, _)) = self.get("/health/ready").await {
@@ -98,6 +110,10 @@ impl Installation {
             .append(true)
             .open(self.log_path())
             .expect("log file");
+        self.spawn_with_log(log.into());
+    }
+
+    fn spawn_with_log(&mut self, log: Stdio) {
         let binary = env!("CARGO_BIN_EXE_priem").to_owned();
         let mut words = self.wrapper.iter().cloned().chain([binary]);
         let mut command = Command::new(words.next().expect("a command"));
@@ -107,8 +123,14 @@ impl Installation {
             .arg("--config")
             .arg(self.config())
             .args(&self.arguments);
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         self.process = Some(command.spawn().expect("priem starts"));
+    }
+
+    /// Sets an environment variable of the daemon.
+    pub fn environment(&mut self, name: &str, value: &str) {
+        self.environment.push((name.to_owned(), value.to_owned()));
     }
 
     /// Adds arguments after `run --config …`.

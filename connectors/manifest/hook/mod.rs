@@ -13,7 +13,7 @@ mod tests;
 use std::{fmt, path::Path, sync::Arc};
 
 use bytes::Bytes;
-use priem_sdk::{ConfigError, HookRequest, Item, Receipt, Refusal, Reply};
+use priem_sdk::{Admission, ConfigError, HookRequest, Item, Receipt, Refusal, Reply};
 use serde_json::Value;
 
 use self::{
@@ -73,6 +73,14 @@ impl Receiver {
             format,
             records,
         })
+    }
+
+    /// Looks at a request before its body.
+    ///
+    /// # Errors
+    /// A [`Refusal`] when what the head must show does not hold.
+    pub fn admit(&self, head: &HookRequest) -> Result<Admission, Refusal> {
+        self.proofs.require_head(head)
     }
 
     /// Takes a request.

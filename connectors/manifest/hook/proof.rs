@@ -4,7 +4,7 @@ use std::path::Path;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use priem_sdk::{
-    ConfigError, HookRequest, Refusal, Secret,
+    Admission, ConfigError, HookRequest, Refusal, Secret,
     webhook::{PathSecret, SharedSecret, SourceNetworks, require_header_secret},
 };
 
@@ -86,27 +86,39 @@ impl Proofs {
         })
     }
 
-    /// Looks at all proofs, the cheap ones first.
+    /// Looks at the proofs that need no body, the cheap ones first, and says whether that was all.
+    ///
+    /// # Errors
+    /// The first that does not hold.
+    pub fn require_head(&self, head: &HookRequest) -> Result<Admission, Refusal> {
+        self.networks.require(head.peer)?;
+        if !self.path.matches(&head.path) {
+            return Err(Refusal::Forbidden);
+        }
+        if !self.methods.contains(&head.method) {
+            return Err(Refusal::MethodNotAllowed);
+        }
+        if let Some(authorization) = &self.authorization {
+            authorization.require(head)?;
+        }
+        if let Some((name, secret)) = &self.header {
+            require_header_secret(head, name, secret)?;
+        }
+        if let Some(certificate) = &self.certificate {
+            certificate.require(head)?;
+        }
+        Ok(match self.signature {
+            Some(_) => Admission::ProofInBody,
+            None => Admission::Proven,
+        })
+    }
+
+    /// Looks at all proofs.
     ///
     /// # Errors
     /// The first that does not hold.
     pub fn require(&self, request: &HookRequest) -> Result<(), Refusal> {
-        self.networks.require(request.peer)?;
-        if !self.path.matches(&request.path) {
-            return Err(Refusal::Forbidden);
-        }
-        if !self.methods.contains(&request.method) {
-            return Err(Refusal::MethodNotAllowed);
-        }
-        if let Some(authorization) = &self.authorization {
-            authorization.require(request)?;
-        }
-        if let Some((name, secret)) = &self.header {
-            require_header_secret(request, name, secret)?;
-        }
-        if let Some(certificate) = &self.certificate {
-            certificate.require(request)?;
-        }
+        self.require_head(request)?;
         match &self.signature {
             Some(signature) => signature.require(request),
             None => Ok(()),

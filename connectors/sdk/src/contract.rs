@@ -256,7 +256,7 @@ pub struct HookRequest {
     pub certificate_sha256: Option<[u8; 32]>,
     /// When the host took the request, for proofs that hold for a while only: a connector has no clock.
     pub received_at: Timestamp,
-    /// The whole body; its size was limited by the host.
+    /// The whole body; its size was limited by the host. Empty for [`Connector::admit`]: it is not read yet.
     pub body: Bytes,
 }
 
@@ -296,6 +296,15 @@ impl fmt::Debug for HookRequest {
             .field("bytes", &self.body.len())
             .finish_non_exhaustive()
     }
+}
+
+/// What the head of a webhook request proves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admission {
+    /// The sender: [`Connector::receive`] takes this request whatever the body is.
+    Proven,
+    /// Nothing yet: the proof, or a part of it, is in the body.
+    ProofInBody,
 }
 
 /// A proven webhook request, split into items, with the exact answer the platform needs after they are stored.
@@ -437,7 +446,18 @@ pub trait Connector: Send + Sync {
         Err(ConnectorError::Unsupported("poll"))
     }
 
-    /// Proves the sender and splits the body. No I/O, no unbounded allocation.
+    /// Looks at the head of a request, before a byte of its body is read: path, method, network, secrets in headers.
+    /// The host then answers a stranger at once, and a body whose sender is proven never waits for room behind those of
+    /// strangers. Without it every body is read before anything is known. No I/O.
+    ///
+    /// # Errors
+    /// A [`Refusal`] that [`Connector::receive`] would give too, whatever the body.
+    fn admit(&self, _head: &HookRequest) -> Result<Admission, Refusal> {
+        Ok(Admission::ProofInBody)
+    }
+
+    /// Proves the sender and splits the body. No I/O, no unbounded allocation. Proves everything itself, also what
+    /// [`Connector::admit`] has looked at.
     ///
     /// # Errors
     /// A [`Refusal`]: the sender is not proven and nothing is stored.

@@ -34,8 +34,8 @@ pub mod utf16;
 pub mod webhook;
 
 pub use contract::{
-    CheckFinding, CheckReport, Connector, Cursor, Cx, HookRequest, Item, Page, RawItem, Receipt, Reply, Stream,
-    StreamKind, Wait,
+    Admission, CheckFinding, CheckReport, Connector, Cursor, Cx, HookRequest, Item, Page, RawItem, Receipt, Reply,
+    Stream, StreamKind, Wait,
 };
 pub use error::{ConfigError, ConnectorError, NormalizeError, Refusal};
 pub use file::{FileRequest, FileSource};

@@ -94,16 +94,20 @@ pub fn suggest(problem: &str) -> Option<String> {
 
 /// Names the known key nearest to a misspelt one, or all of them when none is near.
 pub fn unknown(key: &str, known: &[&str]) -> String {
-    let nearest = known
-        .iter()
-        .map(|name| (strsim::damerau_levenshtein(key, name), *name))
-        .filter(|(distance, name)| *distance <= name.len().max(key.len()) / 2)
-        .min()
-        .map(|(_, name)| name);
-    match nearest {
+    match nearest(key, known) {
         Some(name) => format!("unknown key `{key}`, did you mean `{name}`?"),
         None => format!("unknown key `{key}`, known keys: {}", known.join(", ")),
     }
+}
+
+/// The known word nearest to a misspelt one, when one is near.
+pub fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+    known
+        .iter()
+        .map(|name| (strsim::damerau_levenshtein(word, name), *name))
+        .filter(|(distance, name)| *distance <= name.len().max(word.len()) / 2)
+        .min()
+        .map(|(_, name)| name)
 }
 
 #[cfg(test)]

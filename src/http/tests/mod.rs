@@ -278,11 +278,19 @@ async fn shutdown_lets_open_requests_end() {
 async fn operators_get_metrics_and_health() {
     let settings = AdminSettings {
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        ..AdminSettings::default()
     };
     let health = Health::new(&["journal"]);
     let server = AdminServer::bind(&settings, Metrics::new(), health.clone()).expect("binds");
     let address = server.address();
-    let taken = AdminServer::bind(&AdminSettings { listen: address }, Metrics::new(), health.clone());
+    let taken = AdminServer::bind(
+        &AdminSettings {
+            listen: address,
+            ..settings.clone()
+        },
+        Metrics::new(),
+        health.clone(),
+    );
     assert!(
         taken
             .expect_err("taken")

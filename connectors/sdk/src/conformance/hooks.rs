@@ -4,13 +4,14 @@ use bytes::Bytes;
 
 use super::{HookSample, Subject, mutations, mutations::Mutation, normalize, report::Recorder, stored, without_panic};
 use crate::{
-    contract::{HookRequest, Item, Receipt, StreamKind},
+    contract::{Admission, HookRequest, Item, Receipt, StreamKind},
     error::Refusal,
 };
 
-const CHECKS: [&str; 5] = [
+const CHECKS: [&str; 6] = [
     "receive.samples",
     "receive.unproven",
+    "receive.admission",
     "receive.same_keys",
     "receive.hostile_input",
     "receive.unknown_values",
@@ -32,6 +33,7 @@ pub(super) fn examine(subject: &Subject, recorder: &mut Recorder) {
     recorder.record("receive.samples", outcome);
     let outcome = unproven(subject, recorder);
     recorder.record("receive.unproven", outcome);
+    recorder.record("receive.admission", admission(subject));
     recorder.record("receive.same_keys", same_keys(subject));
     let outcome = hostile(subject, recorder);
     recorder.record("receive.hostile_input", outcome);
@@ -96,6 +98,44 @@ fn unproven(subject: &Subject, recorder: &mut Recorder) -> Result<String, String
         }
     }
     Ok(format!("{count} requests refused"))
+}
+
+/// The look at the head and `receive` agree: who is refused by the head is refused with the body too, in the same words,
+/// and who is proven by the head is taken whatever the body is.
+fn admission(subject: &Subject) -> Result<String, String> {
+    let (mut proven, mut refused) = (0, 0);
+    for sample in &subject.hooks {
+        let samples = [("as it is sent", (sample.prove)(sample.body.clone()))];
+        let requests = samples.into_iter().chain(sample.unproven.iter().cloned());
+        for (name, request) in requests {
+            let place = format!("{:?}, {name}", sample.name);
+            let mut head = request.clone();
+            head.body = Bytes::new();
+            let admitted =
+                without_panic(|| subject.connector.admit(&head)).map_err(|panic| format!("{place}: {panic}"))?;
+            let taken = receive(subject, &request).map_err(|panic| format!("{place}: {panic}"))?;
+            match (admitted, taken) {
+                (Err(early), Err(late)) if early == late => refused += 1,
+                (Err(early), Err(late)) => return Err(format!("{place}: \"{early}\" by the head, then \"{late}\"")),
+                (Err(early), Ok(_)) => {
+                    return Err(format!(
+                        "{place}: refused by the head ({early}) and taken with the body"
+                    ));
+                }
+                (Ok(Admission::Proven), Err(late)) => {
+                    return Err(format!("{place}: proven by the head and refused with the body: {late}"));
+                }
+                (Ok(Admission::Proven), Ok(_)) if sample.proof_in_body => {
+                    return Err(format!("{place}: proven by the head, and its proof is in the body"));
+                }
+                (Ok(Admission::Proven), Ok(_)) => proven += 1,
+                (Ok(Admission::ProofInBody), _) => {}
+            }
+        }
+    }
+    Ok(format!(
+        "{proven} requests proven and {refused} refused before the body"
+    ))
 }
 
 fn same_keys(subject: &Subject) -> Result<String, String> {

@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     contract::{
-        CheckReport, Connector, ConnectorId, Cursor, Cx, HookRequest, Item, Page, RawItem, Receipt, Reply, Stream,
-        StreamKind,
+        Admission, CheckReport, Connector, ConnectorId, Cursor, Cx, HookRequest, Item, Page, RawItem, Receipt, Reply,
+        Stream, StreamKind,
     },
     error::{ConnectorError, NormalizeError, Refusal},
     message::{EventType, Kind, Message, MessageData, Regime},
@@ -37,6 +37,7 @@ enum Flaw {
     MakesUpIds,
     MindsUnknownKeys,
     TrustsAnybody,
+    AdmitsAnybody,
     DropsDamage,
     RandomKeys,
     KeepsTheCursor,
@@ -165,6 +166,14 @@ impl Connector for Ledger {
             next: Cursor(next.to_string()),
             ..Page::default()
         })
+    }
+
+    fn admit(&self, head: &HookRequest) -> Result<Admission, Refusal> {
+        match self.flaw {
+            Flaw::AdmitsAnybody => Ok(Admission::Proven),
+            Flaw::TrustsAnybody => Ok(Admission::ProofInBody),
+            _ => require_header_secret(head, "x-secret", &self.secret).map(|()| Admission::Proven),
+        }
     }
 
     fn receive(&self, request: &HookRequest) -> Result<Receipt, Refusal> {
@@ -377,6 +386,7 @@ async fn each_flaw_fails_the_check_that_names_it() {
         (ledger!(Flaw::MakesUpIds), "normalize.ids"),
         (ledger!(Flaw::MindsUnknownKeys), "normalize.unknown_values"),
         (ledger!(Flaw::TrustsAnybody), "receive.unproven"),
+        (ledger!(Flaw::AdmitsAnybody), "receive.admission"),
         (ledger!(Flaw::DropsDamage), "receive.hostile_input"),
         (ledger!(Flaw::RandomKeys), "receive.same_keys"),
         (ledger!(Flaw::KeepsTheCursor), "poll.same_cursor"),

@@ -351,7 +351,7 @@ fn settings_name_the_key_and_the_cure() {
 async fn one_broken_text_does_not_make_an_answer_unreadable() {
     const HALF: &str = r#"{"items":[{"text":"one"},{"text":"cut \ud83d"},{"text":"three"}]}"#;
     let address = serve(Router::new().route("/", get(|| async { HALF }))).await;
-    let request = HttpRequest::get(&format!("http://{address}/"));
+    let request = HttpRequest::get(format!("http://{address}/"));
     let response = client().send(request).await.expect("an answer");
     let answer: serde_json::Value = serde_json::from_slice(&response.body).expect("JSON for every reader");
     assert_eq!(answer["items"][1]["text"], "cut \u{fffd}");

@@ -184,10 +184,25 @@ pub struct OrganisationRef {
     pub name: String,
 }
 
+/// Values of [`Status::common`], from the first to the last.
+pub const COMMON_STATUSES: &[&str] = &[
+    "new",
+    "moderation",
+    "routing",
+    "assigned",
+    "in_work",
+    "answered",
+    "postponed",
+    "declined",
+    "forwarded",
+    "closed",
+    "other",
+];
+
 /// State at the source.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Status {
-    /// Common name: `new`, `moderation`, `routing`, `assigned`, `in_work`, `answered`, `postponed`, `declined`,
+    /// Common name, one of [`COMMON_STATUSES`]: `new`, `moderation`, `routing`, `assigned`, `in_work`, `answered`, `postponed`, `declined`,
     /// `forwarded`, `closed`, `other`.
     pub common: String,
     /// As the source writes it.

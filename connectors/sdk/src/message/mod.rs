@@ -21,8 +21,8 @@ use uuid::Uuid;
 pub use author::{Author, AuthorKind, Contacts};
 pub use body::{Attachment, AttachmentKind, Body, Mention};
 pub use case::{
-    Deadline, DeadlineBasis, DeadlineStage, DeadlineUnit, External, Flags, Legal, Organisation, OrganisationRef,
-    Regime, Relation, Reminder, Satisfaction, Status, Topic, TopicNode,
+    COMMON_STATUSES, Deadline, DeadlineBasis, DeadlineStage, DeadlineUnit, External, Flags, Legal, Organisation,
+    OrganisationRef, Regime, Relation, Reminder, Satisfaction, Status, Topic, TopicNode,
 };
 pub use moment::{Moment, Precision, Times};
 pub use place::{Geo, Place, PlacePrecision};

@@ -15,7 +15,7 @@ const SMALL: usize = 256 * 1024;
 /// not read as it is. Parts the target type skips may be nested deeper: they are skipped without recursion.
 ///
 /// # Errors
-/// `too_large`, `too_deep`, `not_json` or `unexpected_shape`, with the position and without a word of the body.
+/// `too_large`, `too_deep`, `not_utf8`, `not_json` or `unexpected_shape`, with the position and without a word of the body.
 pub fn parse_json_bounded<T: DeserializeOwned>(body: &[u8]) -> Result<T, NormalizeError> {
     // Small bodies can't be of so many values.
     if body.len() > SMALL && json::weight(body) > json::MOST_MEMORY {
@@ -29,6 +29,11 @@ pub fn parse_json_bounded<T: DeserializeOwned>(body: &[u8]) -> Result<T, Normali
         ));
     }
     json::from_slice(body).map_err(|error| {
+        if let Some(encoding) = foreign_encoding(body) {
+            let why =
+                format!("the body is {encoding} without a mark at its beginning; JSON is sent in UTF-8 (RFC 8259)");
+            return NormalizeError::new("not_utf8", why);
+        }
         let reason = match error.classify() {
             Category::Data => "unexpected_shape",
             _ if depth(body) > MOST_DEPTH => "too_deep",
@@ -36,6 +41,15 @@ pub fn parse_json_bounded<T: DeserializeOwned>(body: &[u8]) -> Result<T, Normali
         };
         NormalizeError::new(reason, describe(&error))
     })
+}
+
+/// An encoding that only its zeros tell of: JSON begins with two characters of ASCII (RFC 4627, section 3).
+fn foreign_encoding(body: &[u8]) -> Option<&'static str> {
+    match body {
+        [0, 0, 0, first, ..] | [first, 0, 0, 0, ..] if *first != 0 => Some("UTF-32"),
+        [0, first, ..] | [first, 0, ..] if *first != 0 => Some("UTF-16"),
+        _ => None,
+    }
 }
 
 /// What is wrong with JSON and where, without the words of `serde_json` that may quote the body.
@@ -114,6 +128,17 @@ mod tests {
     fn half_an_emoji_does_not_break_a_body() {
         let value: Value = parse_json_bounded(br#"{"id":7,"text":"cut \ud83d"}"#).expect("mended");
         assert_eq!(value["text"], "cut \u{fffd}");
+    }
+
+    #[test]
+    fn another_encoding_is_named() {
+        let text = r#"{"id":7}"#;
+        let utf16: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let utf32: Vec<u8> = text.chars().flat_map(|c| u32::from(c).to_be_bytes()).collect();
+        for (body, said) in [(&utf16, "UTF-16"), (&utf32, "UTF-32")] {
+            let error = parse_json_bounded::<Value>(body).expect_err(said);
+            assert!(error.reason == "not_utf8" && error.why.contains(said), "{error}");
+        }
     }
 
     #[test]
