@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 # Cheap ones first; the tests last, so that their summary stands at the end.
-SECTIONS=(deps fmt alerts systemd deny clippy doc doctest test)
+SECTIONS=(deps fmt alerts systemd deny clippy doc doctest instructions test)
 CARGO_DENY_VERSION=0.20.2
 # Keep in step with EXPOSURE_TENTHS in tests/packaging.rs.
 EXPOSURE_TENTHS=20
@@ -16,7 +16,7 @@ usage: scripts/test.sh [SECTION…]
 Installs what the tests need, then runs every check. Needs Rust; on Debian and Ubuntu the rest comes by itself
 (root or sudo). Stops at the first failure and says how to run that section again. Without SECTION runs all, in order:
 
-  deps     RabbitMQ, promtool, systemd-analyze, a C compiler; clippy and rustfmt. The packaged services are not
+  deps     RabbitMQ, promtool, systemd-analyze, valgrind, a C compiler; clippy and rustfmt. The packaged services are not
            started: tests start private nodes on free ports
   fmt      cargo fmt --check
   alerts   promtool on alert rules and their tests
@@ -25,6 +25,9 @@ Installs what the tests need, then runs every check. Needs Rust; on Debian and U
   clippy   cargo clippy, warnings are errors
   doc      cargo doc, warnings are errors
   doctest  examples in the documentation
+  instructions
+           instructions of the daemon for a delivered message, counted by callgrind, against the committed figure
+           (benches/instructions.json): more than 3 % above it fails. Needs an optimised build
   test     all tests: cargo nextest when it is installed, else cargo test
 
 Environment:
@@ -92,6 +95,7 @@ section_deps() {
     command -v rabbitmq-server >/dev/null || missing+=(rabbitmq-server)
     command -v promtool >/dev/null || missing+=(prometheus)
     command -v systemd-analyze >/dev/null || missing+=(systemd)
+    command -v valgrind >/dev/null || missing+=(valgrind)
     [[ -d /etc/ssl/certs && -n $(ls -A /etc/ssl/certs) ]] || missing+=(ca-certificates)
     if ((${#missing[@]})); then
         install_packages "${missing[@]}"
@@ -122,6 +126,11 @@ section_test() {
     else
         cargo test --workspace --locked --no-fail-fast --lib --bins --tests
     fi
+}
+
+# The count depends on the compiler's version and on nothing else of the machine.
+section_instructions() {
+    cargo run --profile measure --package benches --locked --quiet -- instructions --against benches/instructions.json
 }
 
 section_doctest() { cargo test --workspace --locked --doc; }

@@ -222,17 +222,40 @@ connectors:
     /// # Errors
     /// When it ends instead.
     pub async fn start(&self) -> anyhow::Result<Daemon<'_>> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg0(NAME);
+        self.spawn(command, Duration::from_millis(1)).await
+    }
+
+    /// The same below another program (`valgrind …`), which starts it in its turn.
+    ///
+    /// # Errors
+    /// When it ends instead, or there is no such program.
+    pub async fn start_under(&self, program: &[String]) -> anyhow::Result<Daemon<'_>> {
+        let (name, arguments) = program.split_first().context("a program")?;
+        // Such programs pass on no name of their own choosing: the link has it.
+        let daemon = self.folder.path().join(NAME);
+        if !daemon.exists() {
+            std::os::unix::fs::symlink(std::env::current_exe()?, &daemon)?;
+        }
+        let mut command = Command::new(name);
+        command.args(arguments).arg(daemon);
+        // Each look is work of the daemon, too.
+        self.spawn(command, Duration::from_millis(500)).await
+    }
+
+    async fn spawn(&self, mut command: Command, look_every: Duration) -> anyhow::Result<Daemon<'_>> {
         let log = std::fs::File::create(self.folder.path().join("log"))?;
         let since = Instant::now();
-        let child = Command::new(std::env::current_exe()?)
-            .arg0(NAME)
+        let child = command
             .arg("--config")
             .arg(self.config())
             .arg("run")
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
-            .spawn()?;
+            .spawn()
+            .with_context(|| format!("{} does not start", command.get_program().display()))?;
         let mut daemon = Daemon {
             child,
             installation: self,
@@ -246,7 +269,7 @@ connectors:
             if daemon.child.try_wait()?.is_some() || since.elapsed() > PATIENCE {
                 bail!("the daemon did not become ready\n{}", daemon.log());
             }
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            tokio::time::sleep(look_every).await;
         }
     }
 }
@@ -337,6 +360,24 @@ impl Daemon<'_> {
     /// Processor time used so far.
     pub fn cpu(&self) -> Duration {
         cpu::of_process(self.child.id())
+    }
+
+    /// Asks the daemon to end in order and waits for it.
+    ///
+    /// # Errors
+    /// When it ends otherwise.
+    pub async fn stop(mut self) -> anyhow::Result<()> {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
+        let asked = Instant::now();
+        loop {
+            match self.child.try_wait()? {
+                Some(status) if status.success() => return Ok(()),
+                Some(status) => bail!("the daemon ended with {status}\n{}", self.log()),
+                None if asked.elapsed() > PATIENCE => bail!("the daemon does not stop\n{}", self.log()),
+                None => tokio::time::sleep(LOOK_EVERY).await,
+            }
+        }
     }
 
     /// End of the daemon's log.

@@ -6,6 +6,7 @@ mod daemon;
 mod drain;
 mod duplicates;
 mod import;
+mod instructions;
 mod journal;
 mod mapping;
 mod outage;
@@ -39,6 +40,8 @@ struct Arguments {
 enum What {
     /// Everything the project promises about speed and memory
     Throughput(throughput::ThroughputArgs),
+    /// Instructions of the daemon for a delivered message, by callgrind; independent of what else the machine does
+    Instructions(instructions::InstructionsArgs),
     /// A thousand VK communities and two hundred bots on one daemon: memory, processor, limits of calls
     Sources(sources::SourcesArgs),
     /// What looking for duplicates costs, for ordinary messages and for a flood of one text
@@ -69,7 +72,8 @@ enum What {
 
 fn main() -> anyhow::Result<ExitCode> {
     // A measured daemon is a child process of this program: see `daemon`.
-    if std::env::args_os().next().is_some_and(|name| name == daemon::NAME) {
+    let name = std::env::args_os().next();
+    if name.is_some_and(|name| std::path::Path::new(&name).file_name() == Some(daemon::NAME.as_ref())) {
         return Ok(ExitCode::from(priem::cli::main()));
     }
     let what = Arguments::parse().what;
@@ -86,6 +90,7 @@ fn main() -> anyhow::Result<ExitCode> {
     runtime.block_on(async {
         match what {
             What::Throughput(arguments) => throughput::run(arguments).await,
+            What::Instructions(arguments) => instructions::run(arguments).await,
             What::Sources(arguments) => sources::run(arguments).await,
             What::Duplicates(arguments) => duplicates::run(arguments).await,
             What::Journal(arguments) => journal::run(arguments).await,

@@ -52,6 +52,29 @@ impl Sender {
         self.refused.load(Ordering::Relaxed)
     }
 
+    /// Sends so many requests, over so many connections, each as fast as answers come.
+    ///
+    /// # Errors
+    /// When a connection breaks.
+    pub async fn send(&self, requests: u64, connections: u64) -> anyhow::Result<()> {
+        let mut lines = JoinSet::new();
+        for number in 0..connections {
+            let sender = self.clone();
+            let own = requests / connections + u64::from(number < requests % connections);
+            lines.spawn(async move {
+                let mut line = Line::open(&sender).await?;
+                for _ in 0..own {
+                    line.call().await?;
+                }
+                anyhow::Ok(())
+            });
+        }
+        while let Some(one) = lines.join_next().await {
+            one??;
+        }
+        Ok(())
+    }
+
     /// Sends as fast as answers come, on every connection, until stopped.
     pub fn saturate(&self) -> Saturation {
         let stop = Arc::new(AtomicBool::new(false));
