@@ -5,6 +5,7 @@ use std::{
     rc::Rc,
 };
 
+use config::{Environment, Source as _};
 use priem_sdk::registry::explain;
 use serde::Deserialize as _;
 
@@ -14,8 +15,10 @@ use super::{
     tree::{self, Node, Origin, Scalar, Value},
 };
 
-/// Environment variables that are settings begin so; the keys follow, with `__` between them.
-const PREFIX: &str = "PRIEM__";
+/// Environment variables that are settings begin so; the keys follow.
+const PREFIX: &str = "PRIEM";
+/// What stands before every key in the name of a variable.
+const BETWEEN: &str = "__";
 
 /// Why the settings can't be used. Names the file, the line and the key.
 #[derive(Debug, thiserror::Error)]
@@ -78,14 +81,7 @@ pub fn parse(
         place: format!("{}:{}", path.display(), not_yaml.line),
         problem: not_yaml.problem,
     })?;
-    let mut variables: Vec<(String, String)> = variables
-        .into_iter()
-        .filter(|(name, _)| name.starts_with(PREFIX))
-        .collect();
-    variables.sort();
-    for (name, value) in variables {
-        overlay(&mut tree, &name, value);
-    }
+    overlay(&mut tree, variables);
     shape_connectors(&mut tree);
     let mut track = serde_path_to_error::Track::new();
     let read = Settings::deserialize(serde_path_to_error::Deserializer::new(&tree, &mut track));
@@ -98,18 +94,31 @@ pub fn parse(
     })
 }
 
-/// Puts a variable in place: `PRIEM__AMQP__URL` is the key `amqp.url`.
-fn overlay(tree: &mut Node, name: &str, value: String) {
-    let keys: Vec<String> = name[PREFIX.len()..].split("__").map(str::to_ascii_lowercase).collect();
-    let scalar = Scalar {
-        plain: !value.is_empty(),
-        text: value,
-    };
-    let node = Node {
-        origin: Origin::Variable(Rc::from(name)),
-        value: Value::Scalar(scalar),
-    };
-    tree.put(&keys, node);
+/// Puts what the environment sets over the file: `PRIEM__AMQP__URL` is the key `amqp.url`. Its values are words, as those
+/// of the file are.
+fn overlay(tree: &mut Node, variables: impl IntoIterator<Item = (String, String)>) {
+    let environment = Environment::with_prefix(PREFIX)
+        .prefix_separator(BETWEEN)
+        .separator(BETWEEN)
+        .source(Some(variables.into_iter().collect()))
+        .collect();
+    // Words are never refused here: what they mean is asked by the setting that reads them.
+    let mut set: Vec<_> = environment.unwrap_or_default().into_iter().collect();
+    set.sort_by(|(one, _), (other, _)| one.cmp(other));
+    for (key, value) in set {
+        let keys: Vec<String> = key.split('.').map(str::to_owned).collect();
+        let name = [PREFIX, &keys.join(BETWEEN).to_ascii_uppercase()].join(BETWEEN);
+        let text = value.into_string().unwrap_or_default();
+        let scalar = Scalar {
+            plain: !text.is_empty(),
+            text,
+        };
+        let node = Node {
+            origin: Origin::Variable(Rc::from(name)),
+            value: Value::Scalar(scalar),
+        };
+        tree.put(&keys, node);
+    }
 }
 
 /// Connectors read their settings from JSON: what their schemas want as text is made text.
@@ -158,9 +167,7 @@ pub fn place_of(text: &str, path: &Path, keys: &[&str]) -> String {
     let Ok(mut tree) = tree::parse(text) else {
         return path.display().to_string();
     };
-    for (name, value) in std::env::vars().filter(|(name, _)| name.starts_with(PREFIX)) {
-        overlay(&mut tree, &name, value);
-    }
+    overlay(&mut tree, std::env::vars());
     place(path, tree.origin_of(keys))
 }
 
