@@ -267,7 +267,8 @@ async fn a_folder_replaced_by_a_link_leads_nowhere_and_the_journal_stays_sound()
 async fn a_folder_replaced_by_another_is_told_and_taken() {
     let mut scene = Scene::new(SETTINGS);
     scene.daemon.start().await;
-    scene.clerk("mv inbox inbox.old; mkdir inbox; chmod 2770 inbox");
+    // The daemon makes a folder that is missing, so the new one must come in the place of an empty one, too.
+    scene.clerk("mkdir inbox.new; chmod 2770 inbox.new; mv inbox inbox.old; mv -T inbox.new inbox");
     fs::write(scene.folder("inbox/good.csv"), EXPORT).unwrap();
     if scene.two_users {
         chown(scene.folder("inbox/good.csv"), Some(CLERK), Some(DAEMON)).unwrap();
