@@ -55,9 +55,12 @@ impl Reading {
     /// Notes that a file is read from a row on. The process may die over each page; a page that it died over twice is not
     /// read again.
     fn take_in_hand(&self, held: &Held, file: &str, stamp: Stamp, row: u64) -> Result<(), Deadly> {
-        let note = self.in_hand.get_or_init(|| InHand::of(held.base.own_note(IN_HAND)));
         let (size, mtime) = (stamp.size, stamp.mtime);
-        note.take(format_args!("{file:?} {size} {mtime} row {row}"))
+        self.note(held).take(format_args!("{file:?} {size} {mtime} row {row}"))
+    }
+
+    fn note(&self, held: &Held) -> &InHand {
+        self.in_hand.get_or_init(|| InHand::of(held.base.own_note(IN_HAND)))
     }
 
     fn put_down(&self) {
@@ -90,6 +93,13 @@ impl Reading {
     /// [`ConnectorError::Misconfigured`] when the folders can't be used.
     pub fn poll(&self, cursor: &Cursor) -> Result<Page, ConnectorError> {
         let held = self.inbox.held().map_err(unusable)?;
+        if let Some(rest) = self.note(&held).patience() {
+            return Ok(Page {
+                next: cursor.clone(),
+                wait: Wait::For(rest),
+                ..Page::default()
+            });
+        }
         let page = match FileCursor::decode(cursor) {
             // The host has stored the end of this file: it may go, if it did not yet.
             Some(finished) if finished.end.is_some() => {

@@ -1,6 +1,6 @@
 //! Which item a stage has in its hands, so that one the process dies over twice is put aside at the next start.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use priem_sdk::in_hand::{Deadly, InHand};
 
@@ -25,6 +25,11 @@ impl ItemInHand {
     /// Notes that stages look at an item from now on.
     pub(super) fn take(&self, record: &Record) -> Result<(), Deadly> {
         self.0.take(format_args!("item {}", record.seq))
+    }
+
+    /// How much longer the worker waits at a start that follows a death.
+    pub(super) fn patience(&self) -> Option<Duration> {
+        self.0.patience()
     }
 
     /// Nothing is looked at: before the worker waits for somebody.

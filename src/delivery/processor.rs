@@ -1,6 +1,6 @@
 //! What the stages work with.
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 
@@ -117,6 +117,11 @@ impl Processor {
     pub fn noting_in(mut self, journal: &Path) -> Self {
         self.in_hand = Some(Arc::new(ItemInHand::open(journal)));
         self
+    }
+
+    /// How much longer nothing is to be taken in hand, after a death over an item.
+    pub(super) fn patience(&self) -> Option<Duration> {
+        self.in_hand.as_ref()?.patience()
     }
 
     /// Nothing is in hand: before waiting for somebody.

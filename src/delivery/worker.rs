@@ -37,6 +37,12 @@ pub(super) struct Worker {
 impl Worker {
     /// Runs until shutdown.
     pub(super) async fn run(mut self, mut feed: mpsc::Receiver<Vec<Arc<Record>>>, shutdown: CancellationToken) {
+        if let Some(rest) = self.processor.patience() {
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = tokio::time::sleep(rest) => {}
+            }
+        }
         let mut reading: Option<Reading> = None;
         let mut visiting: Option<Visiting> = None;
         loop {

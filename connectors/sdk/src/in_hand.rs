@@ -6,8 +6,9 @@
 //! kernel's out-of-memory killer, `kill -9`).
 //!
 //! The note is one small write into a file that is open already, not synced: it must outlive the process, not the machine.
-//! So it may be written for each item (half a microsecond), and an innocent item is only accused when two deaths hit the
-//! very same one.
+//! So it may be written for each item (a microsecond or two), and an innocent item is only accused when two deaths hit the
+//! very same one. What comes first at a start would be hit by every kill that follows a start at once, so what was in hand
+//! at a death is left alone for some seconds by the next process ([`InHand::patience`]).
 
 use std::{
     fmt::Display,
@@ -19,12 +20,16 @@ use std::{
         LazyLock,
         atomic::{AtomicBool, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use parking_lot::Mutex;
 
 /// Deaths after which something is not taken in hand again.
 pub const MOST_DEATHS: u32 = 2;
+/// How long a process leaves alone what the one before died over. Whoever kills several processes soon after their start
+/// (a person, an impatient supervisor) then accuses nothing; what really kills costs these seconds once more.
+pub const LEFT_ALONE: Duration = Duration::from_secs(3);
 /// Longest note, bytes; longer names are cut.
 const LONGEST: usize = 512;
 
@@ -48,6 +53,7 @@ pub struct InHand {
     left: Mutex<Option<Left>>,
     is_written: AtomicBool,
     process: u64,
+    opened: Instant,
 }
 
 /// The process died over this twice: it must not be taken in hand again.
@@ -91,7 +97,16 @@ impl InHand {
             left: Mutex::new(left),
             is_written: AtomicBool::new(false),
             process,
+            opened: Instant::now(),
         }
+    }
+
+    /// How much longer nothing is to be taken in hand, because the last process died over something that must not be
+    /// accused by a kill at the start. `None` also when it is accused already: it is put aside at once.
+    pub fn patience(&self) -> Option<Duration> {
+        let is_suspect = self.left.lock().as_ref().is_some_and(|left| left.deaths < MOST_DEATHS);
+        let rest = LEFT_ALONE.checked_sub(self.opened.elapsed())?;
+        is_suspect.then_some(rest)
     }
 
     /// Notes what is taken in hand now, in place of what was.
@@ -184,6 +199,24 @@ fn read(line: &str, process: u64) -> Option<Left> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_process_died_over_once_is_left_alone_at_the_next_start() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("in-hand");
+        let first = InHand::open_as(&path, 1);
+        assert_eq!(first.patience(), None, "nobody died");
+        assert_eq!(first.take("item 7"), Ok(()));
+        let second = InHand::open_as(&path, 2);
+        assert!(second.patience().is_some_and(|rest| rest <= LEFT_ALONE));
+        // Killed before it takes anything in hand: that accuses nobody.
+        let third = InHand::open_as(&path, 3);
+        assert!(third.patience().is_some());
+        assert_eq!(third.take("item 7"), Ok(()));
+        let fourth = InHand::open_as(&path, 4);
+        assert_eq!(fourth.patience(), None, "put aside at once");
+        assert_eq!(fourth.take("item 7"), Err(Deadly));
+    }
 
     #[test]
     fn what_was_in_hand_at_two_deaths_is_refused_once() {
