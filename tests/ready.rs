@@ -369,8 +369,13 @@ async fn an_export_gives_what_can_be_read_around_damage() {
     deliver_all(&journal).await;
     drop(journal);
     let mut bytes = std::fs::read(database(&folder)).unwrap();
-    for page in (10..bytes.len() / 4096).step_by(7) {
-        bytes[page * 4096..page * 4096 + 200].fill(0xa5);
+    // Pages that hold rows (`0x0d`), behind the first ones, where tables begin.
+    let rows: Vec<usize> = (60..bytes.len() / 4096)
+        .map(|page| page * 4096)
+        .filter(|start| bytes[*start] == 0x0d)
+        .collect();
+    for start in rows.into_iter().step_by(7) {
+        bytes[start..start + 200].fill(0xa5);
     }
     std::fs::write(database(&folder), &bytes).unwrap();
 
