@@ -92,7 +92,8 @@ impl Journal {
             lock,
         } = Opened::open(settings, metrics, read)?;
         let reader = store::open_reader(&path)?;
-        let mut fold = Folding::new(&path)?;
+        let turns = Arc::<Mutex<()>>::default();
+        let mut fold = Folding::new(&path, Arc::clone(&turns))?;
         let clock = Arc::clone(&keeper.clock);
         let standing = Arc::new(Standing::new());
         let (commands, receiver) = mpsc::channel(QUEUE);
@@ -116,6 +117,7 @@ impl Journal {
             standing: Arc::clone(&standing),
             healthy: true,
             gate: Arc::clone(&gate),
+            turns,
         };
         metrics.journal_writable.set(1);
         for class in Class::ALL {

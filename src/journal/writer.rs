@@ -94,6 +94,8 @@ pub(super) struct Writer {
     pub(super) healthy: bool,
     /// Shut while the journal is full.
     pub(super) gate: Arc<Gate>,
+    /// Held while the log is cut, and to begin a commit: SQLite's own lock would fail the commit when a cut takes long.
+    pub(super) turns: Arc<Mutex<()>>,
 }
 
 impl Writer {
@@ -158,7 +160,10 @@ impl Writer {
         let started = Instant::now();
         self.standing.begin();
         let mut fresh = Vec::new();
-        let written = execute(connection, "BEGIN IMMEDIATE")
+        let turn = self.turns.lock();
+        let begun = execute(connection, "BEGIN IMMEDIATE");
+        drop(turn);
+        let written = begun
             .and_then(|()| self.write(connection, &mut batch, &mut fresh))
             .and_then(|outcomes| self.state.ledger.write(connection).map(|()| outcomes))
             .and_then(|outcomes| execute(connection, "COMMIT").map(|()| outcomes));
