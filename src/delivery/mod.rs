@@ -1,7 +1,7 @@
 //! The corridor from the journal to the publisher: what happens to a stored item, in which order, and that nothing is
 //! forgotten on the way.
 //!
-//! - [`STAGES`](stages::STAGES) is the way of every item, in its lawful order;
+//! - `stages::STAGES` is the way of every item, in its lawful order;
 //! - the feeder reads pending items in order;
 //! - the worker takes them through the stages and hands messages to the publisher, waiting while it is full;
 //! - what a refusing queue can't take stays in the journal and is read again;

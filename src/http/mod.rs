@@ -4,7 +4,7 @@
 //! - a platform hears of success only after [`Accept::accept`] has returned `Ok`, that is after the journal commit;
 //! - a sender that is not proven leaves no trace but a counter;
 //! - nothing a stranger sends can stop the listener: bodies, times and concurrency are limited, panics are caught;
-//! - a stranger holds no place that a proven sender needs: see [`gate`] and [`budget`].
+//! - a stranger holds no place that a proven sender needs: see `gate` and `budget`.
 
 mod admin;
 mod budget;

@@ -63,7 +63,7 @@ pub(super) fn look(folder: &Path) -> Option<Promise> {
 }
 
 /// The time to delete by what belongs to the messages of a journal, for who keeps it in another place: by a clock that
-/// has jumped ahead nothing is old. See [`clock`](super::clock).
+/// has jumped ahead nothing is old. See `clock`.
 pub fn sweep_time(folder: &Path) -> Timestamp {
     let now = Timestamp::now();
     let trusted = look(folder).map(|promise| promise.clock.sweep(now.as_microsecond()));

@@ -1,14 +1,14 @@
 //! What leaves the journal, and when.
 //!
 //! By age: settled items after `raw_days`; decisions, identities and the keys of both after `dedupe_days`. Who keeps
-//! other tables here sweeps them ([`super::sweep::Sweep`]).
+//! other tables here sweeps them (`super::sweep::Sweep`).
 //!
 //! To make room, when the journal comes near `max_bytes`, in this order, the oldest first:
 //!
 //! 1. settled items ([`Class::Items`]): they are published, only `replay` and `explain` miss them;
 //! 2. decisions ([`Class::Decisions`]): `why` forgets them;
 //! 3. what duplicates are recognised by ([`Class::Duplicates`]): a repetition may go out unmarked;
-//! 4. identities older than [`IDENTITY_DAYS`] ([`Class::Identities`]): an old row of an export may go out again.
+//! 4. identities older than `IDENTITY_DAYS` (`Class::Identities`): an old row of an export may go out again.
 //!
 //! Never: what waits for publication or for a person, cursors, clocks of open messages, younger identities. Only when
 //! these fill the journal are new items refused.

@@ -1,6 +1,6 @@
 //! Turns a source's markup into plain text and mentions: VK markup and HTML.
 //!
-//! Total functions: any input gives text, in time linear in its length ([`Ahead`] looks at no byte twice). Markup that is
+//! Total functions: any input gives text, in time linear in its length (`Ahead` looks at no byte twice). Markup that is
 //! not understood stays as it is, so no words of a citizen are lost.
 
 use std::borrow::Cow;
