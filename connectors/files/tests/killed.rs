@@ -1,6 +1,7 @@
 //! The process dies over a file: twice over the same page, and the file goes to `failed/`; what stood before is imported.
 
 use jiff::SignedDuration;
+use priem_sdk::{Page, Wait};
 
 use super::Host;
 
@@ -23,6 +24,20 @@ fn die(host: &Host, file: &str, row: u64, deaths: u32) {
     std::fs::write(host.folder.path().join(".in-hand"), note).expect("written");
 }
 
+/// What the last process died over is left alone for some seconds; then it is read.
+fn poll_patiently(host: &Host) -> Page {
+    let page = host.poll();
+    assert!(
+        page.items.is_empty(),
+        "not at once: a kill at the start would accuse it"
+    );
+    let Wait::For(rest) = page.wait else {
+        panic!("no time is given: {:?}", page.wait);
+    };
+    std::thread::sleep(rest);
+    host.poll()
+}
+
 #[test]
 fn a_page_the_process_died_over_twice_ends_the_file_and_nothing_else() {
     let mut host = Host::new(|settings| settings.rows_per_page = 10);
@@ -33,7 +48,7 @@ fn a_page_the_process_died_over_twice_ends_the_file_and_nothing_else() {
     // Once: read again.
     die(&host, "deadly.csv", 11, 0);
     host.restart();
-    let page = host.poll();
+    let page = poll_patiently(&host);
     assert_eq!(page.items.len(), 10, "one death is no reason");
     // Twice over the page that begins behind row 11; before the journal had the page above.
     die(&host, "deadly.csv", 11, 1);
