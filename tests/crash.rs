@@ -14,7 +14,7 @@ use support::{
 };
 
 /// Kills in an ordinary run.
-const ROUNDS: u32 = 54;
+const ROUNDS: u32 = 200;
 
 /// Every channel that is killed under. A new one joins here.
 async fn channels(seed: u64) -> Vec<Box<dyn Channel>> {
