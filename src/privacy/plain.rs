@@ -2,7 +2,7 @@
 //!
 //! Digits of every form are ASCII digits, letters are small and Russian where they look so, marks and hidden signs are
 //! gone, spaces of every kind are one space (or one line feed, when one was among them), dashes are `-`, references of
-//! HTML are what they stand for. Positions are bytes; the plain text and the text itself have their own.
+//! HTML are what they stand for; О, З, l and I among digits are 0, 3 and 1. Positions are bytes; the plain text and the text itself have their own.
 
 use std::{borrow::Cow, ops::Range};
 
@@ -73,6 +73,7 @@ impl Plain {
             at += length;
         }
         plain.origins.push(position(text.len()));
+        plain.write_letters_as_digits();
         plain.find_groups();
         Some(plain)
     }
@@ -105,6 +106,46 @@ impl Plain {
         }
         self.text.push(seen);
         self.origins.resize(self.text.len(), position(at));
+    }
+
+    /// Letters typed or recognised in place of digits (`112-233-44О`), where nothing but digits stands beside them.
+    fn write_letters_as_digits(&mut self) {
+        let mut runs: Vec<Range<usize>> = Vec::new();
+        let mut from = 0;
+        for run in self.text.split(|letter: char| !letter.is_alphanumeric()) {
+            let (start, end) = (from, from + run.len());
+            // What parts two runs is any character: its length is known by where the next one begins.
+            from = end + self.text[end..].chars().next().map_or(0, char::len_utf8);
+            let is_number = run.bytes().any(|byte| byte.is_ascii_digit())
+                && !run.bytes().all(|byte| byte.is_ascii_digit())
+                && run
+                    .chars()
+                    .all(|letter| letter.is_ascii_digit() || meant_digit(letter).is_some());
+            if is_number {
+                runs.push(start..end);
+            }
+        }
+        if runs.is_empty() {
+            return;
+        }
+        let mut text = String::with_capacity(self.text.len());
+        let mut origins = Vec::with_capacity(self.origins.len());
+        let (mut runs, mut hidden) = (runs.iter().peekable(), 0);
+        for (at, letter) in self.text.char_indices() {
+            while let Some(place) = self.hidden.get_mut(hidden).filter(|place| **place <= at) {
+                *place = text.len();
+                hidden += 1;
+            }
+            while runs.next_if(|run| run.end <= at).is_some() {}
+            let is_inside = runs.peek().is_some_and(|run| run.contains(&at));
+            text.push(meant_digit(letter).filter(|_| is_inside).unwrap_or(letter));
+            origins.resize(text.len(), self.origins[at]);
+        }
+        for place in &mut self.hidden[hidden..] {
+            *place = text.len();
+        }
+        origins.extend(self.origins.last());
+        (self.text, self.origins) = (text, origins);
     }
 
     fn find_groups(&mut self) {
@@ -252,6 +293,16 @@ fn in_one_spelling(letter: char) -> char {
     }
 }
 
+/// The digit a letter of the plain text is taken for.
+fn meant_digit(letter: char) -> Option<char> {
+    match letter {
+        'о' => Some('0'),
+        'з' => Some('3'),
+        'i' | 'l' | 'і' => Some('1'),
+        _ => None,
+    }
+}
+
 fn words(letters: impl Iterator<Item = char>, is_whole: bool) -> String {
     let mut out = String::from(if is_whole { " " } else { "" });
     for letter in letters {
@@ -347,6 +398,18 @@ mod tests {
         assert_eq!(plain("Страхово\u{438}\u{306} й"), "страховои и");
         assert_eq!(plain("1&nbsp;2&#8209;3&shy;4&amp;&#x33;"), "1 2-34&амр;3");
         assert_eq!(Plain::without_tags("1<b>2</b>  <3", 0).expect("plain").text, "1 2 <3");
+    }
+
+    #[test]
+    fn letters_in_place_of_digits_are_digits() {
+        assert_eq!(plain("112-2З3-44O 9l"), "112-233-440 91");
+        assert_eq!(plain("OО1 ооо 2024г 16б Iq3"), "001 ооо 2024г 16б iq3");
+        let text = "№ 1О\u{200b}2ЗO-4";
+        let plain = Plain::of(text, 3).expect("three digits");
+        let groups = plain.groups();
+        assert_eq!(plain.digits(groups), [1, 0, 2, 3, 0, 4]);
+        assert_eq!(&text[plain.origin(groups[0].start..groups[0].end)], "1О\u{200b}2ЗO");
+        assert!(plain.is_parted_exactly(groups, &[2, 5]));
     }
 
     #[test]

@@ -68,6 +68,25 @@ fn ordinary_numbers_stay() {
 }
 
 #[test]
+fn letters_typed_in_place_of_digits_hide_no_number() {
+    for text in [
+        "СНИЛС 112-233-445 9S5, то есть 112-233-445 95",
+        "мой СНИЛС ll2-2ЗЗ-445 95",
+        "СНИЛС: 112-233-44О 95",
+        "полис ОМС 77О0 0000 0000 000З",
+    ] {
+        let (left, _) = scrub(text).unwrap_or_else(|| panic!("{text} stays"));
+        assert!(left.contains("удал"), "{left}");
+        assert!(
+            !left.contains("2ЗЗ") && !left.contains("44О") && !left.contains("77О0"),
+            "{left}"
+        );
+    }
+    // A letter beside a number of a house is no digit of anything.
+    assert_eq!(scrub("д. 3О, кв. 1З, подъезд 2"), None);
+}
+
+#[test]
 fn no_form_of_digits_and_no_separator_hides_a_number() {
     let snils = "112-233-445 95";
     let keycaps: String = snils
