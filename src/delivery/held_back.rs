@@ -1,6 +1,6 @@
-//! Which messages wait for a queue that refuses, in memory and in the journal.
+//! Which messages wait for a queue that refuses or does not answer, in memory and in the journal.
 //!
-//! The publisher keeps messages of a refusing queue apart, a bounded number of them. The rest stays where it is safe
+//! The publisher keeps messages of such a queue apart, a bounded number of them. The rest stays where it is safe
 //! already: its item is pending in the journal. For each queue we know the first position at which something was left
 //! there, and read again from it when there is room. Until that has caught up, new messages for the queue are left in
 //! the journal too, so that they overtake nothing.
@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use crate::{
     journal::DecisionRecord,
-    publish::queues::{Fault, QueueTrouble, Queues},
+    publish::queues::{QueueTrouble, Queues},
     telemetry::Metrics,
 };
 
@@ -146,7 +146,7 @@ impl HeldBack {
         if !self.queues.any() {
             return None;
         }
-        let refusing = self.queues.refusing();
+        let refusing = self.queues.held();
         if refusing.is_empty() {
             return None;
         }
@@ -347,7 +347,7 @@ impl HeldBack {
     pub fn observe(&self, aloft: &impl Aloft, now: Timestamp) -> Vec<Waiting> {
         let troubles = self.queues.troubles();
         let mut waiting: BTreeMap<&str, (u64, Timestamp)> = BTreeMap::new();
-        for trouble in troubles.iter().filter(|trouble| trouble.fault == Fault::Refusing) {
+        for trouble in troubles.iter().filter(|trouble| trouble.makes_wait()) {
             waiting.insert(&trouble.queue, (0, now));
         }
         if !waiting.is_empty() {

@@ -80,9 +80,9 @@ pub enum Outcome {
         /// AMQP reply code and text (`312 NO_ROUTE`).
         reason: String,
     },
-    /// Its queue has refused it for longer than `amqp.refused.park_after`: park and alarm.
+    /// Its queue has refused it, or not answered, for longer than `amqp.refused.park_after`: park and alarm.
     Refused {
-        /// The broker's words and for how long.
+        /// The broker's words, or ours.
         reason: String,
     },
 }
@@ -242,7 +242,7 @@ impl Publisher {
         self.state.clone()
     }
 
-    /// The queues that refuse, and those that are missing. NDJSON has none.
+    /// The queues that refuse or do not answer, and those that are missing. NDJSON has none.
     pub fn queues(&self) -> &Queues {
         &self.queues
     }

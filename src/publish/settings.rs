@@ -47,12 +47,14 @@ pub struct AmqpSettings {
     /// Messages a channel may have sent and not yet seen confirmed. More raises throughput a little and latency a lot.
     pub window: u16,
     /// A connection on which a message waits longer than this for its confirmation is given up, and everything not
-    /// confirmed is sent again on a new one. A broker that says it is blocked may take as long as it likes.
+    /// confirmed is sent again on a new one. A broker that says it is blocked may take as long as it likes. A queue whose
+    /// messages have no answer for a third of this time (1 to 10 seconds), while others are confirmed, is held back alone
+    /// and no reason to give the connection up.
     pub confirm_seconds: u16,
     /// Longest wait for the broker's answer to anything else: a channel, a declaration, a binding. Then the connection is
     /// given up, the reason told, and everything tried again.
     pub answer_seconds: u16,
-    /// Queues that refuse.
+    /// Queues that refuse, or do not answer.
     pub refused: RefusedSettings,
     /// Topic exchange everything is published to.
     pub exchange: String,
@@ -128,14 +130,16 @@ pub enum Auth {
     External,
 }
 
-/// What becomes of messages that their queue refuses (it is full, or it has lost most of its nodes). They wait, in the
-/// journal, without holding up those of other queues, and go out in their order when the queue takes again.
+/// What becomes of messages that their queue refuses (it is full, or it has lost most of its nodes) or does not answer
+/// (its process hangs). They wait, in the journal, without holding up those of other queues, and go out in their order
+/// when the queue takes again.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RefusedSettings {
-    /// How long a message may wait for a queue that refuses, for example `3d` or `12h`; then it is parked, until
-    /// `priem quarantine retry`. It counts from when the message was taken, and at the earliest from when the queue began
-    /// to refuse. Absent: for ever, which needs nobody to look after it.
+    /// How long a message may wait for a queue that refuses or does not answer, for example `3d` or `12h`; then it is
+    /// parked, until `priem quarantine retry`. It counts from when the message was taken, and at the earliest from when
+    /// the queue began to refuse or fell silent. What was sent to a silent queue may be in it already: that is not parked,
+    /// it waits for the answer. Absent: for ever, which needs nobody to look after it.
     #[schemars(with = "Option<String>")]
     #[serde(deserialize_with = "duration_with_days")]
     pub park_after: Option<SignedDuration>,

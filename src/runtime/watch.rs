@@ -131,6 +131,9 @@ fn condition_of_queues(waiting: &[Waiting]) -> Condition {
                 Fault::Refusing => format!(
                     "queue {queue:?} refuses messages since {since}: {messages} wait, the oldest for {oldest_seconds} s; {why}"
                 ),
+                Fault::Silent => format!(
+                    "queue {queue:?} does not answer since {since}: {messages} wait, the oldest for {oldest_seconds} s; {why}"
+                ),
                 Fault::Unroutable => {
                     format!("no queue for routing key {queue:?} since {since}: {count} messages parked; {why}")
                 }

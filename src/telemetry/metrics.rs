@@ -124,7 +124,9 @@ metrics! {
     returned: counters "priem_broker_returns_total" ["queue"];
     /// Messages a queue refused, again and again counted; they wait and are sent again
     nacked: counters "priem_broker_nacks_total" ["queue"];
-    /// Messages that wait because their queue refuses, or is not asked while it does
+    /// 1 while a queue neither takes nor refuses what was sent to it, though others take what was sent later
+    queue_silent: gauges "priem_queue_silent" ["queue"];
+    /// Messages that wait because their queue refuses or does not answer, or is not asked while it does
     held_back: gauges "priem_queue_held_back_messages" ["queue"];
     /// Age of the oldest of them
     held_back_oldest: gauges "priem_queue_held_back_oldest_seconds" ["queue"];

@@ -5,7 +5,9 @@
 //! unless the supervisor cuts the lane.
 //!
 //! A queue that refuses holds back its own messages only: they leave the lane's flow (see `held`) and at most half of
-//! its window is theirs.
+//! its window is theirs. So does one that does not answer at all (see `silence`).
+
+mod silence;
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -28,7 +30,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 use uuid::Uuid;
 
+pub(super) use silence::silent_after;
+
 use super::{
+    connect::Link,
     flights::{Answer, Flights, Landing, Letter, Return},
     held::Held,
 };
@@ -52,6 +57,8 @@ pub(super) struct Shared {
     pub(super) window: usize,
     /// Longest wait for a confirmation, while the broker takes messages at all.
     pub(super) confirm_within: Duration,
+    /// Longest wait for an answer while others get theirs; see [`silent_after`].
+    pub(super) silent_after: Duration,
     pub(super) queues: Queues,
     /// How long a refusing queue may make a message wait before it is parked; absent: for ever.
     pub(super) park_after: Option<Duration>,
@@ -89,6 +96,10 @@ pub(super) struct Lane {
     suspect: Option<(u64, u32)>,
     /// When the broker was last seen blocked.
     blocked_at: Option<Instant>,
+    /// Nothing is answered on the channel, and it is not known why: nothing new is sent on it.
+    doubts_channel: bool,
+    /// When it was last looked whether messages for silent queues are to be parked.
+    park_looked_at: Option<Instant>,
     /// Whether the broker took or returned anything since [`Lane::take_progress`].
     progress: bool,
     counted_unconfirmed: i64,
@@ -109,6 +120,8 @@ impl Lane {
             probing: false,
             suspect: None,
             blocked_at: None,
+            doubts_channel: false,
+            park_looked_at: None,
             progress: false,
             counted_unconfirmed: 0,
             published: HashMap::new(),
@@ -120,14 +133,36 @@ impl Lane {
         std::mem::take(&mut self.progress)
     }
 
-    /// Publishes on `channel` until it is lost, `halt` asks to finish what is in flight, or `cut` to return at once.
-    pub(super) async fn serve(&mut self, channel: &Channel, halt: &CancellationToken, cut: &CancellationToken) -> End {
+    /// Publishes on `channel` (or another one of the `link`) until it is lost, `halt` asks to finish what is in flight,
+    /// or `cut` to return at once.
+    pub(super) async fn serve(
+        &mut self,
+        channel: Channel,
+        link: &Link,
+        halt: &CancellationToken,
+        cut: &CancellationToken,
+    ) -> End {
+        let mut channel = Arc::new(channel);
         let shared = self.shared.clone();
         let mut aloft = FuturesUnordered::new();
         let mut halting = false;
         let mut lost: Option<lapin::Error> = None;
-        let end = loop {
-            while !halting && self.flights.aloft() < self.window() {
+        self.doubts_channel = false;
+        self.hold_what_others_hold();
+        let end = 'serving: loop {
+            let mut wants_fresh = self.wants_fresh_channel();
+            if wants_fresh && !halting && self.flights.aloft() == 0 {
+                match self.open_another(link, cut).await {
+                    // The old one lives on in what waits for an answer on it.
+                    Ok(opened) => channel = Arc::new(opened),
+                    Err(end) => break end,
+                }
+                self.flights.retire_channel();
+                (self.doubts_channel, wants_fresh) = (false, false);
+            }
+            let may_take =
+                |lane: &Self, halting: bool| !halting && !wants_fresh && lane.flights.aloft() < lane.window();
+            while may_take(self, halting) {
                 let Some(letter) = self.next_letter() else { break };
                 let outgoing = &letter.outgoing;
                 if let Some(reason) = unfit(outgoing) {
@@ -138,8 +173,18 @@ impl Lane {
                 let (routing_key, properties) =
                     (ShortString::from(outgoing.routing_key.as_str()), properties(outgoing));
                 let body = outgoing.body.clone();
-                let number = self.flights.depart(letter, Instant::now());
                 let exchange = shared.exchange.clone();
+                let (number, channel) = if self.held.asks_apart(&letter.outgoing.routing_key) {
+                    match self.open_another(link, cut).await {
+                        Ok(apart) => (self.flights.depart_apart(letter, Instant::now()), Arc::new(apart)),
+                        Err(end) => {
+                            self.held.keep(letter);
+                            break 'serving end;
+                        }
+                    }
+                } else {
+                    (self.flights.depart(letter, Instant::now()), Arc::clone(&channel))
+                };
                 let mut flight = Box::pin(async move {
                     let options = BasicPublishOptions {
                         mandatory: true,
@@ -165,12 +210,15 @@ impl Lane {
                 }
             }
             if lost.is_none() {
-                let may_take = !halting && self.flights.aloft() < self.window();
+                let may_take = may_take(self, halting);
                 let ask_at = self.held.wake_at(Instant::now()).filter(|_| may_take);
-                let wake_at = [ask_at.map(Into::into), self.overdue_at()].into_iter().flatten().min();
+                let wake_at = [ask_at, self.overdue_at(), self.silence_at()]
+                    .into_iter()
+                    .flatten()
+                    .min();
                 let wake = pin!(async move {
                     match wake_at {
-                        Some(at) => tokio::time::sleep_until(at).await,
+                        Some(at) => tokio::time::sleep_until(at.into()).await,
                         None => std::future::pending().await,
                     }
                 });
@@ -198,12 +246,15 @@ impl Lane {
             if let Some(error) = lost.take() {
                 break self.channel_lost(&error).await;
             }
+            if self.look_for_silence() {
+                // What was in flight is sent again; the old channel goes with it.
+                aloft.clear();
+            }
             if cut.is_cancelled() || (halting && self.flights.aloft() == 0) {
                 break End::Asked;
             }
-            if self.overdue_at().is_some_and(|at| at <= tokio::time::Instant::now()) {
-                let limit = shared.confirm_within.as_secs();
-                break End::Lost(format!("the broker has confirmed nothing for {limit} s"));
+            if self.overdue_at().is_some_and(|at| at <= Instant::now()) {
+                break self.nothing_confirmed();
             }
         };
         self.take_back();
@@ -211,24 +262,14 @@ impl Lane {
         end
     }
 
-    /// What is in flight is to be sent again, before anything newer.
-    fn take_back(&mut self) {
-        self.held.grounded();
-        let again = self.flights.abandon();
-        for letter in again.into_iter().rev() {
-            if let Some(letter) = self.held.keep(letter) {
-                self.backlog.push_front(letter);
-            }
-        }
-    }
-
-    /// When the oldest message has waited too long for its confirmation. A blocked broker says so and is waited for.
-    fn overdue_at(&mut self) -> Option<tokio::time::Instant> {
+    /// When the oldest message has waited too long for its confirmation, but for those of silent queues.
+    fn overdue_at(&mut self) -> Option<Instant> {
         if self.shared.metrics.broker_blocked.get() == 1 {
             self.blocked_at = Some(Instant::now());
         }
-        let since = Some(self.flights.oldest()?).max(self.blocked_at)?;
-        Some((since + self.shared.confirm_within).into())
+        let oldest = [self.flights.oldest(), self.held.oldest_suspicion()];
+        let since = self.counted_from(oldest.into_iter().flatten().min()?);
+        Some(since + self.shared.confirm_within)
     }
 
     fn window(&self) -> usize {
@@ -263,15 +304,22 @@ impl Lane {
 
     /// Numbers new messages; those of held queues wait apart.
     fn take_in(&mut self, share: Vec<Outgoing>) {
-        // What refuses another lane will refuse this one.
-        for queue in self.shared.queues.refusing() {
-            self.begin_to_hold(&queue);
-        }
+        self.hold_what_others_hold();
         for outgoing in share {
             let arrival = self.arrived;
             self.arrived += 1;
             if let Some(letter) = self.held.keep(Letter { arrival, outgoing }) {
                 self.backlog.push_back(letter);
+            }
+        }
+    }
+
+    /// What refuses another lane will refuse this one.
+    fn hold_what_others_hold(&mut self) {
+        for queue in self.shared.queues.held_by_all() {
+            self.begin_to_hold(&queue);
+            if self.shared.queues.was_silent(&queue) {
+                self.held.ask_apart(&queue);
             }
         }
     }
@@ -318,12 +366,15 @@ impl Lane {
         let (shared, published, now) = (&self.shared, &mut self.published, Instant::now());
         let (held, most) = (&mut self.held, self.shared.window / 2);
         let in_trouble = shared.queues.any();
-        self.flights.finish_pass(|landing, flight| {
+        self.flights.finish_pass(now, |landing, flight| {
             let outgoing = &flight.letter.outgoing;
             let queue = outgoing.routing_key.as_str();
-            held.landed(queue, outgoing.order_key, landing != Landing::Nacked, most);
+            if held.landed(queue, outgoing.order_key, landing != Landing::Nacked, most) {
+                shared.queues.answers(queue);
+            }
             match landing {
                 Landing::Confirmed => {
+                    held.confirmed(queue, flight.sent_at, now);
                     let seconds = now.duration_since(flight.sent_at).as_secs_f64();
                     shared.metrics.confirm_seconds.observe(seconds);
                     counter(published, &shared.metrics, outgoing).inc();
@@ -357,6 +408,8 @@ impl Lane {
             self.hold_back(&queue, letters, REFUSED);
             settled.append(&mut self.give_up(&queue, REFUSED));
         }
+        settled.append(&mut self.give_up_on_silent());
+        self.drop_suspicions();
         self.held.tell(&self.shared.queues);
         if !settled.is_empty() {
             self.progress = true;
@@ -375,13 +428,13 @@ impl Lane {
             let (count, hours) = (letters.len(), limit.as_secs() / 3600);
             warn!(
                 queue,
-                count, hours, "messages that their queue refuses for too long are parked"
+                count, hours, "messages that their queue has not taken for too long are parked"
             );
         }
         let park = |letter: Letter| Settled {
             token: letter.outgoing.token,
             outcome: Outcome::Refused {
-                reason: format!("refused for longer than amqp.refused.park_after: {why}"),
+                reason: format!("not taken for longer than amqp.refused.park_after: {why}"),
             },
         };
         letters.into_iter().map(park).collect()
@@ -393,7 +446,8 @@ impl Lane {
     }
 
     fn count_unconfirmed(&mut self) {
-        let aloft = i64::try_from(self.flights.aloft()).unwrap_or(i64::MAX);
+        let aloft = self.flights.aloft() + self.flights.aside();
+        let aloft = i64::try_from(aloft).unwrap_or(i64::MAX);
         self.shared.metrics.unconfirmed.add(aloft - self.counted_unconfirmed);
         self.counted_unconfirmed = aloft;
     }
@@ -444,12 +498,10 @@ impl Lane {
     }
 
     async fn suspect_message(&mut self, said: &str) {
-        let alone = self.flights.aloft() == 1;
-        let mut unsettled = self.flights.abandon();
-        self.held.grounded();
+        let alone = self.flights.alone().cloned();
+        let mut unsettled: Vec<Letter> = self.flights.abandon().into();
         self.probing = true;
-        if let (true, Some(letter)) = (alone, unsettled.front()) {
-            let outgoing = &letter.outgoing;
+        if let Some(Letter { arrival, outgoing }) = &alone {
             let closures = match self.suspect {
                 Some((token, closures)) if token == outgoing.token => closures + 1,
                 _ => 1,
@@ -463,17 +515,13 @@ impl Lane {
                     .with_label_values(&[outgoing.routing_key.as_str()])
                     .inc();
                 let parked = returned(outgoing.token, said.to_owned());
-                unsettled.clear();
+                unsettled.retain(|letter| letter.arrival != *arrival);
                 self.suspect = None;
                 self.progress = true;
                 self.settle(vec![parked]).await;
             }
         }
-        for letter in unsettled.into_iter().rev() {
-            if let Some(letter) = self.held.keep(letter) {
-                self.backlog.push_front(letter);
-            }
-        }
+        self.put_back(unsettled);
     }
 }
 

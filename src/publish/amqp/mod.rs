@@ -106,10 +106,12 @@ impl Supervisor {
         Target::read(&settings)?;
         let window = usize::from(settings.window);
         let exchange = short_name("amqp.exchange", &settings.exchange)?;
+        let confirm_within = Duration::from_secs(settings.confirm_seconds.into());
         let shared = Arc::new(Shared {
             exchange,
             window,
-            confirm_within: Duration::from_secs(settings.confirm_seconds.into()),
+            confirm_within,
+            silent_after: lane::silent_after(confirm_within),
             queues: queues.clone(),
             park_after: settings.refused.park_after(),
             metrics: metrics.clone(),
@@ -201,7 +203,7 @@ impl Supervisor {
                 let mut in_vain = 0;
                 loop {
                     let since = Instant::now();
-                    let end = lane.serve(&channel, &halt, &cut).await;
+                    let end = lane.serve(channel, &link, &halt, &cut).await;
                     // One message or queue was to blame: the other lanes notice nothing.
                     let End::Closed(why) = end else { return (lane, end) };
                     in_vain = if since.elapsed() < SHORT_CHANNEL {

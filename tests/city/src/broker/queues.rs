@@ -168,6 +168,32 @@ impl Broker {
         .await
     }
 
+    /// Suspends the process of a queue in the default virtual host: it neither takes nor refuses anything.
+    ///
+    /// # Errors
+    /// When there is no such queue.
+    pub fn suspend_queue(&self, queue: &str) -> Result<(), BrokerError> {
+        self.tell_process_of(queue, "suspend")
+    }
+
+    /// Lets the process of a suspended queue go on.
+    ///
+    /// # Errors
+    /// When there is no such queue.
+    pub fn resume_queue(&self, queue: &str) -> Result<(), BrokerError> {
+        self.tell_process_of(queue, "resume")
+    }
+
+    fn tell_process_of(&self, queue: &str, action: &str) -> Result<(), BrokerError> {
+        self.ctl(&[
+            "eval",
+            &format!(
+                "{{ok, Q}} = rabbit_amqqueue:lookup(rabbit_misc:r(<<\"/\">>, queue, <<\"{queue}\">>)), \
+                 sys:{action}(amqqueue:get_pid(Q))."
+            ),
+        ])
+    }
+
     /// Empties a queue.
     ///
     /// # Errors
