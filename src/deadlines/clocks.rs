@@ -112,8 +112,10 @@ pub(super) struct Note<F> {
     pub(super) noted: F,
 }
 
-impl<F: FnMut() + Send + 'static> Job for Note<F> {
+impl<F: FnMut() + Clone + Send + 'static> Job for Note<F> {
     type Answer = ();
+
+    const NAME: &'static str = "note the clocks of messages";
 
     fn weight(&self) -> usize {
         self.watched.len()
@@ -128,6 +130,18 @@ impl<F: FnMut() + Send + 'static> Job for Note<F> {
             (self.noted)();
         }
     }
+
+    fn halve(&mut self) -> Option<Self> {
+        let half = self.watched.len() / 2;
+        (half > 0).then(|| Self {
+            watched: self.watched.split_off(half),
+            noted: self.noted.clone(),
+        })
+    }
+
+    fn items(&self) -> Vec<i64> {
+        self.watched.iter().map(|watched| watched.seq).collect()
+    }
 }
 
 /// Stores the reminders that are due at a moment, as items that wait for publication.
@@ -141,6 +155,8 @@ pub(super) struct Tell {
 
 impl Job for Tell {
     type Answer = Told;
+
+    const NAME: &'static str = "tell of deadlines";
 
     const STORES_ITEMS: bool = true;
 

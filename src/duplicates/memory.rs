@@ -340,6 +340,8 @@ pub(super) struct Find {
 impl Job for Find {
     type Answer = Vec<Option<Kinship>>;
 
+    const NAME: &'static str = "look for duplicates";
+
     fn weight(&self) -> usize {
         self.candidates.len()
     }

@@ -75,7 +75,7 @@ impl AppendState {
         connection: &Connection,
         connector: &ConnectorId,
         stream: &Arc<str>,
-        items: Vec<Item>,
+        items: &[Item],
         cursor: Option<&Cursor>,
         fresh: &mut Vec<Arc<Record>>,
     ) -> rusqlite::Result<Appended> {
@@ -85,7 +85,7 @@ impl AppendState {
         let received_at = Timestamp::from_microsecond(wall).unwrap_or(Timestamp::UNIX_EPOCH);
         let mut appended = Appended::default();
         for item in items {
-            let (revision, ordinal) = match dedupe::admit(connection, &self.hash_key, connector.as_str(), &item, now)? {
+            let (revision, ordinal) = match dedupe::admit(connection, &self.hash_key, connector.as_str(), item, now)? {
                 Verdict::New { revision, ordinal } => (revision, ordinal),
                 Verdict::Seen => {
                     appended.seen += 1;
@@ -118,7 +118,7 @@ impl AppendState {
             self.ledger.keys.note(Shelf::Items, key, seq);
             self.ledger.counts.raw += 1;
             self.ledger.counts.raw_bytes += item_bytes(item.external_id.len(), item.body.len() as i64);
-            if let Some(problem) = item.problem {
+            if let Some(problem) = &item.problem {
                 hold(connection, seq, "quarantined", problem.reason, &problem.why, now)?;
                 appended.quarantined.push(problem.reason);
                 continue;
@@ -132,14 +132,14 @@ impl AppendState {
                 position: connection.last_insert_rowid(),
                 seq,
                 stream: Arc::clone(stream),
-                conversation: item.conversation,
+                conversation: item.conversation.clone(),
                 raw: RawItem {
                     connector: connector.clone(),
-                    external_id: item.external_id,
+                    external_id: item.external_id.clone(),
                     revision,
                     ordinal,
                     format: item.format.to_owned(),
-                    body: item.body,
+                    body: item.body.clone(),
                     received_at,
                 },
             }));

@@ -26,6 +26,12 @@ pub enum JournalError {
         /// Which file, and what became of it.
         why: String,
     },
+    /// What was asked for can't be done, for a reason of its own: everything else goes on.
+    #[error("the journal can't do this: {why}")]
+    NotDone {
+        /// What it is, and what was said of it.
+        why: String,
+    },
     /// The file was written by a newer Priem.
     #[error("the journal has version {found}, this Priem knows up to {known}: it was written by a newer version")]
     TooNew {

@@ -24,13 +24,14 @@ use super::{
     limits::{self, Gate, Limits},
     loss,
     opening::Opened,
+    piece::Append,
     read,
     retention::{Class, Retention},
     standing::{SLOW, Standing},
     stats, store,
     sweep::Sweep,
     tail::Tail,
-    writer::{Append, Command, Writer},
+    writer::{Command, Writer},
 };
 use crate::telemetry::Metrics;
 
@@ -110,8 +111,8 @@ impl Journal {
             tail: Arc::clone(&tail),
             metrics: metrics.clone(),
             owed: Vec::new(),
-            owed_jobs: Vec::new(),
             places: Vec::new(),
+            failed: 0,
             sweeps: Arc::clone(&sweeps),
             keeper,
             standing: Arc::clone(&standing),
@@ -499,13 +500,19 @@ mod tests {
 
     use super::{super::job::Transaction, *};
 
-    /// A bug inside the writer's thread.
+    /// A bug inside the writer's thread, where nothing can be taken back.
     struct Bug;
 
     impl Job for Bug {
         type Answer = ();
 
+        const NAME: &'static str = "bug";
+
         fn run(&mut self, _: &mut Transaction<'_>) -> rusqlite::Result<()> {
+            Ok(())
+        }
+
+        fn ended(&mut self, _: bool) {
             panic!("a bug")
         }
     }

@@ -7,6 +7,8 @@
 //! Two ways of handing one over:
 //! - asked ([`super::Journal::ask`]): answered after the commit, or with the error when the commit failed;
 //! - owed ([`super::Journal::owe`]): nobody waits; it is done again with the next commit until one holds.
+//!
+//! One that fails for itself, or panics, costs nobody else anything: see `writer`.
 
 use std::sync::Arc;
 
@@ -25,6 +27,9 @@ pub(crate) trait Job: Send + 'static {
     /// What the caller gets after the commit.
     type Answer: Send + 'static;
 
+    /// What it is, for people.
+    const NAME: &'static str;
+
     /// Whether it stores new items: it is refused then while the journal has no room for them.
     const STORES_ITEMS: bool = false;
 
@@ -36,12 +41,26 @@ pub(crate) trait Job: Send + 'static {
     /// Does it. May run more than once: after a failed commit nothing of the former run is left.
     ///
     /// # Errors
-    /// Of the store; they fail the whole commit.
+    /// Of the store, which fail the whole commit; or its own, which are its own.
     fn run(&mut self, transaction: &mut Transaction<'_>) -> rusqlite::Result<Self::Answer>;
 
     /// Called after each run: whether what it did is on disk or was taken back.
     fn ended(&mut self, committed: bool) {
         let _ = committed;
+    }
+
+    /// Takes half of its work off into another job, so that what is at fault in an owed one is found; `None` when it is
+    /// one thing.
+    fn halve(&mut self) -> Option<Self>
+    where
+        Self: Sized,
+    {
+        None
+    }
+
+    /// Numbers of the stored items it is about, for the log when an owed one can't be done.
+    fn items(&self) -> Vec<i64> {
+        Vec::new()
     }
 }
 
@@ -107,7 +126,7 @@ impl<'a> Transaction<'a> {
     ) -> rusqlite::Result<Appended> {
         let stream = Arc::from(stream);
         self.state
-            .append(self.connection, connector, &stream, items, None, self.fresh)
+            .append(self.connection, connector, &stream, &items, None, self.fresh)
     }
 }
 
@@ -128,11 +147,16 @@ impl Hashes {
 
 /// A job without its type, as the writer holds it.
 pub(super) trait Work: Send {
+    fn name(&self) -> &'static str;
     fn weight(&self) -> usize;
     fn stores_items(&self) -> bool;
     fn run(&mut self, transaction: &mut Transaction<'_>) -> rusqlite::Result<()>;
-    /// After the commit (`Ok`), or when nothing of it holds.
+    /// Nothing of the last run holds; it may be run again.
+    fn taken_back(&mut self);
+    /// It holds, or is not tried again.
     fn end(&mut self, outcome: Result<(), &JournalError>);
+    fn halve(&mut self) -> Option<Box<dyn Work>>;
+    fn items(&self) -> Vec<i64>;
 }
 
 /// A job somebody waits for.
@@ -155,6 +179,10 @@ impl<J: Job> Asked<J> {
 }
 
 impl<J: Job> Work for Asked<J> {
+    fn name(&self) -> &'static str {
+        J::NAME
+    }
+
     fn weight(&self) -> usize {
         self.job.weight()
     }
@@ -168,15 +196,30 @@ impl<J: Job> Work for Asked<J> {
         Ok(())
     }
 
+    fn taken_back(&mut self) {
+        self.answer = None;
+        self.job.ended(false);
+    }
+
     fn end(&mut self, outcome: Result<(), &JournalError>) {
-        self.job.ended(outcome.is_ok());
         let answer = match outcome {
-            Ok(()) => self.answer.take().ok_or(JournalError::Closed),
+            Ok(()) => {
+                self.job.ended(true);
+                self.answer.take().ok_or(JournalError::Closed)
+            }
             Err(error) => Err(error.clone()),
         };
         if let Some(reply) = self.reply.take() {
             let _ = reply.send(answer);
         }
+    }
+
+    fn halve(&mut self) -> Option<Box<dyn Work>> {
+        None
+    }
+
+    fn items(&self) -> Vec<i64> {
+        Vec::new()
     }
 }
 
@@ -184,6 +227,10 @@ impl<J: Job> Work for Asked<J> {
 pub(super) struct Owed<J: Job<Answer = ()>>(pub(super) J);
 
 impl<J: Job<Answer = ()>> Work for Owed<J> {
+    fn name(&self) -> &'static str {
+        J::NAME
+    }
+
     fn weight(&self) -> usize {
         self.0.weight()
     }
@@ -196,104 +243,24 @@ impl<J: Job<Answer = ()>> Work for Owed<J> {
         self.0.run(transaction)
     }
 
+    fn taken_back(&mut self) {
+        self.0.ended(false);
+    }
+
     fn end(&mut self, outcome: Result<(), &JournalError>) {
-        self.0.ended(outcome.is_ok());
+        if outcome.is_ok() {
+            self.0.ended(true);
+        }
+    }
+
+    fn halve(&mut self) -> Option<Box<dyn Work>> {
+        Some(Box::new(Self(self.0.halve()?)))
+    }
+
+    fn items(&self) -> Vec<i64> {
+        self.0.items()
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::mpsc;
-
-    use super::*;
-    use crate::{
-        journal::{Journal, JournalSettings},
-        telemetry::Metrics,
-    };
-
-    /// Writes a row; tells of each end.
-    struct Mark(&'static str, mpsc::Sender<bool>);
-
-    impl Job for Mark {
-        type Answer = ();
-
-        fn run(&mut self, transaction: &mut Transaction<'_>) -> rusqlite::Result<()> {
-            let connection = transaction.connection();
-            connection
-                .execute("INSERT INTO meta VALUES (?1, 1)", [self.0])
-                .map(drop)
-        }
-
-        fn ended(&mut self, committed: bool) {
-            self.1.send(committed).unwrap();
-        }
-    }
-
-    /// Holds the writer until somebody says go, so that what is handed over meanwhile shares one commit.
-    struct Hold(Option<oneshot::Sender<()>>, mpsc::Receiver<()>);
-
-    impl Job for Hold {
-        type Answer = ();
-
-        fn run(&mut self, _: &mut Transaction<'_>) -> rusqlite::Result<()> {
-            self.0.take().unwrap().send(()).unwrap();
-            self.1.recv().unwrap();
-            Ok(())
-        }
-    }
-
-    struct Fail;
-
-    impl Job for Fail {
-        type Answer = ();
-
-        fn run(&mut self, _: &mut Transaction<'_>) -> rusqlite::Result<()> {
-            Err(rusqlite::Error::InvalidQuery)
-        }
-    }
-
-    struct Marks;
-
-    impl Look for Marks {
-        type Answer = i64;
-
-        fn look(&self, reader: &Connection) -> rusqlite::Result<i64> {
-            let count = "SELECT count(*) FROM meta WHERE key IN ('asked', 'owed')";
-            reader.query_row(count, [], |row| row.get(0))
-        }
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn a_failed_commit_answers_who_waits_and_what_is_owed_is_done_by_the_next() {
-        let folder = tempfile::tempdir().unwrap();
-        let settings = JournalSettings {
-            dir: folder.path().join("journal"),
-            ..JournalSettings::default()
-        };
-        let journal = Journal::open(&settings, &Metrics::new()).unwrap();
-        let ((holds, held), (go, wait)) = (oneshot::channel(), mpsc::channel());
-        let (asked_ends, asked_ended) = mpsc::channel();
-        let (owed_ends, owed_ended) = mpsc::channel();
-        let holder = journal.clone();
-        let holding = tokio::spawn(async move { holder.ask(Hold(Some(holds), wait)).await });
-        held.await.unwrap();
-        let (asked, failed, owed) = tokio::join!(
-            biased;
-            journal.ask(Mark("asked", asked_ends)),
-            journal.ask(Fail),
-            async {
-                let owed = journal.owe(Mark("owed", owed_ends)).await;
-                go.send(()).unwrap();
-                owed
-            },
-        );
-        assert!(holding.await.unwrap().is_ok(), "a commit of its own");
-        assert!(asked.is_err() && failed.is_err(), "one commit");
-        owed.unwrap();
-        assert_eq!(asked_ended.recv(), Ok(false));
-        assert!(!owed_ended.recv().unwrap(), "taken back with the others");
-        journal.flush().await.unwrap();
-        assert!(owed_ended.recv().unwrap(), "done again");
-        assert_eq!(journal.look(Marks).await.unwrap(), 1, "once, and nothing of the other");
-    }
-}
+mod tests;

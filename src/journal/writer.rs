@@ -1,23 +1,31 @@
 //! The one thread that writes: takes whatever waits, puts it into one transaction, commits, answers everybody.
 //!
-//! Invariants: nobody is answered before the commit; a failed commit answers everybody who waits with the error and keeps
-//! settlements and owed jobs for the next one; the thread never ends before the last sender is gone.
+//! Invariants:
+//! - nobody is answered before the commit;
+//! - when the store is at fault (disk, locks, memory), everybody who waits is answered with its error, and settlements and
+//!   owed jobs are kept for the next commit;
+//! - what fails for itself or panics is taken out, and the others are done without it: the pieces before it, it alone, and
+//!   those behind it, each in a transaction of their own. Whoever waits for it hears its error. An end that can't be
+//!   recorded even so puts its item into quarantine; an owed job is halved until what is at fault is alone, and given up;
+//! - what fails in a row is not at fault itself: beyond `MOST_FAILED` what is owed is kept until some of it succeeds;
+//! - the thread never ends before the last sender is gone.
 
-use std::{sync::Arc, time::Instant};
+use std::{collections::VecDeque, sync::Arc, time::Instant};
 
 use parking_lot::Mutex;
-use priem_sdk::{Cursor, Item, contract::ConnectorId};
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info, warn};
 
 use super::{
-    Appended, JournalError, Record, Settlement,
+    JournalError, Record, Settlement,
     append::AppendState,
     debts::Places,
+    fault::{Fault, Place, at, part},
     job::{Transaction, Work},
     keeper::Keeper,
     limits::{Gate, Limits},
+    piece::{Append, Piece},
     retention::Retention,
     settle::settle,
     standing::Standing,
@@ -34,17 +42,8 @@ const MAX_ITEMS: usize = 4_096;
 const MAX_SLICES: usize = 8;
 /// Items that come, for each slice that is made room by.
 const ITEMS_PER_SLICE: usize = 256;
-
-type Outcome = Result<Appended, JournalError>;
-
-/// Items of one stream, to be stored together.
-pub(super) struct Append {
-    pub(super) connector: ConnectorId,
-    pub(super) stream: Arc<str>,
-    pub(super) items: Vec<Item>,
-    pub(super) cursor: Option<Cursor>,
-    pub(super) reply: oneshot::Sender<Outcome>,
-}
+/// Owed things that fail for themselves one after the other, at most, before it is taken for a fault of the store.
+const MOST_FAILED: usize = 64;
 
 /// What the writer can be asked for.
 pub(super) enum Command {
@@ -63,14 +62,19 @@ pub(super) enum Command {
 /// What goes into one commit.
 #[derive(Default)]
 struct Batch {
-    appends: Vec<Append>,
-    jobs: Vec<Box<dyn Work>>,
-    /// Jobs that store items, with why each may not.
-    storing: Vec<(Box<dyn Work>, Result<(), JournalError>)>,
+    pieces: Vec<Piece>,
     flushes: Vec<oneshot::Sender<Result<(), JournalError>>>,
     tick: bool,
-    /// Whether new items would fit, found out without any.
-    probe: Option<Result<(), JournalError>>,
+}
+
+/// What a transaction found and did.
+#[derive(Default)]
+struct Written {
+    fresh: Vec<Arc<Record>>,
+    /// Ends recorded.
+    ended: i64,
+    /// Whether new items fit, when somebody wanted to know.
+    room: Option<Result<(), JournalError>>,
 }
 
 /// State of the writer thread.
@@ -80,12 +84,12 @@ pub(super) struct Writer {
     pub(super) retention: Retention,
     pub(super) tail: Arc<Tail>,
     pub(super) metrics: Metrics,
-    /// Settlements not on disk yet: new ones and those whose commit failed.
-    pub(super) owed: Vec<Settlement>,
-    /// Jobs not on disk yet either.
-    pub(super) owed_jobs: Vec<Box<dyn Work>>,
-    /// Room that both take, given back by the commit.
+    /// Settlements and owed jobs whose commit failed.
+    pub(super) owed: Vec<Piece>,
+    /// Room that these and the new ones take, given back when all of them are done.
     pub(super) places: Vec<Places>,
+    /// Owed things that failed for themselves since one was done.
+    pub(super) failed: usize,
     /// Forget what is of no use any more, in tables of others.
     pub(super) sweeps: Arc<Mutex<Vec<Box<dyn Sweep>>>>,
     pub(super) keeper: Keeper,
@@ -112,7 +116,7 @@ impl Writer {
             }
             self.commit(connection, batch);
         }
-        if !self.owed.is_empty() || !self.owed_jobs.is_empty() {
+        if !self.owed.is_empty() {
             self.commit(connection, Batch::default());
         }
         if let Err(error) = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())) {
@@ -125,28 +129,27 @@ impl Writer {
         match command {
             Command::Append(append) => {
                 let items = append.items.len();
-                batch.appends.push(append);
+                batch.pieces.push(Piece::Append(append, None));
                 return items;
             }
             Command::Settle(settlements, places) => {
                 let items = settlements.len();
                 self.places.push(places);
-                self.owed.extend(settlements);
+                batch.pieces.extend(settlements.into_iter().map(Piece::End));
                 return items;
             }
             Command::Ask(job) => {
                 let items = job.weight();
-                if job.stores_items() {
-                    batch.storing.push((job, Ok(())));
-                } else {
-                    batch.jobs.push(job);
-                }
+                batch.pieces.push(match job.stores_items() {
+                    true => Piece::Storing(job, Ok(())),
+                    false => Piece::Asked(job),
+                });
                 return items;
             }
             Command::Owe(job, places) => {
                 let items = job.weight();
                 self.places.push(places);
-                self.owed_jobs.push(job);
+                batch.pieces.push(Piece::Owed(job));
                 return items;
             }
             Command::Flush(reply) => batch.flushes.push(reply),
@@ -155,148 +158,193 @@ impl Writer {
         0
     }
 
-    /// One transaction for the whole batch, then everybody is answered.
-    fn commit(&mut self, connection: &Connection, mut batch: Batch) {
-        let started = Instant::now();
-        self.standing.begin();
-        let mut fresh = Vec::new();
-        let turn = self.turns.lock();
-        let begun = execute(connection, "BEGIN IMMEDIATE");
-        drop(turn);
-        let written = begun
-            .and_then(|()| self.write(connection, &mut batch, &mut fresh))
-            .and_then(|outcomes| self.state.ledger.write(connection).map(|()| outcomes))
-            .and_then(|outcomes| execute(connection, "COMMIT").map(|()| outcomes));
-        match written {
-            Ok(outcomes) => {
-                self.standing.end();
-                self.keeper.promised(self.state.newest);
-                if batch.tick {
-                    self.keeper.write();
+    /// One transaction for the whole batch, then everybody is answered; several, when something in it fails for itself.
+    fn commit(&mut self, connection: &Connection, batch: Batch) {
+        let mut pieces = std::mem::take(&mut self.owed);
+        pieces.extend(batch.pieces);
+        if batch.tick {
+            pieces.push(Piece::Tick);
+            pieces.extend((0..self.sweeps.lock().len()).map(Piece::Sweep));
+        }
+        // Nobody sends now, perhaps because nothing is taken: find out ourselves.
+        if (batch.tick || !self.healthy) && !pieces.iter().any(|piece| matches!(piece, Piece::Append(..))) {
+            pieces.push(Piece::Probe);
+        }
+        pieces.sort_by_key(Piece::rank);
+        // What everybody who waits hears; what is told of the journal.
+        let (mut trouble, mut lasting) = (None, None);
+        let mut groups = VecDeque::from([pieces]);
+        while let Some(mut group) = groups.pop_front() {
+            let Err(fault) = self.transact(connection, &mut group, batch.tick) else {
+                for piece in group {
+                    if matches!(piece, Piece::Owed(_) | Piece::End(_)) {
+                        self.failed = 0;
+                    }
+                    piece.done();
                 }
-                self.metrics.pending.add(fresh.len() as i64 - self.owed.len() as i64);
-                self.metrics.commit_seconds.observe(started.elapsed().as_secs_f64());
-                if !fresh.is_empty() {
-                    self.metrics.commit_items.observe(fresh.len() as f64);
-                }
-                self.owed.clear();
-                self.places.clear();
-                self.state.ledger.after_commit();
-                self.tail.push(&mut fresh);
-                if !outcomes.is_empty() {
-                    self.report(outcomes.iter().find_map(|outcome| outcome.as_ref().err()));
-                } else if let Some(room) = &batch.probe {
-                    self.report(room.as_ref().err());
-                }
-                for (append, outcome) in batch.appends.into_iter().zip(outcomes) {
-                    let _ = append.reply.send(outcome);
-                }
-                for mut job in self.owed_jobs.drain(..).chain(batch.jobs) {
-                    job.end(Ok(()));
-                }
-                for (mut job, allowed) in batch.storing {
-                    job.end(allowed.as_ref().copied());
-                }
-                for reply in batch.flushes {
-                    let _ = reply.send(Ok(()));
-                }
-            }
-            Err(error) => {
-                if !connection.is_autocommit() {
-                    // A rollback that fails leaves a transaction open, which the next BEGIN reports.
-                    let _ = execute(connection, "ROLLBACK");
-                }
-                self.standing.end();
-                let error = JournalError::from(error);
-                self.state.after_rollback(self.keeper.promise.seq);
+                continue;
+            };
+            if fault.is_of_the_store() {
+                let error = fault.error();
                 self.metrics.journal_errors.inc();
                 self.report(Some(&error));
-                for append in batch.appends {
-                    let _ = append.reply.send(Err(error.clone()));
-                }
-                for reply in batch.flushes {
-                    let _ = reply.send(Err(error.clone()));
-                }
-                for job in &mut self.owed_jobs {
-                    job.end(Err(&error));
-                }
-                for mut job in batch
-                    .jobs
-                    .into_iter()
-                    .chain(batch.storing.into_iter().map(|(job, _)| job))
-                {
-                    job.end(Err(&error));
-                }
+                let all = group.into_iter().chain(groups.drain(..).flatten());
+                self.owed.extend(all.filter_map(|piece| piece.refused(&error)));
+                trouble = Some(error);
+            } else if group.len() > 1 {
+                part(group, fault.place, &mut groups);
+            } else if let Some(piece) = group.pop() {
+                let error = self.fail(piece, &fault, &mut groups);
+                lasting = error.or(lasting);
             }
+        }
+        lasting = trouble.clone().or(lasting);
+        if lasting.is_some() {
+            self.report(lasting.as_ref());
+        }
+        if self.owed.is_empty() {
+            self.places.clear();
+        } else {
+            trouble = lasting;
+        }
+        for reply in batch.flushes {
+            let _ = reply.send(trouble.clone().map_or(Ok(()), Err));
         }
     }
 
-    /// Everything inside the transaction. An append that does not fit gets its own error; an error of the store fails
-    /// the whole batch.
+    /// A piece can't be done, although it was alone. Gives the error when it is none of its own after all.
+    fn fail(&mut self, piece: Piece, fault: &Fault, groups: &mut VecDeque<Vec<Piece>>) -> Option<JournalError> {
+        let is_of_all = matches!(fault.place, Place::Room(_));
+        let why = fault.why();
+        if piece.is_owed() {
+            self.failed += 1;
+            if self.failed > MOST_FAILED {
+                self.metrics.journal_jobs_failed.inc();
+                // The others come first the next time, so that each has its turn.
+                for group in groups {
+                    self.owed.extend(group.extract_if(.., |piece| piece.is_owed()));
+                }
+                self.owed.push(piece);
+                return Some(JournalError::Unavailable { why });
+            }
+        }
+        let instead = piece.failed(&why);
+        // The halves of a job are counted when one of them fails alone.
+        if !matches!(instead[..], [Piece::Owed(_), _]) {
+            self.metrics.journal_jobs_failed.inc();
+        }
+        for piece in instead.into_iter().rev() {
+            groups.push_front(vec![piece]);
+        }
+        is_of_all.then_some(JournalError::Unavailable { why })
+    }
+
+    /// One transaction. When it fails, nothing of it holds.
+    fn transact(&mut self, connection: &Connection, pieces: &mut [Piece], tick: bool) -> Result<(), Fault> {
+        let started = Instant::now();
+        self.standing.begin();
+        let mut written = Written::default();
+        let result = self.write(connection, pieces, tick, &mut written);
+        if result.is_err() && !connection.is_autocommit() {
+            // A rollback that fails leaves a transaction open, which the next BEGIN reports.
+            let _ = execute(connection, "ROLLBACK");
+        }
+        self.standing.end();
+        if let Err(fault) = result {
+            self.state.after_rollback(self.keeper.promise.seq);
+            pieces.iter_mut().for_each(Piece::taken_back);
+            return Err(fault);
+        }
+        let Written { mut fresh, ended, room } = written;
+        self.keeper.promised(self.state.newest);
+        if tick {
+            self.keeper.write();
+        }
+        self.metrics.pending.add(fresh.len() as i64 - ended);
+        self.metrics.commit_seconds.observe(started.elapsed().as_secs_f64());
+        if !fresh.is_empty() {
+            self.metrics.commit_items.observe(fresh.len() as f64);
+        }
+        self.state.ledger.after_commit();
+        self.tail.push(&mut fresh);
+        if let Some(room) = &room {
+            self.report(room.as_ref().err());
+        }
+        Ok(())
+    }
+
+    /// Everything inside the transaction, from its beginning to the commit.
     fn write(
         &mut self,
         connection: &Connection,
-        batch: &mut Batch,
-        fresh: &mut Vec<Arc<Record>>,
-    ) -> rusqlite::Result<Vec<Outcome>> {
+        pieces: &mut [Piece],
+        tick: bool,
+        written: &mut Written,
+    ) -> Result<(), Fault> {
+        let turn = self.turns.lock();
+        let begun = execute(connection, "BEGIN IMMEDIATE");
+        drop(turn);
+        at(Place::Store, || begun)?;
         self.state.now = self.keeper.now();
+        let coming = pieces.iter().map(Piece::coming).sum();
+        for (number, piece) in pieces.iter_mut().enumerate() {
+            if piece.needs_room() && written.room.is_none() {
+                written.room = Some(at(Place::Room(number), || self.room(connection, tick, coming))?);
+            }
+            at(Place::Piece(number), || self.run_piece(connection, piece, written))?;
+        }
+        at(Place::Ledger, || self.state.ledger.write(connection))?;
+        at(Place::Store, || execute(connection, "COMMIT"))
+    }
+
+    fn run_piece(&mut self, connection: &Connection, piece: &mut Piece, written: &mut Written) -> rusqlite::Result<()> {
+        let Written { fresh, ended, room } = written;
         let now = self.state.now.stamp;
-        if !self.owed.is_empty() {
-            self.retention.look_again();
-        }
-        for settlement in &self.owed {
-            settle(connection, &mut self.state.ledger, settlement, now)?;
-        }
-        let mut transaction = Transaction::new(connection, &mut self.state, fresh, now);
-        for job in batch.jobs.iter_mut().chain(&mut self.owed_jobs) {
-            job.run(&mut transaction)?;
-        }
-        if batch.tick {
-            let until = self.keeper.tick(connection)?.sweep;
-            self.retention.sweep(connection, &mut self.state, until)?;
-            for sweep in &mut *self.sweeps.lock() {
-                sweep.sweep(connection, until)?;
+        match piece {
+            Piece::Asked(job) | Piece::Owed(job) => {
+                job.run(&mut Transaction::new(connection, &mut self.state, fresh, now))
             }
-        }
-        if batch.appends.is_empty() && batch.storing.is_empty() && self.healthy && !batch.tick {
-            return Ok(Vec::new());
-        }
-        let coming = batch.appends.iter().map(|append| append.items.len()).sum();
-        let room = self.room(connection, batch.tick, coming, now)?;
-        let mut transaction = Transaction::new(connection, &mut self.state, fresh, now);
-        for (job, allowed) in &mut batch.storing {
-            allowed.clone_from(&room);
-            if room.is_ok() {
-                job.run(&mut transaction)?;
+            Piece::End(settlement) | Piece::Unrecorded(settlement) => {
+                self.retention.look_again();
+                *ended += 1;
+                settle(connection, &mut self.state.ledger, settlement, now)
             }
-        }
-        if batch.appends.is_empty() {
-            // Nobody sends now, perhaps because nothing is taken: find out ourselves; when it was bad, with a real write.
-            if !self.healthy {
-                execute(connection, "INSERT OR REPLACE INTO meta VALUES ('probe', unixepoch())")?;
+            Piece::Tick => {
+                let until = self.keeper.tick(connection)?.sweep;
+                self.retention.sweep(connection, &mut self.state, until)
             }
-            batch.probe = Some(room);
-            return Ok(Vec::new());
-        }
-        let mut outcomes = Vec::with_capacity(batch.appends.len());
-        for append in &mut batch.appends {
-            let items = std::mem::take(&mut append.items);
-            outcomes.push(match &room {
-                Ok(()) => {
-                    let Append {
-                        connector,
-                        stream,
-                        cursor,
-                        ..
-                    } = append;
-                    Ok(self
-                        .state
-                        .append(connection, connector, stream, items, cursor.as_ref(), fresh)?)
+            Piece::Sweep(number) => match self.sweeps.lock().get_mut(*number) {
+                Some(sweep) => sweep.sweep(connection, self.keeper.now().sweep),
+                None => Ok(()),
+            },
+            Piece::Storing(job, allowed) => {
+                *allowed = room.clone().unwrap_or(Ok(()));
+                match allowed {
+                    Ok(()) => job.run(&mut Transaction::new(connection, &mut self.state, fresh, now)),
+                    Err(_) => Ok(()),
                 }
-                Err(error) => Err(error.clone()),
-            });
+            }
+            Piece::Append(append, outcome) => {
+                let stored = match room {
+                    Some(Err(error)) => Err(error.clone()),
+                    _ => Ok(self.state.append(
+                        connection,
+                        &append.connector,
+                        &append.stream,
+                        &append.items,
+                        append.cursor.as_ref(),
+                        fresh,
+                    )?),
+                };
+                *outcome = Some(stored);
+                Ok(())
+            }
+            // When it was bad, with a real write.
+            Piece::Probe if !self.healthy => {
+                execute(connection, "INSERT OR REPLACE INTO meta VALUES ('probe', unixepoch())")
+            }
+            Piece::Probe => Ok(()),
         }
-        Ok(outcomes)
     }
 
     /// Whether so many new items fit, after trying to make room.
@@ -305,8 +353,8 @@ impl Writer {
         connection: &Connection,
         tick: bool,
         coming: usize,
-        now: i64,
     ) -> rusqlite::Result<Result<(), JournalError>> {
+        let now = self.state.now.stamp;
         if let Err(error) = self.keeper.check(tick) {
             return Ok(Err(error));
         }

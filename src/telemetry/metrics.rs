@@ -205,6 +205,8 @@ metrics! {
     clock_doubt: gauge "priem_clock_doubt_seconds" [];
     /// Failed commits of the journal
     journal_errors: counter "priem_journal_errors_total" [];
+    /// What the journal's writer was asked for and could not do, for a reason of its own; the log says what it was
+    journal_jobs_failed: counter "priem_journal_jobs_failed_total" [];
     /// Duration of a journal commit, fsync included
     commit_seconds: seconds "priem_journal_commit_seconds" [];
     /// Items in one journal commit

@@ -22,6 +22,8 @@ struct Freeze {
 impl Job for Freeze {
     type Answer = ();
 
+    const NAME: &'static str = "freeze";
+
     fn run(&mut self, _: &mut Transaction<'_>) -> rusqlite::Result<()> {
         self.frozen.take().unwrap().send(()).unwrap();
         // Also when the test has failed, and the other end is gone.
