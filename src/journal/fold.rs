@@ -3,10 +3,9 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use parking_lot::Mutex;
 use rusqlite::Connection;
 
-use super::{limits::log_bytes, store};
+use super::{limits::log_bytes, store, turns::Turns};
 
 /// Pause between two foldings.
 pub(super) const EVERY: Duration = Duration::from_millis(200);
@@ -25,15 +24,14 @@ const IDLE_LOOKS: u32 = 5;
 pub(super) struct Folding {
     connection: Connection,
     folder: PathBuf,
-    /// Whose turn it is: the writer's or a cut's.
-    turns: Arc<Mutex<()>>,
+    turns: Arc<Turns>,
     /// Pages in the log at the last look, and for how many looks.
     last: i64,
     still: u32,
 }
 
 impl Folding {
-    pub(super) fn new(database: &std::path::Path, turns: Arc<Mutex<()>>) -> Result<Self, super::JournalError> {
+    pub(super) fn new(database: &std::path::Path, turns: Arc<Turns>) -> Result<Self, super::JournalError> {
         let connection = store::open_reader(database)?;
         // Cutting the log keeps the writer out: it may not wait for readers while it does.
         connection.busy_timeout(Duration::ZERO)?;
@@ -68,7 +66,7 @@ impl Folding {
             }
             if pages - seen <= FEW_PAGES {
                 // The writer waits for its turn then; it would find the file locked else.
-                let turn = self.turns.lock();
+                let turn = self.turns.take();
                 let cut = self.checkpoint("TRUNCATE");
                 drop(turn);
                 self.still = 0;
@@ -85,3 +83,6 @@ impl Folding {
             .query_row([], |row| Ok((row.get(1)?, row.get(2)?)))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -44,6 +44,8 @@ struct Shared {
     settings: JournalSettings,
     clock: Arc<Clock>,
     standing: Arc<Standing>,
+    #[cfg(test)]
+    turns: Arc<super::turns::Turns>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     /// The thread that has panicked.
     ended: watch::Receiver<Option<&'static str>>,

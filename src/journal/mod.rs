@@ -44,6 +44,7 @@ pub mod stats;
 pub mod store;
 mod sweep;
 mod tail;
+mod turns;
 mod verify;
 mod wal;
 mod writer;

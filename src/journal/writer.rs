@@ -31,6 +31,7 @@ use super::{
     standing::Standing,
     sweep::Sweep,
     tail::Tail,
+    turns::Turns,
 };
 use crate::telemetry::Metrics;
 
@@ -98,8 +99,7 @@ pub(super) struct Writer {
     pub(super) healthy: bool,
     /// Shut while the journal is full.
     pub(super) gate: Arc<Gate>,
-    /// Held while the log is cut, and to begin a commit: SQLite's own lock would fail the commit when a cut takes long.
-    pub(super) turns: Arc<Mutex<()>>,
+    pub(super) turns: Arc<Turns>,
 }
 
 impl Writer {
@@ -281,7 +281,7 @@ impl Writer {
         tick: bool,
         written: &mut Written,
     ) -> Result<(), Fault> {
-        let turn = self.turns.lock();
+        let turn = self.turns.take();
         let begun = execute(connection, "BEGIN IMMEDIATE");
         drop(turn);
         at(Place::Store, || begun)?;

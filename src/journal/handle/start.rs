@@ -23,6 +23,7 @@ use super::{
         standing::Standing,
         store,
         tail::Tail,
+        turns::Turns,
         writer::Writer,
     },
     Journal, Shared,
@@ -57,7 +58,7 @@ impl Journal {
             lock,
         } = Opened::open(settings, metrics, read)?;
         let reader = store::open_reader(&path)?;
-        let turns = Arc::<Mutex<()>>::default();
+        let turns = Arc::<Turns>::default();
         let mut fold = Folding::new(&path, Arc::clone(&turns))?;
         let clock = Arc::clone(&keeper.clock);
         let standing = Arc::new(Standing::new());
@@ -82,7 +83,7 @@ impl Journal {
             standing: Arc::clone(&standing),
             healthy: true,
             gate: Arc::clone(&gate),
-            turns,
+            turns: Arc::clone(&turns),
         };
         metrics.journal_writable.set(1);
         for class in Class::ALL {
@@ -118,6 +119,8 @@ impl Journal {
                 settings: settings.clone(),
                 clock,
                 standing,
+                #[cfg(test)]
+                turns,
                 threads: Mutex::new(vec![writing, folding]),
                 ended: ended.subscribe(),
                 _lock: lock,

@@ -94,4 +94,10 @@ impl Journal {
         let doubt = self.shared.clock.now().doubt;
         (doubt != 0).then(|| SignedDuration::from_micros(doubt))
     }
+
+    /// Whose turn it is to lock the file.
+    #[cfg(test)]
+    pub(in super::super) fn turns(&self) -> std::sync::Arc<super::super::turns::Turns> {
+        std::sync::Arc::clone(&self.shared.turns)
+    }
 }
