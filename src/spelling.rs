@@ -27,6 +27,12 @@ pub(crate) fn is_invisible(letter: char) -> bool {
             letter,
             '\u{600}'..='\u{605}'
                 | '\u{61c}'
+                // Fillers of Hangul: letters by their class, nothing to the eye.
+                | '\u{115f}'..='\u{1160}'
+                | '\u{17b4}'..='\u{17b5}'
+                | '\u{3164}'
+                | '\u{ffa0}'
+                | '\u{fff0}'..='\u{fff8}'
                 | '\u{6dd}'
                 | '\u{70f}'
                 | '\u{890}'..='\u{891}'
@@ -47,7 +53,7 @@ pub(crate) fn is_invisible(letter: char) -> bool {
                 | '\u{13430}'..='\u{1343f}'
                 | '\u{1bca0}'..='\u{1bca3}'
                 | '\u{1d173}'..='\u{1d17a}'
-                | '\u{e0000}'..='\u{e01ef}'
+                | '\u{e0000}'..='\u{e0fff}'
         ),
     }
 }

@@ -13,6 +13,7 @@ mod plain;
 mod policy;
 mod seal;
 mod settings;
+mod words;
 
 pub use contacts::veil;
 pub use numbers::scrub;

@@ -23,6 +23,9 @@ const POLICY_CUTS: &[usize] = &[4, 8, 12];
 const DATE_CUTS: &[usize] = &[2, 4];
 const ISO_CUTS: &[usize] = &[4, 6];
 
+/// How many words may stand between a word of birth and a year alone: «родилась она в 1950».
+const WORDS_TO_YEAR: usize = 3;
+
 /// How far around a number its word may stand, characters.
 const WORDS_BEFORE: usize = 48;
 const WORDS_AFTER: usize = 24;
@@ -34,12 +37,80 @@ const BIRTH_SIGNS: &[&str] = &["рожд", "родил", "вirтн", "д.р", "�
 /// What follows a sum of money.
 const MONEY: &[&str] = &["руб", "коп", "тыс", "млн", "р.", "₽"];
 
+/// Months as they are written inside of a date: whole, shortened, in Roman numerals, in English.
+const MONTHS: &[&str] = &[
+    "января",
+    "янв",
+    "i",
+    "january",
+    "jan",
+    "февраля",
+    "февр",
+    "фев",
+    "ii",
+    "february",
+    "feb",
+    "марта",
+    "мар",
+    "iii",
+    "march",
+    "mar",
+    "апреля",
+    "апр",
+    "iv",
+    "april",
+    "apr",
+    "мая",
+    "май",
+    "v",
+    "may",
+    "июня",
+    "июн",
+    "vi",
+    "june",
+    "jun",
+    "июля",
+    "июл",
+    "vii",
+    "july",
+    "jul",
+    "августа",
+    "авг",
+    "viii",
+    "august",
+    "aug",
+    "сентября",
+    "сент",
+    "сен",
+    "ix",
+    "september",
+    "sept",
+    "sep",
+    "октября",
+    "окт",
+    "x",
+    "october",
+    "oct",
+    "ноября",
+    "нояб",
+    "ноя",
+    "xi",
+    "november",
+    "nov",
+    "декабря",
+    "дек",
+    "xii",
+    "december",
+    "dec",
+];
+
 /// Beginnings of words and phrases in the spelling of plain texts, with the spaces that must be around them.
 struct Words {
     snils: Vec<String>,
     policy: Vec<String>,
     birth_before: Vec<String>,
     birth_after: Vec<String>,
+    birth_behind: Vec<String>,
     months: Vec<String>,
 }
 
@@ -65,21 +136,17 @@ static WORDS: LazyLock<Words> = LazyLock::new(|| {
             " рожд ",
             " birth",
         ]),
-        birth_after: spelt(&[" года рождения", " г рождения", " г рожд", " гр "]),
-        months: spelt(&[
-            "января",
-            "февраля",
-            "марта",
-            "апреля",
-            "мая",
-            "июня",
-            "июля",
-            "августа",
-            "сентября",
-            "октября",
-            "ноября",
-            "декабря",
+        birth_after: spelt(&[" года рожд", " г рожд", " гр "]),
+        birth_behind: spelt(&[
+            " дата рожд",
+            " день рожд",
+            " год рожд",
+            " рождения ",
+            " рожд ",
+            " д р ",
+            " др ",
         ]),
+        months: spelt(MONTHS),
     }
 });
 
@@ -315,7 +382,7 @@ fn is_date_of_eight(plain: &Plain, own: &[Group]) -> bool {
 }
 
 /// Whether words around a date say that somebody was born then. They are looked for after the date before it, so that
-/// one word does not take two dates; a year alone needs the word behind it.
+/// one word does not take two dates; to a year alone they must be near.
 fn is_birth(search: &Search<'_>, start: usize, end: usize, floor: usize, is_year_alone: bool) -> bool {
     let plain = search.plain;
     let is_sign = |letter: char| !letter.is_alphanumeric();
@@ -328,16 +395,50 @@ fn is_birth(search: &Search<'_>, start: usize, end: usize, floor: usize, is_year
         }
     }
     let before = plain.before(start, WORDS_BEFORE, floor);
-    let may_be_named = || before.trim_end_matches(is_sign).ends_with('р') || search.has(&search.has_birth, BIRTH_SIGNS);
-    if is_year_alone || !may_be_named() {
+    let may_be_named = || {
+        let near_after = after.trim_start_matches(is_sign);
+        before.trim_end_matches(is_sign).ends_with('р')
+            || (near_after.starts_with("д") && is_abbreviation(after, 'д'))
+            || search.has(&search.has_birth, BIRTH_SIGNS)
+            || near_after.starts_with("др")
+    };
+    if !may_be_named() {
         return false;
     }
+    if is_behind_and_of_this(after, &plain.words_after(end, WORDS_AFTER)) {
+        return true;
+    }
     let words = plain.words_before(start, WORDS_BEFORE, floor);
+    if is_year_alone {
+        let near = |word: &String| {
+            let rest = words.rfind(word.as_str()).map(|at| &words[at + word.len()..]);
+            rest.is_some_and(|rest| rest.split_whitespace().count() <= WORDS_TO_YEAR)
+        };
+        return WORDS.birth_before.iter().any(near);
+    }
     WORDS.birth_before.iter().any(|word| words.contains(word.as_str()))
         || words.ends_with(" д р ")
+        || (words.ends_with(" др ") && !words.ends_with(" и др "))
+        || words.ends_with(" день рождения ")
         || ["д.р", "д/р"].into_iter().any(|word| has_beginning(before, word))
         // After a year it is of that year: «1950 года рождения, 05.10.2026».
         || (words.ends_with(" года рождения ") && before.trim_end().ends_with(':'))
+}
+
+/// Whether words of birth follow, and belong to what stands before them and not to another date right behind: «от
+/// 01.02.2026, дата рождения: 05.06.1980».
+fn is_behind_and_of_this(after: &str, words: &str) -> bool {
+    let Some(word) = WORDS.birth_behind.iter().find(|word| words.starts_with(word.as_str())) else {
+        return false;
+    };
+    // The same place in the text itself: behind so many letters.
+    let letters = word.chars().filter(|letter| letter.is_alphanumeric()).count();
+    let mut own = after.char_indices().filter(|(_, letter)| letter.is_alphanumeric());
+    let last = own.nth(letters.saturating_sub(1));
+    let rest = last.map_or("", |(at, letter)| &after[at + letter.len_utf8()..]);
+    let end_of_word = rest.find(|letter: char| !letter.is_alphabetic()).unwrap_or(rest.len());
+    let digit = rest.find(|letter: char| letter.is_ascii_digit());
+    digit.is_none_or(|digit| rest[end_of_word.min(digit)..digit].contains([')', ',', ';', ']']))
 }
 
 /// Whether «г.р.» and the like, of this letter and «р», follows.

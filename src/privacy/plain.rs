@@ -12,8 +12,12 @@ use crate::spelling::{digit, fold, is_invisible, russian};
 pub(super) const LONGEST_GAP: usize = 16;
 /// Longest tag of HTML that may stand inside a number, bytes.
 const LONGEST_TAG: usize = 256;
-/// Longest reference of HTML, bytes: `&#x1D7CE;` has nine.
-const LONGEST_REFERENCE: usize = 12;
+/// Longest name of a reference of HTML, bytes: `CounterClockwiseContourIntegral`.
+const LONGEST_REFERENCE: usize = 31;
+/// How often a reference may be written as one once more: `&amp;amp;nbsp;`.
+const MOST_REWRITTEN: usize = 4;
+/// References that browsers read without their `;` too, and what they stand for.
+const OPEN_ENDED: &[(&str, char)] = &[("nbsp", ' '), ("shy", '\u{200b}'), ("middot", '.')];
 
 /// Consecutive digits of the plain text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +71,7 @@ impl Plain {
             let (letter, length) = match letter {
                 '<' if without_tags => tag(&text[at..]).map_or((letter, 1), |length| (' ', length)),
                 '&' => reference(&text[at..]).unwrap_or((letter, 1)),
+                '\\' | '%' => escaped(&text[at..]).map_or((letter, 1), |length| ('\n', length)),
                 letter => (letter, letter.len_utf8()),
             };
             plain.push(letter, at);
@@ -85,6 +90,8 @@ impl Plain {
                 self.hidden.push(self.text.len());
                 return;
             }
+            // Letters by their class that stand for a sign: raised a and o, primes, the long sound of Japanese.
+            'ª' | 'º' | '\u{2b0}'..='\u{2ff}' | '\u{30fc}' | '\u{ff70}' => '-',
             '-' | '\u{ad}' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{fe58}' | '\u{fe63}' | '\u{2796}' => '-',
             // Full-width signs and letters.
             '\u{ff01}'..='\u{ff0f}' | '\u{ff1a}'..='\u{ff5e}' => {
@@ -357,30 +364,63 @@ fn tag(text: &str) -> Option<usize> {
     Some(end + 1)
 }
 
-/// What the reference of HTML a text begins with stands for, and its length.
+/// What the reference of HTML a text begins with stands for, and its length. A name that is none of those below is some
+/// sign. Written as a reference once more (`&amp;nbsp;`), it is the same.
 fn reference(text: &str) -> Option<(char, usize)> {
-    let end = text.bytes().take(LONGEST_REFERENCE).position(|byte| byte == b';')?;
-    let name = &text[1..end];
-    let letter = match name.strip_prefix('#') {
-        Some(number) => {
-            let code = match number.strip_prefix(['x', 'X']) {
-                Some(number) => u32::from_str_radix(number, 16),
-                None => number.parse(),
-            };
-            char::from_u32(code.ok()?)?
+    let mut from = 1;
+    for _ in 0..MOST_REWRITTEN {
+        match text[from..].starts_with("amp;") {
+            true => from += "amp;".len(),
+            false => break,
         }
-        None => match name.to_ascii_lowercase().as_str() {
-            "nbsp" | "ensp" | "emsp" | "thinsp" | "numsp" | "puncsp" | "hairsp" => ' ',
-            "ndash" | "mdash" | "minus" | "dash" | "hyphen" | "horbar" => '-',
-            "shy" | "zwnj" | "zwj" | "lrm" | "rlm" => '\u{200b}',
-            "tab" | "newline" => '\n',
-            "period" => '.',
-            "sol" => '/',
-            "lowbar" => '_',
-            _ => return None,
-        },
+    }
+    match named(&text[from..]) {
+        Some((stands_for, length)) => Some((stands_for, from + length)),
+        None => (from > 1).then_some(('&', from)),
+    }
+}
+
+/// The same of what follows the `&`.
+fn named(text: &str) -> Option<(char, usize)> {
+    if let Some(number) = text.strip_prefix('#') {
+        let (radix, digits) = match number.strip_prefix(['x', 'X']) {
+            Some(digits) => (16, digits),
+            None => (10, number),
+        };
+        let length = digits
+            .find(|letter: char| !letter.is_digit(radix))
+            .unwrap_or(digits.len());
+        let code = u32::from_str_radix(&digits[..length], radix).ok()?;
+        let end = text.len() - digits.len() + length;
+        return Some((char::from_u32(code)?, end + usize::from(text[end..].starts_with(';'))));
+    }
+    let is_name = |byte: &u8| byte.is_ascii_alphanumeric();
+    let length = text.bytes().take(LONGEST_REFERENCE).take_while(is_name).count();
+    let name = text[..length].to_ascii_lowercase();
+    if length < 2 || !text[length..].starts_with(';') {
+        let (known, stands_for) = OPEN_ENDED.iter().find(|(known, _)| name.starts_with(known))?;
+        return Some((*stands_for, known.len()));
+    }
+    let stands_for = match name.as_str() {
+        "nbsp" | "ensp" | "emsp" | "thinsp" | "numsp" | "puncsp" | "hairsp" | "nonbreakingspace" => ' ',
+        "ndash" | "mdash" | "minus" | "dash" | "hyphen" | "horbar" => '-',
+        "shy" | "zwnj" | "zwj" | "lrm" | "rlm" => '\u{200b}',
+        "tab" | "newline" => '\n',
+        "sol" => '/',
+        "lowbar" => '_',
+        _ => '.',
     };
-    Some((letter, end + 1))
+    Some((stands_for, length + 1))
+}
+
+/// Length of a space or line break written as in a program or an address: `\n`, `%20`.
+fn escaped(text: &str) -> Option<usize> {
+    let known = ["\\n", "\\r", "\\t", "%20", "%09", "%0A", "%0D", "%C2%A0"];
+    let found = known.into_iter().find(|known| {
+        let start = text.as_bytes().get(..known.len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(known.as_bytes()))
+    });
+    found.map(str::len)
 }
 
 #[cfg(test)]
@@ -396,7 +436,13 @@ mod tests {
         assert_eq!(plain("CНИЛС\u{a0}\u{2009}№\t１２−3\u{200b}4"), "снилс №\n12-34");
         assert_eq!(plain("1\u{fe0f}\u{20e3}2\u{fe0f}\u{20e3}➖𝟑"), "12-3");
         assert_eq!(plain("Страхово\u{438}\u{306} й"), "страховои и");
-        assert_eq!(plain("1&nbsp;2&#8209;3&shy;4&amp;&#x33;"), "1 2-34&амр;3");
+        assert_eq!(plain("1&nbsp;2&#8209;3&shy;4&amp;&#x33;"), "1 2-34&3");
+        assert_eq!(
+            plain("1&amp;nbsp;2&nbsp3&#xa04&middot;5&bull;6& 7&amp;"),
+            "1 2 3 4.5.6& 7&"
+        );
+        assert_eq!(plain("1\\n2%203\\4%5"), "1\n2\n3\\4%5");
+        assert_eq!(plain("1\u{3164}2\u{115f}ー3ª4ʹ5"), "12-3-4-5");
         assert_eq!(Plain::without_tags("1<b>2</b>  <3", 0).expect("plain").text, "1 2 <3");
     }
 

@@ -9,7 +9,7 @@ use priem_sdk::{
         personal::{Class, mask_email, mask_phone},
     },
 };
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{
     Action, PrivacySettings, SealError, Sealer,
@@ -17,6 +17,7 @@ use super::{
     fields::{Field, Place, walk},
     numbers::scrub,
     seal::Hasher,
+    words,
 };
 
 /// A setting that does not fit. Names the key below `privacy` and the cure.
@@ -202,12 +203,12 @@ impl Policy {
             // Tags stand in the middle of a number, and one is missing now: the plain text says everything.
             message.data.body.html = None;
         }
-        if !message.data.extra.is_empty() {
-            message.data.extra.retain(|key, value| {
-                clean_value(value);
-                !is_never(key)
-            });
-        }
+        words::walk(message, &mut |text| {
+            if let Some((cleaned, _)) = scrub(text) {
+                *text = cleaned;
+            }
+        });
+        clean_fields(&mut message.data.extra);
     }
 
     /// Whether messages of a channel leave in one shape, whoever gets them.
@@ -400,6 +401,19 @@ fn is_never(key: &str) -> bool {
     NEVER_KEYS.contains(&plain.as_str())
 }
 
+fn clean_fields(fields: &mut Map<String, Value>) {
+    fields.retain(|key, value| {
+        clean_value(value);
+        !is_never(key)
+    });
+    let bent: Vec<String> = fields.keys().filter(|key| scrub(key).is_some()).cloned().collect();
+    for key in bent {
+        if let (Some(value), Some((cleaned, _))) = (fields.shift_remove(&key), scrub(&key)) {
+            fields.insert(cleaned, value);
+        }
+    }
+}
+
 /// Texts inside `extra`. What is only digits is an id of the source, unless its key says otherwise.
 fn clean_value(value: &mut Value) {
     match value {
@@ -409,10 +423,7 @@ fn clean_value(value: &mut Value) {
             }
         }
         Value::Array(list) => list.iter_mut().for_each(clean_value),
-        Value::Object(fields) => fields.retain(|key, value| {
-            clean_value(value);
-            !is_never(key)
-        }),
+        Value::Object(fields) => clean_fields(fields),
         _ => {}
     }
 }
