@@ -141,13 +141,11 @@ impl HeldBack {
         }
     }
 
-    /// How much room there is for queues that refuse; `None` on a good day, when every message may go.
+    /// How much room there is for queues that refuse, and for those with messages left in the journal, whether they still
+    /// refuse or not; `None` on a good day, when every message may go.
     pub fn room(&self, aloft: &impl Aloft) -> Option<Room> {
-        if !self.queues.any() {
-            return None;
-        }
         let refusing = self.queues.held();
-        if refusing.is_empty() {
+        if refusing.is_empty() && !self.is_reading_again() {
             return None;
         }
         let mut room: HashMap<String, usize> = refusing.into_iter().map(|queue| (queue, IN_MEMORY)).collect();
@@ -181,8 +179,10 @@ impl HeldBack {
         }
     }
 
-    /// The queue with messages in the journal that can take the most, when it is worth reading them again.
+    /// The queue with messages in the journal that can take the most, when it is worth reading them again. Forgets queues
+    /// of which everything was read.
     pub fn visit(&self, aloft: &impl Aloft) -> Option<Visit> {
+        self.forget_read();
         let room = self.room_aside(aloft);
         let (queue, places) = room.into_iter().max_by_key(|(_, places)| *places)?;
         if places < IN_MEMORY / 2 {
@@ -198,6 +198,28 @@ impl HeldBack {
             until,
             places,
         })
+    }
+
+    /// A queue that is to be read from behind everything looked at has nothing left there. To keep it would leave aside
+    /// what comes next, for nobody to read.
+    fn forget_read(&self) {
+        let mut state = self.state.lock();
+        if !state.under_way.is_empty() {
+            return;
+        }
+        let looked_at = state.looked_at;
+        let mut read = Vec::new();
+        state.aside.retain(|queue, aside| {
+            let is_read = aside.from > looked_at;
+            if is_read {
+                read.push(queue.clone());
+            }
+            !is_read
+        });
+        drop(state);
+        for queue in read {
+            self.queues.in_journal(&queue, false);
+        }
     }
 
     /// Room for what is read again: only the visited queue has some.
@@ -265,9 +287,9 @@ impl HeldBack {
         self.room.notified().await;
     }
 
-    /// Something was settled.
+    /// Something was settled, or may have been: more often than needed does no harm.
     pub fn make_room(&self) {
-        if self.queues.any() && self.is_reading_again() {
+        if self.is_reading_again() {
             self.room.notify_one();
         }
     }
@@ -396,3 +418,6 @@ impl HeldBack {
 fn name(decision: &DecisionRecord) -> Name {
     Name(decision.event_id, decision.queue.clone())
 }
+
+#[cfg(test)]
+mod tests;

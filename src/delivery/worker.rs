@@ -1,8 +1,8 @@
 //! Takes items through the stages and hands messages to the publisher, waiting while it is full.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -22,6 +22,9 @@ use crate::{
 /// Messages handed to the publisher together, at least, while there are more: enough to wake its lanes rarely, few enough
 /// to stay in the processor's cache.
 const HAND_OVER: usize = 64;
+
+/// How often it is asked whether what was left in the journal can be read, besides whenever something was settled.
+const LOOK_AGAIN_EVERY: Duration = Duration::from_secs(1);
 
 /// See the module.
 pub(super) struct Worker {
@@ -43,6 +46,8 @@ impl Worker {
                 () = tokio::time::sleep(rest) => {}
             }
         }
+        let mut look_again = tokio::time::interval(LOOK_AGAIN_EVERY);
+        look_again.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut reading: Option<Reading> = None;
         let mut visiting: Option<Visiting> = None;
         loop {
@@ -64,6 +69,11 @@ impl Worker {
                 }
                 () = self.held_back.room_made(), if reading.is_none() && visiting.is_none() => {
                     reading = again::read(&self.journal, &self.held_back, &self.in_flight);
+                    true
+                }
+                // Nothing in flight makes no room by being settled.
+                _ = look_again.tick() => {
+                    self.held_back.make_room();
                     true
                 }
                 read = async { reading.as_mut().expect("guarded").await }, if reading.is_some() => {

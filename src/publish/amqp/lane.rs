@@ -167,6 +167,9 @@ impl Lane {
                 let outgoing = &letter.outgoing;
                 if let Some(reason) = unfit(outgoing) {
                     warn!(event_id = %outgoing.event_id, %reason, "message can't be published, parked");
+                    // It may have been its conversation's turn.
+                    let (queue, most) = (&outgoing.routing_key, shared.window / 2);
+                    self.held.landed(queue, outgoing.order_key, false, most);
                     self.settle(vec![returned(outgoing.token, reason)]).await;
                     continue;
                 }
