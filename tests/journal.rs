@@ -382,15 +382,15 @@ async fn a_problem_on_arrival_is_held_and_can_be_retried_or_dropped_from_outside
     let mut store = Store::open(folder.path()).unwrap();
     let held = store.held().unwrap();
     assert_eq!(held[0].why, "row 3: two cells");
-    assert!(store.retry(held[0].seq).unwrap());
+    assert_eq!(store.retry(&[held[0].seq]).unwrap(), [true]);
     let again = journal.pending_after(0, 10).await.unwrap();
     assert_eq!(
         &again[0].raw.body[..],
         b"x",
         "the daemon sees what another process made pending"
     );
-    assert!(store.discard(held[1].seq).unwrap());
-    assert!(!store.discard(held[1].seq).unwrap(), "only once");
+    assert_eq!(store.discard(&[held[1].seq]).unwrap(), [true]);
+    assert_eq!(store.discard(&[held[1].seq]).unwrap(), [false], "only once");
     assert!(store.raw(held[1].seq).unwrap().is_none());
     assert_eq!(store.decisions(&held[1].seq.to_string()).unwrap()[0].outcome, "dropped");
     journal.settle(vec![delivered(&again[0])]).await.unwrap();

@@ -2,12 +2,8 @@
 
 mod report;
 
-use std::{
-    io::IsTerminal,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use priem_connectors::files::{
     FilesSettings,
     config::{DelimiterSetting, EncodingSetting},
@@ -120,15 +116,7 @@ fn run_probe(args: ProbeArgs) -> anyhow::Result<u8> {
 
 /// Reads the file, with a progress bar when somebody watches.
 fn look(file: &Path, settings: &FilesSettings, rows: usize) -> Result<ProbeReport, priem_sdk::ConfigError> {
-    let target = if std::io::stderr().is_terminal() {
-        ProgressDrawTarget::stderr()
-    } else {
-        ProgressDrawTarget::hidden()
-    };
-    let bar = ProgressBar::with_draw_target(None, target).with_style(
-        ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {eta}")
-            .unwrap_or_else(|_| ProgressStyle::default_bar()),
-    );
+    let bar = output::progress("{bar:40} {bytes}/{total_bytes} {eta}");
     let report = probe::probe(file, settings, rows, &mut |done, total| {
         bar.set_length(total);
         bar.set_position(done);

@@ -2,11 +2,12 @@
 //! that no control character of somebody's text reaches a terminal.
 
 use std::{
-    io::{self, Write},
+    io::{self, IsTerminal as _, Write},
     path::Path,
 };
 
 use anyhow::Context;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
 use crate::visible;
@@ -18,6 +19,17 @@ pub fn json(value: &impl Serialize) -> anyhow::Result<()> {
     out.write_all(visible::json(&text).as_bytes())?;
     out.write_all(b"\n")?;
     Ok(())
+}
+
+/// How far long work is, on standard error, when somebody watches. `template`: see [`ProgressStyle`].
+pub fn progress(template: &str) -> ProgressBar {
+    let target = if io::stderr().is_terminal() {
+        ProgressDrawTarget::stderr()
+    } else {
+        ProgressDrawTarget::hidden()
+    };
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::with_draw_target(None, target).with_style(style)
 }
 
 /// What went wrong, or how it goes, on standard error.

@@ -1,13 +1,18 @@
 //! `priem quarantine list|show|retry|drop`: items that wait for a person. Works beside a running daemon.
 
+use std::time::{Duration, Instant};
+
 use clap::{Args, Subcommand};
 
 use super::{DONE, FINDING, USAGE, output};
 use crate::{
-    journal::{held::Held, store::Store},
+    journal::{JournalError, held::Held, store::Store},
     settings::Settings,
     visible,
 };
+
+/// How long at least a daemon may write between two transactions of ours.
+const SHORTEST_TURN: Duration = Duration::from_millis(5);
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -205,12 +210,15 @@ fn objection(chosen: &[Held], choice: &Choice, confirmed: Confirmed) -> Option<S
     Some(text)
 }
 
+/// Does something to the first of the items; see [`Store::retry`].
+type Action = fn(&mut Store, &[i64]) -> Result<Vec<bool>, JournalError>;
+
 fn act(
     store: &mut Store,
     choice: &Choice,
     done: &str,
     confirmed: Option<Confirmed>,
-    action: impl Fn(&mut Store, i64) -> Result<bool, crate::journal::JournalError>,
+    action: Action,
 ) -> anyhow::Result<u8> {
     let chosen = chosen(store, choice)?;
     if let Some(text) = confirmed.and_then(|confirmed| objection(&chosen, choice, confirmed)) {
@@ -220,13 +228,25 @@ fn act(
     let mut missing: Vec<i64> = choice.numbers.clone();
     missing.retain(|number| chosen.iter().all(|item| item.seq != *number));
     let mut acted = Vec::new();
-    for item in &chosen {
-        if action(store, item.seq)? {
-            acted.push(item.seq)
-        } else {
-            missing.push(item.seq)
+    let seqs: Vec<i64> = chosen.iter().map(|item| item.seq).collect();
+    let bar = output::progress("{bar:40} {pos}/{len} {eta}");
+    bar.set_length(seqs.len() as u64);
+    let mut rest = seqs.as_slice();
+    while !rest.is_empty() {
+        let began = Instant::now();
+        let outcomes = action(store, rest)?;
+        let (done, later) = rest.split_at(outcomes.len());
+        for (seq, was_held) in done.iter().zip(outcomes) {
+            if was_held { &mut acted } else { &mut missing }.push(*seq);
+        }
+        bar.inc(done.len() as u64);
+        rest = later;
+        if !rest.is_empty() {
+            // A daemon beside us has its turn.
+            std::thread::sleep(began.elapsed().max(SHORTEST_TURN));
         }
     }
+    bar.finish_and_clear();
     if choice.json {
         output::json(&serde_json::json!({ "done": acted, "not_on_hold": missing }))?;
     } else {

@@ -1,5 +1,7 @@
 //! Items that wait for a person, as operators see and settle them. Part of [`Store`].
 
+use std::time::{Duration, Instant};
+
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior};
 use serde::Serialize;
@@ -12,6 +14,10 @@ use super::{
     store::{Store, time},
 };
 use crate::privacy::veil;
+
+/// Most items of one transaction beside a daemon, and the longest time it takes before its end is written.
+const SLICE: usize = 64;
+const SLICE_TIME: Duration = Duration::from_millis(20);
 
 /// An item on hold.
 #[derive(Debug, Clone, Serialize)]
@@ -76,39 +82,36 @@ impl Store {
         Ok(select.query_row([seq], held).optional()?)
     }
 
-    /// Makes a held item pending again: it is normalised and routed anew, under the same ids. `false` when the item
-    /// is not on hold.
+    /// Makes held items pending again: they are normalised and routed anew, under the same ids. Does the first of `seqs`
+    /// in one transaction that is short enough for a daemon beside it, and gives for each of those whether it was on
+    /// hold; the rest is for the next call.
     ///
     /// # Errors
     /// When the journal can't be written.
-    pub fn retry(&mut self, seq: i64) -> Result<bool, JournalError> {
-        let transaction = self
-            .connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let held = transaction.execute("DELETE FROM held WHERE seq = ?1", [seq])? > 0;
-        if held {
-            settled::remove_outside(&transaction, seq)?;
-            transaction.execute("INSERT INTO pending (seq) VALUES (?1)", [seq])?;
-            transaction.execute("UPDATE tally SET pending = pending + 1", [])?;
-        }
-        transaction.commit()?;
-        Ok(held)
+    pub fn retry(&mut self, seqs: &[i64]) -> Result<Vec<bool>, JournalError> {
+        self.slice(seqs, |transaction, seq| {
+            let held = transaction.execute("DELETE FROM held WHERE seq = ?1", [seq])? > 0;
+            if held {
+                settled::remove_outside(transaction, seq)?;
+                transaction.execute("INSERT INTO pending (seq) VALUES (?1)", [seq])?;
+                transaction.execute("UPDATE tally SET pending = pending + 1", [])?;
+            }
+            Ok(held)
+        })
     }
 
-    /// Gives up a held item: its raw data goes, a decision `dropped` stays. `false` when the item is not on hold.
+    /// Gives up held items: their raw data goes, a decision `dropped` stays. Does as many as [`Store::retry`].
     ///
     /// # Errors
     /// When the journal can't be written.
-    pub fn discard(&mut self, seq: i64) -> Result<bool, JournalError> {
-        let transaction = self
-            .connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let reason: Option<String> = transaction
-            .query_row("SELECT reason FROM held WHERE seq = ?1", [seq], |row| row.get(0))
-            .optional()?;
-        if let Some(reason) = &reason {
+    pub fn discard(&mut self, seqs: &[i64]) -> Result<Vec<bool>, JournalError> {
+        self.slice(seqs, |transaction, seq| {
+            let reason: Option<String> = transaction
+                .query_row("SELECT reason FROM held WHERE seq = ?1", [seq], |row| row.get(0))
+                .optional()?;
+            let Some(reason) = reason else { return Ok(false) };
             transaction.execute("DELETE FROM held WHERE seq = ?1", [seq])?;
-            remove_item(&transaction, seq)?;
+            remove_item(transaction, seq)?;
             let routing = serde_json::json!({ "reason": reason }).to_string();
             let fact = Fact {
                 event_id: uuid::Uuid::nil(),
@@ -118,10 +121,29 @@ impl Store {
                 queue: "",
                 routing: routing.as_bytes(),
             };
-            settled::insert_outside(&transaction, seq, Timestamp::now().as_microsecond(), &fact)?;
+            settled::insert_outside(transaction, seq, Timestamp::now().as_microsecond(), &fact)?;
+            Ok(true)
+        })
+    }
+
+    fn slice(
+        &mut self,
+        seqs: &[i64],
+        mut act: impl FnMut(&Connection, i64) -> Result<bool, JournalError>,
+    ) -> Result<Vec<bool>, JournalError> {
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let began = Instant::now();
+        let mut outcomes = Vec::new();
+        for seq in seqs.iter().take(SLICE) {
+            outcomes.push(act(&transaction, *seq)?);
+            if began.elapsed() >= SLICE_TIME {
+                break;
+            }
         }
         transaction.commit()?;
-        Ok(reason.is_some())
+        Ok(outcomes)
     }
 }
 
