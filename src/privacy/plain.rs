@@ -390,6 +390,11 @@ fn named(text: &str) -> Option<(char, usize)> {
         let length = digits
             .find(|letter: char| !letter.is_digit(radix))
             .unwrap_or(digits.len());
+        // Without its end, a space swallows the digits behind it.
+        let space = if radix == 16 { "a0" } else { "160" };
+        if !digits[length..].starts_with(';') && digits[..length].to_ascii_lowercase().starts_with(space) {
+            return Some((' ', text.len() - digits.len() + space.len()));
+        }
         let code = u32::from_str_radix(&digits[..length], radix).ok()?;
         let end = text.len() - digits.len() + length;
         return Some((char::from_u32(code)?, end + usize::from(text[end..].starts_with(';'))));

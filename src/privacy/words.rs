@@ -67,13 +67,16 @@ mod tests {
     use crate::privacy::Policy;
 
     const SNILS: &str = "112-233-445 95";
-    /// Where a СНИЛС may stand after the cleaning: identifiers, account names, addresses, and what Priem itself writes.
+    /// Where a СНИЛС may stand after the cleaning: contacts, which the policy masks; identifiers, account names, addresses,
+    /// and what Priem itself writes.
     const LEFT: &[&str] = &[
         "attachments.external_id",
         "attachments.mime",
         "attachments.stored",
         "attachments.unique_id",
         "attachments.url",
+        "author.contacts.email",
+        "author.contacts.phone",
         "author.external_id",
         "author.username",
         "body.language",
@@ -113,7 +116,7 @@ mod tests {
         "topic.version",
     ];
     /// Times by their names: the schema calls them texts.
-    const TIMES: &[&str] = &["time", "due_at", "internal_due_at", "received"];
+    const TIMES: &[&str] = &["time", "due_at", "internal_due_at", "received", "expires_at", "at"];
 
     /// A value of everything the schema knows, with a СНИЛС in every text.
     fn filled(root: &Value, schema: &Value, name: &str) -> Value {
