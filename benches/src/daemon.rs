@@ -45,6 +45,8 @@ const PATIENCE: Duration = Duration::from_secs(300);
 pub enum Target<'a> {
     /// To a broker with this address.
     Amqp(&'a str),
+    /// The same, with more settings of `amqp`.
+    AmqpWith(&'a str, &'a str),
     /// To a file in the installation's folder, synced as by default.
     File,
 }
@@ -101,6 +103,7 @@ impl Installation {
         }
         let broker = match target {
             Target::Amqp(url) => format!("amqp: {{ url: \"{url}\" }}"),
+            Target::AmqpWith(url, more) => format!("amqp: {{ url: \"{url}\", {more} }}"),
             Target::File => "ndjson: { path: out.ndjson }".to_owned(),
         };
         let settings = format!(

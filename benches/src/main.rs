@@ -7,6 +7,7 @@ mod drain;
 mod duplicates;
 mod import;
 mod instructions;
+mod isolation;
 mod journal;
 mod mapping;
 mod outage;
@@ -46,6 +47,8 @@ enum What {
     Sources(sources::SourcesArgs),
     /// What looking for duplicates costs, for ordinary messages and for a flood of one text
     Duplicates(duplicates::DuplicatesArgs),
+    /// One queue in trouble (full, deleted, without rights, silent): what it costs the messages of the others
+    Isolation(isolation::IsolationArgs),
     /// A journal of millions of decisions: appends, commits, `why`, bytes; and a full one
     Journal(journal::JournalArgs),
     /// A record through a manifest's filters against the same mapping in Rust
@@ -93,6 +96,7 @@ fn main() -> anyhow::Result<ExitCode> {
             What::Instructions(arguments) => instructions::run(arguments).await,
             What::Sources(arguments) => sources::run(arguments).await,
             What::Duplicates(arguments) => duplicates::run(arguments).await,
+            What::Isolation(arguments) => isolation::run(arguments).await,
             What::Journal(arguments) => journal::run(arguments).await,
             What::Mapping(arguments) => mapping::run(&arguments),
             What::Publish { count, body, rounds } => publish(count, body, rounds).await,
