@@ -390,6 +390,41 @@ async fn a_full_queue_holds_back_its_own_messages_only_and_drains_in_order() {
     bench.publisher.stopped().await;
 }
 
+/// RabbitMQ goes on refusing on the channel on which it refused, and takes on any other.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_quorum_queue_whose_limit_is_taken_off_drains() {
+    let broker = Broker::start().await.expect("a broker");
+    let mut bench = Bench::on(&broker, |settings| {
+        only_qb(settings);
+        settings.queues.push(QueueSettings {
+            name: "qa".into(),
+            bindings: vec!["qa".into()],
+            dead_letter: false,
+        });
+    });
+    bench
+        .publish((0..22).map(|token| message_to(queue_of(token), token)))
+        .await;
+    broker.cap_queue("qa", 5).expect("a policy");
+    let all = 2200;
+    for token in 22..all {
+        bench.send(message_to(queue_of(token), token)).await;
+    }
+    let to_qb = (0..all).filter(|token| queue_of(*token) == "qb").count();
+    let is_of_qb = |token: &&u64| queue_of(**token) == "qb";
+    while bench.outcomes.keys().filter(is_of_qb).count() < to_qb {
+        let settled = bench.outcomes.len();
+        bench.settle(settled + 1).await;
+    }
+    assert!(bench.metrics.nacked.with_label_values(&["qa"]).get() > 0, "qa is full");
+    broker.uncap_queue("qa").expect("no policy");
+    bench.settle(all as usize).await;
+    assert!(bench.outcomes.values().all(|outcome| *outcome == Outcome::Confirmed));
+    assert_in_order(&tokens(&broker.drain("qa").await.expect("the queue")));
+    assert_eq!(bench.metrics.broker_connections.get(), 1, "the connection lives");
+    bench.publisher.stopped().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_queue_refuses_for_too_long_is_parked() {
     let broker = Broker::start().await.expect("a broker");

@@ -34,6 +34,7 @@ const CALM_AFTER_REFUSAL: Duration = Duration::from_secs(5);
 const CALM_AFTER_RETURN: Duration = Duration::from_secs(600);
 
 /// What is said of a queue that was silent while what waited for it goes out.
+const TAKES_AGAIN: &str = "it takes again, what waited goes out";
 const ANSWERS_AGAIN: &str = "it answers again, what waited goes out";
 
 /// What is wrong with a queue.
@@ -112,6 +113,8 @@ struct Episode {
     last: Instant,
     count: u64,
     why: String,
+    /// It took a message since it last refused.
+    takes: bool,
     /// Lanes in which messages of it wait.
     holders: usize,
     /// Whether messages of it were left in the journal.
@@ -180,7 +183,10 @@ impl Queues {
             fault: episode.fault,
             since: episode.since,
             count: episode.count,
-            why: episode.why.clone(),
+            why: match episode.fault {
+                Fault::Refusing if episode.takes => TAKES_AGAIN.to_owned(),
+                _ => episode.why.clone(),
+            },
         };
         let certain = episodes.iter().filter(|(_, episode)| episode.is_certain);
         certain.map(trouble).collect()
@@ -253,6 +259,7 @@ impl Queues {
     pub(super) fn took(&self, queue: &str) {
         if self.any() {
             self.end(|kind, name, _| kind == Kind::Unroutable && name == queue);
+            self.change(Kind::Held, queue, |episode| episode.takes = true);
         }
     }
 
@@ -292,6 +299,7 @@ impl Queues {
         if episode.fault != fault || is_news || fault == Fault::Silent {
             (episode.fault, episode.why) = (fault, why.to_owned());
         }
+        episode.takes = false;
         episode.is_certain = true;
         episode.last = Instant::now();
         episode.count += count;
@@ -316,6 +324,7 @@ impl Queues {
             last: Instant::now(),
             count: 0,
             why: String::new(),
+            takes: false,
             holders: 0,
             in_journal: false,
         })
@@ -378,6 +387,11 @@ mod tests {
         queues.release("qa");
         queues.look();
         assert_eq!(queues.held(), ["qa"], "some wait in the journal");
+        queues.took("qa");
+        assert_eq!(queues.troubles()[0].why, TAKES_AGAIN);
+        queues.change(Kind::Held, "qa", |episode| {
+            episode.last = long_ago.expect("a machine that runs for some seconds");
+        });
         queues.in_journal("qa", false);
         queues.look();
         assert!(!queues.any());

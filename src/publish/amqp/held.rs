@@ -4,7 +4,8 @@
 //! While a queue refuses, one message at a time asks whether it takes again, after growing pauses; once it does, the
 //! number in flight doubles with each answer. Of one conversation never more than one is in flight: otherwise a queue
 //! that refuses the first and takes the second would turn them round. So a queue stays held, in every lane, until
-//! nobody calls it refusing any more.
+//! nobody calls it refusing any more. After some refusals the questions go by channels of their own, and when one is
+//! taken, the lane leaves the channel on which it was refused.
 //!
 //! While a queue does not answer, nothing of it is sent: what is in flight has to be answered first (see
 //! `lane/silence.rs`).
@@ -20,6 +21,9 @@ use jiff::Timestamp;
 use super::flights::Letter;
 use crate::publish::queues::Queues;
 
+/// A queue that refused so many questions one after the other is asked on a channel of its own from then on. RabbitMQ may
+/// go on refusing on a channel what it takes on any other: a full quorum queue whose limit was taken off.
+const REFUSALS_ON_ONE_CHANNEL: u32 = 5;
 /// Shortest pause between two questions of which each costs a channel.
 const COSTLY_PAUSE: Duration = Duration::from_secs(5);
 
@@ -50,6 +54,8 @@ pub(super) struct Held {
     queues: Vec<HeldQueue>,
     /// Whose turn it is when several queues take again.
     turn: usize,
+    /// A queue took on a channel of its own what it refused on the lane's.
+    channel_is_stale: bool,
 }
 
 struct HeldQueue {
@@ -63,6 +69,8 @@ struct HeldQueue {
     window: usize,
     /// When the next one asks.
     retry_at: Option<Instant>,
+    /// Questions refused one after the other.
+    refusals: u32,
     pauses: ExponentialBackoff,
     /// Whether others were told that something waits here.
     told: bool,
@@ -105,6 +113,7 @@ impl Held {
             aloft,
             window: 1,
             retry_at: None,
+            refusals: 0,
             pauses: pauses(),
             told: false,
             silence: None,
@@ -135,6 +144,8 @@ impl Held {
         // Several refusals of what was sent together are one.
         if held.retry_at.is_none_or(|at| at <= now) {
             held.retry_at = held.pauses.next().map(|pause| now + pause);
+            held.refusals += 1;
+            held.apart |= held.refusals >= REFUSALS_ON_ONE_CHANNEL;
         }
     }
 
@@ -169,9 +180,16 @@ impl Held {
             held.window = (held.window * 2).min(most.max(1));
             held.retry_at = None;
             held.pauses = pauses();
-            return std::mem::take(&mut held.apart);
+            let was_apart = std::mem::take(&mut held.apart);
+            self.channel_is_stale |= std::mem::take(&mut held.refusals) >= REFUSALS_ON_ONE_CHANNEL;
+            return was_apart;
         }
         false
+    }
+
+    /// Whether the lane's channel should be left: see [`REFUSALS_ON_ONE_CHANNEL`]. Says so once.
+    pub(super) fn take_stale(&mut self) -> bool {
+        std::mem::take(&mut self.channel_is_stale)
     }
 
     /// The next message that asks whether the queue takes goes by a channel of its own.

@@ -150,6 +150,7 @@ impl Lane {
         self.doubts_channel = false;
         self.hold_what_others_hold();
         let end = 'serving: loop {
+            self.doubts_channel |= self.held.take_stale();
             let mut wants_fresh = self.wants_fresh_channel();
             if wants_fresh && !halting && self.flights.aloft() == 0 {
                 match self.open_another(link, cut).await {

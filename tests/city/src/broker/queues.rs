@@ -184,6 +184,23 @@ impl Broker {
         self.tell_process_of(queue, "resume")
     }
 
+    /// Limits a queue that is there already to so many messages: what comes beyond is refused.
+    ///
+    /// # Errors
+    /// When the node refuses.
+    pub fn cap_queue(&self, queue: &str, most: usize) -> Result<(), BrokerError> {
+        let limit = format!(r#"{{"max-length":{most},"overflow":"reject-publish"}}"#);
+        self.ctl(&["set_policy", &format!("cap-{queue}"), &format!("^{queue}$"), &limit])
+    }
+
+    /// Takes the limit of [`Broker::cap_queue`] off again.
+    ///
+    /// # Errors
+    /// When there was none.
+    pub fn uncap_queue(&self, queue: &str) -> Result<(), BrokerError> {
+        self.ctl(&["clear_policy", &format!("cap-{queue}")])
+    }
+
     fn tell_process_of(&self, queue: &str, action: &str) -> Result<(), BrokerError> {
         self.ctl(&[
             "eval",
