@@ -22,6 +22,9 @@ pub struct FileCursor {
     /// CSV: byte of the next row.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub offset: u64,
+    /// Bytes of text the rows up to here gave.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub texts: u64,
     /// Rows stored that were good.
     pub good: u64,
     /// Rows stored that were bad.
@@ -95,6 +98,7 @@ impl FileCursor {
             hash,
             row: 0,
             offset: 0,
+            texts: 0,
             good: 0,
             bad: 0,
             end: None,
@@ -106,6 +110,7 @@ impl FileCursor {
         Place {
             row: self.row,
             offset: self.offset,
+            texts: self.texts,
         }
     }
 

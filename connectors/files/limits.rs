@@ -36,8 +36,16 @@ pub const MOST_MERGED: usize = 100_000;
 pub const DEEPEST: usize = 256;
 /// Longest name of an element, bytes.
 pub const LONGEST_NAME: usize = 1024;
+/// Bytes of text that the rows of any file may give; beyond them each byte of the file may give [`MOST_RATIO`].
+pub const FREE_TEXTS: u64 = 64 * 1024 * 1024;
 /// Texts of a table that is read whole ([`PlainTable`](super::plain::PlainTable)), bytes.
 pub const LARGEST_TABLE: usize = 1024 * 1024 * 1024;
+
+/// Bytes of text that the rows of a file of this size may give together. One text may stand in every row of a workbook
+/// for a few bytes each, and a header stands in every row that is stored.
+pub fn most_texts(size: u64) -> u64 {
+    FREE_TEXTS.max(size.saturating_mul(MOST_RATIO))
+}
 
 /// What was too much.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +78,8 @@ pub enum Measure {
     Name,
     /// A table that is read whole.
     Table,
+    /// Texts of all rows, against the size of the file.
+    Texts,
 }
 
 /// A limit that a file went over, and where.
@@ -126,6 +136,10 @@ impl OverLimit {
             Measure::Depth => format!("вложенность разметки глубже {limit}"),
             Measure::Name => format!("имя тега длиннее {limit} байт"),
             Measure::Table => format!("таблица, которая читается целиком, больше {limit} байт"),
+            Measure::Texts => format!(
+                "строки вместе дают больше {limit} байт текста, для файла такого размера это невозможно: одно и то же \
+                 повторено в каждой строке"
+            ),
         };
         match (&self.sheet, self.row) {
             (Some(sheet), Some(row)) => format!("лист «{sheet}», строка {row}: {what}"),
@@ -160,6 +174,10 @@ impl fmt::Display for OverLimit {
             Measure::Depth => write!(f, "elements are nested deeper than {limit}"),
             Measure::Name => write!(f, "the name of an element is longer than {limit} bytes"),
             Measure::Table => write!(f, "a table that is read whole has more than {limit} bytes"),
+            Measure::Texts => write!(
+                f,
+                "the rows give more than {limit} bytes of text together, far beyond the size of the file"
+            ),
         }
     }
 }

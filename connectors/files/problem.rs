@@ -80,10 +80,10 @@ impl FileProblem {
 
     /// The same problem with the place where it was met, when it is one of a place.
     #[must_use]
-    pub fn at(self, sheet: &str, row: u64) -> Self {
+    pub fn at(self, sheet: Option<&str>, row: u64) -> Self {
         match self {
             Self::OverLimit(over) => Self::OverLimit(OverLimit {
-                sheet: Some(sheet.chars().take(LONGEST_SHEET_SHOWN).collect()),
+                sheet: sheet.map(|name| name.chars().take(LONGEST_SHEET_SHOWN).collect()),
                 row: (row > 0).then_some(row),
                 ..over
             }),

@@ -269,7 +269,7 @@ impl Reading {
             page_items.extend(made.items);
         }
         let place = table.place();
-        (standing.row, standing.offset) = (place.row, place.offset);
+        (standing.row, standing.offset, standing.texts) = (place.row, place.offset, place.texts);
         let (done, total) = table.progress();
         let progress = Progress {
             what: standing.file.clone(),

@@ -6,6 +6,7 @@ use super::{
     config::{Checked, EncodingSetting, FilesSettings},
     csv::{self, CsvRows},
     layout::{HEADER_WITHIN, Layout},
+    limits::{Measure, most_texts},
     problem::FileProblem,
     rows::RawRow,
     source::Source,
@@ -22,6 +23,8 @@ pub struct Place {
     pub row: u64,
     /// CSV: byte at which the next row starts.
     pub offset: u64,
+    /// Bytes of text the rows up to here gave.
+    pub texts: u64,
 }
 
 /// What a file turned out to be.
@@ -150,6 +153,7 @@ impl Table {
         let place = Place {
             row: layout.header_row,
             offset,
+            texts: 0,
         };
         let mut rows = CsvRows::new(
             source.from_start(),
@@ -208,6 +212,7 @@ impl Table {
                         place: Place {
                             row: layout.header_row,
                             offset: 0,
+                            texts: 0,
                         },
                         layout,
                         rows: Rows::Xlsx(Box::new(rows)),
@@ -254,9 +259,26 @@ impl Table {
                 self.place.offset = rows.offset();
             }
             if !row.is_blank() && !self.layout.repeats_header(&row) {
+                self.count_texts(&row)?;
                 return Ok(Some(row));
             }
         }
+    }
+
+    /// Counts what a row gives to whoever stores it: its cells, each with its header, and the name of the sheet.
+    fn count_texts(&mut self, row: &RawRow) -> Result<(), FileProblem> {
+        let sheet = self.format.sheet.as_deref();
+        let header = |index: usize| self.layout.columns.get(index).map_or(0, |column| column.name.len());
+        let cells = row.cells.iter().enumerate().filter(|(_, cell)| !cell.is_empty());
+        let given = cells.map(|(index, cell)| cell.len() + header(index)).sum::<usize>()
+            + row.broken.as_ref().map_or(0, |broken| broken.line.len())
+            + sheet.map_or(0, str::len);
+        self.place.texts += given as u64;
+        let limit = most_texts(self.size);
+        if self.place.texts > limit {
+            return Err(FileProblem::over(Measure::Texts, limit).at(sheet, row.number));
+        }
+        Ok(())
     }
 
     /// The file itself.

@@ -366,3 +366,115 @@ fn a_csv_without_end_of_cell_or_with_countless_cells_costs_no_memory() {
         host.problems()
     );
 }
+
+/// What one text in every row costs whoever stores the rows: bytes of the good rows.
+fn stored(host: &Host) -> usize {
+    let rows = host.stored.values().flatten().filter(|item| item.problem.is_none());
+    rows.map(|item| item.body.len()).sum()
+}
+
+#[test]
+fn one_text_named_by_every_row_ends_the_file_where_it_gives_far_more_than_its_size() {
+    let text = "ж".repeat(450_000);
+    let rows: String = (2..=3000)
+        .map(|number| {
+            let key = inline('A', number, &format!("77{number:04}"));
+            format!("<row r=\"{number}\">{key}<c r=\"C{number}\" t=\"s\"><v>0</v></c></row>")
+        })
+        .collect();
+    let file = book()
+        .text("xl/sharedStrings.xml", &format!("<sst><si><t>{text}</t></si></sst>"))
+        .text(
+            "xl/worksheets/sheet1.xml",
+            &format!("{SHEET}{}{rows}{SHEET_END}", header()),
+        )
+        .finish();
+    let limit = usize::try_from(limits::FREE_TEXTS).expect("small");
+    assert!(file.len() * 200 < limit, "{}", file.len());
+    // A process that starts anew in the middle counts on.
+    for restarts in [false, true] {
+        let mut host = Host::new(|settings| settings.rows_per_page = 10);
+        host.drop_text("amplified.xlsx", &file);
+        for number in 0..100 {
+            let page = host.poll();
+            host.store(page);
+            if restarts && number == 20 {
+                host.restart();
+            }
+        }
+        assert_eq!(host.names("failed").len(), 2, "restarts: {restarts}");
+        assert_eq!(host.good().len(), limit / 900_000, "what stood before it is imported");
+        assert!(stored(&host) < limit + limit / 10, "{}", stored(&host));
+        let report = std::fs::read_to_string(host.path("failed", "amplified.xlsx.report.txt")).expect("a report");
+        for words in [
+            "лист «Лист1», строка 76",
+            "67108864 байт текста",
+            "принято строк: 74",
+            "file_over_limit",
+        ] {
+            assert!(report.contains(words), "{words}: {report}");
+        }
+    }
+}
+
+#[test]
+fn a_header_as_long_as_a_text_is_counted_with_every_row_that_repeats_it() {
+    let mut text = format!("Номер инцидента;Тема;Текст инцидента;{}\n", "h".repeat(200_000));
+    for number in 0..3000 {
+        text.push_str(&format!("77{number:04};Ямы;яма;x\n"));
+    }
+    let mut host = Host::new(|_| {});
+    host.drop_text("header.csv", &text);
+    host.run();
+    let limit = limits::most_texts(text.len() as u64);
+    assert!((stored(&host) as u64) < limit + limit / 10, "{}", stored(&host));
+    assert_eq!(host.names("failed").len(), 2);
+    let problems = host.problems();
+    assert!(
+        problems[0].contains("row 337") && problems[0].contains("bytes of text"),
+        "{problems:?}"
+    );
+}
+
+/// What packs best among honest files stays far below the ratio, however long they are: every cell but the number is a shared word.
+#[test]
+fn a_registry_of_repeated_words_is_no_bomb() {
+    let words: String = (0..40)
+        .map(|n| format!("<si><t>Категория обращения {n}</t></si>"))
+        .collect();
+    let columns: Vec<char> = ('B'..='Z').collect();
+    let titles: String = columns
+        .iter()
+        .map(|c| inline(*c, 1, &format!("Показатель реестра {c}")))
+        .collect();
+    let rows: String = (2..=2_000_u32)
+        .map(|number| {
+            let key = inline('A', number, &format!("77{number:05}"));
+            let cells: String = columns
+                .iter()
+                .map(|c| format!("<c r=\"{c}{number}\" t=\"s\"><v>{}</v></c>", (number + *c as u32) % 40))
+                .collect();
+            format!("<row r=\"{number}\">{key}{cells}</row>")
+        })
+        .collect();
+    let first = format!(
+        "<row r=\"1\">{}{titles}<c r=\"AA1\" t=\"inlineStr\"><is><t>Тема</t></is></c><c r=\"AB1\" t=\"inlineStr\"><is><t>Текст инцидента</t></is></c></row>",
+        inline('A', 1, "Номер инцидента")
+    );
+    let file = book()
+        .text("xl/sharedStrings.xml", &format!("<sst>{words}</sst>"))
+        .text("xl/worksheets/sheet1.xml", &format!("{SHEET}{first}{rows}{SHEET_END}"))
+        .finish();
+    let mut host = Host::new(|settings| settings.rows_per_page = 1000);
+    let size = file.len() as u64;
+    host.drop_text("words.xlsx", file);
+    let mut texts = 0;
+    while host.names("done").is_empty() && host.names("failed").is_empty() {
+        let page = host.poll();
+        texts = texts.max(super::super::cursor::FileCursor::decode(&page.next).map_or(0, |cursor| cursor.texts));
+        host.store(page);
+        host.acknowledge();
+    }
+    assert_eq!(host.good().len(), 1_999);
+    assert!(texts < size * limits::MOST_RATIO / 2, "{texts} of {size}");
+}

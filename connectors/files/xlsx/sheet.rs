@@ -74,7 +74,7 @@ impl SheetRows {
             merged: Vec::new(),
         };
         loop {
-            match rows.events.next().map_err(|problem| problem.at(name, 0))? {
+            match rows.events.next().map_err(|problem| problem.at(Some(name), 0))? {
                 Event::Start(element) if element.local_name().as_ref() == "sheetData" => return Ok(rows),
                 Event::Eof => return Err(damaged("a sheet without data")),
                 _ => {}
@@ -107,7 +107,8 @@ impl SheetRows {
     /// # Errors
     /// When the sheet is damaged from here on.
     pub fn next_row(&mut self) -> Result<Option<RawRow>, FileProblem> {
-        self.row_after().map_err(|problem| problem.at(&self.name, self.row))
+        self.row_after()
+            .map_err(|problem| problem.at(Some(&self.name), self.row))
     }
 
     fn row_after(&mut self) -> Result<Option<RawRow>, FileProblem> {
@@ -134,7 +135,8 @@ impl SheetRows {
     /// # Errors
     /// When the sheet is damaged on the way.
     pub fn skip_to(&mut self, last: u64) -> Result<(), FileProblem> {
-        self.skip(last).map_err(|problem| problem.at(&self.name, self.row))
+        self.skip(last)
+            .map_err(|problem| problem.at(Some(&self.name), self.row))
     }
 
     fn skip(&mut self, last: u64) -> Result<(), FileProblem> {
