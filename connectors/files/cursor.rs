@@ -105,6 +105,15 @@ impl FileCursor {
         }
     }
 
+    /// At a file that is not opened: its name and stamp stand for its content. Two files of one size and time are two;
+    /// the same one refused again is the same.
+    pub fn unread(file: String, stamp: Stamp) -> Self {
+        let name = blake3::hash(file.as_bytes()).to_hex();
+        let Stamp { size, mtime, inode } = stamp;
+        let hash = format!("unread-{size}-{mtime}-{inode}-{}", &name[..16]);
+        Self::start(file, stamp, hash)
+    }
+
     /// Place in the file.
     pub fn place(&self) -> Place {
         Place {

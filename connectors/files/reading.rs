@@ -167,12 +167,7 @@ impl Reading {
             });
         };
         let unread = |stamp: Stamp, problem: FileProblem| {
-            let hash = format!("unread-{}-{}", stamp.size, stamp.mtime);
-            Ok(failed(
-                FileCursor::start(name.clone(), stamp, hash),
-                Vec::new(),
-                &problem,
-            ))
+            Ok(failed(FileCursor::unread(name.clone(), stamp), Vec::new(), &problem))
         };
         if let Some(refusal) = refusal {
             return unread(stamp, FileProblem::Refused(refusal));

@@ -498,6 +498,25 @@ fn nothing_is_overwritten_and_other_files_wait_their_turn() {
 }
 
 #[test]
+fn files_that_are_refused_unread_are_told_apart_and_one_refused_again_is_told_once() {
+    let mut host = Host::new(|settings| settings.max_file_bytes = 10);
+    let time = SystemTime::now() - Duration::from_secs(3600);
+    for name in ["perm.csv", "omsk.csv"] {
+        host.drop_text(name, HEADER);
+        let file = fs::File::options().write(true).open(host.path("inbox", name));
+        file.and_then(|file| file.set_modified(time)).expect("the same time");
+    }
+    host.run();
+    assert_eq!(host.problems().len(), 2, "{:?}", host.problems());
+    assert_eq!(host.names("failed").len(), 4);
+    // Put in again as it is.
+    fs::rename(host.path("failed", "perm.csv"), host.path("inbox", "perm.csv")).expect("moved");
+    host.run();
+    assert_eq!(host.names("inbox").len(), 0);
+    assert_eq!(host.stored.len(), 2, "{:?}", host.stored.keys());
+}
+
+#[test]
 fn a_file_removed_or_replaced_in_the_middle_is_told() {
     for replaced in [false, true] {
         let mut host = Host::new(|settings| settings.rows_per_page = 1);
