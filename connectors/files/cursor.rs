@@ -5,7 +5,7 @@ use std::{fs::Metadata, os::unix::fs::MetadataExt, time::UNIX_EPOCH};
 use priem_sdk::Cursor;
 use serde::{Deserialize, Serialize};
 
-use super::table::Place;
+use super::{folder::Refusal, table::Place};
 
 /// Position in the drop folder. Compact JSON; unknown to the host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +32,21 @@ pub struct FileCursor {
     /// How the file ended; absent while it is being read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<End>,
+    /// Further entries that were refused with this one, to be put away with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<Refused>,
+}
+
+/// An entry of the inbox that is no file of it and is not read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// Name in `inbox/`.
+    pub file: String,
+    /// Its own stamp.
+    #[serde(flatten)]
+    pub stamp: Stamp,
+    /// What it is instead.
+    pub refusal: Refusal,
 }
 
 /// How a file ended.
@@ -102,6 +117,7 @@ impl FileCursor {
             good: 0,
             bad: 0,
             end: None,
+            refused: Vec::new(),
         }
     }
 

@@ -25,13 +25,16 @@ use rustix::{
     process,
 };
 
+use serde::{Deserialize, Serialize};
+
 use super::{cursor::Stamp, source::Source};
 
 /// Symbolic links followed on the way to a folder, as many as the kernel does.
 const MOST_LINKS: usize = 40;
 
 /// Why something in a drop folder is not read as a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Refusal {
     /// A symbolic link.
     Link,

@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 use rustix::fs::Mode;
 
 use super::{
-    cursor::{End, FileCursor, Stamp},
+    cursor::{End, FileCursor, Refused, Stamp},
     folder::{Entry, Folder, FolderError, Kind, Refusal, Why},
     source::Source,
     xlsx,
@@ -65,15 +65,13 @@ pub struct Held {
     pub failed: Folder,
 }
 
-/// A file that may be read, or something that may not be and must leave the inbox.
+/// A file that may be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ready {
     /// Its name.
     pub name: String,
     /// Its size, time of change and identity.
     pub stamp: Stamp,
-    /// Why it is not read, when it is not.
-    pub refusal: Option<Refusal>,
 }
 
 /// What a look into the inbox found.
@@ -81,6 +79,8 @@ pub struct Ready {
 pub struct Look {
     /// The oldest that is ready.
     pub ready: Option<Ready>,
+    /// What may not be read and must leave the inbox, the oldest first.
+    pub refused: Vec<Refused>,
     /// Files that are not ready yet.
     pub waiting: usize,
     /// Names that are no text, or hold control characters.
@@ -233,15 +233,20 @@ impl Inbox {
         let before = std::mem::take(&mut *seen);
         for (_, name, stamp, refusal) in files {
             let unchanged = before.get(&name) == Some(&stamp);
-            let ready = Ready {
-                name: name.clone(),
-                stamp,
-                refusal,
-            };
-            if look.ready.is_none() && self.is_ready(inbox, &ready, unchanged, now) {
-                look.ready = Some(ready);
-            } else {
-                look.waiting += 1;
+            let settled = self.age(stamp, unchanged, now);
+            match (refusal, settled) {
+                (Some(refusal), Some(_)) => look.refused.push(Refused {
+                    file: name.clone(),
+                    stamp,
+                    refusal,
+                }),
+                (None, Some(age)) if look.ready.is_none() && self.has_end(inbox, &name, age) => {
+                    look.ready = Some(Ready {
+                        name: name.clone(),
+                        stamp,
+                    });
+                }
+                _ => look.waiting += 1,
             }
             seen.insert(name, stamp);
         }
@@ -258,21 +263,23 @@ impl Inbox {
         *told = unreadable;
     }
 
-    /// Unchanged for long enough, and with its end when it is a workbook.
-    fn is_ready(&self, inbox: &Folder, file: &Ready, unchanged: bool, now: SystemTime) -> bool {
+    /// Age of what was not changed for long enough.
+    fn age(&self, stamp: Stamp, unchanged: bool, now: SystemTime) -> Option<Duration> {
         let age = now
-            .duration_since(SystemTime::UNIX_EPOCH + Duration::from_nanos(file.stamp.mtime))
+            .duration_since(SystemTime::UNIX_EPOCH + Duration::from_nanos(stamp.mtime))
             // A clock that runs ahead: two looks must do.
             .unwrap_or(self.settle_broken);
-        if !self.settle.is_zero() && (!unchanged || age < self.settle) {
-            return false;
-        }
-        let lower = file.name.to_lowercase();
+        (self.settle.is_zero() || (unchanged && age >= self.settle)).then_some(age)
+    }
+
+    /// Whether a workbook has its end, or had time enough to get it; anything else has no end to see.
+    fn has_end(&self, inbox: &Folder, name: &str, age: Duration) -> bool {
+        let lower = name.to_lowercase();
         let is_workbook = lower.ends_with(".xlsx") || lower.ends_with(".xlsm");
-        if file.refusal.is_some() || age >= self.settle_broken || !is_workbook {
+        if age >= self.settle_broken || !is_workbook {
             return true;
         }
-        match inbox.open(&file.name) {
+        match inbox.open(name) {
             Ok(Ok((source, _))) => xlsx::has_end(&source).unwrap_or(false),
             _ => false,
         }
@@ -333,8 +340,10 @@ impl Inbox {
             // It has no words of its own; whoever opened it later would be led on by it.
             Some(entry) if matches!(entry.kind, Kind::Refused(Refusal::Link | Refusal::NoFile)) => {
                 folder.remove(&name).map_err(failed)?;
-                tracing::warn!(file, outcome = "removed", "refused and taken out of the inbox");
+                tracing::debug!(file, outcome = "removed", "refused and taken out of the inbox");
             }
+            // Told in one line with the others of its page.
+            Some(entry) if matches!(entry.kind, Kind::Refused(_)) => tracing::debug!(file, "refused and put away"),
             Some(_) => match end {
                 End::Done => tracing::info!(file, good, bad, outcome = "done", "file put away"),
                 End::Failed { .. } => tracing::warn!(file, good, bad, outcome = "failed", "file put away"),

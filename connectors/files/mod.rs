@@ -27,6 +27,7 @@ pub mod probe;
 mod probe_text;
 mod problem;
 mod reading;
+mod refusals;
 mod rows;
 mod shared;
 pub mod source;

@@ -11,11 +11,12 @@ use priem_sdk::{
 
 use super::{
     Checked, FilesSettings, Inbox,
-    cursor::{End, FileCursor, Stamp},
+    cursor::{End, FileCursor, Refused, Stamp},
     folder::{Folder, FolderError, Why},
     inbox::{Held, REPORT, Ready},
     items::{self, RowContext},
     problem::FileProblem,
+    refusals::Refusals,
     source::{Source, content_hash},
     table::Table,
 };
@@ -35,6 +36,7 @@ pub struct Reading {
     inbox: Inbox,
     /// The file open after the last page, and the cursor it stands at.
     open: Mutex<Option<(FileCursor, Table)>>,
+    refusals: Mutex<Refusals>,
     /// What is being read, for the case that the process dies over it; opened with the first poll.
     in_hand: OnceLock<InHand>,
 }
@@ -48,6 +50,7 @@ impl Reading {
             checked,
             inbox,
             open: Mutex::new(None),
+            refusals: Mutex::default(),
             in_hand: OnceLock::new(),
         }
     }
@@ -126,7 +129,11 @@ impl Reading {
     fn put_away_in(&self, held: &Held, cursor: &FileCursor) -> Result<(), ConnectorError> {
         let away = self
             .inbox
-            .put_away(held, cursor, |source| self.report(held, cursor, source));
+            .put_away(held, cursor, |source| self.report(held, cursor, source))
+            .and_then(|()| {
+                let mut others = cursor.refused.iter().map(refused_cursor);
+                others.try_for_each(|other| self.inbox.put_away(held, &other, |_| self.report(held, &other, None)))
+            });
         self.put_down();
         away.map_err(unusable)
     }
@@ -153,13 +160,38 @@ impl Reading {
         Table::open(source, name, &self.settings, &self.checked, &scratch)
     }
 
-    /// Looks for the next file and reads its first page.
+    /// The next refused entries that still stand where they were seen.
+    fn next_refused(&self, held: &Held) -> Option<Page> {
+        let mut refusals = self.refusals.lock();
+        loop {
+            let mut entries = refusals.page(self.settings.rows_per_page);
+            if entries.is_empty() {
+                return None;
+            }
+            entries.retain(|entry| {
+                let found = held.inbox.entry(&entry.file).ok().flatten();
+                found.is_some_and(|found| found.stamp.is_same(entry.stamp))
+            });
+            if !entries.is_empty() {
+                return Some(refused(entries));
+            }
+        }
+    }
+
+    /// Looks for the next file and reads its first page, or takes out what is no file.
     fn next_file(&self, held: &Held, cursor: &Cursor) -> Result<Page, ConnectorError> {
+        if let Some(page) = self.next_refused(held) {
+            return Ok(page);
+        }
         let look = self
             .inbox
             .look(&held.inbox, SystemTime::now())
             .map_err(|error| in_folder(&held.inbox, error))?;
-        let Some(Ready { name, stamp, refusal }) = look.ready else {
+        self.refusals.lock().begin(look.refused, look.ready.is_some());
+        if let Some(page) = self.next_refused(held) {
+            return Ok(page);
+        }
+        let Some(Ready { name, stamp }) = look.ready else {
             return Ok(Page {
                 next: cursor.clone(),
                 wait: Wait::For(self.checked.every),
@@ -169,9 +201,6 @@ impl Reading {
         let unread = |stamp: Stamp, problem: FileProblem| {
             Ok(failed(FileCursor::unread(name.clone(), stamp), Vec::new(), &problem))
         };
-        if let Some(refusal) = refusal {
-            return unread(stamp, FileProblem::Refused(refusal));
-        }
         if stamp.size > self.settings.max_file_bytes {
             let limit = self.settings.max_file_bytes;
             let bytes = stamp.size;
@@ -311,7 +340,7 @@ impl Reading {
         };
         match self.inbox.look(&inbox, SystemTime::now()) {
             Ok(look) => {
-                let files = look.waiting + usize::from(look.ready.is_some());
+                let files = look.waiting + look.refused.len() + usize::from(look.ready.is_some());
                 report.ok("inbox", format!("{files} files"));
                 if look.unreadable_names > 0 {
                     report.warn(
@@ -364,6 +393,45 @@ fn failed(mut standing: FileCursor, mut page_items: Vec<Item>, problem: &FilePro
         next: standing.encode(),
         ..Page::default()
     }
+}
+
+/// The page of refused entries: an item for each, one line in the log for all.
+fn refused(entries: Vec<Refused>) -> Page {
+    let problem = |entry: &Refused| FileProblem::Refused(entry.refusal);
+    let items = entries.iter().map(|entry| {
+        let cursor = FileCursor::unread(entry.file.clone(), entry.stamp);
+        items::file_item(&cursor.file, &cursor.hash, &problem(entry))
+    });
+    let items: Vec<Item> = items.collect();
+    let many = entries.len();
+    let mut entries = entries.into_iter();
+    let Some(first) = entries.next() else {
+        return Page::default();
+    };
+    tracing::warn!(
+        file = first.file,
+        entries = many,
+        problem = %problem(&first),
+        "no files of the inbox: not read, taken out"
+    );
+    let mut cursor = refused_cursor(&first);
+    cursor.refused = entries.collect();
+    Page {
+        items,
+        next: cursor.encode(),
+        ..Page::default()
+    }
+}
+
+/// The end of a refused entry.
+fn refused_cursor(entry: &Refused) -> FileCursor {
+    let mut cursor = FileCursor::unread(entry.file.clone(), entry.stamp);
+    let problem = FileProblem::Refused(entry.refusal);
+    cursor.end = Some(End::Failed {
+        reason: problem.reason().to_owned(),
+        report: report_text(&cursor, &problem),
+    });
+    cursor
 }
 
 /// The file is gone or replaced: nothing to put away, so its stamp is made to match nothing. What has its name now is

@@ -7,7 +7,7 @@ mod registries;
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     fs,
-    os::unix::fs::MetadataExt,
+    os::unix::fs::{MetadataExt, symlink},
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
@@ -514,6 +514,45 @@ fn files_that_are_refused_unread_are_told_apart_and_one_refused_again_is_told_on
     host.run();
     assert_eq!(host.names("inbox").len(), 0);
     assert_eq!(host.stored.len(), 2, "{:?}", host.stored.keys());
+}
+
+#[test]
+fn thousands_of_links_do_not_hold_up_a_file_and_all_are_told() {
+    const LINKS: usize = 3000;
+    let mut host = Host::new(|_| {});
+    for number in 0..LINKS {
+        symlink("/etc/hostname", host.path("inbox", &format!("link{number}.csv"))).expect("linked");
+    }
+    host.drop_text("good.csv", format!("{HEADER}770001;;x;;\n"));
+    let mut pages = 0;
+    let mut waited = None;
+    loop {
+        let page = host.poll();
+        let idle = page.items.is_empty() && page.wait != Wait::Now;
+        host.store(page);
+        match pages {
+            // A crash after the commit: the next process puts away what the cursor names.
+            1 => host.restart(),
+            _ => host.acknowledge(),
+        }
+        if idle {
+            break;
+        }
+        pages += 1;
+        if waited.is_none() && !host.good().is_empty() {
+            waited = Some(pages);
+        }
+    }
+    assert!(waited.is_some_and(|pages| pages <= 6), "{waited:?}");
+    assert!(pages <= LINKS / 200 + 20, "{pages}");
+    assert_eq!(host.problems().len(), LINKS);
+    assert_eq!(host.names("inbox"), BTreeSet::new());
+    assert_eq!(
+        host.names("failed").len(),
+        LINKS,
+        "a report for each, the links are gone"
+    );
+    assert_eq!(host.names("done").len(), 1);
 }
 
 #[test]
