@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::{path::Path, process::Output};
+use std::{os::unix::ffi::OsStrExt, path::Path, process::Output};
 
 use priem_city::exports::{
     self, ExportSpec,
@@ -41,6 +41,9 @@ fn two_systems_about_one_pit() {
     std::fs::write(exports.join("ИМ.csv"), INCIDENTS).expect("written");
     std::fs::write(exports.join("УВ <script>.csv"), PORTAL).expect("written");
     std::fs::write(exports.join("письмо.csv"), "Имя;Фамилия\nИван;Секретов\n").expect("written");
+    std::fs::create_dir(exports.join("Выгрузки")).expect("folder");
+    let undecodable = std::ffi::OsStr::from_bytes(b"\xcf\xee\xf7\xf2\xe0.csv");
+    std::fs::write(exports.join(undecodable), INCIDENTS).expect("written");
     let page = folder.path().join("report.html");
     let output = report(&exports, &["--json", "--html", page.to_str().expect("a path")]);
     assert_eq!(output.status.code(), Some(1), "a file and a row need a hand");
@@ -55,6 +58,19 @@ fn two_systems_about_one_pit() {
         .collect();
     assert_eq!(mappings, ["incident", "uv", "auto"]);
     assert_eq!(found["files"][2]["failure"]["reason"], "file_unknown_layout");
+    let left = found["left_alone"].as_array().expect("what is never read");
+    assert!(
+        left[0]
+            .as_str()
+            .is_some_and(|name| name.starts_with("Выгрузки — каталог")),
+        "{left:?}"
+    );
+    assert!(
+        left[1]
+            .as_str()
+            .is_some_and(|name| name.ends_with(".csv — имя не в UTF-8 или с управляющими символами: переименуйте")),
+        "{left:?}"
+    );
     let text_column = found["files"][0]["columns"]
         .as_array()
         .expect("columns")

@@ -7,6 +7,7 @@
 
 use std::{
     collections::HashMap,
+    ffi::OsStr,
     io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -19,6 +20,7 @@ use rustix::fs::Mode;
 use super::{
     cursor::{End, FileCursor, Refused, Stamp},
     folder::{Entry, Folder, FolderError, Kind, Refusal, Why},
+    left::{Left, readable},
     source::Source,
     xlsx,
 };
@@ -48,8 +50,8 @@ pub struct Inbox {
     held: Mutex<Option<Arc<Held>>>,
     /// Stamps at the last look.
     seen: Mutex<HashMap<String, Stamp>>,
-    /// Names that were left alone at the last look, as they were told.
-    told: Mutex<usize>,
+    /// What was left alone at the last look, as it was told.
+    left: Mutex<Left>,
 }
 
 /// The folders, open.
@@ -83,8 +85,8 @@ pub struct Look {
     pub refused: Vec<Refused>,
     /// Files that are not ready yet.
     pub waiting: usize,
-    /// Names that are no text, or hold control characters.
-    pub unreadable_names: usize,
+    /// What is never read.
+    pub left: Left,
 }
 
 impl Held {
@@ -123,7 +125,7 @@ impl Inbox {
             settle_broken,
             held: Mutex::default(),
             seen: Mutex::default(),
-            told: Mutex::default(),
+            left: Mutex::default(),
         }
     }
 
@@ -205,14 +207,11 @@ impl Inbox {
         let mut look = Look::default();
         let mut files = Vec::new();
         for name in inbox.names()? {
-            let Ok(name) = name.into_string() else {
-                look.unreadable_names += 1;
+            let Some(name) = readable(&name) else {
+                look.left.names += 1;
+                look.left.add(&name);
                 continue;
             };
-            if name.contains(char::is_control) {
-                look.unreadable_names += 1;
-                continue;
-            }
             if is_unfinished(&name) {
                 continue;
             }
@@ -221,13 +220,17 @@ impl Inbox {
                 continue;
             };
             let refusal = match entry.kind {
-                Kind::Folder => continue,
+                Kind::Folder => {
+                    look.left.folders += 1;
+                    look.left.add(OsStr::new(&name));
+                    continue;
+                }
                 Kind::File => None,
                 Kind::Refused(refusal) => Some(refusal),
             };
             files.push((entry.stamp.mtime, name, entry.stamp, refusal));
         }
-        self.tell(look.unreadable_names);
+        self.tell(&look.left);
         files.sort_by(|one, other| (one.0, &one.1).cmp(&(other.0, &other.1)));
         let mut seen = self.seen.lock();
         let before = std::mem::take(&mut *seen);
@@ -253,14 +256,24 @@ impl Inbox {
         Ok(look)
     }
 
-    /// Says once how many names are left alone.
-    fn tell(&self, unreadable: usize) {
-        let mut told = self.told.lock();
-        if unreadable > *told {
-            let folder = self.folder.display();
-            tracing::warn!(%folder, unreadable, "names in the inbox that are no text or hold control characters; left alone");
+    /// Says once what is left alone.
+    fn tell(&self, left: &Left) {
+        let mut told = self.left.lock();
+        if left.count() > told.count() {
+            tracing::warn!(
+                folder = %self.folder.display(),
+                folders = left.folders,
+                names = left.names,
+                shown = left.shown.join(", "),
+                "the inbox holds folders, or names that are no text or hold control characters; never read"
+            );
         }
-        *told = unreadable;
+        told.clone_from(left);
+    }
+
+    /// What was left alone at the last look.
+    pub fn left(&self) -> Left {
+        self.left.lock().clone()
     }
 
     /// Age of what was not changed for long enough.

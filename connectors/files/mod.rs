@@ -17,6 +17,7 @@ mod inbox;
 mod incident;
 mod items;
 mod layout;
+mod left;
 mod limits;
 pub mod mapping;
 mod mss;
@@ -43,7 +44,9 @@ use std::sync::Arc;
 
 use priem_sdk::{
     BuildContext, CheckReport, ConfigError, Connector, ConnectorError, ConnectorType, Cursor, Cx, Message,
-    NormalizeError, Page, RawItem, Stream, StreamKind, contract::Claim, registry,
+    NormalizeError, Page, RawItem, Stream, StreamKind,
+    contract::{Claim, LeftAlone},
+    registry,
 };
 
 use config::Checked;
@@ -123,6 +126,10 @@ impl Connector for FilesConnector {
 
     async fn check(&self, _cx: &Cx) -> Result<CheckReport, ConnectorError> {
         self.blocking(|reading| Ok(reading.check())).await
+    }
+
+    fn left_alone(&self) -> Option<LeftAlone> {
+        self.reading.left_alone()
     }
 
     async fn poll(&self, _cx: &Cx, stream: &str, cursor: &Cursor) -> Result<Page, ConnectorError> {

@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::{
     Checked, FilesSettings, folder,
     items::{self, RowContext},
+    left,
     mapping::{self, FieldKind, Mapping, Role},
     naming::column_letters,
     problem::FileProblem,
@@ -153,6 +154,17 @@ pub fn open_listed(path: &Path) -> Result<Source, FileProblem> {
         Ok(Ok(source)) => Ok(source),
         Ok(Err(refusal)) => Err(FileProblem::Refused(refusal)),
         Err(error) => Err(FileProblem::Unreadable(error.kind().to_string())),
+    }
+}
+
+/// Why the daemon never reads what stands in a folder of people under this name, in Russian; nothing when it may.
+pub fn never_read(name: &std::ffi::OsStr, is_folder: bool) -> Option<&'static str> {
+    match left::readable(name) {
+        None => Some("имя не в UTF-8 или с управляющими символами: переименуйте"),
+        Some(name) if is_folder && !name.starts_with(['.', '~']) => {
+            Some("каталог: положите файлы из него в саму папку")
+        }
+        Some(_) => None,
     }
 }
 

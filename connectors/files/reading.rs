@@ -5,7 +5,7 @@ use std::{io, path::PathBuf, sync::OnceLock, time::SystemTime};
 use parking_lot::Mutex;
 use priem_sdk::{
     CheckReport, ConnectorError, Cursor, Item, Page, Wait,
-    contract::Progress,
+    contract::{LeftAlone, Progress},
     in_hand::{Deadly, InHand},
 };
 
@@ -15,6 +15,7 @@ use super::{
     folder::{Folder, FolderError, Why},
     inbox::{Held, REPORT, Ready},
     items::{self, RowContext},
+    left::Left,
     problem::FileProblem,
     refusals::Refusals,
     source::{Source, content_hash},
@@ -75,6 +76,15 @@ impl Reading {
     /// What the settings mean.
     pub fn checked(&self) -> &Checked {
         &self.checked
+    }
+
+    /// What the last look left alone for ever.
+    pub fn left_alone(&self) -> Option<LeftAlone> {
+        let left = self.inbox.left();
+        (left.count() > 0).then(|| LeftAlone {
+            count: left.count() as u64,
+            why: left.russian(),
+        })
     }
 
     /// The drop folder in the one spelling that all its names have in common.
@@ -342,12 +352,20 @@ impl Reading {
             Ok(look) => {
                 let files = look.waiting + look.refused.len() + usize::from(look.ready.is_some());
                 report.ok("inbox", format!("{files} files"));
-                if look.unreadable_names > 0 {
+                let Left { folders, names, shown } = look.left;
+                if folders > 0 {
+                    report.warn(
+                        "folders",
+                        format!("{folders} folders are never read: {}", shown.join(", ")),
+                        "take the files out of them and put them into inbox/ itself",
+                    );
+                }
+                if names > 0 {
                     report.warn(
                         "names",
                         format!(
-                            "{} files have names that are not UTF-8 or hold control characters; they are left alone",
-                            look.unreadable_names
+                            "{names} names are not UTF-8 or hold control characters; they are never read: {}",
+                            shown.join(", ")
                         ),
                         "rename them, or mount the share with iocharset=utf8",
                     );

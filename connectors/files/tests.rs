@@ -623,6 +623,30 @@ fn a_file_that_cannot_be_moved_is_not_read_again() {
 }
 
 #[test]
+fn what_is_never_read_is_told_by_the_connector_and_by_check_until_it_is_gone() {
+    use std::os::unix::ffi::OsStrExt;
+
+    let mut host = Host::new(|_| {});
+    assert_eq!(host.connector.left_alone(), None);
+    let inbox = host.folder.path().join("inbox");
+    fs::create_dir(inbox.join("Выгрузки")).expect("folder");
+    fs::create_dir(inbox.join(".snapshot")).expect("folder");
+    let undecodable = inbox.join(std::ffi::OsStr::from_bytes(b"\xcf\xee\xf7\xf2\xe0.csv"));
+    fs::write(&undecodable, HEADER).expect("write");
+    host.run();
+    let left = host.connector.left_alone().expect("two that are never read");
+    assert_eq!(left.count, 2);
+    assert!(left.why.contains("Выгрузки") && left.why.contains("каталогов 1") && left.why.contains("переименовать"));
+    let report = runtime().block_on(host.connector.check(&cx())).expect("a report");
+    let outcomes: HashMap<&str, &str> = report.findings.iter().map(|f| (f.what, f.outcome)).collect();
+    assert_eq!((outcomes["folders"], outcomes["names"]), ("warning", "warning"));
+    fs::remove_dir(inbox.join("Выгрузки")).expect("removed");
+    fs::remove_file(undecodable).expect("removed");
+    host.run();
+    assert_eq!(host.connector.left_alone(), None);
+}
+
+#[test]
 fn check_makes_no_folder() {
     let folder = tempfile::tempdir().expect("a folder");
     let missing = folder.path().join("drop");

@@ -115,6 +115,7 @@ impl Health {
                 last_exchange: AtomicI64::new(NEVER),
                 last_item: AtomicI64::new(NEVER),
                 trouble: Mutex::default(),
+                left_alone: Mutex::default(),
             })
         });
         Arc::clone(source)
@@ -139,7 +140,10 @@ impl Health {
                 why: visible::line(why).into_owned(),
             });
         }
-        report.sources = report::by_stream(&self.shared.sources.lock(), now);
+        let sources = self.shared.sources.lock();
+        report.sources = report::by_stream(&sources, now);
+        report::push_left_alone(&sources, &mut report.degraded);
+        drop(sources);
         for source in &report.sources {
             if let SourceState::Deaf | SourceState::PartlyDeaf = source.state {
                 report.degraded.push(Finding {
@@ -170,6 +174,7 @@ pub struct Source {
     last_exchange: AtomicI64,
     last_item: AtomicI64,
     trouble: Mutex<Option<String>>,
+    left_alone: Mutex<Option<String>>,
 }
 
 impl Source {
@@ -186,6 +191,11 @@ impl Source {
     pub fn set_trouble(&self, why: Option<String>) {
         // A platform's own words may be in it.
         *self.trouble.lock() = why.map(|why| visible::line(&why).into_owned());
+    }
+
+    /// Something lies at the source and is never read, and why; `None` when that is over.
+    pub fn set_left_alone(&self, why: Option<String>) {
+        *self.left_alone.lock() = why.map(|why| visible::line(&why).into_owned());
     }
 
     /// Do we hear it, and if not, why.

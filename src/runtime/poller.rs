@@ -13,7 +13,7 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use parking_lot::Mutex;
 use priem_sdk::{
     Connector, ConnectorError, Cursor, Cx, Page, StreamKind, Wait,
-    contract::{Progress, Stream},
+    contract::{LeftAlone, Progress, Stream},
 };
 use prometheus::{IntCounter, IntGauge};
 use tokio::sync::watch;
@@ -82,6 +82,8 @@ pub struct Poller {
     /// exchange, because alarms take their absence for "never".
     good_polls: OnceLock<IntCounter>,
     last_exchange: OnceLock<IntGauge>,
+    /// What the connector left alone, as it was last told; `None` before that.
+    left_alone: Mutex<Option<Option<LeftAlone>>>,
 }
 
 /// What a loop knows from one turn to the next.
@@ -116,6 +118,7 @@ impl Poller {
             reported: Mutex::default(),
             good_polls: OnceLock::new(),
             last_exchange: OnceLock::new(),
+            left_alone: Mutex::default(),
         };
         streams.iter().enumerate().map(poller).collect()
     }
@@ -230,6 +233,7 @@ impl Poller {
         }
         let page = self.connector.poll(&self.cx, &self.stream.id, &before).await?;
         self.succeeded(!page.items.is_empty());
+        self.tell_left_alone();
         if let Some(what) = &page.gap {
             self.tell_gap(what, turns);
         }
@@ -302,6 +306,22 @@ impl Poller {
         );
         self.family.call_to_catch_up(&self.key);
         turns.gaps.mark_unchanged();
+    }
+
+    /// Shows what is never read, when it changed.
+    fn tell_left_alone(&self) {
+        let left = self.connector.left_alone();
+        let mut told = self.left_alone.lock();
+        if told.as_ref() == Some(&left) {
+            return;
+        }
+        let count = left.as_ref().map_or(0, |left| left.count);
+        let gauge = &self.host.metrics.left_alone;
+        gauge
+            .with_label_values(&[self.cx.id.as_str()])
+            .set(i64::try_from(count).unwrap_or(i64::MAX));
+        self.source.set_left_alone(left.as_ref().map(|left| left.why.clone()));
+        *told = Some(left);
     }
 
     fn report(&self, progress: Option<&Progress>) {

@@ -107,6 +107,8 @@ metrics! {
     rate_limit_waits: counters "priem_rate_limit_waits_total" ["connector"];
     /// Times a platform said that it lost events
     gaps: counters "priem_gaps_total" ["connector"];
+    /// What lies at a source and is never read as it is, however long one waits: folders and undecodable names in an inbox
+    left_alone: gauges "priem_left_alone_entries" ["connector"];
     /// 1 while the connector works, 0 while every stream of it that has spoken needs a human
     connector_up: gauges "priem_connector_up" ["connector"];
     /// Streams of a connector, by state: starting, heard, trouble (it passes or not), human (it will not pass by itself)

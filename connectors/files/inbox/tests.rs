@@ -186,5 +186,6 @@ fn control_characters_in_a_name_leave_it_alone() {
     let place = Place::new();
     fs::write(place.path("inbox/a\n\u{1b}[31m.csv"), "1").expect("a file");
     let look = place.inbox.look(&place.held.inbox, SystemTime::now()).expect("looked");
-    assert_eq!((look.ready, look.unreadable_names), (None, 1));
+    assert_eq!((look.ready, look.left.names), (None, 1));
+    assert_eq!(look.left.shown, ["a\\n\\u{1b}[31m.csv"]);
 }

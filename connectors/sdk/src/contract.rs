@@ -215,6 +215,15 @@ pub struct Page {
     pub gap: Option<String>,
 }
 
+/// What lies at a source and is never read, however long one waits: somebody must act.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftAlone {
+    /// How many there are.
+    pub count: u64,
+    /// What they are, why they are not read, and the cure. Holds no citizen's data.
+    pub why: String,
+}
+
 /// When the host should poll again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Wait {
@@ -444,6 +453,12 @@ pub trait Connector: Send + Sync {
     /// A decision for the host; the cursor stays where it was.
     async fn poll(&self, _cx: &Cx, _stream: &str, _cursor: &Cursor) -> Result<Page, ConnectorError> {
         Err(ConnectorError::Unsupported("poll"))
+    }
+
+    /// What the last poll saw and left alone for ever. The host asks after every good poll, shows it in health and counts
+    /// it. No I/O.
+    fn left_alone(&self) -> Option<LeftAlone> {
+        None
     }
 
     /// Looks at the head of a request, before a byte of its body is read: path, method, network, secrets in headers.

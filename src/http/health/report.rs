@@ -88,6 +88,22 @@ pub enum SourceState {
     Deaf,
 }
 
+/// One line for each connector that left something alone; its streams all say the same.
+pub(super) fn push_left_alone(sources: &BTreeMap<SourceName, Arc<Source>>, degraded: &mut Vec<Finding>) {
+    let mut told = None;
+    for (name, source) in sources {
+        let Some(why) = source.left_alone.lock().clone() else {
+            continue;
+        };
+        if told.replace(&name.connector) != Some(&name.connector) {
+            degraded.push(Finding {
+                condition: format!("left alone {}", name.connector),
+                why,
+            });
+        }
+    }
+}
+
 /// One line for each (connector, stream name).
 pub(super) fn by_stream(sources: &BTreeMap<SourceName, Arc<Source>>, now: Timestamp) -> Vec<SourceReport> {
     let sources: Vec<_> = sources.iter().collect();

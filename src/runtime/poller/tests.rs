@@ -30,6 +30,7 @@ struct Town {
     polls: Mutex<Vec<(String, String)>>,
     polled: Notify,
     bell: Notify,
+    left_alone: Mutex<Option<LeftAlone>>,
 }
 
 impl Town {
@@ -42,6 +43,7 @@ impl Town {
             polls: Mutex::default(),
             polled: Notify::new(),
             bell: Notify::new(),
+            left_alone: Mutex::default(),
         })
     }
 
@@ -78,6 +80,10 @@ impl Connector for Town {
 
     async fn check(&self, _: &Cx) -> Result<CheckReport, ConnectorError> {
         Ok(CheckReport::default())
+    }
+
+    fn left_alone(&self) -> Option<LeftAlone> {
+        self.left_alone.lock().clone()
     }
 
     async fn poll(&self, _: &Cx, stream: &str, cursor: &Cursor) -> Result<Page, ConnectorError> {
@@ -222,6 +228,33 @@ async fn a_dead_key_is_told_and_the_others_are_heard() {
         }
         let cursor = running.journal.cursor(&connector, &id).await.expect("reads");
         assert_eq!(cursor, Some(Cursor(format!("{key}:1"))));
+    }
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_never_read_is_counted_and_told_in_health_once_and_no_longer_than_it_is() {
+    let town = Town::new([("1", Answer::GapAfterBell), ("2", Answer::Slow)]);
+    *town.left_alone.lock() = Some(LeftAlone {
+        count: 3,
+        why: "three folders".into(),
+    });
+    let running = start(&town);
+    let gauge = running.metrics.left_alone.with_label_values(&["town"]);
+    let told = || running.health.report(jiff::Timestamp::now()).degraded;
+    while (gauge.get(), told().len()) != (3, 1) {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(told()[0].condition, "left alone town");
+    assert_eq!(told()[0].why, "three folders");
+    assert!(running.health.report(jiff::Timestamp::now()).ready);
+    town.until(|town| !town.polls_of("walls/1").is_empty() && !town.polls_of("walls/2").is_empty())
+        .await;
+    *town.left_alone.lock() = None;
+    // Both streams are polled again.
+    town.bell.notify_one();
+    while (gauge.get(), told().len()) != (0, 0) {
+        tokio::task::yield_now().await;
     }
     running.stop().await;
 }

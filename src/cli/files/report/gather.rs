@@ -58,11 +58,12 @@ struct Seen {
 /// # Errors
 /// When the folder can't be read, or the settings don't fit.
 pub fn gather(question: &Question<'_>) -> Result<Result<Report, io::Error>, ConfigError> {
-    let files = match exports(question.folder) {
-        Ok(files) => files,
+    let (files, left_alone) = match exports(question.folder) {
+        Ok(found) => found,
         Err(error) => return Ok(Err(error)),
     };
     let mut report = Report::new(question.now, question.zone, question.rules.version());
+    report.left_alone = left_alone;
     let mut seen: Vec<Seen> = Vec::new();
     let mut places: HashMap<(String, String), usize> = HashMap::new();
     for path in files {
@@ -104,11 +105,21 @@ pub fn gather(question: &Question<'_>) -> Result<Result<Report, io::Error>, Conf
     Ok(Ok(report))
 }
 
-/// Files of the folder by name; temporary and hidden ones, and reports of earlier runs, are left out.
-fn exports(folder: &Path) -> Result<Vec<PathBuf>, io::Error> {
-    let mut files = Vec::new();
+/// Files of the folder by name, and what in it is never read; temporary and hidden files, and reports of earlier runs, are
+/// left out.
+fn exports(folder: &Path) -> Result<(Vec<PathBuf>, Vec<String>), io::Error> {
+    let (mut files, mut left_alone) = (Vec::new(), Vec::new());
     for entry in std::fs::read_dir(folder)? {
-        let path = entry?.path();
+        let entry = entry?;
+        let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        if let Some(why) = probe::never_read(&entry.file_name(), is_folder) {
+            left_alone.push(format!(
+                "{} — {why}",
+                entry.file_name().to_string_lossy().escape_debug()
+            ));
+            continue;
+        }
+        let path = entry.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
         let is_export = [".xlsx", ".xlsm", ".csv", ".txt", ".tsv", ".xls"]
             .iter()
@@ -118,7 +129,8 @@ fn exports(folder: &Path) -> Result<Vec<PathBuf>, io::Error> {
         }
     }
     files.sort();
-    Ok(files)
+    left_alone.sort();
+    Ok((files, left_alone))
 }
 
 fn look(question: &Question<'_>, file: &str, row: u64, message: &Message) -> Seen {

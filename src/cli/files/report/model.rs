@@ -18,6 +18,8 @@ pub struct Report {
     pub files: Vec<FileReport>,
     /// Different messages in all files.
     pub messages: u64,
+    /// Names in the folder that are never read, each with the reason.
+    pub left_alone: Vec<String>,
     /// Rows that were another state of a message already seen.
     pub repeated_rows: u64,
     /// Rows that need a hand, the first of each file.
@@ -55,6 +57,7 @@ impl Report {
             rules_version: rules_version.to_owned(),
             files: Vec::new(),
             messages: 0,
+            left_alone: Vec::new(),
             repeated_rows: 0,
             bad_rows: Vec::new(),
             bad_rows_in_all: 0,

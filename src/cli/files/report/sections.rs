@@ -56,6 +56,12 @@ fn summary(report: &Report) -> Section {
     let mut section = Section::new("Итог", &["что", "сколько"])
         .note(format!("На {}; правила {}.", report.at_local, report.rules_version))
         .note("Ничего не принято и не отправлено: это взгляд на файлы.");
+    if !report.left_alone.is_empty() {
+        section = section.note(format!(
+            "В папке лежит то, что служба не читает: {}.",
+            report.left_alone.join("; ")
+        ));
+    }
     section.rows = [
         ("файлов", report.files.len() as u64),
         ("из них не поняты", failed as u64),
