@@ -168,6 +168,21 @@ fn a_cell_of_a_gigabyte_is_refused_where_it_stands() {
 }
 
 #[test]
+fn a_row_that_breaks_in_its_own_start_is_told_by_its_own_number() {
+    let before = format!("{SHEET}{}{}<row spans=\"", header(), row(2, "яма"));
+    let file = book()
+        .part("xl/worksheets/sheet1.xml", &before, &"1".repeat(MIB), 3, "\"></row>")
+        .finish();
+    let (host, report) = refused("start.xlsx", &file);
+    assert!(report.contains("лист «Лист1», строка 3"), "{report}");
+    assert_eq!(host.good(), ["770002"]);
+    // The first row of all.
+    let sheet = format!("{SHEET}<row spans=\"{}\"></row>{SHEET_END}", "1".repeat(2 * MIB));
+    let (_, report) = refused("first.xlsx", &book().text("xl/worksheets/sheet1.xml", &sheet).finish());
+    assert!(report.contains("строка 1:"), "{report}");
+}
+
+#[test]
 fn no_piece_of_any_part_grows_beyond_the_limit() {
     let filler = "a".repeat(MIB);
     let good_sheet = format!("{SHEET}{}{}{SHEET_END}", header(), row(2, "яма"));

@@ -32,6 +32,8 @@ pub struct SheetRows {
     packed: u64,
     /// Number of the row that is being read; 1 is the first.
     row: u64,
+    /// That row was read to its end: what is wrong now is wrong with the next one.
+    between: bool,
     finished: bool,
     /// Formulas that failed are told, and merged cells collected.
     strict: bool,
@@ -69,6 +71,7 @@ impl SheetRows {
             from_1904: book.from_1904,
             packed: part.packed(),
             row: 0,
+            between: true,
             finished: false,
             strict: false,
             merged: Vec::new(),
@@ -107,8 +110,7 @@ impl SheetRows {
     /// # Errors
     /// When the sheet is damaged from here on.
     pub fn next_row(&mut self) -> Result<Option<RawRow>, FileProblem> {
-        self.row_after()
-            .map_err(|problem| problem.at(Some(&self.name), self.row))
+        self.row_after().map_err(|problem| self.here(problem))
     }
 
     fn row_after(&mut self) -> Result<Option<RawRow>, FileProblem> {
@@ -117,7 +119,9 @@ impl SheetRows {
                 Event::Start(element) if element.local_name().as_ref() == "row" => {
                     let number = attribute(&element, "r").and_then(|text| text.parse().ok());
                     self.row = number.unwrap_or(self.row.saturating_add(1));
+                    self.between = false;
                     let row = self.cells()?;
+                    self.between = true;
                     if !row.is_blank() {
                         return Ok(Some(row));
                     }
@@ -135,8 +139,12 @@ impl SheetRows {
     /// # Errors
     /// When the sheet is damaged on the way.
     pub fn skip_to(&mut self, last: u64) -> Result<(), FileProblem> {
-        self.skip(last)
-            .map_err(|problem| problem.at(Some(&self.name), self.row))
+        self.skip(last).map_err(|problem| self.here(problem))
+    }
+
+    /// The problem with the row it was met in. A row that breaks in its own start has not said its number.
+    fn here(&self, problem: FileProblem) -> FileProblem {
+        problem.at(Some(&self.name), self.row.saturating_add(u64::from(self.between)))
     }
 
     fn skip(&mut self, last: u64) -> Result<(), FileProblem> {
@@ -156,7 +164,7 @@ impl SheetRows {
 
     /// Reads what follows the data, so that the checksum of the whole part is known.
     fn finish(&mut self) -> Result<(), FileProblem> {
-        self.finished = true;
+        (self.finished, self.between) = (true, false);
         if self.strict {
             self.collect_merged()?;
         }
