@@ -13,7 +13,7 @@ use super::{
     left,
     mapping::{self, FieldKind, Mapping, Role},
     naming::column_letters,
-    problem::FileProblem,
+    problem::{self, FileProblem},
     rows::RawRow,
     source::Source,
     table::Table,
@@ -113,6 +113,13 @@ pub struct Failure {
     /// The same without quoting anything from the file.
     #[serde(skip)]
     pub advice_ru: String,
+}
+
+impl Failure {
+    /// Whether no row looks like the header of the mapping.
+    pub fn is_unknown_layout(&self) -> bool {
+        self.reason == problem::UNKNOWN_LAYOUT
+    }
 }
 
 impl ProbeReport {

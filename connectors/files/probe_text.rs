@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use priem_sdk::{Message, message::Topic};
 
-use super::{layout::short, probe::ProbeReport};
+use super::{layout::short, mapping, probe::ProbeReport};
 
 /// Characters of a text shown.
 const SHOWN: usize = 40;
@@ -30,7 +30,20 @@ pub fn render(report: &ProbeReport) -> String {
     columns(report, &mut out);
     if let Some(failure) = &report.failure {
         let _ = writeln!(out, "\nФАЙЛ НЕ ПРИНЯТ ({})\n{}", failure.reason, failure.why_ru);
-        let _ = writeln!(out, "\nИмена полей для настройки columns: {}", report.fields.join(", "));
+        if failure.is_unknown_layout() && report.mapping != mapping::AUTO {
+            let _ = writeln!(
+                out,
+                "\nЕсли это выгрузка другой системы, найдёт разметку сам: --mapping {}",
+                mapping::AUTO
+            );
+            let _ = writeln!(out, "или назовите её (--mapping ИМЯ, в настройках mapping: ИМЯ):");
+            for mapping in mapping::MAPPINGS {
+                let _ = writeln!(out, "  {:<9} {}", mapping.name, mapping.title);
+            }
+        }
+        if !report.fields.is_empty() {
+            let _ = writeln!(out, "\nИмена полей для настройки columns: {}", report.fields.join(", "));
+        }
     }
     if report.kind.is_some() {
         let _ = writeln!(

@@ -13,6 +13,9 @@ use super::{
 /// Characters of a sheet's name that are shown; spreadsheets allow 31.
 const LONGEST_SHEET_SHOWN: usize = 40;
 
+/// [`FileProblem::reason`] of a file without a known header: its report quotes the file.
+pub const UNKNOWN_LAYOUT: &str = "file_unknown_layout";
+
 /// A file that can't be imported, or not to its end.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FileProblem {
@@ -114,7 +117,7 @@ impl FileProblem {
             Self::Damaged(_) => "file_damaged",
             Self::OverLimit(_) => "file_over_limit",
             Self::KilledProcess { .. } => "file_killed_process",
-            Self::NoHeader { .. } | Self::NothingToIdentify { .. } => "file_unknown_layout",
+            Self::NoHeader { .. } | Self::NothingToIdentify { .. } => UNKNOWN_LAYOUT,
             Self::Encoding(_) => "file_encoding",
             Self::Vanished => "file_vanished",
             Self::Refused(_) => "file_refused",
@@ -130,7 +133,7 @@ impl FileProblem {
             "file_empty",
             "file_over_limit",
             "file_killed_process",
-            "file_unknown_layout",
+            UNKNOWN_LAYOUT,
             "file_encoding",
             "file_vanished",
             "file_refused",

@@ -16,7 +16,7 @@ use super::{
     inbox::{Held, REPORT, Ready},
     items::{self, RowContext},
     left::Left,
-    problem::FileProblem,
+    problem::{FileProblem, UNKNOWN_LAYOUT},
     refusals::Refusals,
     source::{Source, content_hash},
     table::Table,
@@ -26,8 +26,6 @@ use super::{
 const PAGE_BYTES: usize = 1024 * 1024;
 /// The note of what is being read, in the drop folder.
 const IN_HAND: &str = ".in-hand";
-/// [`FileProblem::reason`] of the problem whose report quotes the file.
-const UNKNOWN_LAYOUT: &str = "file_unknown_layout";
 
 /// Reads the drop folder.
 #[derive(Debug)]

@@ -707,6 +707,31 @@ fn probe_prints_what_it_understood_and_what_not() {
     insta::assert_snapshot!(report.render());
 }
 
+#[test]
+fn a_file_of_another_system_gets_the_names_of_the_mappings() {
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().join("пос.csv");
+    fs::write(&path, "Номер обращения ПОС;Кем создано;Чем кончилось\n1;2;3\n").expect("write");
+    let mut settings = FilesSettings::new(folder.path());
+    let text = |settings: &FilesSettings| {
+        let report = probe::probe(&path, settings, 3, &mut |_, _| {}).expect("report");
+        assert!(report.failure.is_some());
+        report.render()
+    };
+    let asked = text(&settings);
+    assert!(asked.contains("--mapping auto"), "{asked}");
+    for mapping in super::mapping::MAPPINGS {
+        let line = format!("  {:<9} {}\n", mapping.name, mapping.title);
+        assert!(asked.contains(&line), "{line}: {asked}");
+    }
+    settings.mapping = super::mapping::AUTO.into();
+    let found_none = text(&settings);
+    assert!(
+        !found_none.contains("--mapping auto") && !found_none.contains("Имена полей"),
+        "{found_none}"
+    );
+}
+
 /// What the `csv` crate makes of a text.
 fn csv_crate(text: &[u8], delimiter: u8) -> Vec<Vec<Vec<u8>>> {
     let mut reader = csv::ReaderBuilder::new()
