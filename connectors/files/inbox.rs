@@ -162,22 +162,22 @@ impl Inbox {
     }
 
     /// Whether a file can be made and removed in each of the three folders; where one is missing, in the folder it
-    /// will be made in. Makes no folder. The answer is the folders that are too open.
+    /// will be made in. Makes no folder. The answer is the folders that are too open; none of them is there yet when it
+    /// is nothing.
     ///
     /// # Errors
     /// What is wrong, with the folder.
-    pub fn try_writing(&self) -> Result<Vec<String>, FolderError> {
-        let base = Folder::configured(&self.folder, false)?;
+    pub fn try_writing(&self) -> Result<Option<Vec<String>>, FolderError> {
+        let base = match Folder::configured(&self.folder, false) {
+            Err(error) if is_missing(&error) => return self.try_making(error).map(|()| None),
+            base => base?,
+        };
         let mut too_open = Vec::new();
         let mut look = |folder: &Folder, is_open_to_others: bool| {
             if !is_open_to_others && folder.own_entry().is_writable_for_others() {
                 too_open.push(folder.path().display().to_string());
             }
-            let name = format!(".priem-check-{}", std::process::id());
-            let tried = folder
-                .create(&name, b"", Mode::from_raw_mode(0o600))
-                .and_then(|()| folder.remove(&name));
-            tried.map_err(|error| failed_in(folder, error))
+            try_file(folder)
         };
         look(&base, false)?;
         for name in ["inbox", "done", "failed"] {
@@ -187,7 +187,25 @@ impl Inbox {
                 Err(error) => return Err(error),
             }
         }
-        Ok(too_open)
+        Ok(Some(too_open))
+    }
+
+    /// Whether the daemon can make the drop folder: in the nearest folder above that is there.
+    fn try_making(&self, missing: FolderError) -> Result<(), FolderError> {
+        for above in self.folder.ancestors().skip(1) {
+            // A relative path ends with nothing, which is where we are.
+            let above = if above.as_os_str().is_empty() {
+                Path::new(".")
+            } else {
+                above
+            };
+            match Folder::configured(above, false) {
+                Ok(folder) => return try_file(&folder),
+                Err(error) if is_missing(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(missing)
     }
 
     /// How many entries a folder of the drop folder has that `counts` names; none when it is missing.
@@ -375,6 +393,15 @@ impl Inbox {
         }
         Ok(())
     }
+}
+
+/// Makes a file and removes it.
+fn try_file(folder: &Folder) -> Result<(), FolderError> {
+    let name = format!(".priem-check-{}", std::process::id());
+    let tried = folder
+        .create(&name, b"", Mode::from_raw_mode(0o600))
+        .and_then(|()| folder.remove(&name));
+    tried.map_err(|error| failed_in(folder, error))
 }
 
 fn failed_in(folder: &Folder, error: io::Error) -> FolderError {

@@ -325,15 +325,20 @@ impl Reading {
     /// Folders and what stands in them.
     pub fn check(&self) -> CheckReport {
         let mut report = CheckReport::default();
+        let folder = self.inbox.folder().display();
         let too_open = match self.inbox.try_writing() {
-            Ok(too_open) => too_open,
+            Ok(Some(too_open)) => too_open,
+            Ok(None) => {
+                report.ok("folder", format!("{folder}: made when the daemon starts"));
+                return report;
+            }
             Err(error) => {
                 let cure = cure(&error.why);
                 report.fail("folder", error.to_string(), cure);
                 return report;
             }
         };
-        report.ok("folder", self.inbox.folder().display().to_string());
+        report.ok("folder", folder.to_string());
         if !too_open.is_empty() {
             report.warn(
                 "rights",

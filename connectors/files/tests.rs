@@ -649,11 +649,19 @@ fn what_is_never_read_is_told_by_the_connector_and_by_check_until_it_is_gone() {
 #[test]
 fn check_makes_no_folder() {
     let folder = tempfile::tempdir().expect("a folder");
-    let missing = folder.path().join("drop");
+    let missing = folder.path().join("of exports/drop");
     let connector = FilesConnector::new(FilesSettings::new(&missing)).expect("a connector");
     let report = runtime().block_on(connector.check(&cx())).expect("a report");
-    assert!(report.failed() && !missing.exists());
-    fs::create_dir(&missing).expect("the folder");
+    let finding = &report.findings[0];
+    assert!(!report.failed() && !missing.exists(), "`run` makes it: {report:?}");
+    assert!(finding.detail.ends_with("made when the daemon starts"), "{report:?}");
+    assert_eq!(fs::read_dir(folder.path()).expect("the folder").count(), 0);
+    // Where `run` can't make it either, the cure is told.
+    fs::write(folder.path().join("of exports"), "a file").expect("in the way");
+    let report = runtime().block_on(connector.check(&cx())).expect("a report");
+    assert!(report.failed(), "{report:?}");
+    fs::remove_file(folder.path().join("of exports")).expect("removed");
+    fs::create_dir_all(&missing).expect("the folder");
     let report = runtime().block_on(connector.check(&cx())).expect("a report");
     assert!(!report.failed(), "{report:?}");
     assert_eq!(fs::read_dir(&missing).expect("the folder").count(), 0);
