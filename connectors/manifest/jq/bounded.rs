@@ -16,6 +16,10 @@ use jaq_std::ValT as StdValT;
 
 use super::{compare, meter};
 
+/// An array beside its places: the block that is shared, and that of its places with room for the first four.
+pub(super) const ARRAY: usize = 128;
+/// An object beside its entries: the block that is shared, its table, and room for the first entries.
+pub(super) const OBJECT: usize = 288;
 /// Place of a value in an array that grows.
 pub(super) const SLOT: usize = 32;
 /// Place of an entry in an object that grows.
@@ -23,7 +27,7 @@ pub(super) const ENTRY: usize = 128;
 /// What is taken for each sign that is written beside its bytes: writing is work as well.
 const PIECE: usize = 16;
 /// A text beside its bytes.
-const TEXT: usize = 64;
+pub(super) const TEXT: usize = 96;
 /// Largest whole number, bits; longer ones are nobody's id or sum, and cost more than they say.
 const LONGEST_NUMBER: u64 = 4096;
 
@@ -48,7 +52,7 @@ fn halted<'a>() -> Exn<'a, Bounded> {
     Exn::halt(1)
 }
 
-fn ensure(granted: bool) -> Result<(), Error> {
+pub(super) fn ensure(granted: bool) -> Result<(), Error> {
     if granted { Ok(()) } else { Err(refused()) }
 }
 
@@ -71,7 +75,8 @@ impl Bounded {
         }
     }
 
-    fn array(values: Vec<Val>) -> Self {
+    /// An array of values whose places were taken.
+    pub(super) fn array(values: Vec<Val>) -> Self {
         Self(Val::Arr(Rc::new(values)))
     }
 }
@@ -79,7 +84,7 @@ impl Bounded {
 /// Takes what a change of an array costs: its places, when others hold it too and it must be copied.
 fn take_copy<T>(shared: &Rc<T>, places: usize, place: usize) -> Result<(), Error> {
     let is_shared = Rc::strong_count(shared) > 1;
-    ensure(!is_shared || meter::take(places.saturating_mul(place)))
+    ensure(!is_shared || meter::take(OBJECT + places.saturating_mul(place)))
 }
 
 fn is_container(value: &Val) -> bool {
@@ -163,6 +168,9 @@ impl From<Range<Option<Self>>> for Bounded {
 impl FromIterator<Self> for Bounded {
     fn from_iter<T: IntoIterator<Item = Self>>(iter: T) -> Self {
         let mut values = Vec::new();
+        if !meter::take(ARRAY) {
+            return Self::default();
+        }
         for value in iter {
             if !meter::take(SLOT) {
                 return Self::default();
@@ -182,6 +190,7 @@ impl ValT for Bounded {
 
     fn from_map<I: IntoIterator<Item = (Self, Self)>>(iter: I) -> ValR<Self> {
         let mut map = Map::default();
+        ensure(meter::take(OBJECT))?;
         for (key, value) in iter {
             if is_container(&key.0) {
                 return Err(Error::str(STRANGE_KEY));
@@ -224,6 +233,7 @@ impl ValT for Bounded {
             (Val::Arr(_), Val::Arr(part)) if part.is_empty() => Ok(Self::array(Vec::new())),
             (Val::Arr(whole), Val::Arr(part)) => {
                 let mut found = Vec::new();
+                ensure(meter::take(ARRAY))?;
                 for (at, window) in whole.windows(part.len()).enumerate() {
                     if compare::same_all(window, part) {
                         ensure(meter::take(SLOT))?;
@@ -251,7 +261,7 @@ impl ValT for Bounded {
         match self.0 {
             Val::Arr(values) => {
                 let cut = span(values.len(), start, end);
-                ensure(meter::take(cut.len().saturating_mul(SLOT)))?;
+                ensure(meter::take(ARRAY + cut.len().saturating_mul(SLOT)))?;
                 Ok(Self::array(values[cut].to_vec()))
             }
             Val::BStr(bytes) => {
@@ -272,6 +282,7 @@ impl ValT for Bounded {
         match self.0 {
             Val::Arr(values) => {
                 let mut made = Vec::new();
+                ensure(meter::take(ARRAY))?;
                 for value in Self(Val::Arr(values)).values() {
                     for output in f(value?) {
                         let output = output?;
@@ -285,6 +296,7 @@ impl ValT for Bounded {
             }
             Val::Obj(map) => {
                 let mut made = Map::default();
+                ensure(meter::take(OBJECT))?;
                 for (key, value) in map.iter() {
                     if !meter::take(ENTRY) {
                         return Err(halted());
@@ -365,7 +377,7 @@ impl ValT for Bounded {
         match self.0 {
             Val::Arr(values) => {
                 let cut = span(values.len(), start, end);
-                ensure(meter::take(values.len().saturating_mul(SLOT)))?;
+                ensure(meter::take(2 * ARRAY + values.len().saturating_mul(SLOT)))?;
                 let part = Self::array(values[cut.clone()].to_vec());
                 let made = match f(part).next().transpose()? {
                     None => Rc::default(),
@@ -507,7 +519,7 @@ impl Sub for Bounded {
         match (&self.0, &right.0) {
             (Val::Num(left), Val::Num(right)) => ensure_number(bits(left).max(bits(right)) + 1)?,
             (Val::Arr(left), Val::Arr(right)) => {
-                ensure(meter::take((left.len() + right.len()).saturating_mul(SLOT)))?;
+                ensure(meter::take(ARRAY + (left.len() + right.len()).saturating_mul(SLOT)))?;
                 let without: std::collections::BTreeSet<compare::Ordered<'_>> =
                     right.iter().map(compare::Ordered).collect();
                 let kept = left.iter().filter(|value| !without.contains(&compare::Ordered(value)));
@@ -557,7 +569,7 @@ fn merge(under: &Val, over: &Val) -> Result<Val, Error> {
     let (Val::Obj(under), Val::Obj(over)) = (under, over) else {
         return Ok(over.clone());
     };
-    ensure(meter::take((under.len() + over.len()).saturating_mul(ENTRY)))?;
+    ensure(meter::take(OBJECT + (under.len() + over.len()).saturating_mul(ENTRY)))?;
     ensure(meter::step())?;
     let mut merged = Map::clone(under);
     for (key, value) in over.iter() {

@@ -15,10 +15,13 @@ mod compare;
 mod error;
 mod guard;
 #[cfg(test)]
+mod honest_tests;
+#[cfg(test)]
 mod memory_tests;
 mod meter;
 mod natives;
 mod prelude;
+mod regex;
 mod stdlib;
 #[cfg(test)]
 mod tests;

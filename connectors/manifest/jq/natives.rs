@@ -16,28 +16,17 @@ use super::{
     meter,
 };
 
-/// Bytes the library takes for a group of a match before it becomes a value.
-const MATCH: usize = 64;
 /// Longest text one sign of a date format becomes.
 const DATE_SIGN: usize = 128;
 
 /// Gates and what they stand before, in jq: the native ones are renamed by `prelude`.
 pub(super) const GATES: &str = "
     def range($from; $to; $by): __range($from; $to; $by) | __step;
-    def matches($re; $flags): __room_for_matches($re; $flags) | __matches($re; $flags);
-    def split_matches($re; $flags): __room_for_matches($re; $flags) | __split_matches($re; $flags);
-    def split_($re; $flags): __room_for_matches($re; $flags) | __split_($re; $flags);
     def strftime($format): __room_for_date($format) | __strftime($format);
 ";
 
 /// The native filters that [`GATES`] stand before.
-pub(super) const GATED: [(&str, &str); 5] = [
-    ("range", "__range"),
-    ("matches", "__matches"),
-    ("split_matches", "__split_matches"),
-    ("split_", "__split_"),
-    ("strftime", "__strftime"),
-];
+pub(super) const GATED: [(&str, &str); 2] = [("range", "__range"), ("strftime", "__strftime")];
 
 /// The filters.
 pub(super) fn natives() -> Vec<Fun<Kind>> {
@@ -81,26 +70,6 @@ pub(super) fn natives() -> Vec<Fun<Kind>> {
                         Ok(found.map_or_else(|at| -1 - place(at), place).into())
                     }
                     _ => Err(Error::typ(list, "array")),
-                })
-            }),
-        ),
-        (
-            "__room_for_matches",
-            v(2),
-            Native::new(|mut cv: Cv<'_, Kind>| {
-                let flags = cv.0.pop_var();
-                let pattern = cv.0.pop_var();
-                let length = |value: &Bounded| value.as_bytes().map_or(0, <[u8]>::len);
-                let groups = 1 + pattern
-                    .as_bytes()
-                    .map_or(0, |text| text.iter().filter(|byte| **byte == b'(').count());
-                let is_global = flags.as_bytes().is_some_and(|flags| flags.contains(&b'g'));
-                let matches = if is_global { length(&cv.1) + 1 } else { 1 };
-                let room = matches.saturating_mul(groups).saturating_mul(MATCH);
-                box_once(if meter::has_room(room) {
-                    Ok(cv.1)
-                } else {
-                    Err(refused().into())
                 })
             }),
         ),

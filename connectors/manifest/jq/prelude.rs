@@ -6,7 +6,7 @@ use jaq_core::{load::parse::Def, native::Fun};
 
 use super::{
     guard::{self, Kind},
-    natives, stdlib,
+    natives, regex, stdlib,
 };
 
 /// Filters of the standard library that look outside, write somewhere, or end the program, and those made of them.
@@ -51,13 +51,14 @@ fn gates() -> Vec<Def<&'static str>> {
 pub(super) fn natives() -> impl Iterator<Item = Fun<Kind>> {
     jaq_core::funs()
         .chain(jaq_std::funs())
-        .filter(|(name, _, _)| !IMPURE.contains(name))
+        .filter(|(name, _, _)| !IMPURE.contains(name) && !regex::NAMES.contains(name))
         .map(|(name, arguments, native)| {
             let gated = natives::GATED.iter().find(|(open, _)| *open == name);
             (gated.map_or(name, |(_, behind)| behind), arguments, native)
         })
         .chain(guard::steps())
         .chain(natives::natives())
+        .chain(regex::natives())
         .chain(stdlib::natives())
 }
 

@@ -76,8 +76,10 @@ fn convert_number(number: &Number) -> Num {
     Num::Float(number.as_f64().unwrap_or(f64::NAN))
 }
 
-/// Bytes of a value of the result beside its text.
-const RESULT_VALUE: usize = 64;
+/// Bytes of a value of the result beside its text: its place, and the block its text or parts stand in.
+const RESULT_VALUE: usize = size_of::<Value>() + 32;
+/// Bytes of an entry of an object of the result beside its value and the text of its key.
+const RESULT_ENTRY: usize = size_of::<String>() + 64;
 
 /// The result as JSON, within the meter: a value that shares its parts becomes one that does not. Numbers that JSON does
 /// not have become null.
@@ -101,18 +103,30 @@ fn back(value: &Val, depth: usize) -> Result<Value, Problem> {
         Val::Bool(bool) => Value::Bool(*bool),
         Val::Num(number) => back_number(number),
         Val::TStr(text) | Val::BStr(text) => Value::String(String::from_utf8_lossy(text).into_owned()),
-        Val::Arr(values) => Value::Array(
-            values
-                .iter()
-                .map(|value| back(value, depth + 1))
-                .collect::<Result<_, _>>()?,
-        ),
+        Val::Arr(values) => {
+            // The places of what is not there yet are taken too.
+            if !meter::has_room(values.len().saturating_mul(size_of::<Value>())) {
+                return Err(Problem::over());
+            }
+            let mut array = Vec::with_capacity(values.len());
+            for value in values.iter() {
+                array.push(back(value, depth + 1)?);
+            }
+            Value::Array(array)
+        }
         Val::Obj(entries) => {
+            let entry = RESULT_ENTRY + size_of::<Value>();
+            if !meter::has_room(entries.len().saturating_mul(entry)) {
+                return Err(Problem::over());
+            }
             let mut map = serde_json::Map::with_capacity(entries.len());
             for (key, value) in entries.iter() {
                 let Val::TStr(key) = key else {
                     return Err(Problem::KeyNoText);
                 };
+                if !meter::take(RESULT_ENTRY + key.len()) {
+                    return Err(Problem::over());
+                }
                 map.insert(String::from_utf8_lossy(key).into_owned(), back(value, depth + 1)?);
             }
             Value::Object(map)
