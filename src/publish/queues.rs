@@ -184,7 +184,7 @@ impl Queues {
             since: episode.since,
             count: episode.count,
             why: match episode.fault {
-                Fault::Refusing if episode.takes => TAKES_AGAIN.to_owned(),
+                Fault::Refusing if episode.takes => format!("{TAKES_AGAIN}; it had said: {}", episode.why),
                 _ => episode.why.clone(),
             },
         };
@@ -388,7 +388,7 @@ mod tests {
         queues.look();
         assert_eq!(queues.held(), ["qa"], "some wait in the journal");
         queues.took("qa");
-        assert_eq!(queues.troubles()[0].why, TAKES_AGAIN);
+        assert!(queues.troubles()[0].why.starts_with(TAKES_AGAIN));
         queues.change(Kind::Held, "qa", |episode| {
             episode.last = long_ago.expect("a machine that runs for some seconds");
         });
