@@ -128,7 +128,7 @@ impl Classifiers {
 
 impl Classifier {
     fn parse(text: &str) -> Result<Self, String> {
-        let file: FileFormat = serde_saphyr::from_str(text).map_err(|error| error.to_string())?;
+        let file: FileFormat = priem_yaml::from_str(text).map_err(|error| error.to_string())?;
         if file.version != FORMAT_VERSION {
             return Err(format!("version {} is unknown, write `version: 1`", file.version));
         }

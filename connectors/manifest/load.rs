@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use priem_sdk::{
     ConfigError,
-    registry::{self, explain, unknown},
+    registry::{self, nearest, unknown, unknown_value, with_key},
 };
+use priem_yaml::{Cause, Node, Problem, Wrong};
 use serde::Deserialize as _;
 use serde_json::Value;
 
@@ -92,9 +93,9 @@ pub fn load_with(settings: &ManifestSettings) -> Result<Loaded, LoadError> {
         return Err(LoadError::Entry(ConfigError::new("max_filter_bytes", problem)));
     }
     let text = std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
-    let source = Source { path, text: &text };
+    let source = Source::read(path, &text)?;
     let mut manifest = source.parse()?;
-    let as_it_stands: Value = serde_saphyr::from_str(&text).map_err(|error| source.wrong_yaml(".", &error))?;
+    let as_it_stands = Value::deserialize(&source.tree).map_err(|wrong| source.wrong_value(".", wrong))?;
     if let Some(section) = settings.section_without_use(&as_it_stands) {
         let problem = format!("the manifest {} has no such section to change", path.display());
         return Err(LoadError::Entry(ConfigError::new(section, problem)));
@@ -129,82 +130,39 @@ pub fn load_with(settings: &ManifestSettings) -> Result<Loaded, LoadError> {
     })
 }
 
-/// What a reader of YAML says, without the place (it stands in front) and with the cure where that is known.
-fn plainly(problem: &str) -> String {
-    let said = match problem.rsplit_once(" at line ") {
-        Some((said, place)) if place.contains("column") => said,
-        _ => problem,
-    };
-    let said = said.strip_prefix("unknown variant ").map_or_else(
-        || said.to_owned(),
-        |rest| {
-            let (given, known) = rest.split_once(", expected ").unwrap_or((rest, ""));
-            let known = known.strip_prefix("one of ").unwrap_or(known);
-            let word = given.trim_matches('`');
-            let near = known
-                .split(", ")
-                .map(|known| known.trim_matches('`'))
-                .map(|known| (strsim::damerau_levenshtein(word, known), known))
-                .filter(|(distance, known)| *distance <= known.len().max(word.len()) / 2)
-                .min();
-            match near {
-                Some((_, near)) => format!("unknown value {given}, did you mean `{near}`? Known: {known}"),
-                None => format!("unknown value {given}, known: {known}"),
-            }
-        },
-    );
-    for (grammar, cure) in [
-        (
-            "expected mapping start",
-            "expected keys with values (`key: value`) here",
-        ),
-        (
-            "expected sequence start",
-            "expected a list (`[ … ]`, or lines with `- `) here",
-        ),
-    ] {
-        if said == grammar {
-            return cure.into();
-        }
-    }
-    if said.contains("while parsing") || said.contains("while scanning") {
-        return format!("{said}; look at the indentation and the quotes of this line and the one before");
-    }
-    said
-}
-
 /// The file that is being read.
 struct Source<'s> {
     path: &'s Path,
     text: &'s str,
+    tree: Node,
 }
 
-impl Source<'_> {
-    fn parse(&self) -> Result<Manifest, LoadError> {
-        let mut track = serde_path_to_error::Track::new();
-        let parsed: Result<Manifest, _> = serde_saphyr::with_deserializer_from_str(self.text, |deserializer| {
-            Manifest::deserialize(serde_path_to_error::Deserializer::new(deserializer, &mut track))
-        });
-        parsed.map_err(|error| self.wrong_yaml(&track.path().to_string(), &error))
+impl<'s> Source<'s> {
+    fn read(path: &'s Path, text: &'s str) -> Result<Self, LoadError> {
+        let tree = priem_yaml::parse(text).map_err(|not_yaml| {
+            let cure = match &not_yaml.problem {
+                Problem::Grammar(_) => "; look at the indentation and the quotes of this line and the one before",
+                _ => "",
+            };
+            let (line, problem) = (not_yaml.line, not_yaml.problem);
+            LoadError::Wrong(format!("{}:{line}: {problem}{cure}", path.display()))
+        })?;
+        Ok(Self { path, text, tree })
     }
 
-    fn wrong_yaml(&self, key: &str, error: &serde_saphyr::Error) -> LoadError {
-        let error = error.without_snippet();
-        let line = error.location().map(|location| location.line());
-        let problem = match error {
-            serde_saphyr::Error::SerdeUnknownField { field, expected, .. } => unknown(field, expected),
-            other => {
-                // A mistake in the grammar stands at a key nobody knows yet.
-                let key = key.trim_end_matches(['?', '.']);
-                let (key, problem) = explain(key, plainly(&other.to_string()));
-                match key.as_str() {
-                    "" => problem,
-                    _ if problem.starts_with("unknown key") => problem,
-                    key => format!("{key}: {problem}"),
-                }
-            }
+    fn parse(&self) -> Result<Manifest, LoadError> {
+        let mut track = serde_path_to_error::Track::new();
+        let parsed = Manifest::deserialize(serde_path_to_error::Deserializer::new(&self.tree, &mut track));
+        parsed.map_err(|wrong| self.wrong_value(&track.path().to_string(), wrong))
+    }
+
+    fn wrong_value(&self, key: &str, wrong: Wrong) -> LoadError {
+        let problem = match wrong.cause {
+            Cause::UnknownKey { key, known } => unknown(&key, known),
+            Cause::UnknownWord { word, known } => with_key(key, unknown_value(&word, known)),
+            Cause::Other(problem) => with_key(key, problem),
         };
-        self.at(line, &problem)
+        self.at(wrong.line, &problem)
     }
 
     fn wrong(&self, key: &str, problem: &str) -> LoadError {
@@ -220,17 +178,16 @@ impl Source<'_> {
         let line = self.line_of(&error.what).map(|key| {
             let written = self.text.lines().nth(key as usize - 1).unwrap_or_default();
             let value = written.split_once(':').map_or("", |(_, value)| value.trim_start());
-            let block = value.starts_with(['|', '>']);
-            match error.line {
+            let first = if value.starts_with(['|', '>']) { key + 1 } else { key };
+            match u32::try_from(error.line).unwrap_or(0) {
                 0 => key,
-                inside if block => key + inside as u64,
-                inside => key + inside as u64 - 1,
+                inside => first + inside - 1,
             }
         });
         self.at(line, &error.to_string())
     }
 
-    fn at(&self, line: Option<u64>, problem: &str) -> LoadError {
+    fn at(&self, line: Option<u32>, problem: &str) -> LoadError {
         LoadError::Wrong(match line {
             Some(line) => format!("{}:{line}: {problem}", self.path.display()),
             None => format!("{}: {problem}", self.path.display()),
@@ -249,13 +206,8 @@ impl Source<'_> {
                 let mut names = code.split(call).skip(1).filter_map(|rest| rest.split('"').next());
                 let missing = names.find(|name| !known.contains(name) && !name.contains('\\'));
                 if let Some(name) = missing {
-                    let near = known
-                        .iter()
-                        .map(|table| (strsim::damerau_levenshtein(name, table), table))
-                        .filter(|(distance, table)| *distance <= table.len().max(name.len()) / 2)
-                        .min();
-                    let cure = match near {
-                        Some((_, table)) => format!("did you mean `{table}`?"),
+                    let cure = match nearest(name, &known) {
+                        Some(table) => format!("did you mean `{table}`?"),
                         None => "add it under `tables:`".into(),
                     };
                     return Err(self.at(Some(number), &format!("there is no table `{name}`, {cure}")));
@@ -265,28 +217,10 @@ impl Source<'_> {
         Ok(())
     }
 
-    /// Line of a dotted key; of the nearest key around it, when it is not written on a line of its own.
-    fn line_of(&self, key: &str) -> Option<u64> {
-        let mut wanted = key.split('.').peekable();
-        let mut nearest: Option<(u64, usize)> = None;
-        for (number, line) in (1..).zip(self.text.lines()) {
-            let Some(name) = wanted.peek() else { break };
-            let code = line.trim_start();
-            let indent = line.len() - code.len();
-            if code.is_empty() || code.starts_with('#') {
-                continue;
-            }
-            match nearest {
-                // Past the end of the key it would stand below.
-                Some((_, outer)) if indent <= outer => break,
-                None if indent > 0 => continue,
-                _ => {}
-            }
-            if code.strip_prefix(*name).is_some_and(|rest| rest.starts_with(':')) {
-                wanted.next();
-                nearest = Some((number, indent));
-            }
-        }
-        nearest.map(|(number, _)| number)
+    /// Line of a dotted key, or of the nearest key around it that is there.
+    fn line_of(&self, key: &str) -> Option<u32> {
+        let keys: Vec<&str> = key.split('.').collect();
+        self.tree.get(keys.first()?)?;
+        Some(self.tree.line_of(&keys))
     }
 }

@@ -213,7 +213,7 @@ mod tests {
     use super::*;
 
     fn problem(text: &str) -> String {
-        let settings: AttachmentSettings = serde_saphyr::from_str(text).expect("fits the types");
+        let settings: AttachmentSettings = priem_yaml::from_str(text).expect("fits the types");
         settings
             .validate()
             .err()

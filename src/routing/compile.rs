@@ -23,7 +23,7 @@ use super::read_tests::{self, TestCase};
 use super::reader::{Lined, Reader};
 use super::tables::Tables;
 use super::vocabulary::Vocabulary;
-use super::yaml::{self, Entry, Node};
+use priem_yaml::{Entry, Node, Scalar};
 
 /// A path and the text of the file.
 type File = (PathBuf, String);
@@ -172,7 +172,7 @@ pub(super) fn read_includes(text: &str) -> Vec<String> {
     if !text.contains("include") {
         return Vec::new();
     }
-    let Ok(node) = yaml::parse(text) else {
+    let Ok(node) = priem_yaml::parse(text) else {
         return Vec::new();
     };
     let mut reader = Reader::new(PathBuf::new(), text);
@@ -209,12 +209,12 @@ fn parse_files<'a>(files: &[&'a File]) -> Vec<(Reader<'a>, Option<Node>)> {
 
 fn parse_file<'a>(path: &Path, text: &'a str) -> (Reader<'a>, Option<Node>) {
     let mut reader = Reader::new(path.to_path_buf(), text);
-    match yaml::parse(text) {
+    match priem_yaml::parse(text) {
         Ok(node) => (reader, Some(node)),
         Err(error) => {
             reader.error(
                 error.line,
-                format!("файл не читается как YAML: {}", error.why_ru()),
+                format!("файл не читается как YAML: {}", error.problem.ru()),
                 "проверьте эту строку и строки выше: отступы (только пробелы), кавычки и скобки закрыты, ключи не \
                  повторяются; текст с двоеточием возьмите в кавычки",
             );
@@ -227,7 +227,7 @@ fn top_level<'n>(reader: &mut Reader<'_>, node: &'n Node) -> Vec<&'n Entry> {
     let entries = reader.known(node, "файл правил", keys::FILE);
     match entries.iter().find(|entry| entry.key == "version") {
         Some(entry) => {
-            if entry.node.value != yaml::Value::Integer(VERSION) {
+            if entry.node.scalar().and_then(Scalar::integer) != Some(VERSION) {
                 reader.error(
                     entry.line,
                     "неизвестная версия языка правил",

@@ -51,7 +51,6 @@ mod typos;
 mod verdict;
 pub(crate) mod vocabulary;
 mod warnings;
-mod yaml;
 
 #[cfg(test)]
 mod mistakes;

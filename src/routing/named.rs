@@ -9,7 +9,7 @@ use super::read_condition::{self, Step, Terms};
 use super::reader::{Lined, Reader};
 use super::tables::Tables;
 use super::vocabulary::Vocabulary;
-use super::yaml::{Entry, Node, Value};
+use priem_yaml::{Entry, Node, Value};
 
 /// Everything with a name, as written, and the file it stands in.
 #[derive(Default)]
@@ -194,10 +194,8 @@ fn find_uses<'n>(node: &'n Node, uses: &mut Vec<(&'n str, u32)>) {
                     Value::List(nodes) => nodes.as_slice(),
                     _ => std::slice::from_ref(&entry.node),
                 };
-                uses.extend(names.iter().filter_map(|node| match &node.value {
-                    Value::Text(name) => Some((name.trim(), node.line)),
-                    _ => None,
-                }));
+                let named = |node: &'n Node| Some((node.scalar()?.text().trim(), node.line));
+                uses.extend(names.iter().filter_map(named));
             }
         }
         _ => {}

@@ -11,7 +11,7 @@ use super::calendar::{WorkDay, Year};
 use super::keys;
 use super::read_rules::find;
 use super::reader::Reader;
-use super::yaml::{Entry, Node};
+use priem_yaml::{Entry, Node};
 
 /// An entry of `calendar`: the year and its days.
 pub(super) fn year(reader: &mut Reader<'_>, node: &Node) -> Option<(i16, Year)> {

@@ -12,7 +12,7 @@ use super::reader::{Lined, Reader};
 use super::tables::Tables;
 use super::term::{Spelling, Term};
 use super::vocabulary::Vocabulary;
-use super::yaml::{Entry, Node, Value};
+use priem_yaml::{Entry, Node, Scalar, Value};
 
 /// How deep conditions may nest.
 const DEEPEST: usize = 16;
@@ -160,7 +160,8 @@ fn read_list(
     depth: usize,
 ) -> Vec<Condition> {
     let nodes = reader.list(&entry.node, &format!("«{}»", entry.key));
-    if nodes.is_empty() && matches!(entry.node.value, Value::List(_) | Value::Nothing) {
+    let is_list = matches!(entry.node.value, Value::List(_)) || entry.node.value.is_nothing();
+    if nodes.is_empty() && is_list {
         reader.error(
             entry.line,
             format!("«{}»: пустой список условий", entry.key),
@@ -311,7 +312,7 @@ fn is_moment(reader: &mut Reader<'_>, field: Field, value: &str, line: u32) -> b
 }
 
 fn is_code(reader: &mut Reader<'_>, node: &Node, value: &str, line: u32) -> bool {
-    if matches!(node.value, Value::Integer(_)) {
+    if node.scalar().and_then(Scalar::integer).is_some() {
         reader.error(
             line,
             "код ОКТМО без кавычек",

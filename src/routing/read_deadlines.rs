@@ -8,7 +8,7 @@ use super::model::{DeadlineRule, Period};
 use super::read_condition::{Step, Terms};
 use super::read_rules::{Ids, find, read_head};
 use super::reader::Reader;
-use super::yaml::{Entry, Node};
+use priem_yaml::{Entry, Node};
 
 /// Longest clock, hours: about three years.
 const LONGEST_CLOCK: i64 = 26_400;

@@ -10,7 +10,7 @@ use super::model::{ClassifyRule, Copy, Effects, Handling, Head, Origin, Route, T
 use super::read_condition::{self, Step, Terms, is_sector, is_territory};
 use super::reader::Reader;
 use super::tables;
-use super::yaml::{Entry, Node};
+use priem_yaml::{Entry, Node};
 
 /// Longest id.
 const LONGEST_ID: usize = 80;

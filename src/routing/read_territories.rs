@@ -14,7 +14,7 @@ use super::normal;
 use super::places::Territories;
 use super::read_rules::{find, is_id};
 use super::reader::{Lined, Reader};
-use super::yaml::{Entry, Node, Value};
+use priem_yaml::{Entry, Node, Scalar, Value};
 use crate::territory::{Document, Gazetteer, HouseRange, Kind, Polygon, Selection, Street, Territory};
 
 /// The files with the entries of their top level.
@@ -242,7 +242,7 @@ fn is_uuid(text: &str) -> bool {
 }
 
 fn read_codes(reader: &mut Reader<'_>, node: &Node) -> Vec<String> {
-    let is_number = |node: &Node| matches!(node.value, Value::Integer(_));
+    let is_number = |node: &Node| node.scalar().and_then(Scalar::integer).is_some();
     let bare = match &node.value {
         Value::List(nodes) => nodes.iter().find(|node| is_number(node)),
         _ => Some(node).filter(|node| is_number(node)),

@@ -14,7 +14,7 @@ use super::model::{Origin, Zone};
 use super::read_deadlines::stage_of;
 use super::read_rules::{plain_texts, read_topic};
 use super::reader::Reader;
-use super::yaml::{Entry, Node};
+use priem_yaml::{Entry, Node};
 
 /// One example: a message and what must become of it.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::error::{RuleError, nearest};
 use super::keys::Key;
 use super::model::Origin;
-use super::yaml::{Entry, Node, Value};
+use priem_yaml::{Entry, Node, Scalar, Value};
 
 /// A text and the line it stands on.
 pub(super) type Lined = (String, u32);
@@ -96,7 +96,7 @@ impl<'a> Reader<'a> {
     pub(super) fn list<'n>(&mut self, node: &'n Node, what: &str) -> &'n [Node] {
         match &node.value {
             Value::List(nodes) => nodes,
-            Value::Nothing => &[],
+            nothing if nothing.is_nothing() => &[],
             other => {
                 let kind = other.kind_ru();
                 self.error(
@@ -109,13 +109,10 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A text; numbers and yes/no are taken as they print.
+    /// A text; numbers and yes/no are taken as they are written.
     pub(super) fn text(&mut self, node: &Node, what: &str) -> Option<String> {
         let text = match &node.value {
-            Value::Text(text) => text.trim().to_owned(),
-            Value::Integer(number) => number.to_string(),
-            Value::Bool(true) => "true".to_owned(),
-            Value::Bool(false) => "false".to_owned(),
+            Value::Scalar(scalar) if !scalar.is_null() => scalar.text().trim().to_owned(),
             other => {
                 let kind = other.kind_ru();
                 self.error(
@@ -163,12 +160,12 @@ impl<'a> Reader<'a> {
 
     /// Yes or no.
     pub(super) fn yes_no(&mut self, node: &Node, what: &str) -> Option<bool> {
-        match &node.value {
-            Value::Bool(value) => Some(*value),
-            Value::Text(text) if ["да", "yes", "true"].contains(&text.to_lowercase().as_str()) => Some(true),
-            Value::Text(text) if ["нет", "no", "false"].contains(&text.to_lowercase().as_str()) => Some(false),
-            other => {
-                let kind = other.kind_ru();
+        let word = node.scalar().map(|scalar| scalar.text().to_lowercase());
+        match word.as_deref() {
+            Some("да" | "yes" | "true") => Some(true),
+            Some("нет" | "no" | "false") => Some(false),
+            _ => {
+                let kind = node.value.kind_ru();
                 self.error(
                     node.line,
                     format!("{what}: ожидается true или false, а здесь {kind}"),
@@ -181,8 +178,8 @@ impl<'a> Reader<'a> {
 
     /// A whole number within bounds.
     pub(super) fn integer(&mut self, node: &Node, what: &str, from: i64, to: i64) -> Option<i64> {
-        match node.value {
-            Value::Integer(number) if (from..=to).contains(&number) => Some(number),
+        match node.scalar().and_then(Scalar::integer) {
+            Some(number) if (from..=to).contains(&number) => Some(number),
             _ => {
                 self.error(
                     node.line,

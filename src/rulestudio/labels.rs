@@ -55,7 +55,7 @@ impl LabelMap {
     /// # Errors
     /// What is wrong with it.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let file: File = serde_saphyr::from_str(text).map_err(|error| error.to_string())?;
+        let file: File = priem_yaml::from_str(text).map_err(|error| error.to_string())?;
         if file.version != 1 {
             return Err(format!("версия {} не поддерживается, нужна version: 1", file.version));
         }

@@ -288,7 +288,7 @@ mod tests {
         let folder = folder(GOOD);
         let settings =
             "overrides: [{ route: root, policy: { text: drop } }, { personal_data: strict, policy: { text: drop } }]";
-        let settings: PrivacySettings = serde_saphyr::from_str(settings).expect("settings");
+        let settings: PrivacySettings = priem_yaml::from_str(settings).expect("settings");
         let policy = Policy::compile(&settings, &|_| true, &|_| None).expect("a policy");
         let rules = in_force(&folder).with_privacy(Arc::new(policy));
 

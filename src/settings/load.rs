@@ -1,19 +1,13 @@
 //! Reading the settings: the file as a tree, the environment on top, and then both as one.
 
-use std::{
-    path::{Path, PathBuf},
-    rc::Rc,
-};
+use std::path::{Path, PathBuf};
 
 use config::{Environment, Source as _};
-use priem_sdk::registry::explain;
+use priem_sdk::registry::{unknown, unknown_value, with_key};
+use priem_yaml::{Cause, Node, Scalar, Value};
 use serde::Deserialize as _;
 
-use super::{
-    Settings,
-    shape::shape,
-    tree::{self, Node, Origin, Scalar, Value},
-};
+use super::{Settings, shape::shape};
 
 /// Environment variables that are settings begin so; the keys follow.
 const PREFIX: &str = "PRIEM";
@@ -77,26 +71,27 @@ pub fn parse(
     path: &Path,
     variables: impl IntoIterator<Item = (String, String)>,
 ) -> Result<Settings, SettingsError> {
-    let mut tree = tree::parse(text).map_err(|not_yaml| SettingsError::Wrong {
+    let mut tree = priem_yaml::parse(text).map_err(|not_yaml| SettingsError::Wrong {
         place: format!("{}:{}", path.display(), not_yaml.line),
-        problem: not_yaml.problem,
+        problem: not_yaml.problem.to_string(),
     })?;
-    overlay(&mut tree, variables);
+    let names = overlay(&mut tree, variables);
     shape_connectors(&mut tree);
     let mut track = serde_path_to_error::Track::new();
     let read = Settings::deserialize(serde_path_to_error::Deserializer::new(&tree, &mut track));
-    read.map_err(|wrong| {
-        let origin = wrong.origin.as_ref().unwrap_or(&tree.origin);
-        SettingsError::Wrong {
-            place: place(path, origin),
-            problem: with_key(&track.path().to_string(), wrong.problem),
-        }
+    read.map_err(|wrong| SettingsError::Wrong {
+        place: place(path, wrong.line.unwrap_or(tree.line), &names),
+        problem: match wrong.cause {
+            Cause::UnknownKey { key, known } => unknown(&key, known),
+            Cause::UnknownWord { word, known } => with_key(&track.path().to_string(), unknown_value(&word, known)),
+            Cause::Other(problem) => with_key(&track.path().to_string(), problem),
+        },
     })
 }
 
 /// Puts what the environment sets over the file: `PRIEM__AMQP__URL` is the key `amqp.url`. Its values are words, as those
-/// of the file are.
-fn overlay(tree: &mut Node, variables: impl IntoIterator<Item = (String, String)>) {
+/// of the file are. Gives the names of the variables: the first is the mark [`Node::OUTSIDE`] of the tree, and so on.
+fn overlay(tree: &mut Node, variables: impl IntoIterator<Item = (String, String)>) -> Vec<String> {
     let environment = Environment::with_prefix(PREFIX)
         .prefix_separator(BETWEEN)
         .separator(BETWEEN)
@@ -105,20 +100,20 @@ fn overlay(tree: &mut Node, variables: impl IntoIterator<Item = (String, String)
     // Words are never refused here: what they mean is asked by the setting that reads them.
     let mut set: Vec<_> = environment.unwrap_or_default().into_iter().collect();
     set.sort_by(|(one, _), (other, _)| one.cmp(other));
-    for (key, value) in set {
+    let mut names = Vec::with_capacity(set.len());
+    for ((key, value), line) in set.into_iter().zip(Node::OUTSIDE..) {
         let keys: Vec<String> = key.split('.').map(str::to_owned).collect();
-        let name = [PREFIX, &keys.join(BETWEEN).to_ascii_uppercase()].join(BETWEEN);
+        names.push([PREFIX, &keys.join(BETWEEN).to_ascii_uppercase()].join(BETWEEN));
         let text = value.into_string().unwrap_or_default();
-        let scalar = Scalar {
-            plain: !text.is_empty(),
-            text,
+        // An empty variable is an empty text, not nothing.
+        let scalar = match text.is_empty() {
+            true => Scalar::quoted(text),
+            false => Scalar::plain(text),
         };
-        let node = Node {
-            origin: Origin::Variable(Rc::from(name)),
-            value: Value::Scalar(scalar),
-        };
-        tree.put(&keys, node);
+        let value = Value::Scalar(scalar);
+        tree.put(&keys, Node { line, value });
     }
+    names
 }
 
 /// Connectors read their settings from JSON: what their schemas want as text is made text.
@@ -130,7 +125,7 @@ fn shape_connectors(tree: &mut Node) {
     };
     for entry in entries {
         let kind = match entry.node.get("type").map(|kind| &kind.node.value) {
-            Some(Value::Scalar(kind)) => kind.text.clone(),
+            Some(Value::Scalar(kind)) => kind.text().to_owned(),
             _ => continue,
         };
         if let Some(kind) = priem_connectors::CONNECTORS.iter().find(|known| known.name == kind) {
@@ -139,10 +134,12 @@ fn shape_connectors(tree: &mut Node) {
     }
 }
 
-fn place(path: &Path, origin: &Origin) -> String {
-    match origin {
-        Origin::Line(line) => format!("{}:{line}", path.display()),
-        Origin::Variable(name) => format!("environment variable {name}"),
+/// Where a mark of the tree is: a line of the file, or one of the variables.
+fn place(path: &Path, line: u32, names: &[String]) -> String {
+    let variable = line.checked_sub(Node::OUTSIDE).and_then(|at| names.get(at as usize));
+    match variable {
+        Some(name) => format!("environment variable {name}"),
+        None => format!("{}:{line}", path.display()),
     }
 }
 
@@ -152,23 +149,14 @@ pub fn absolute(folder: &Path) -> PathBuf {
     std::path::absolute(Path::new(".").join(folder)).unwrap_or_else(|_| folder.to_owned())
 }
 
-fn with_key(path: &str, problem: String) -> String {
-    let (key, problem) = explain(path, problem);
-    match key.as_str() {
-        "" => problem,
-        _ if problem.starts_with("unknown key") => problem,
-        key => format!("{key}: {problem}"),
-    }
-}
-
 /// Where a key stands, for errors that are found when the settings are read already: file and line, or the variable. A
 /// key that is missing stands where the mapping does that lacks it.
 pub fn place_of(text: &str, path: &Path, keys: &[&str]) -> String {
-    let Ok(mut tree) = tree::parse(text) else {
+    let Ok(mut tree) = priem_yaml::parse(text) else {
         return path.display().to_string();
     };
-    overlay(&mut tree, std::env::vars());
-    place(path, tree.origin_of(keys))
+    let names = overlay(&mut tree, std::env::vars());
+    place(path, tree.line_of(keys), &names)
 }
 
 #[cfg(test)]

@@ -1,14 +1,12 @@
 //! Settings: one YAML file, overridden by the environment (`PRIEM__AMQP__URL`). Unknown keys are refused with the
 //! nearest known one; every error names the file, the line and the key.
 //!
-//! One reading for all: the file and the environment become one tree of words (`tree`), and the setting that reads a
+//! One reading for all: the file and the environment become one tree of words (`priem-yaml`), and the setting that reads a
 //! word decides what it is (`read`, `shape`).
 
 mod load;
-mod read;
 pub mod reference;
 mod shape;
-mod tree;
 
 use std::{
     collections::BTreeMap,

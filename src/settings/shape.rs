@@ -3,9 +3,8 @@
 //! A connector gets its settings as JSON, in which text and numbers are different things: `sheet: 2024` would be a number
 //! where the connector wants text, and `register: no` text where it wants a switch. The schema knows better.
 
+use priem_yaml::{Node, Scalar, Value};
 use serde_json::Value as Json;
-
-use super::tree::{Node, Scalar, Value};
 
 /// Makes each scalar what the schema wants at its place, where that is one thing.
 pub(super) fn shape(node: &mut Node, schema: &Json) {
@@ -31,7 +30,7 @@ impl<'s> Shaper<'s> {
                 for entry in entries {
                     let named = flat
                         .iter()
-                        .filter_map(|schema| schema.get("properties")?.get(&entry.key));
+                        .filter_map(|schema| schema.get("properties")?.get(entry.key.as_str()));
                     let mut below: Vec<&Json> = named.collect();
                     if below.is_empty() {
                         let others = flat.iter().filter_map(|schema| schema.get("additionalProperties"));
@@ -72,9 +71,9 @@ fn as_wanted(scalar: &mut Scalar, schemas: &[&Json]) {
     let switch = scalar.switch();
     if wants("boolean") {
         if let (Some(value), false) = (switch, wants("string")) {
-            scalar.text = value.to_string();
+            *scalar = Scalar::plain(value.to_string());
         }
     } else if wants("string") && !wants("integer") && !wants("number") && scalar.is_no_text() {
-        scalar.plain = false;
+        *scalar = scalar.to_quoted();
     }
 }

@@ -35,7 +35,7 @@ fn read(relative: &str) -> String {
 }
 
 fn yaml(relative: &str) -> Value {
-    serde_saphyr::from_str(&read(relative)).unwrap_or_else(|error| panic!("{relative}: {error}"))
+    priem_yaml::from_str(&read(relative)).unwrap_or_else(|error| panic!("{relative}: {error}"))
 }
 
 fn files_in_dashboards(ending: &str) -> Vec<String> {

@@ -11,7 +11,7 @@ fn problem(more: Value) -> String {
 
 #[test]
 fn the_example_is_valid_as_it_stands() {
-    let mut entries: Value = serde_saphyr::from_str(super::super::TYPE.example).expect("YAML");
+    let mut entries: Value = priem_yaml::from_str(super::super::TYPE.example).expect("YAML");
     let mut example = entries["max-bot"].take();
     let fields = example.as_object_mut().expect("a mapping");
     assert_eq!(fields.remove("type"), Some("max".into()));

@@ -84,6 +84,16 @@ pub fn explain(path: &str, problem: String) -> (String, String) {
     (key, problem)
 }
 
+/// A problem with the key in front, from serde's path and words.
+pub fn with_key(path: &str, problem: String) -> String {
+    let (key, problem) = explain(path, problem);
+    match key.as_str() {
+        "" => problem,
+        _ if problem.starts_with("unknown key") => problem,
+        key => format!("{key}: {problem}"),
+    }
+}
+
 /// Turns serde's "unknown field `x`, expected one of …" into "unknown key, did you mean `y`?".
 pub fn suggest(problem: &str) -> Option<String> {
     let rest = problem.strip_prefix("unknown field `")?;
@@ -97,6 +107,15 @@ pub fn unknown(key: &str, known: &[&str]) -> String {
     match nearest(key, known) {
         Some(name) => format!("unknown key `{key}`, did you mean `{name}`?"),
         None => format!("unknown key `{key}`, known keys: {}", known.join(", ")),
+    }
+}
+
+/// The same for a value of which only some words are known.
+pub fn unknown_value(word: &str, known: &[&str]) -> String {
+    let all = known.join(", ");
+    match nearest(word, known) {
+        Some(near) => format!("unknown value `{word}`, did you mean `{near}`? Known: {all}"),
+        None => format!("unknown value `{word}`, known: {all}"),
     }
 }
 

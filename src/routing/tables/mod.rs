@@ -29,7 +29,7 @@ use super::model::{Head, Origin, Route, Target};
 use super::read_condition::{self, Step, Terms};
 use super::read_rules::{self, Ids, find};
 use super::reader::Reader;
-use super::yaml::{self, Node, Value};
+use priem_yaml::{Node, Value};
 use cells::{Known, Row};
 use sheet::Sheet;
 pub(super) use trace::of_table;
@@ -56,7 +56,7 @@ impl Tables {
     pub(super) fn read(files: &[(PathBuf, String)]) -> Self {
         let mut sources = Vec::new();
         for (path, text) in files.iter().filter(|(_, text)| text.contains("table")) {
-            if let Ok(node) = yaml::parse(text) {
+            if let Ok(node) = priem_yaml::parse(text) {
                 collect_sources(path, &node, &mut sources);
             }
         }
@@ -98,12 +98,9 @@ fn collect_sources(rule_file: &Path, node: &Node, sources: &mut Vec<Source>) {
         Value::Map(entries) => {
             let text_of = |key: &str| {
                 let entry = entries.iter().find(|entry| entry.key == key)?;
-                match &entry.node.value {
-                    Value::Text(text) => Some(text.trim().to_owned()),
-                    // A sheet may be called by a year.
-                    Value::Integer(number) => Some(number.to_string()),
-                    _ => None,
-                }
+                // A sheet may be called by a year.
+                let name = entry.node.scalar().filter(|name| !name.is_null())?;
+                Some(name.text().trim().to_owned())
             };
             if let Some(file) = text_of("table") {
                 sources.push((resolve(rule_file, &file), text_of("sheet")));

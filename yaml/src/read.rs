@@ -1,36 +1,88 @@
-//! Reads the tree into settings. The setting decides what a scalar is: text gets the words as they are written, a number
-//! or a switch only what is one.
+//! Reads the tree into types by serde. The type decides what a scalar is: text gets the words as they are written, a
+//! number or a switch only what is one.
 
 use std::fmt;
 
-use priem_sdk::registry::unknown;
 use serde::{
     Deserializer,
     de::{self, DeserializeSeed, EnumAccess, IntoDeserializer, MapAccess, SeqAccess, VariantAccess, Visitor},
     forward_to_deserialize_any,
 };
 
-use super::tree::{Entry, Node, Origin, Scalar, Value};
+use crate::{Entry, Meaning, Node, Scalar, Value, parse};
 
 /// Why a value can't be read, and where it stands.
-#[derive(Debug)]
-pub(super) struct Wrong {
-    pub(super) problem: String,
-    /// Set by the innermost value around the problem.
-    pub(super) origin: Option<Origin>,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wrong {
+    /// Why.
+    pub cause: Cause,
+    /// See [`Node::line`]; set by the innermost value around the problem.
+    pub line: Option<u32>,
+}
+
+/// What is wrong with a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cause {
+    /// A key that the type does not have.
+    UnknownKey {
+        /// As written.
+        key: String,
+        /// Those it has.
+        known: &'static [&'static str],
+    },
+    /// A word that is none of the type's alternatives.
+    UnknownWord {
+        /// As written.
+        word: String,
+        /// Those it has.
+        known: &'static [&'static str],
+    },
+    /// Anything else, in serde's words.
+    Other(String),
+}
+
+/// Reads a text of YAML into a type.
+///
+/// # Errors
+/// The line and what is wrong there.
+pub fn from_str<T: de::DeserializeOwned>(text: &str) -> Result<T, Wrong> {
+    let tree = parse(text).map_err(|not_yaml| Wrong {
+        cause: Cause::Other(not_yaml.problem.to_string()),
+        line: Some(not_yaml.line),
+    })?;
+    T::deserialize(&tree)
 }
 
 impl Wrong {
-    /// The same, at this place when no place inside it is known.
-    fn at(mut self, origin: &Origin) -> Self {
-        self.origin.get_or_insert_with(|| origin.clone());
+    /// The same, at this line when no place inside it is known.
+    fn at(mut self, line: u32) -> Self {
+        self.line.get_or_insert(line);
         self
+    }
+}
+
+impl From<Cause> for Wrong {
+    fn from(cause: Cause) -> Self {
+        Self { cause, line: None }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownKey { key, known } => write!(f, "unknown key `{key}`, known keys: {}", known.join(", ")),
+            Self::UnknownWord { word, known } => write!(f, "unknown value `{word}`, known: {}", known.join(", ")),
+            Self::Other(said) => f.write_str(said),
+        }
     }
 }
 
 impl fmt::Display for Wrong {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.problem)
+        match self.line {
+            Some(line) => write!(f, "line {line}: {}", self.cause),
+            None => self.cause.fmt(f),
+        }
     }
 }
 
@@ -38,78 +90,21 @@ impl std::error::Error for Wrong {}
 
 impl de::Error for Wrong {
     fn custom<T: fmt::Display>(problem: T) -> Self {
-        Self {
-            problem: problem.to_string(),
-            origin: None,
-        }
+        Cause::Other(problem.to_string()).into()
     }
 
-    fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
-        Self::custom(unknown(field, expected))
+    fn unknown_field(key: &str, known: &'static [&'static str]) -> Self {
+        let key = key.to_owned();
+        Cause::UnknownKey { key, known }.into()
     }
-}
 
-/// What a scalar is when nobody says what it should be: YAML 1.2, but a number with leading zeros is text.
-enum Meaning {
-    Nothing,
-    Switch(bool),
-    Unsigned(u64),
-    Signed(i64),
-    Float(f64),
-    Text,
+    fn unknown_variant(word: &str, known: &'static [&'static str]) -> Self {
+        let word = word.to_owned();
+        Cause::UnknownWord { word, known }.into()
+    }
 }
 
 impl Scalar {
-    fn meaning(&self) -> Meaning {
-        if !self.plain {
-            return Meaning::Text;
-        }
-        if self.is_null() {
-            return Meaning::Nothing;
-        }
-        match self.text.as_str() {
-            "true" | "True" | "TRUE" => return Meaning::Switch(true),
-            "false" | "False" | "FALSE" => return Meaning::Switch(false),
-            _ => {}
-        }
-        let digits = self.text.strip_prefix(['-', '+']).unwrap_or(&self.text);
-        if !digits.starts_with(|first: char| first.is_ascii_digit() || first == '.') || self.has_leading_zeros() {
-            return Meaning::Text;
-        }
-        if let Ok(number) = self.text.parse() {
-            return Meaning::Unsigned(number);
-        }
-        if let Ok(number) = self.text.parse() {
-            return Meaning::Signed(number);
-        }
-        match self.text.parse() {
-            Ok(number) if digits.bytes().any(|byte| byte.is_ascii_digit()) => Meaning::Float(number),
-            _ => Meaning::Text,
-        }
-    }
-
-    fn has_leading_zeros(&self) -> bool {
-        let digits = self.text.strip_prefix(['-', '+']).unwrap_or(&self.text);
-        digits.len() > 1 && digits.starts_with('0') && digits.as_bytes()[1].is_ascii_digit()
-    }
-
-    /// Whether nobody could take it for text.
-    pub(super) fn is_no_text(&self) -> bool {
-        !matches!(self.meaning(), Meaning::Text | Meaning::Nothing)
-    }
-
-    /// A switch, in all the words of YAML 1.1.
-    pub(super) fn switch(&self) -> Option<bool> {
-        if !self.plain {
-            return None;
-        }
-        match self.text.to_ascii_lowercase().as_str() {
-            "true" | "yes" | "on" | "y" => Some(true),
-            "false" | "no" | "off" | "n" => Some(false),
-            _ => None,
-        }
-    }
-
     fn visit<'de, V: Visitor<'de>>(&self, visitor: V) -> Result<V::Value, Wrong> {
         match self.meaning() {
             Meaning::Nothing => visitor.visit_unit(),
@@ -117,12 +112,12 @@ impl Scalar {
             Meaning::Unsigned(value) => visitor.visit_u64(value),
             Meaning::Signed(value) => visitor.visit_i64(value),
             Meaning::Float(value) => visitor.visit_f64(value),
-            Meaning::Text => visitor.visit_str(&self.text),
+            Meaning::Text => visitor.visit_str(self.text()),
         }
     }
 
     fn visit_number<'de, V: Visitor<'de>>(&self, visitor: V) -> Result<V::Value, Wrong> {
-        if self.plain && self.has_leading_zeros() {
+        if self.has_leading_zeros() {
             return Err(de::Error::custom("a number has no leading zeros: drop them"));
         }
         self.visit(visitor)
@@ -139,7 +134,7 @@ impl Node {
     }
 
     fn located<T>(&self, outcome: Result<T, Wrong>) -> Result<T, Wrong> {
-        outcome.map_err(|wrong| wrong.at(&self.origin))
+        outcome.map_err(|wrong| wrong.at(self.line))
     }
 }
 
@@ -158,7 +153,7 @@ macro_rules! texts {
     ($($method:ident)*) => {
         $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
             self.located(match &self.value {
-                Value::Scalar(scalar) if !scalar.is_null() => visitor.visit_str(&scalar.text),
+                Value::Scalar(scalar) if !scalar.is_null() => visitor.visit_str(scalar.text()),
                 _ => self.read(visitor),
             })
         })*
@@ -171,6 +166,7 @@ macro_rules! maps {
             self.located(match &self.value {
                 // A section with every line of it commented out.
                 Value::Scalar(scalar) if scalar.is_null() => visitor.visit_map(Map::new(&[])),
+                Value::List(_) => Err(de::Error::custom("expected keys with values (`key: value`) here")),
                 _ => self.read(visitor),
             })
         })*
@@ -226,7 +222,7 @@ impl<'de> Deserializer<'de> for &'de Node {
         visitor: V,
     ) -> Result<V::Value, Wrong> {
         self.located(match &self.value {
-            Value::Scalar(scalar) => visitor.visit_enum(scalar.text.as_str().into_deserializer()),
+            Value::Scalar(scalar) => visitor.visit_enum(scalar.text().into_deserializer()),
             Value::Map(entries) if entries.len() == 1 => visitor.visit_enum(Choice(&entries[0])),
             _ => self.read(visitor),
         })
@@ -236,7 +232,16 @@ impl<'de> Deserializer<'de> for &'de Node {
         visitor.visit_unit()
     }
 
-    forward_to_deserialize_any! { bytes byte_buf unit unit_struct seq tuple tuple_struct }
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
+        self.located(match &self.value {
+            Value::Map(_) => Err(de::Error::custom(
+                "expected a list (`[ … ]`, or lines with `- `) here",
+            )),
+            _ => self.read(visitor),
+        })
+    }
+
+    forward_to_deserialize_any! { bytes byte_buf unit unit_struct tuple tuple_struct }
 }
 
 struct List<'de>(std::slice::Iter<'de, Node>);
@@ -270,7 +275,7 @@ impl<'de> MapAccess<'de> for Map<'de> {
         self.current = self.entries.next();
         let Some(entry) = self.current else { return Ok(None) };
         let key: de::value::StrDeserializer<'de, Wrong> = entry.key.as_str().into_deserializer();
-        seed.deserialize(key).map(Some).map_err(|wrong| wrong.at(&entry.origin))
+        seed.deserialize(key).map(Some).map_err(|wrong| wrong.at(entry.line))
     }
 
     fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, Wrong> {
@@ -290,7 +295,7 @@ impl<'de> EnumAccess<'de> for Choice<'de> {
 
     fn variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<(T::Value, &'de Node), Wrong> {
         let name: de::value::StrDeserializer<'de, Wrong> = self.0.key.as_str().into_deserializer();
-        let variant = seed.deserialize(name).map_err(|wrong| wrong.at(&self.0.origin))?;
+        let variant = seed.deserialize(name).map_err(|wrong| wrong.at(self.0.line))?;
         Ok((variant, &self.0.node))
     }
 }
