@@ -130,7 +130,7 @@ section_test() {
 
 # The count depends on the compiler's version and on nothing else of the machine.
 section_instructions() {
-    cargo run --profile measure --package benches --locked --quiet -- instructions --against benches/instructions.json
+    cargo run --release --package benches --locked --quiet -- instructions --against benches/instructions.json
 }
 
 section_doctest() { cargo test --workspace --locked --doc; }

@@ -85,7 +85,7 @@ fn compare(measured: u64, path: &Path) -> anyhow::Result<()> {
     let allowed = committed.instructions_per_message;
     let change = 100.0 * (measured as f64 / allowed as f64 - 1.0);
     let raise = format!(
-        "cargo run --profile measure -p benches -- instructions --write {}",
+        "cargo run --release -p benches -- instructions --write {}",
         path.display()
     );
     ensure!(
