@@ -159,7 +159,6 @@ fn broken_yaml_is_told_in_russian_and_once() {
     for text in [
         "route: [\n",
         "route: { id: root\nwords: {}\n",
-        "words: { w: [а] }\nwords: { v: [б] }\n",
         "route:\n  name: Дороги: ямы\n",
         "route:\n\tid: root\n",
         "route:\n  name: \"Дороги\n",
@@ -171,6 +170,8 @@ fn broken_yaml_is_told_in_russian_and_once() {
         assert!(told.contains("не читается как YAML"), "{told}");
         assert!(!told.chars().any(|letter| letter.is_ascii_lowercase()), "{told}");
     }
+    let twice = refused(&["words: { w: [а] }\nwords: { v: [б] }\n"]).to_string();
+    assert!(twice.contains("ключ «words» повторяется, впервые он в строке 1"), "{twice}");
 }
 
 #[test]
