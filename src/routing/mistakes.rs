@@ -171,7 +171,10 @@ fn broken_yaml_is_told_in_russian_and_once() {
         assert!(!told.chars().any(|letter| letter.is_ascii_lowercase()), "{told}");
     }
     let twice = refused(&["words: { w: [а] }\nwords: { v: [б] }\n"]).to_string();
-    assert!(twice.contains("ключ «words» повторяется, впервые он в строке 1"), "{twice}");
+    assert!(
+        twice.contains("ключ «words» повторяется, впервые он в строке 1"),
+        "{twice}"
+    );
 }
 
 #[test]

@@ -14,8 +14,8 @@ use super::normal;
 use super::places::Territories;
 use super::read_rules::{find, is_id};
 use super::reader::{Lined, Reader};
-use priem_yaml::{Entry, Node, Scalar, Value};
 use crate::territory::{Document, Gazetteer, HouseRange, Kind, Polygon, Selection, Street, Territory};
+use priem_yaml::{Entry, Node, Scalar, Value};
 
 /// The files with the entries of their top level.
 type Sources<'a, 'n> = [(Reader<'a>, Vec<&'n Entry>)];

@@ -226,7 +226,9 @@ fn merged(node: Node, span: &Span) -> Result<Vec<Entry>, NotYaml> {
 }
 
 fn line_of(span: &Span) -> u32 {
-    u32::try_from(span.start.line()).unwrap_or(u32::MAX).min(Node::OUTSIDE - 1)
+    u32::try_from(span.start.line())
+        .unwrap_or(u32::MAX)
+        .min(Node::OUTSIDE - 1)
 }
 
 fn against_grammar(error: &ScanError) -> NotYaml {

@@ -234,9 +234,7 @@ impl<'de> Deserializer<'de> for &'de Node {
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
         self.located(match &self.value {
-            Value::Map(_) => Err(de::Error::custom(
-                "expected a list (`[ … ]`, or lines with `- `) here",
-            )),
+            Value::Map(_) => Err(de::Error::custom("expected a list (`[ … ]`, or lines with `- `) here")),
             _ => self.read(visitor),
         })
     }

@@ -165,7 +165,13 @@ mod tests {
 
     #[test]
     fn switches_have_the_words_of_yaml_1_1_and_quotes_make_text() {
-        for (text, value) in [("yes", true), ("On", true), ("N", false), ("off", false), ("TRUE", true)] {
+        for (text, value) in [
+            ("yes", true),
+            ("On", true),
+            ("N", false),
+            ("off", false),
+            ("TRUE", true),
+        ] {
             assert_eq!(Scalar::plain(text).switch(), Some(value), "{text}");
             assert_eq!(Scalar::quoted(text).switch(), None, "\"{text}\"");
         }

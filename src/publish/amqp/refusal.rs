@@ -177,7 +177,10 @@ fn cure(said: &str, peer: &Peer) -> String {
     ]) {
         return match peer.is_tls {
             true => {
-                "the connection was cut during the handshake: see that the port speaks TLS, and the broker's log".into()
+                // The alert that says so may be lost with the connection.
+                "the connection was cut during the handshake: see that the port speaks TLS, whether the broker asks for a \
+                 certificate of ours (amqp.tls.certificate_file), and the broker's log"
+                    .into()
             }
             false => "no AMQP broker without TLS answers there: a TLS port (5671) needs amqps://, and 15672 is the \
                       port of the management page; see also the broker's log"

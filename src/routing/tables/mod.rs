@@ -29,8 +29,8 @@ use super::model::{Head, Origin, Route, Target};
 use super::read_condition::{self, Step, Terms};
 use super::read_rules::{self, Ids, find};
 use super::reader::Reader;
-use priem_yaml::{Node, Value};
 use cells::{Known, Row};
+use priem_yaml::{Node, Value};
 use sheet::Sheet;
 pub(super) use trace::of_table;
 

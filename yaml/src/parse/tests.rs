@@ -52,21 +52,32 @@ fn quotes_and_a_tag_make_text() {
         let scalar = top[0].node.scalar().expect("a scalar");
         assert_eq!((scalar.integer(), scalar.text().trim()), (None, "57701"), "{written}");
     }
-    assert_eq!(top("a: 57701\n")[0].node.scalar().expect("a scalar").integer(), Some(57701));
+    assert_eq!(
+        top("a: 57701\n")[0].node.scalar().expect("a scalar").integer(),
+        Some(57701)
+    );
     assert!(top("\u{feff}a:\r\n")[0].node.value.is_nothing());
 }
 
 #[test]
 fn merge_keys_take_in_what_is_not_there() {
-    let top = top("base: &base { a: 1, b: 2 }\none:\n  b: 3\n  <<: *base\ntwo:\n  <<: [{ a: 4 }, *base]\n  <<: { c: 5 }\n\
-                   text: { \"<<\": 6 }\n");
+    let top = top(
+        "base: &base { a: 1, b: 2 }\none:\n  b: 3\n  <<: *base\ntwo:\n  <<: [{ a: 4 }, *base]\n  <<: { c: 5 }\n\
+                   text: { \"<<\": 6 }\n",
+    );
     let numbers = |at: usize| -> Vec<(String, i64)> {
         let entries = top[at].node.value.as_map().expect("a map");
         let number = |entry: &Entry| entry.node.scalar().and_then(Scalar::integer).expect("a number");
-        entries.iter().map(|entry| (entry.key.to_string(), number(entry))).collect()
+        entries
+            .iter()
+            .map(|entry| (entry.key.to_string(), number(entry)))
+            .collect()
     };
     let named = |pairs: &[(&str, i64)]| -> Vec<(String, i64)> {
-        pairs.iter().map(|(name, number)| ((*name).to_owned(), *number)).collect()
+        pairs
+            .iter()
+            .map(|(name, number)| ((*name).to_owned(), *number))
+            .collect()
     };
     assert_eq!(numbers(1), named(&[("b", 3), ("a", 1)]));
     assert_eq!(numbers(2), named(&[("a", 4), ("b", 2), ("c", 5)]));
