@@ -1,13 +1,14 @@
 //! How a journal in use stands: what is told of it, to people and to those who depend on it.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use jiff::SignedDuration;
 
 use super::{
-    super::{JournalError, Loss, limits, loss, stats},
+    super::{JournalError, Loss, limits, loss, standing::Standing, stats},
     Journal,
 };
+use crate::telemetry::Metrics;
 
 /// A commit that runs for longer is not one that waits for a frozen disk.
 const LONGEST_COMMIT: Duration = Duration::from_secs(600);
@@ -67,9 +68,13 @@ impl Journal {
     /// What keeps the journal from taking new items now: the last refusal, or a commit that does not end. Waits for
     /// nobody; brings its gauge up to date.
     pub fn trouble(&self) -> Option<JournalError> {
-        let trouble = self.shared.standing.trouble();
-        self.shared.metrics.journal_writable.set(i64::from(trouble.is_none()));
-        trouble
+        trouble(&self.shared.standing, &self.shared.metrics)
+    }
+
+    /// Asks [`Journal::trouble`] without keeping the journal open.
+    pub(crate) fn troubles(&self) -> impl Fn() -> Option<JournalError> + Send + Sync + use<> {
+        let (standing, metrics) = (Arc::clone(&self.shared.standing), self.shared.metrics.clone());
+        move || trouble(&standing, &metrics)
     }
 
     /// Whether the writer is inside a commit just now.
@@ -97,7 +102,13 @@ impl Journal {
 
     /// Whose turn it is to lock the file.
     #[cfg(test)]
-    pub(in super::super) fn turns(&self) -> std::sync::Arc<super::super::turns::Turns> {
-        std::sync::Arc::clone(&self.shared.turns)
+    pub(in super::super) fn turns(&self) -> Arc<super::super::turns::Turns> {
+        Arc::clone(&self.shared.turns)
     }
+}
+
+fn trouble(standing: &Standing, metrics: &Metrics) -> Option<JournalError> {
+    let trouble = standing.trouble();
+    metrics.journal_writable.set(i64::from(trouble.is_none()));
+    trouble
 }

@@ -43,7 +43,12 @@ struct Watched {
 impl Watched {
     /// A journal under housekeeping.
     fn start(settings: &JournalSettings) -> Self {
-        let (metrics, health, closing) = (Metrics::new(), Health::new(&[]), CancellationToken::new());
+        Self::looked_after(settings, Duration::from_millis(20))
+    }
+
+    /// The same, with so long between two looks.
+    fn looked_after(settings: &JournalSettings, every: Duration) -> Self {
+        let (metrics, health, closing) = (Metrics::new(), Health::new(&["journal"]), CancellationToken::new());
         let journal = Journal::open(settings, &metrics).unwrap();
         let (broker, state) = watch::channel(BrokerState::Connected);
         tokio::spawn(housekeeping(
@@ -52,7 +57,7 @@ impl Watched {
             metrics.clone(),
             health.clone(),
             Outlook::new(state),
-            Duration::from_millis(20),
+            every,
             closing.clone(),
         ));
         Self {
@@ -191,4 +196,41 @@ async fn a_file_that_is_gone_is_told_and_takes_nothing_until_it_is_back() {
     std::fs::rename(&there, &here).unwrap();
     watched.until("ready", |watched| watched.report().ready).await;
     watched.append("after").await.unwrap();
+}
+
+/// So that only the look at the start can have found something.
+const NEVER_AGAIN: Duration = Duration::from_secs(3600);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_refused_is_told_at_once_and_not_at_the_next_look() {
+    let folder = tempfile::tempdir().unwrap();
+    let (here, there) = (folder.path().join("here"), folder.path().join("there"));
+    let watched = Watched::looked_after(&settings(&here), NEVER_AGAIN);
+    watched.until("ready", |watched| watched.report().ready).await;
+    std::fs::rename(&here, &there).unwrap();
+    watched.append("into nothing").await.unwrap_err();
+    assert!(is_not_ready(&watched, "taken away"), "{:?}", watched.report());
+    std::fs::rename(&there, &here).unwrap();
+    watched.append("again").await.unwrap();
+    assert!(watched.report().ready, "{:?}", watched.report());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_journal_over_its_limit_is_never_ready() {
+    let folder = tempfile::tempdir().unwrap();
+    let full = JournalSettings {
+        max_bytes: 1,
+        ..settings(folder.path())
+    };
+    let watched = Watched::looked_after(&full, NEVER_AGAIN);
+    watched
+        .until("not ready", |watched| {
+            let report = watched.report();
+            assert!(!report.ready, "before anybody has looked");
+            report
+                .not_met
+                .iter()
+                .any(|finding| finding.why.contains("journal.max_bytes"))
+        })
+        .await;
 }
