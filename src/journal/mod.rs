@@ -15,6 +15,7 @@ pub mod decided;
 mod dedupe;
 mod error;
 mod export;
+mod failing;
 mod fault;
 mod fold;
 mod handle;

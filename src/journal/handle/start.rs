@@ -3,11 +3,12 @@
 use std::{
     sync::{Arc, mpsc::RecvTimeoutError},
     thread::JoinHandle,
+    time::Instant,
 };
 
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
-use tracing::warn;
+use tracing::{info, warn};
 
 use super::{
     super::{
@@ -15,6 +16,7 @@ use super::{
         append::AppendState,
         clock::Reading,
         debts::Debts,
+        failing::{Failing, Told},
         fold::{self, Folding},
         job::Hashes,
         limits::{Gate, Limits},
@@ -99,10 +101,15 @@ impl Journal {
             writer.run(&connection, receiver);
             drop(closed);
         })?;
+        let mut failing = Failing::default();
         let folding = spawn("journal-checkpoint", &ended, move || {
             while closing.recv_timeout(fold::EVERY) == Err(RecvTimeoutError::Timeout) {
-                if let Err(error) = fold.fold() {
-                    warn!(%error, "checkpoint of the journal failed");
+                match failing.after(fold.fold().err(), Instant::now()) {
+                    Some(Told::Fails { error, times }) => {
+                        warn!(%error, times, "checkpoint of the journal failed");
+                    }
+                    Some(Told::Works { times }) => info!(times, "checkpoints of the journal work again"),
+                    None => {}
                 }
             }
         })?;
