@@ -292,6 +292,51 @@ async fn a_log_damaged_after_it_was_synced_is_told_until_somebody_has_seen_it() 
     );
 }
 
+fn copied(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    std::fs::set_permissions(to, std::fs::Permissions::from_mode(0o700)).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_copy_beside_the_mark_of_the_newer_journal_is_told_as_the_loss_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let (live, backup) = (folder.path().join("live"), folder.path().join("backup"));
+    for from in [0, 10] {
+        let journal = Journal::open(&settings(&live), &Metrics::new()).unwrap();
+        append(&journal, (from..from + 10).map(|number| item(number, 10)).collect())
+            .await
+            .unwrap();
+        drop(journal);
+        if from == 0 {
+            copied(&live, &backup);
+        }
+    }
+
+    // The way of the guide: the mark of the journal that was here stays with what replaces it.
+    let told = folder.path().join("told");
+    copied(&backup, &told);
+    std::fs::copy(live.join("journal.mark"), told.join("journal.mark")).unwrap();
+    let losses = Journal::open(&settings(&told), &Metrics::new())
+        .unwrap()
+        .observe()
+        .unwrap();
+    assert_eq!(losses.len(), 1, "{losses:?}");
+    assert!(
+        losses[0]
+            .what
+            .contains("items 11 to 20 were acknowledged and are not here"),
+        "{losses:?}"
+    );
+
+    // A copy with its own mark is as good a journal as any: nobody can tell, and the guide says so.
+    let opened = Journal::open(&settings(&backup), &Metrics::new()).unwrap();
+    assert_eq!(opened.observe().unwrap(), []);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_log_is_counted_and_cut_when_a_long_reader_ends() {
     let folder = tempfile::tempdir().unwrap();
