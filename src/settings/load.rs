@@ -76,6 +76,12 @@ pub fn parse(
         problem: not_yaml.problem.to_string(),
     })?;
     let names = overlay(&mut tree, variables);
+    if let Some((key, line)) = tree.nul() {
+        return Err(SettingsError::Wrong {
+            place: place(path, line, &names),
+            problem: with_key(&key, "holds a NUL character, which no path, name or address may".into()),
+        });
+    }
     shape_connectors(&mut tree);
     let mut track = serde_path_to_error::Track::new();
     let read = Settings::deserialize(serde_path_to_error::Deserializer::new(&tree, &mut track));

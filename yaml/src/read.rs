@@ -281,6 +281,7 @@ impl<'de> MapAccess<'de> for Map<'de> {
             return Err(de::Error::custom("a value without a key"));
         };
         seed.deserialize(&entry.node)
+            .map_err(|wrong| wrong.at(entry.node.line))
     }
 }
 

@@ -92,6 +92,28 @@ impl Node {
         entries[at].node.put(rest, node);
     }
 
+    /// The first value or key with a NUL character in it, by its path and line: no path, name or address may hold one, and
+    /// the system would say so in words that name no setting.
+    pub fn nul(&self) -> Option<(String, u32)> {
+        fn below(key: String, node: &Node) -> Option<(String, u32)> {
+            let (path, line) = node.nul()?;
+            let dot = if path.is_empty() || path.starts_with('[') {
+                ""
+            } else {
+                "."
+            };
+            Some((format!("{key}{dot}{path}"), line))
+        }
+        match &self.value {
+            Value::Scalar(scalar) => scalar.text().contains('\0').then(|| (String::new(), self.line)),
+            Value::List(list) => (0..).zip(list).find_map(|(at, node)| below(format!("[{at}]"), node)),
+            Value::Map(entries) => entries.iter().find_map(|entry| match entry.key.contains('\0') {
+                true => Some((entry.key.replace('\0', "\\0"), entry.line)),
+                false => below(entry.key.to_string(), &entry.node),
+            }),
+        }
+    }
+
     /// Line of the key at the end of a path, or of the nearest key above it that is there. Places in lists are numbers,
     /// in brackets or without.
     pub fn line_of(&self, path: &[&str]) -> u32 {
