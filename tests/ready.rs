@@ -292,6 +292,45 @@ async fn a_log_damaged_after_it_was_synced_is_told_until_somebody_has_seen_it() 
     );
 }
 
+#[test]
+fn what_lies_in_the_place_of_a_file_of_ours_is_named_and_left_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("journal");
+    std::fs::create_dir(&dir).unwrap();
+    std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o700)).unwrap();
+    let refused = || match Journal::open(&settings(&dir), &Metrics::new()) {
+        Ok(_) => panic!("taken over"),
+        Err(error) => error.to_string(),
+    };
+    for strange in [
+        "CREATE TABLE customers (name TEXT); INSERT INTO customers VALUES ('a')",
+        "CREATE TABLE meta (key TEXT, value TEXT); PRAGMA user_version = 3",
+        "PRAGMA application_id = 42",
+    ] {
+        let other = Connection::open(database(&dir)).unwrap();
+        other.execute_batch(strange).unwrap();
+        drop(other);
+        let before = std::fs::read(database(&dir)).unwrap();
+        let error = refused();
+        assert!(
+            error.contains("journal.sqlite is a database of another program"),
+            "{error}"
+        );
+        assert!(Store::open(&dir).is_err());
+        assert!(priem::journal::check(&settings(&dir)).failed(), "{strange}");
+        assert_eq!(std::fs::read(database(&dir)).unwrap(), before, "{strange}");
+        std::fs::remove_file(database(&dir)).unwrap();
+    }
+    let _ = std::fs::remove_file(dir.join("journal.mark"));
+    std::fs::create_dir(dir.join("journal.mark")).unwrap();
+    let error = refused();
+    assert!(error.contains("journal.mark: Is a directory"), "{error}");
+    assert!(priem::journal::check(&settings(&dir)).failed());
+    std::fs::remove_dir(dir.join("journal.mark")).unwrap();
+    Journal::open(&settings(&dir), &Metrics::new()).unwrap();
+    assert!(!priem::journal::check(&settings(&dir)).failed());
+}
+
 fn copied(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     std::fs::set_permissions(to, std::fs::Permissions::from_mode(0o700)).unwrap();

@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use priem_sdk::CheckReport;
+use rusqlite::{Connection, OpenFlags};
 use rustix::fs::{Access, access};
 
-use super::{JournalSettings, limits};
+use super::{FILE_NAME, JournalError, JournalSettings, limits, mark, mark::Mark, schema, store};
 use crate::rights;
 
 /// Whether the folder is there or can be made, can be written, and has room.
@@ -41,6 +42,9 @@ pub fn check(settings: &JournalSettings) -> CheckReport {
         true => report.ok("folder", format!("{place} can be written")),
         false => report.ok("folder", format!("{place} is made when the daemon starts")),
     }
+    if let Err(error) = look_into(dir) {
+        report.fail("files", error.to_string(), "the daemon would not start with it");
+    }
     let free = limits::free_bytes(nearest);
     let detail = format!(
         "{free} bytes free, journal.min_free_bytes is {}",
@@ -56,6 +60,26 @@ pub fn check(settings: &JournalSettings) -> CheckReport {
         report.ok("space", detail);
     }
     report
+}
+
+/// Whether what is there already is a journal, without making or changing anything: a file that is in use, or that can't
+/// be read by this user, tells nothing.
+fn look_into(dir: &Path) -> Result<(), JournalError> {
+    if mark::path(dir).is_dir() {
+        return Mark::open(dir).map(drop);
+    }
+    let path = dir.join(FILE_NAME);
+    // A log beside it: a daemon works with it, or did, and has looked itself.
+    if !path.exists() || limits::log_bytes(dir) > 0 {
+        return Ok(());
+    }
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+    let bytes = path.as_os_str().as_encoded_bytes();
+    let encoded: String = bytes.iter().map(|byte| format!("%{byte:02x}")).collect();
+    match Connection::open_with_flags(format!("file:{encoded}?immutable=1"), flags) {
+        Ok(connection) => schema::refuse_foreign(&connection).map_err(|error| store::named(&path, error)),
+        Err(_) => Ok(()),
+    }
 }
 
 #[cfg(test)]

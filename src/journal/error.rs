@@ -40,6 +40,15 @@ pub enum JournalError {
         /// Newest version known.
         known: u32,
     },
+    /// A database that is none of ours.
+    #[error(
+        "{file} is a database of another program and no journal: it was left as it is; move it away, or name another \
+         folder in journal.dir"
+    )]
+    Foreign {
+        /// Which.
+        file: String,
+    },
     /// Another daemon works with this journal.
     #[error("the journal in {folder} is in use by another priem")]
     InUse {

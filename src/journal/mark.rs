@@ -5,12 +5,17 @@
 //! `journal.mark`, written over after each commit and not synced: it costs a microsecond, and after a power cut it may
 //! only be older than the truth. Deleting it loses nothing but this check.
 
-use std::{fs::File, io, os::unix::fs::FileExt, path::Path};
+use std::{
+    fs::File,
+    io,
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::clock::Kept;
+use super::{JournalError, clock::Kept};
 use crate::private;
 
 const FILE_NAME: &str = "journal.mark";
@@ -39,8 +44,17 @@ pub(super) struct Mark {
 
 impl Mark {
     /// Opens the mark in the journal's folder; gives what it says, when it says something whole.
-    pub(super) fn open(folder: &Path) -> io::Result<(Self, Option<Promise>)> {
-        let file = private::open(&folder.join(FILE_NAME))?;
+    ///
+    /// # Errors
+    /// When it can't be opened; names it.
+    pub(super) fn open(folder: &Path) -> Result<(Self, Option<Promise>), JournalError> {
+        let path = path(folder);
+        let file = private::open(&path).map_err(|error| JournalError::Unavailable {
+            why: format!(
+                "{}: {error}; this file holds nothing but a check: move away what is in its place",
+                path.display()
+            ),
+        })?;
         let promise = read(&file);
         Ok((Self { file, failing: false }, promise))
     }
@@ -57,9 +71,14 @@ impl Mark {
     }
 }
 
+/// Where it lies.
+pub(super) fn path(folder: &Path) -> PathBuf {
+    folder.join(FILE_NAME)
+}
+
 /// What the mark in a folder says.
 pub(super) fn look(folder: &Path) -> Option<Promise> {
-    read(&File::open(folder.join(FILE_NAME)).ok()?)
+    read(&File::open(path(folder)).ok()?)
 }
 
 /// The time to delete by what belongs to the messages of a journal, for who keeps it in another place: by a clock that

@@ -54,7 +54,7 @@ impl Opened {
         let is_new = !path.exists();
         private::database(&path).map_err(unavailable)?;
         let before = Before::look(&path);
-        let (mark, promised) = Mark::open(folder).map_err(unavailable)?;
+        let (mark, promised) = Mark::open(folder)?;
         let opened = connect(&path).and_then(|connection| {
             let journal = meta::name(&connection)?;
             let newest = newest_seq(&connection)?;

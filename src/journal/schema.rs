@@ -212,6 +212,7 @@ pub(super) const STATEMENTS: usize = 128;
 /// Sets the pragmas of a writing connection and brings the tables up to date.
 pub(super) fn prepare(connection: &mut Connection) -> Result<(), JournalError> {
     connection.busy_timeout(std::time::Duration::from_secs(10))?;
+    refuse_foreign(connection)?;
     // Only has an effect before the first table exists.
     connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -222,6 +223,20 @@ pub(super) fn prepare(connection: &mut Connection) -> Result<(), JournalError> {
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     migrate(connection)?;
     super::plan::watch(connection);
+    Ok(())
+}
+
+/// Refuses a database that holds something and is no journal, before anything is changed in it.
+pub(super) fn refuse_foreign(connection: &Connection) -> Result<(), JournalError> {
+    let application: i64 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    // Tables that every version of a journal has.
+    let query = "SELECT count(*), count(*) FILTER (WHERE name IN ('meta', 'raw', 'cursor')) FROM sqlite_schema";
+    let (all, ours): (i64, i64) = connection.query_row(query, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    if application != 0 || all > 0 && ours < 3 {
+        return Err(JournalError::Foreign {
+            file: "the file".into(),
+        });
+    }
     Ok(())
 }
 

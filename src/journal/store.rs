@@ -48,6 +48,7 @@ impl Store {
             Ok((connection, found))
         });
         let (mut connection, found): (_, u32) = opened.map_err(|error| named(&path, JournalError::from(error)))?;
+        schema::refuse_foreign(&connection).map_err(|error| named(&path, error))?;
         if found > schema::VERSION {
             return Err(JournalError::TooNew {
                 found,
@@ -136,6 +137,9 @@ pub(super) fn named(path: &Path, error: JournalError) -> JournalError {
     match error {
         JournalError::Unavailable { why } => JournalError::Unavailable {
             why: format!("{}: {why}", path.display()),
+        },
+        JournalError::Foreign { .. } => JournalError::Foreign {
+            file: path.display().to_string(),
         },
         other => other,
     }
