@@ -932,6 +932,46 @@ fn mistakes_of_the_broker_settings_end_check_and_run_alike() {
     }
 }
 
+#[test]
+fn a_file_or_secret_that_is_not_there_is_named_with_what_to_do() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = folder.path().join("priem.yaml");
+    std::fs::write(folder.path().join("empty"), "\n").expect("a file");
+    std::fs::write(folder.path().join("no.pem"), "no certificate\n").expect("a file");
+    for (amqp, words) in [
+        ("password: { file: nope }", &["nope", "write it into", "chmod 600"][..]),
+        ("password: { file: empty }", &["empty", "write it into"]),
+        (
+            "password: { credential: amqp }",
+            &["LoadCredential=amqp:/etc/priem/secrets/amqp"],
+        ),
+        (
+            "password: { env: PRIEM_NO_SUCH }",
+            &["set PRIEM_NO_SUCH in the environment"],
+        ),
+        (
+            "tls: { ca_file: nope.pem }",
+            &["nope.pem", "put the certificate of the authority", "sudo -u priem cat"],
+        ),
+        (
+            "tls: { ca_file: no.pem }",
+            &["no.pem", "holds no PEM certificate", "BEGIN CERTIFICATE"],
+        ),
+    ] {
+        let text = format!("version: 1\njournal: {{ dir: j }}\namqp: {{ url: \"amqps://u@h/\", {amqp} }}\n");
+        std::fs::write(&config, text).expect("settings");
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_priem"))
+            .args(["check", "--offline", "--config"])
+            .arg(&config)
+            .env_remove("CREDENTIALS_DIRECTORY")
+            .output()
+            .expect("priem runs");
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(words.iter().all(|word| said.contains(word)), "{amqp}: {said}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_alarm_and_rights_that_were_taken_are_told_and_drain_when_they_are_over() {
     let broker = Broker::start().await.expect("a broker");

@@ -5,6 +5,7 @@
 //! under the same id.
 
 mod amqp;
+mod error;
 mod ndjson;
 pub mod queues;
 pub mod settings;
@@ -21,6 +22,8 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
+
+pub use error::PublishError;
 
 use crate::telemetry::Metrics;
 use queues::Queues;
@@ -85,35 +88,6 @@ pub enum Outcome {
         /// The broker's words, or ours.
         reason: String,
     },
-}
-
-/// Settings of publishing don't fit. Names the key and the cure; never holds a password.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{key}: {problem}")]
-pub struct PublishError {
-    /// Dotted key, for example `amqp.url`.
-    pub key: &'static str,
-    /// What is wrong and how to mend it.
-    pub problem: String,
-    /// Whether only a person can mend it: the settings are wrong. Otherwise a file or secret can't be read now.
-    pub is_mistake: bool,
-}
-
-impl PublishError {
-    fn settings(key: &'static str, problem: impl std::fmt::Display) -> Self {
-        Self {
-            key,
-            problem: problem.to_string(),
-            is_mistake: true,
-        }
-    }
-
-    fn unreadable(key: &'static str, problem: impl std::fmt::Display) -> Self {
-        Self {
-            is_mistake: false,
-            ..Self::settings(key, problem)
-        }
-    }
 }
 
 /// What the other side of publishing looks like right now.

@@ -47,10 +47,10 @@ impl Target {
         if let Some(user) = &settings.user {
             uri.authority.userinfo.username.clone_from(user);
         }
-        if let Some(password) = &settings.password {
-            let password = password
+        if let Some(reference) = &settings.password {
+            let password = reference
                 .read()
-                .map_err(|error| PublishError::unreadable("amqp.password", error))?;
+                .map_err(|error| PublishError::secret("amqp.password", reference, error))?;
             uri.authority.userinfo.password.clone_from(password.expose());
         }
         if settings.auth == Auth::External {
@@ -89,10 +89,10 @@ impl Target {
 fn address(settings: &AmqpSettings) -> Result<String, PublishError> {
     match (&settings.url, &settings.url_secret) {
         (Some(url), None) => Ok(url.expose().to_owned()),
-        (None, Some(secret)) => {
-            let secret = secret
+        (None, Some(reference)) => {
+            let secret = reference
                 .read()
-                .map_err(|error| PublishError::unreadable("amqp.url_secret", error))?;
+                .map_err(|error| PublishError::secret("amqp.url_secret", reference, error))?;
             Ok(secret.expose().clone())
         }
         (Some(_), Some(_)) => Err(PublishError::settings(
@@ -196,11 +196,13 @@ fn tls(settings: &AmqpTlsSettings) -> Result<Tls, PublishError> {
     both_or_none(settings)?;
     let certificate = match (&settings.certificate_file, &settings.key) {
         (Some(file), Some(key)) => {
-            let pem = std::fs::read(file)
-                .map_err(|error| PublishError::unreadable("amqp.tls.certificate_file", format!("{file:?}: {error}")))?;
+            let pem = std::fs::read(file).map_err(|error| {
+                let what = "the client certificate and its chain (PEM)";
+                PublishError::file("amqp.tls.certificate_file", file, what, error)
+            })?;
             let key = key
                 .read()
-                .map_err(|error| PublishError::unreadable("amqp.tls.key", error))?;
+                .map_err(|error| PublishError::secret("amqp.tls.key", key, error))?;
             Some((pem, key.expose().as_bytes().to_vec()))
         }
         _ => None,
@@ -212,7 +214,10 @@ fn tls(settings: &AmqpTlsSettings) -> Result<Tls, PublishError> {
             cert_chain: None,
         }));
     };
-    let wrong_authorities = |why: String| PublishError::unreadable("amqp.tls.ca_file", format!("{ca_file:?}: {why}"));
+    let wrong_authorities = |why: String| {
+        let what = "the certificate of the authority that signed the broker's (PEM, -----BEGIN CERTIFICATE-----)";
+        PublishError::file("amqp.tls.ca_file", ca_file, what, why)
+    };
     let mut roots = rustls::RootCertStore::empty();
     for authority in CertificateDer::pem_file_iter(ca_file).map_err(|error| wrong_authorities(error.to_string()))? {
         let authority = authority.map_err(|error| wrong_authorities(error.to_string()))?;

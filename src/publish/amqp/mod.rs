@@ -180,7 +180,7 @@ impl Supervisor {
     async fn establish(&self) -> Result<(Link, Vec<Channel>), Refusal> {
         let target = Target::read(&self.settings).map_err(|error| Refusal {
             why: error.to_string(),
-            cure: "mend the configuration, or the file it names".into(),
+            cure: error.cure,
         })?;
         let link = connect::connect(&target).await?;
         topology::prepare(&link, &self.settings).await?;
@@ -417,7 +417,7 @@ fn short_name(key: &'static str, name: &str) -> Result<ShortString, PublishError
 pub(super) fn check_settings(settings: &AmqpSettings, report: &mut CheckReport) {
     match validate(settings).and_then(|()| Target::read(settings)) {
         Ok(target) => report.ok("settings", format!("{}, secrets can be read", target.place())),
-        Err(error) => report.fail("settings", error.to_string(), "mend the configuration"),
+        Err(error) => report.fail("settings", error.to_string(), error.cure),
     }
 }
 
@@ -425,7 +425,7 @@ pub(super) fn check_settings(settings: &AmqpSettings, report: &mut CheckReport) 
 pub(super) async fn check(settings: &AmqpSettings, report: &mut CheckReport) {
     let target = match validate(settings).and_then(|()| Target::read(settings)) {
         Ok(target) => target,
-        Err(error) => return report.fail("settings", error.to_string(), "mend the configuration"),
+        Err(error) => return report.fail("settings", error.to_string(), error.cure),
     };
     let link = match connect::connect(&target).await {
         Ok(link) => link,
