@@ -912,6 +912,11 @@ fn mistakes_of_the_broker_settings_end_check_and_run_alike() {
             "url: \"amqp://h/%2f\", queues: [ { name: q, dead_letter: true } ]",
             "dead_letter",
         ),
+        (
+            "url: \"amqp://h/%2f\", queues: [ { name: amq.roads } ]",
+            "belong to the broker",
+        ),
+        ("url: \"amqp://h/%2f\", exchange: amq.priem", "belong to the broker"),
     ] {
         let text = format!("version: 1\njournal: {{ dir: j }}\namqp: {{ {amqp} }}\n");
         std::fs::write(&config, text).expect("settings");
@@ -930,6 +935,38 @@ fn mistakes_of_the_broker_settings_end_check_and_run_alike() {
             assert!(!said.contains("s3cret") && !said.contains("123"), "{said}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_tells_rights_to_bind_and_publish_that_lack_and_changes_nothing() {
+    let broker = Broker::start().await.expect("a broker");
+    let mut bench = Bench::on(&broker, |_| {});
+    bench.publish([message(0)]).await;
+    let checked = async || {
+        let publish = PublishSettings {
+            amqp: Some(settings(broker.amqp_url(), |_| {})),
+            ..Default::default()
+        };
+        let report = publish::check(&publish).await;
+        (report.failed(), format!("{report:?}"))
+    };
+    let (failed, told) = checked().await;
+    assert!(!failed, "{told}");
+    for (write, lacking) in [("^all$", "publish to exchange"), ("^priem$", "bind queue")] {
+        broker
+            .ctl(&["set_permissions", "guest", ".*", write, ".*"])
+            .expect("rights");
+        let (failed, told) = checked().await;
+        assert!(failed && told.contains(lacking), "{write}: {told}");
+        assert!(told.contains("CONFIGURE WRITE READ"), "{told}");
+    }
+    broker
+        .ctl(&["set_permissions", "guest", ".*", ".*", ".*"])
+        .expect("rights");
+    assert!(!checked().await.0);
+    bench.publish([message(1)]).await;
+    assert!(bench.outcomes.values().all(|outcome| *outcome == Outcome::Confirmed));
+    assert_eq!(counts(&broker, "all").await.len(), 2);
 }
 
 #[test]

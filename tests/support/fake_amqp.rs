@@ -97,7 +97,9 @@ async fn serve(mut stream: TcpStream, silent: Silent) -> std::io::Result<()> {
                 Some(Silent::Queue),
                 method(channel, 50, 11, &[1, b'q', 0, 0, 0, 0, 0, 0, 0, 0]),
             ),
+            (40, 40) => (None, method(channel, 40, 51, &[])),
             (50, 20) => (Some(Silent::Binding), method(channel, 50, 21, &[])),
+            (50, 50) => (None, method(channel, 50, 51, &[])),
             (85, 10) => (Some(Silent::Select), method(channel, 85, 11, &[])),
             _ => continue,
         };

@@ -386,8 +386,10 @@ pub(super) fn validate(settings: &AmqpSettings) -> Result<(), PublishError> {
     if settings.confirm_seconds == 0 {
         return Err(PublishError::settings("amqp.confirm_seconds", "must be at least 1"));
     }
+    own_name("amqp.exchange", &settings.exchange, "amq.topic", settings)?;
     for queue in &settings.queues {
         short_name("amqp.queues.name", &queue.name)?;
+        own_name("amqp.queues.name", &queue.name, "", settings)?;
         for pattern in &queue.bindings {
             short_name("amqp.queues.bindings", pattern)?;
         }
@@ -402,6 +404,22 @@ pub(super) fn validate(settings: &AmqpSettings) -> Result<(), PublishError> {
     for side in settings.alternate.iter().chain(&settings.dead_letter) {
         short_name("amqp.alternate or amqp.dead_letter", &side.exchange)?;
         short_name("amqp.alternate or amqp.dead_letter", &side.queue)?;
+        own_name(
+            "amqp.alternate or amqp.dead_letter",
+            &side.exchange,
+            "amq.fanout",
+            settings,
+        )?;
+        own_name("amqp.alternate or amqp.dead_letter", &side.queue, "", settings)?;
+    }
+    Ok(())
+}
+
+/// Names that begin with `amq.` are the broker's: it refuses to make anything of that name. `made`: there is one of it.
+fn own_name(key: &'static str, name: &str, made: &str, settings: &AmqpSettings) -> Result<(), PublishError> {
+    if settings.topology == Topology::Declare && name.starts_with("amq.") && name != made {
+        let problem = format!("{name:?}: names that begin with `amq.` belong to the broker; choose another");
+        return Err(PublishError::settings(key, problem));
     }
     Ok(())
 }

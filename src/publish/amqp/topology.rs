@@ -3,14 +3,19 @@
 //! RabbitMQ answers a passive declaration without looking at properties. So what exists is declared as well, with the
 //! properties we want, when we may declare: an equal declaration changes nothing, an unequal one is refused by name.
 
+use std::collections::BTreeSet;
+
 use lapin::{
     Channel, ErrorKind, ExchangeKind,
-    options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions},
+    options::{ExchangeDeclareOptions, ExchangeUnbindOptions, QueueBindOptions, QueueDeclareOptions},
     types::{AMQPValue, FieldTable},
 };
 
 use super::{connect::Link, refusal::Refusal};
 use crate::publish::settings::{AmqpSettings, SideExchange, Topology};
+
+/// A pattern that no binding has.
+const NOBODYS: &str = "priem.check: no binding has this pattern";
 
 /// What [`look`] found amiss.
 #[derive(Debug)]
@@ -72,7 +77,45 @@ pub(super) async fn look(link: &Link, settings: &AmqpSettings) -> Result<Vec<Fin
             Ok(()) => {}
         }
     }
+    // What is missing can't be asked about its rights.
+    if settings.topology == Topology::Declare && findings.is_empty() {
+        findings.extend(rights(link, settings).await?.into_iter().map(Finding::Refused));
+    }
     Ok(findings)
+}
+
+/// Rights to bind and to publish that the daemon would lack. The broker tells them when it is asked to take away a
+/// binding that nobody has, which changes nothing: that needs the same rights as making one.
+async fn rights(link: &Link, settings: &AmqpSettings) -> Result<Vec<Refusal>, Refusal> {
+    let (queues, mut lacking) = (settings.queues(), Vec::new());
+    let pairs: BTreeSet<(&str, &str)> = bindings(settings, &queues)
+        .iter()
+        .map(|binding| (binding.queue, binding.exchange))
+        .collect();
+    for (queue, exchange) in pairs {
+        let channel = open(link).await?;
+        let unbound = channel.queue_unbind(queue.into(), exchange.into(), NOBODYS.into(), FieldTable::default());
+        let unbound = link.answer(&format!("rights on queue {queue:?}"), unbound).await?;
+        if let Err(error) = unbound {
+            lacking.push(Refusal::to("bind", &format!("queue {queue:?}"), &error, &link.peer));
+        }
+    }
+    // An exchange bound to itself: to be bound it is written to.
+    let (channel, exchange) = (open(link).await?, settings.exchange.as_str());
+    let (options, arguments) = (ExchangeUnbindOptions::default(), FieldTable::default());
+    let unbound = channel.exchange_unbind(exchange.into(), exchange.into(), NOBODYS.into(), options, arguments);
+    let unbound = link
+        .answer(&format!("rights on exchange {exchange:?}"), unbound)
+        .await?;
+    if let Err(error) = unbound {
+        lacking.push(Refusal::to(
+            "publish to",
+            &format!("exchange {exchange:?}"),
+            &error,
+            &link.peer,
+        ));
+    }
+    Ok(lacking)
 }
 
 async fn declare(link: &Link, settings: &AmqpSettings) -> Result<(), Refusal> {
