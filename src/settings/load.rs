@@ -358,6 +358,10 @@ mod tests {
         .unwrap();
         assert!(settings.amqp.is_none() && settings.connectors.is_empty());
         assert_eq!(settings.log.level, "info");
+        let text = "amqp:\n  url: amqp://h\n  queues:\n  # - name: roads\n  #   bindings: [ in.# ]\n";
+        let amqp = parse_with(text, &[]).unwrap().amqp.unwrap();
+        assert!(amqp.queues.is_empty());
+        assert_eq!(amqp.queues()[0].name, "priem.messages");
     }
 
     #[test]

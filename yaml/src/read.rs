@@ -235,6 +235,8 @@ impl<'de> Deserializer<'de> for &'de Node {
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Wrong> {
         self.located(match &self.value {
             Value::Map(_) => Err(de::Error::custom("expected a list (`[ … ]`, or lines with `- `) here")),
+            // A list with every entry of it commented out.
+            Value::Scalar(scalar) if scalar.is_null() => visitor.visit_seq(List([].iter())),
             _ => self.read(visitor),
         })
     }
@@ -280,8 +282,7 @@ impl<'de> MapAccess<'de> for Map<'de> {
         let Some(entry) = self.current.take() else {
             return Err(de::Error::custom("a value without a key"));
         };
-        seed.deserialize(&entry.node)
-            .map_err(|wrong| wrong.at(entry.node.line))
+        seed.deserialize(&entry.node).map_err(|wrong| wrong.at(entry.node.line))
     }
 }
 
