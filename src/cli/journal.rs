@@ -60,7 +60,23 @@ pub enum JournalCommand {
 /// Looks and prints.
 pub fn run(command: JournalCommand, settings: &Settings) -> anyhow::Result<u8> {
     let limits = &settings.journal;
-    let store = Store::open(&limits.dir)?;
+    let mut store = Store::open(&limits.dir)?;
+    let mut _copy = None;
+    if !store.has_contents() {
+        match &command {
+            JournalCommand::Export { .. } => {
+                output::say!(
+                    "the table of contents of the journal is damaged; reading a copy of the journal with the contents kept \
+                     in journal.contents"
+                );
+                let (rescued, copy) = Store::rescued(&limits.dir)?;
+                (store, _copy) = (rescued, Some(copy));
+            }
+            _ => output::say!(
+                "the table of contents of the journal is damaged: `priem journal export` still reads its items, from a copy"
+            ),
+        }
+    }
     match command {
         JournalCommand::Stats { json: true } => {
             let mut stats = serde_json::to_value(store.stats()?)?;

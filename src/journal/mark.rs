@@ -76,6 +76,14 @@ pub(super) fn path(folder: &Path) -> PathBuf {
     folder.join(FILE_NAME)
 }
 
+/// Copies the mark of a folder into another one, if there is one.
+pub(super) fn copy(folder: &Path, into: &Path) -> io::Result<()> {
+    match std::fs::copy(folder.join(FILE_NAME), into.join(FILE_NAME)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// What the mark in a folder says.
 pub(super) fn look(folder: &Path) -> Option<Promise> {
     read(&File::open(path(folder)).ok()?)

@@ -10,6 +10,7 @@
 mod append;
 mod check;
 mod clock;
+mod contents;
 mod debts;
 pub mod decided;
 mod dedupe;

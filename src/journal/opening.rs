@@ -8,11 +8,12 @@ use std::{
 };
 
 use rusqlite::{Connection, OptionalExtension};
-use tracing::info;
+use tracing::{info, warn};
 
 use super::{
     FILE_NAME, JournalError, JournalSettings,
     clock::{Clock, Kept, Reading},
+    contents,
     keeper::Keeper,
     loss::Before,
     mark::{Mark, Promise},
@@ -67,6 +68,9 @@ impl Opened {
             Ok((connection, journal, newest, kept))
         });
         let (connection, journal, newest, kept) = opened.map_err(|error| store::named(&path, error))?;
+        if let Err(error) = contents::keep(folder, &connection) {
+            warn!(%error, "the table of contents of the journal can't be kept beside it");
+        }
         if is_new {
             info!(path = %path.display(), "a new journal was made");
         }
