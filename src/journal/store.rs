@@ -48,7 +48,11 @@ impl Store {
             Ok((connection, found))
         });
         let (mut connection, found): (_, u32) = opened.map_err(|error| named(&path, JournalError::from(error)))?;
-        schema::refuse_foreign(&connection).map_err(|error| named(&path, error))?;
+        match schema::refuse_foreign(&connection) {
+            // It can't be read; that it is ours says its version. What it holds may be read all the same.
+            Err(JournalError::Unavailable { .. }) if found == schema::VERSION => {}
+            looked => looked.map_err(|error| named(&path, error))?,
+        }
         if found > schema::VERSION {
             return Err(JournalError::TooNew {
                 found,

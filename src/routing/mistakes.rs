@@ -172,7 +172,7 @@ fn broken_yaml_is_told_in_russian_and_once() {
     }
     let twice = refused(&["words: { w: [а] }\nwords: { v: [б] }\n"]).to_string();
     assert!(
-        twice.contains("ключ «words» повторяется, впервые он в строке 1"),
+        twice.contains("ключ «words» повторяется, впервые он в строке 2"),
         "{twice}"
     );
 }
