@@ -66,7 +66,7 @@ pub(super) fn keep(folder: &Path, connection: &Connection) -> Result<(), Journal
         entries: entries.collect::<rusqlite::Result<_>>()?,
     };
     let path = folder.join(CONTENTS);
-    write(&path, &contents).map_err(at(&path))
+    write(&path, &contents).map_err(JournalError::of_file(&path))
 }
 
 fn write(path: &Path, contents: &Contents) -> io::Result<()> {
@@ -80,12 +80,6 @@ fn write(path: &Path, contents: &Contents) -> io::Result<()> {
     file.write_all(&text)?;
     file.sync_all()?;
     fs::rename(&new, path)
-}
-
-fn at(path: &Path) -> impl Fn(io::Error) -> JournalError {
-    move |error| JournalError::Unavailable {
-        why: format!("{}: {error}", path.display()),
-    }
 }
 
 impl Store {
@@ -107,8 +101,8 @@ impl Store {
         let kept = folder.join(CONTENTS);
         let contents: Contents = fs::read(&kept)
             .and_then(|text| Ok(serde_json::from_slice(&text)?))
-            .map_err(at(&kept))?;
-        let copy = tempfile::tempdir().map_err(at(&std::env::temp_dir()))?;
+            .map_err(JournalError::of_file(&kept))?;
+        let copy = tempfile::tempdir().map_err(JournalError::of_file(&std::env::temp_dir()))?;
         let no_copy = |error: io::Error| JournalError::Unavailable {
             why: format!(
                 "copying the journal to {} (TMPDIR names another place): {error}",
@@ -198,36 +192,21 @@ fn put_in(path: &Path, pages: &[u8], size: usize) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-    use priem_sdk::{Item, contract::ConnectorId};
+    use priem_sdk::contract::ConnectorId;
 
     use super::*;
     use crate::{
-        journal::{Journal, JournalSettings},
+        journal::{
+            Journal,
+            testing::{item, settings},
+        },
         telemetry::Metrics,
     };
-
-    fn item(number: usize) -> Item {
-        Item {
-            external_id: number.to_string(),
-            revision: None,
-            fingerprint: None,
-            conversation: None,
-            format: "test",
-            body: Bytes::from(format!("яма {number}")),
-            problem: None,
-        }
-    }
 
     #[tokio::test]
     async fn what_is_readable_is_exported_though_the_table_of_contents_is_damaged() {
         let folder = tempfile::tempdir().unwrap();
-        let settings = JournalSettings {
-            dir: folder.path().to_owned(),
-            min_free_bytes: 0,
-            ..JournalSettings::default()
-        };
-        let journal = Journal::open(&settings, &Metrics::new()).unwrap();
+        let journal = Journal::open(&settings(folder.path()), &Metrics::new()).unwrap();
         let items = (0..300).map(item).collect();
         journal.append(&ConnectorId::new("a"), "s", items, None).await.unwrap();
         drop(journal);

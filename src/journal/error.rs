@@ -1,5 +1,7 @@
 //! What can go wrong in the journal, as decisions for the caller.
 
+use std::{io, path::Path};
+
 use rusqlite::ErrorCode;
 
 /// An error of the journal.
@@ -64,6 +66,15 @@ pub enum JournalError {
     /// The writer thread is gone; only at shutdown.
     #[error("the journal is closed")]
     Closed,
+}
+
+impl JournalError {
+    /// What the system says of a file or folder.
+    pub(super) fn of_file(path: &Path) -> impl Fn(io::Error) -> Self {
+        move |error| Self::Unavailable {
+            why: format!("{}: {error}", path.display()),
+        }
+    }
 }
 
 impl From<rusqlite::Error> for JournalError {

@@ -78,7 +78,7 @@ pub(super) fn path(folder: &Path) -> PathBuf {
 
 /// Copies the mark of a folder into another one, if there is one.
 pub(super) fn copy(folder: &Path, into: &Path) -> io::Result<()> {
-    match std::fs::copy(folder.join(FILE_NAME), into.join(FILE_NAME)) {
+    match std::fs::copy(path(folder), path(into)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }

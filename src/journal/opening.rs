@@ -46,14 +46,12 @@ impl Opened {
         read: impl Fn() -> Reading + Send + Sync + 'static,
     ) -> Result<Self, JournalError> {
         let folder = &settings.dir;
-        let unavailable = |error: std::io::Error| JournalError::Unavailable {
-            why: format!("{}: {error}", folder.display()),
-        };
-        private::folder(folder).map_err(unavailable)?;
+        let unavailable = JournalError::of_file(folder);
+        private::folder(folder).map_err(&unavailable)?;
         let lock = lock(folder)?;
         let path = folder.join(FILE_NAME);
         let is_new = !path.exists();
-        private::database(&path).map_err(unavailable)?;
+        private::database(&path).map_err(&unavailable)?;
         let before = Before::look(&path);
         let (mark, promised) = Mark::open(folder)?;
         let opened = connect(&path).and_then(|connection| {
@@ -74,7 +72,7 @@ impl Opened {
         if is_new {
             info!(path = %path.display(), "a new journal was made");
         }
-        let place = Place::of(&path).map_err(unavailable)?;
+        let place = Place::of(&path).map_err(&unavailable)?;
         let clock = Clock::new(kept, read);
         let mut keeper = Keeper {
             place,
@@ -125,16 +123,13 @@ fn last_stored(connection: &Connection) -> rusqlite::Result<Option<Kept>> {
 /// Takes the folder for one process.
 pub(super) fn lock(folder: &Path) -> Result<File, JournalError> {
     let path = folder.join("lock");
-    let file = private::open(&path).map_err(|error| JournalError::Unavailable {
-        why: format!("{}: {error}", path.display()),
-    })?;
+    let unavailable = JournalError::of_file(&path);
+    let file = private::open(&path).map_err(&unavailable)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(std::fs::TryLockError::WouldBlock) => Err(JournalError::InUse {
             folder: folder.display().to_string(),
         }),
-        Err(std::fs::TryLockError::Error(error)) => Err(JournalError::Unavailable {
-            why: format!("{}: {error}", path.display()),
-        }),
+        Err(std::fs::TryLockError::Error(error)) => Err(unavailable(error)),
     }
 }

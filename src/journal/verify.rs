@@ -193,36 +193,21 @@ impl Store {
 mod tests {
     use std::os::unix::fs::FileExt;
 
-    use bytes::Bytes;
-    use priem_sdk::{Item, contract::ConnectorId};
+    use priem_sdk::contract::ConnectorId;
 
     use super::{
-        super::{Journal, JournalSettings},
+        super::{
+            Journal,
+            testing::{item, settings},
+        },
         *,
     };
     use crate::telemetry::Metrics;
 
-    fn item(number: usize) -> Item {
-        Item {
-            external_id: number.to_string(),
-            revision: None,
-            fingerprint: None,
-            conversation: None,
-            format: "test",
-            body: Bytes::from_static(b"text"),
-            problem: None,
-        }
-    }
-
     #[tokio::test]
     async fn beside_a_daemon_each_table_is_checked_by_itself_and_nothing_is_missed() {
         let folder = tempfile::tempdir().unwrap();
-        let settings = JournalSettings {
-            dir: folder.path().to_owned(),
-            min_free_bytes: 0,
-            ..JournalSettings::default()
-        };
-        let journal = Journal::open(&settings, &Metrics::new()).unwrap();
+        let journal = Journal::open(&settings(folder.path()), &Metrics::new()).unwrap();
         let items = (0..100).map(item).collect();
         journal.append(&ConnectorId::new("a"), "s", items, None).await.unwrap();
         let store = Store::open(folder.path()).unwrap();

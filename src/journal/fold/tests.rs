@@ -2,11 +2,13 @@
 
 use std::time::Instant;
 
-use bytes::Bytes;
-use priem_sdk::{Item, contract::ConnectorId};
+use priem_sdk::contract::ConnectorId;
 
 use super::{
-    super::{FILE_NAME, Journal, JournalSettings},
+    super::{
+        FILE_NAME, Journal,
+        testing::{item, settings},
+    },
     *,
 };
 use crate::telemetry::Metrics;
@@ -58,29 +60,16 @@ fn a_cut_waits_for_its_turn_before_it_locks_the_file() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_waits_for_the_end_of_a_cut_however_long_it_takes() {
     let folder = tempfile::tempdir().unwrap();
-    let settings = JournalSettings {
-        dir: folder.path().to_owned(),
-        min_free_bytes: 0,
-        ..JournalSettings::default()
-    };
     let metrics = Metrics::new();
-    let journal = Journal::open(&settings, &metrics).unwrap();
+    let journal = Journal::open(&settings(folder.path()), &metrics).unwrap();
     // As a cut does.
     let turns = journal.turns();
     let turn = turns.take();
     let cut = Connection::open(folder.path().join(FILE_NAME)).unwrap();
     cut.execute_batch("BEGIN IMMEDIATE").unwrap();
     let sender = journal.clone();
-    let item = Item {
-        external_id: "a".into(),
-        revision: None,
-        fingerprint: None,
-        conversation: None,
-        format: "test",
-        body: Bytes::from_static(b"a"),
-        problem: None,
-    };
-    let appending = tokio::spawn(async move { sender.append(&ConnectorId::new("a"), "s", vec![item], None).await });
+    let items = vec![item("a")];
+    let appending = tokio::spawn(async move { sender.append(&ConnectorId::new("a"), "s", items, None).await });
     until(|| turns.waiting() == 1 || appending.is_finished());
     assert!(!appending.is_finished(), "refused, because the file is locked");
     cut.execute_batch("ROLLBACK").unwrap();

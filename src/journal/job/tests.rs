@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
-    journal::{DecisionRecord, End, FILE_NAME, Journal, JournalSettings, Settlement, Sweep, store::Store},
+    journal::{DecisionRecord, End, FILE_NAME, Journal, Settlement, Sweep, store::Store, testing::settings},
     telemetry::Metrics,
 };
 
@@ -125,13 +125,8 @@ fn item(id: &str) -> Item {
 }
 
 fn open(folder: &Path) -> (Journal, Metrics) {
-    let settings = JournalSettings {
-        dir: folder.to_owned(),
-        min_free_bytes: 0,
-        ..JournalSettings::default()
-    };
     let metrics = Metrics::new();
-    (Journal::open(&settings, &metrics).unwrap(), metrics)
+    (Journal::open(&settings(folder), &metrics).unwrap(), metrics)
 }
 
 /// Stores items named by numbers and takes them out.

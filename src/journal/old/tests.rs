@@ -6,7 +6,7 @@ use priem_sdk::{Item, contract::ConnectorId};
 use rusqlite::{Connection, params};
 use uuid::Uuid;
 
-use super::super::{FILE_NAME, Journal, JournalSettings, schema, store::Store};
+use super::super::{FILE_NAME, Journal, JournalSettings, schema, store::Store, testing::settings};
 use crate::telemetry::Metrics;
 
 const DAY: i64 = 86_400_000_000;
@@ -68,14 +68,6 @@ fn version_3(folder: &Path) {
              COMMIT",
         )
         .unwrap();
-}
-
-fn settings(folder: &Path) -> JournalSettings {
-    JournalSettings {
-        dir: folder.to_owned(),
-        min_free_bytes: 0,
-        ..JournalSettings::default()
-    }
 }
 
 fn look(store: &Store, when: &str) {
