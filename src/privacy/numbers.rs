@@ -398,7 +398,7 @@ fn is_birth(search: &Search<'_>, start: usize, end: usize, floor: usize, is_year
     let may_be_named = || {
         let near_after = after.trim_start_matches(is_sign);
         before.trim_end_matches(is_sign).ends_with('р')
-            || (near_after.starts_with("д") && is_abbreviation(after, 'д'))
+            || is_abbreviation(after, 'д')
             || search.has(&search.has_birth, BIRTH_SIGNS)
             || near_after.starts_with("др")
     };

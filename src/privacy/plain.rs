@@ -2,7 +2,8 @@
 //!
 //! Digits of every form are ASCII digits, letters are small and Russian where they look so, marks and hidden signs are
 //! gone, spaces of every kind are one space (or one line feed, when one was among them), dashes are `-`, references of
-//! HTML are what they stand for; О, З, l and I among digits are 0, 3 and 1. Positions are bytes; the plain text and the text itself have their own.
+//! HTML are what they stand for; О, З, l and I among digits are 0, 3 and 1. Positions are bytes; the plain text and the
+//! text itself have their own.
 
 use std::{borrow::Cow, ops::Range};
 
@@ -121,7 +122,6 @@ impl Plain {
         let mut from = 0;
         for run in self.text.split(|letter: char| !letter.is_alphanumeric()) {
             let (start, end) = (from, from + run.len());
-            // What parts two runs is any character: its length is known by where the next one begins.
             from = end + self.text[end..].chars().next().map_or(0, char::len_utf8);
             let is_number = run.bytes().any(|byte| byte.is_ascii_digit())
                 && !run.bytes().all(|byte| byte.is_ascii_digit())

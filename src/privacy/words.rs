@@ -4,52 +4,32 @@
 //! Identifiers, account names and addresses are left alone, whatever they look like: answers, order and repetitions hang
 //! on them, and one address of ten would hold a «number of a policy».
 
-use priem_sdk::{
-    Message,
-    message::{Moment, Organisation, OrganisationRef, Place},
-};
+use priem_sdk::Message;
 
 /// Visits every such text.
 pub(super) fn walk(message: &mut Message, visit: &mut dyn FnMut(&mut String)) {
     let data = &mut message.data;
-    let mut some = |text: &mut Option<String>| {
-        if let Some(text) = text {
-            visit(text);
-        }
-    };
-    some(&mut data.subchannel);
-    some(&mut data.legal.hint);
-    let Place {
-        region,
-        municipality,
-        city_district,
-        settlement,
-        street,
-        house,
-        ..
-    } = &mut data.place;
-    for part in [region, municipality, city_district, settlement, street, house] {
-        some(part);
-    }
-    if let Some(status) = &mut data.status {
-        some(&mut status.outcome);
-    }
-    let Organisation {
-        received,
-        current,
-        department,
-    } = &mut data.organisation;
-    some(department);
-    let times = &mut data.times;
+    let (place, organisation, times) = (&mut data.place, &mut data.organisation, &mut data.times);
+    let perhaps = [
+        &mut data.subchannel,
+        &mut data.legal.hint,
+        &mut place.region,
+        &mut place.municipality,
+        &mut place.city_district,
+        &mut place.settlement,
+        &mut place.street,
+        &mut place.house,
+        &mut organisation.department,
+    ];
+    perhaps.into_iter().flatten().for_each(&mut *visit);
     let moments = [&mut times.occurred, &mut times.at_source, &mut times.closed];
-    for Moment { source_text, .. } in moments.into_iter().flatten() {
-        some(source_text);
-    }
-    for OrganisationRef { name, .. } in [received, current].into_iter().flatten() {
-        visit(name);
-    }
+    let sources = moments.into_iter().flatten().flat_map(|moment| &mut moment.source_text);
+    sources.for_each(&mut *visit);
+    let bodies = [&mut organisation.received, &mut organisation.current];
+    bodies.into_iter().flatten().for_each(|body| visit(&mut body.name));
     if let Some(status) = &mut data.status {
         visit(&mut status.raw);
+        status.outcome.iter_mut().for_each(&mut *visit);
     }
     if let Some(topic) = &mut data.topic {
         topic.path.iter_mut().for_each(|level| visit(&mut level.name));
