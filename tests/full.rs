@@ -18,8 +18,8 @@ use std::{
 use priem_city::broker::Broker;
 use support::{
     Installation, PATIENCE,
-    flow::{self, HOOK_PATH, HOOK_SECRET, QUEUE},
-    http, pause, until,
+    flow::{self, QUEUE},
+    pause, until,
 };
 
 /// Limit of the journal at first.
@@ -28,7 +28,7 @@ const MEBIBYTES: u64 = 4;
 /// What was sent, and what of it was accepted.
 #[derive(Default)]
 struct Sent {
-    next: u32,
+    next: u64,
     accepted: BTreeSet<String>,
 }
 
@@ -37,17 +37,7 @@ impl Sent {
     async fn one(&mut self, daemon: &Installation) -> bool {
         self.next += 1;
         let (number, text) = (self.next, format!("Яма {}. ", self.next).repeat(200));
-        let body = format!(
-            r#"{{"update_id":{number},"message":{{"message_id":{number},"date":1700000000,"text":"{text}",
-            "chat":{{"id":7,"type":"private","first_name":"А"}},"from":{{"id":7,"is_bot":false,"first_name":"А"}}}}}}"#
-        );
-        let answer = http()
-            .post(format!("http://127.0.0.1:{}/hooks/hook/{HOOK_PATH}", daemon.hooks))
-            .header("x-telegram-bot-api-secret-token", HOOK_SECRET)
-            .body(body)
-            .send()
-            .await;
-        match answer.expect("an answer").status().as_u16() {
+        match flow::deliver(daemon, number, &text).await {
             200 => self.accepted.insert(format!("7:{number}")),
             503 => false,
             other => panic!("{other}"),

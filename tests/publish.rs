@@ -22,7 +22,7 @@ use priem::publish::{
 use priem_city::broker::{Broker, BrokerOptions, TlsFiles};
 use priem_sdk::SecretRef;
 use publisher::{
-    Bench, PATIENCE, assert_in_order, counts, id, message, message_to, only_qb, queue_of, settings, tokens,
+    Bench, PATIENCE, assert_in_order, counts, id, message, message_to, only_qb, qa_and_qb, queue_of, settings, tokens,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -394,14 +394,7 @@ async fn a_full_queue_holds_back_its_own_messages_only_and_drains_in_order() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_quorum_queue_whose_limit_is_taken_off_drains() {
     let broker = Broker::start().await.expect("a broker");
-    let mut bench = Bench::on(&broker, |settings| {
-        only_qb(settings);
-        settings.queues.push(QueueSettings {
-            name: "qa".into(),
-            bindings: vec!["qa".into()],
-            dead_letter: false,
-        });
-    });
+    let mut bench = Bench::on(&broker, qa_and_qb);
     bench
         .publish((0..22).map(|token| message_to(queue_of(token), token)))
         .await;
@@ -488,14 +481,7 @@ async fn a_queue_deleted_while_running_parks_its_own_and_takes_again_when_it_is_
 #[tokio::test(flavor = "multi_thread")]
 async fn rights_for_one_routing_key_that_are_taken_hold_back_that_key_only() {
     let broker = Broker::start().await.expect("a broker");
-    let mut bench = Bench::on(&broker, |settings| {
-        only_qb(settings);
-        settings.queues.push(QueueSettings {
-            name: "qa".into(),
-            bindings: vec!["qa".into()],
-            dead_letter: false,
-        });
-    });
+    let mut bench = Bench::on(&broker, qa_and_qb);
     bench
         .publish((0..110).map(|token| message_to(queue_of(token), token)))
         .await;

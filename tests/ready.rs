@@ -20,27 +20,13 @@ use priem::{
 };
 use priem_sdk::{Item, NormalizeError, contract::ConnectorId};
 use rusqlite::Connection;
-use support::{
-    Installation, PATIENCE,
-    flow::{self, HOOK_PATH, HOOK_SECRET},
-    http, json, pause, text, until,
-};
+use support::{Installation, PATIENCE, flow, json, pause, text, until};
 
 const DAY: i64 = 86_400_000_000;
 
 /// One delivery of our own; its status.
-async fn deliver(daemon: &Installation, number: u32) -> u16 {
-    let body = format!(
-        r#"{{"update_id":{number},"message":{{"message_id":{number},"date":1700000000,"text":"Яма {number}",
-        "chat":{{"id":7,"type":"private","first_name":"А"}},"from":{{"id":7,"is_bot":false,"first_name":"А"}}}}}}"#
-    );
-    let answer = http()
-        .post(format!("http://127.0.0.1:{}/hooks/hook/{HOOK_PATH}", daemon.hooks))
-        .header("x-telegram-bot-api-secret-token", HOOK_SECRET)
-        .body(body)
-        .send()
-        .await;
-    answer.expect("an answer").status().as_u16()
+async fn deliver(daemon: &Installation, number: u64) -> u16 {
+    flow::deliver(daemon, number, &format!("Яма {number}")).await
 }
 
 async fn health(daemon: &Installation) -> (u16, String) {

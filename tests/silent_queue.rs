@@ -8,13 +8,9 @@ mod support;
 use std::{collections::BTreeSet, time::Duration};
 
 use jiff::Timestamp;
-use priem::publish::{
-    BrokerState, Outcome,
-    queues::Fault,
-    settings::{AmqpSettings, QueueSettings},
-};
+use priem::publish::{BrokerState, Outcome, queues::Fault, settings::AmqpSettings};
 use priem_city::broker::Broker;
-use publisher::{Bench, PATIENCE, assert_in_order, message_to, queue_of, tokens};
+use publisher::{Bench, PATIENCE, assert_in_order, message_to, qa_and_qb, queue_of, tokens};
 use support::{
     Installation,
     flow::{self, HOOK_TOKEN, Ledger},
@@ -23,21 +19,11 @@ use support::{
 
 const CONFIRM_SECONDS: u16 = 3;
 
-/// Settings with two queues, bound to their names.
-fn qa_and_qb(amqp: &mut AmqpSettings) {
-    let queue = |name: &str| QueueSettings {
-        name: name.into(),
-        bindings: vec![name.into()],
-        dead_letter: false,
-    };
-    amqp.queues = vec![queue("qa"), queue("qb")];
-    amqp.confirm_seconds = CONFIRM_SECONDS;
-}
-
 /// A publisher on a broker whose queues have taken something already.
 async fn started(broker: &Broker, change: impl FnOnce(&mut AmqpSettings)) -> Bench {
     let mut bench = Bench::on(broker, |amqp| {
         qa_and_qb(amqp);
+        amqp.confirm_seconds = CONFIRM_SECONDS;
         change(amqp);
     });
     bench

@@ -16,7 +16,7 @@ use priem_city::{
 use priem_sdk::{EventType, Message};
 use serde_json::json;
 
-use super::Installation;
+use super::{Installation, http};
 
 /// Token of the bot behind the connector `hook`.
 pub const HOOK_TOKEN: &str = "700000001:AAE-hook-token-that-nobody-may-see-0001";
@@ -28,6 +28,21 @@ pub const HOOK_PATH: &str = "path-0123456789abcdef0123456789abcdef";
 pub const HOOK_SECRET: &str = "hook-secret-0123456789abcdef";
 /// The queue the starter settings bind to everything.
 pub const QUEUE: &str = "priem.messages";
+
+/// One delivery of our own to the connector `hook`; its status.
+pub async fn deliver(daemon: &Installation, number: u64, text: &str) -> u16 {
+    let body = format!(
+        r#"{{"update_id":{number},"message":{{"message_id":{number},"date":1700000000,"text":"{text}",
+        "chat":{{"id":7,"type":"private","first_name":"А"}},"from":{{"id":7,"is_bot":false,"first_name":"А"}}}}}}"#
+    );
+    let answer = http()
+        .post(format!("http://127.0.0.1:{}/hooks/hook/{HOOK_PATH}", daemon.hooks))
+        .header("x-telegram-bot-api-secret-token", HOOK_SECRET)
+        .body(body)
+        .send()
+        .await;
+    answer.expect("an answer").status().as_u16()
+}
 
 /// A Telegram whose seconds last five milliseconds, so that its pauses and retries are short.
 pub async fn telegram() -> TelegramCity {

@@ -166,11 +166,20 @@ pub fn message_to(queue: &str, token: u64) -> Outgoing {
 
 /// Settings with one queue `qb`, bound to its name.
 pub fn only_qb(settings: &mut AmqpSettings) {
-    settings.queues = vec![QueueSettings {
-        name: "qb".into(),
-        bindings: vec!["qb".into()],
+    settings.queues = vec![bound_to_its_name("qb")];
+}
+
+/// Settings with two queues, bound to their names.
+pub fn qa_and_qb(settings: &mut AmqpSettings) {
+    settings.queues = ["qa", "qb"].map(bound_to_its_name).into();
+}
+
+fn bound_to_its_name(name: &str) -> QueueSettings {
+    QueueSettings {
+        name: name.into(),
+        bindings: vec![name.into()],
         dead_letter: false,
-    }];
+    }
 }
 
 /// Tokens of messages by their ids, oldest first.
