@@ -48,14 +48,6 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "routing",
-        &["intake", "journal", "delivery", "publish", "runtime", "cli", "http"],
-    ),
-    (
-        "territory",
-        &["intake", "journal", "delivery", "publish", "runtime", "cli", "http"],
-    ),
-    (
         "telemetry",
         &["intake", "journal", "delivery", "runtime", "cli", "http"],
     ),

@@ -9,7 +9,8 @@ use std::{
     process::Command,
 };
 
-use priem::{routing::RuleSet, settings};
+use priem::settings;
+use priem_rules::RuleSet;
 
 /// The names of credentials, one set everywhere: what an operator copies from one place fits the other.
 const SECRETS: &[(&str, &str)] = &[

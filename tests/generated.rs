@@ -4,7 +4,7 @@
 
 use std::{fmt::Write, path::Path};
 
-use priem::{routing, runtime::registry, settings, telemetry::Metrics};
+use priem::{runtime::registry, settings, telemetry::Metrics};
 
 fn agrees(path: &str, made: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
@@ -43,7 +43,7 @@ fn config_schema() {
 
 #[test]
 fn rules_schema() {
-    agrees("config/schemas/rules.schema.json", &pretty(&routing::json_schema()));
+    agrees("config/schemas/rules.schema.json", &pretty(&priem_rules::json_schema()));
 }
 
 #[test]

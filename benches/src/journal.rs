@@ -15,10 +15,10 @@ use clap::Args;
 use jiff::Timestamp;
 use priem::{
     journal::{DecisionRecord, End, Journal, JournalError, JournalSettings, Record, Settlement, store::Store},
-    routing::RuleSet,
     telemetry::Metrics,
 };
 use priem_city::voices::Crowd;
+use priem_rules::RuleSet;
 use priem_sdk::{
     Item, NormalizeError,
     contract::ConnectorId,

@@ -9,7 +9,7 @@ use std::{fmt::Write as _, hint::black_box, path::PathBuf, process::Command, tim
 use anyhow::{Context as _, ensure};
 use clap::Args;
 use jiff::Timestamp;
-use priem::routing::RuleSet;
+use priem_rules::RuleSet;
 use priem_sdk::message::{EventType, Kind, Message, MessageData, Regime};
 use regex::{Regex, RegexBuilder};
 use serde::Serialize;

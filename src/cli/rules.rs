@@ -14,7 +14,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::output;
-use crate::routing::{RuleErrors, RuleSet};
+use priem_rules::{RuleErrors, RuleSet};
 
 /// Done.
 const DONE: u8 = 0;

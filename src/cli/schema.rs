@@ -3,7 +3,7 @@
 use clap::Subcommand;
 
 use super::{DONE, output};
-use crate::{routing, runtime::registry, settings};
+use crate::{runtime::registry, settings};
 
 /// Arguments of `priem schema`.
 #[derive(Debug, Clone, Copy, Subcommand)]
@@ -23,7 +23,7 @@ pub fn run(command: SchemaCommand) -> anyhow::Result<u8> {
     output::json(&match command {
         SchemaCommand::Message => priem_sdk::message::json_schema(),
         SchemaCommand::Config => settings::json_schema(registry()),
-        SchemaCommand::Rules => routing::json_schema(),
+        SchemaCommand::Rules => priem_rules::json_schema(),
         SchemaCommand::Manifest => priem_connectors::manifest::model::json_schema(),
     })?;
     Ok(DONE)

@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::clocks::{CONNECTOR, FORMAT};
-use crate::routing::stage_ru;
 
 /// Body of a stored reminder.
 #[derive(Deserialize)]
@@ -70,7 +69,7 @@ pub fn normalize(raw: &RawItem) -> Result<Vec<Message>, NormalizeError> {
         left_seconds: deadline.due_at.duration_since(at).as_secs(),
     });
     if let Some(routing) = &mut data.routing {
-        let stage = stage_ru(deadline.stage);
+        let stage = deadline.stage.ru();
         routing.explanation = vec![format!(
             "Срок «{stage}» {happens}; адресат тот же, что у самого сообщения."
         )];

@@ -16,9 +16,9 @@ use super::{Clocks, DeadlineSettings, Told, Watch, telling::tell_due};
 use crate::{
     delivery::{Processed, Processor, Publication},
     journal::{End, Journal, JournalSettings, Record, Settlement},
-    routing::RuleSet,
     telemetry::Metrics,
 };
+use priem_rules::RuleSet;
 
 const WORDS: &str = "Во дворе яма, звоните 89120000000";
 

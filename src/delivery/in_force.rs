@@ -6,7 +6,9 @@ use std::{collections::HashMap, sync::Arc};
 use arc_swap::{ArcSwap, Guard};
 use prometheus::IntCounter;
 
-use crate::{routing::RuleSet, telemetry::Metrics};
+use priem_rules::RuleSet;
+
+use crate::telemetry::Metrics;
 
 /// A set of rules with its counters.
 pub struct RuleSetInForce {

@@ -17,9 +17,9 @@ use crate::{
     intake::Connectors,
     journal::Record,
     privacy,
-    routing::RuleSet,
     telemetry::Metrics,
 };
+use priem_rules::RuleSet;
 
 /// The tools of the stages: turns stored items into outgoing messages. Cheap to clone.
 #[derive(Clone)]

@@ -7,7 +7,7 @@
 
 use std::{borrow::Cow, ops::Range};
 
-use crate::spelling::{digit, fold, is_invisible, russian};
+use priem_rules::words::spelling::{digit, fold, is_invisible, russian};
 
 /// Most characters between two groups of digits of one number, spaces in a row counting as one.
 pub(super) const LONGEST_GAP: usize = 16;

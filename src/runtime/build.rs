@@ -8,6 +8,8 @@ use std::{
 
 use priem_sdk::{BuildContext, ConnectorType, Stream, StreamKind, contract::ConnectorId};
 
+use priem_rules::{RuleErrors, RuleSet};
+
 use crate::{
     attachments::{AttachmentSettings, StoreError},
     http::ListenError,
@@ -15,7 +17,6 @@ use crate::{
     journal::JournalError,
     privacy::Policy,
     publish::{self, PublishError},
-    routing::{RuleErrors, RuleSet},
     settings::{self, Settings, SettingsError},
     telemetry,
 };

@@ -9,11 +9,12 @@ use async_trait::async_trait;
 use tokio::sync::Mutex;
 use tracing::{error, info, warn};
 
+use priem_rules::{RuleErrors, RuleSet, TestReport};
+
 use crate::{
     delivery::RulesInForce,
     http::{Reload, ReloadReport, ReloadResult},
     privacy::Policy,
-    routing::{RuleErrors, RuleSet, TestReport},
     telemetry::{Metrics, unix_now},
 };
 

@@ -4,7 +4,7 @@
 //! of the page would not see either (scripts, styles, comments). [`from_html`](crate::text::from_html) is the lean
 //! sibling for messengers, whose markup is a handful of inline tags.
 
-use crate::text;
+use priem_message::text;
 
 /// Tags that begin a new line.
 const BLOCKS: &[&str] = &[

@@ -26,10 +26,8 @@ pub mod http;
 pub mod in_hand;
 pub mod json;
 pub mod language;
-pub mod message;
 pub mod registry;
 pub mod secret;
-pub mod text;
 pub mod utf16;
 pub mod webhook;
 
@@ -40,6 +38,8 @@ pub use contract::{
 pub use error::{ConfigError, ConnectorError, NormalizeError, Refusal};
 pub use file::{FileRequest, FileSource};
 pub use http::{HttpClient, HttpClientSettings, HttpOptions, HttpRequest, HttpResponse, Retry};
-pub use message::{EventType, Message, MessageData};
+/// The message schema: a connector needs this crate alone.
+pub use priem_message as message;
+pub use priem_message::{EventType, Message, MessageData, text};
 pub use registry::{BuildContext, ConnectorType};
 pub use secret::{Secret, SecretRef};

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::{DONE, ENVIRONMENT, load, report_errors};
 use crate::cli::output;
-use crate::rulestudio::{
+use priem_rules::studio::{
     evaluate::evaluate,
     history::{self, Labelled},
     labels::LabelMap,

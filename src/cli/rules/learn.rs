@@ -6,11 +6,9 @@ use anyhow::{Context, Result};
 use clap::Args;
 
 use super::{DONE, ENVIRONMENT, FINDING, evaluate::HistoryArgs, report_errors};
-use crate::{
-    cli::output,
-    routing::RuleSet,
-    rulestudio::learn::{LearnSettings, learn},
-};
+use crate::cli::output;
+use priem_rules::RuleSet;
+use priem_rules::studio::learn::{LearnSettings, learn};
 
 /// Arguments of `priem rules learn`.
 #[derive(Debug, Args)]

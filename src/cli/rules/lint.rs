@@ -10,7 +10,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::{DONE, FINDING, load, report_errors};
-use crate::routing::Level;
+use priem_rules::Level;
 
 /// Arguments of `priem rules lint`.
 #[derive(Debug, Args)]

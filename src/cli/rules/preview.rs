@@ -15,14 +15,9 @@ use priem_connectors::{
 use priem_sdk::Message;
 
 use super::{DONE, ENVIRONMENT, load, report_errors};
-use crate::{
-    cli::output,
-    delivery,
-    journal::store::Store,
-    routing::RuleSet,
-    rulestudio::{preview::Comparison, preview_page},
-    runtime::build::Built,
-};
+use crate::{cli::output, delivery, journal::store::Store, runtime::build::Built};
+use priem_rules::RuleSet;
+use priem_rules::studio::{preview::Comparison, preview_page};
 
 /// Stored items read at a time.
 const BATCH: usize = 500;
@@ -195,7 +190,7 @@ mod tests {
     #[test]
     fn a_folder_of_messages_is_compared() {
         let dir = tempfile::tempdir().expect("a folder");
-        let message = crate::rulestudio::history::message("Яма на дороге");
+        let message = priem_rules::studio::history::message("Яма на дороге");
         let line = serde_json::to_string(&message).expect("serialises");
         std::fs::write(dir.path().join("a.ndjson"), format!("{line}\nnot a message\n")).expect("written");
         let rules = RuleSet::starter();

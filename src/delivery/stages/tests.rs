@@ -13,9 +13,9 @@ use super::*;
 use crate::{
     delivery::parcel::Processed,
     journal::{End, Record},
-    routing::RuleSet,
     telemetry::Metrics,
 };
+use priem_rules::RuleSet;
 
 /// A message for every item.
 struct Plain;

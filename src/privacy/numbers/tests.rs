@@ -352,7 +352,7 @@ proptest! {
             (format!("дата{}рождения {}", signs[3], write(&birth, DATE_CUTS)), &birth[..]),
         ] {
             let (left, _) = scrub(&text).ok_or_else(|| TestCaseError::fail(format!("{text:?} is left")))?;
-            let seen: String = left.chars().filter_map(crate::spelling::digit).map(|digit| digit.to_string()).collect();
+            let seen: String = left.chars().filter_map(priem_rules::words::spelling::digit).map(|digit| digit.to_string()).collect();
             let number: String = number.iter().map(u8::to_string).collect();
             prop_assert!(!seen.contains(&number), "{:?} → {:?}", text, left);
         }

@@ -18,7 +18,7 @@ use super::{
     model::{Bad, Cluster, Destination, Due, FileReport, Member, Report, Unknown},
     privacy,
 };
-use crate::routing::RuleSet;
+use priem_rules::RuleSet;
 
 /// Entries of each list that are shown one by one; the rest are counted.
 pub const LISTED: usize = 200;

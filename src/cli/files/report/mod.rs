@@ -13,7 +13,9 @@ use jiff::{SignedDuration, Timestamp, civil, tz::TimeZone};
 use priem_connectors::files::FilesSettings;
 
 use super::super::{DONE, ENVIRONMENT, FINDING, USAGE, output};
-use crate::{routing::RuleSet, visible};
+use priem_rules::RuleSet;
+
+use crate::visible;
 use gather::Question;
 use sections::Section;
 

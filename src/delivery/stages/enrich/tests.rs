@@ -12,7 +12,9 @@ use priem_sdk::{
 };
 
 use super::*;
-use crate::{delivery::stages::normalise, journal::Record, routing::RuleSet};
+use priem_rules::RuleSet;
+
+use crate::{delivery::stages::normalise, journal::Record};
 
 /// Fills in a name for every message, unless told otherwise.
 #[derive(Default)]
