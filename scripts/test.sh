@@ -113,9 +113,16 @@ section_deps() {
     echo "rabbitmq-server: $(command -v rabbitmq-server)"
 }
 
-section_fmt() { cargo fmt --all --check; }
+section_fmt() {
+    cargo fmt --all --check
+    cargo fmt --manifest-path benches/routing/Cargo.toml --check
+}
 
-section_clippy() { cargo clippy --workspace --all-targets --locked -- -D warnings; }
+section_clippy() {
+    cargo clippy --workspace --all-targets --locked -- -D warnings
+    # A workspace of its own, see its Cargo.toml.
+    cargo clippy --manifest-path benches/routing/Cargo.toml --target-dir target --locked -- -D warnings
+}
 
 section_test() {
     [[ -n ${PRIEM_CHANNEL_SCHEMAS:-} ]] || echo "PRIEM_CHANNEL_SCHEMAS is not set: simulators are not compared with schemas"

@@ -12,7 +12,6 @@ mod journal;
 mod mapping;
 mod outage;
 mod report;
-mod routing;
 mod sender;
 mod sources;
 mod start;
@@ -53,10 +52,6 @@ enum What {
     Journal(journal::JournalArgs),
     /// A record through a manifest's filters against the same mapping in Rust
     Mapping(mapping::MappingArgs),
-    /// One message against ten and ten thousand rules, beside regular expressions and CEL
-    Routing(routing::RoutingArgs),
-    #[command(name = routing::MEMORY, hide = true)]
-    RoutingMemory,
     #[command(name = outage::BARE, hide = true)]
     BareAxum { port: u16 },
     /// The plain lapin publisher against Priem's publisher, interleaved.
@@ -84,11 +79,6 @@ fn main() -> anyhow::Result<ExitCode> {
         outage::serve(port)?;
         return Ok(ExitCode::SUCCESS);
     }
-    match &what {
-        What::Routing(arguments) => return routing::run(arguments).map(|()| ExitCode::SUCCESS),
-        What::RoutingMemory => return routing::print_memory().map(|()| ExitCode::SUCCESS),
-        _ => {}
-    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         match what {
@@ -100,7 +90,7 @@ fn main() -> anyhow::Result<ExitCode> {
             What::Journal(arguments) => journal::run(arguments).await,
             What::Mapping(arguments) => mapping::run(&arguments),
             What::Publish { count, body, rounds } => publish(count, body, rounds).await,
-            What::BareAxum { .. } | What::Routing(_) | What::RoutingMemory => Ok(()),
+            What::BareAxum { .. } => Ok(()),
         }
     })?;
     Ok(ExitCode::SUCCESS)

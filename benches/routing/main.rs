@@ -7,15 +7,15 @@
 use std::{fmt::Write as _, hint::black_box, path::PathBuf, process::Command, time::Instant};
 
 use anyhow::{Context as _, ensure};
-use clap::Args;
+use clap::{Parser, Subcommand};
 use jiff::Timestamp;
+use priem_message::{EventType, Kind, Message, MessageData, Regime};
 use priem_rules::RuleSet;
-use priem_sdk::message::{EventType, Kind, Message, MessageData, Regime};
 use regex::{Regex, RegexBuilder};
 use serde::Serialize;
 
 /// Name of the hidden subcommand that measures memory.
-pub const MEMORY: &str = "routing-memory";
+const MEMORY: &str = "memory";
 
 const FEW: usize = 10;
 const MANY: usize = 10_000;
@@ -34,12 +34,28 @@ const SYLLABLES: [&str; 16] = [
     "ба", "ве", "ги", "до", "жу", "за", "ки", "ло", "му", "на", "пе", "ри", "со", "ту", "фа", "хо",
 ];
 
-/// Arguments of `routing`.
-#[derive(Debug, Args)]
-pub struct RoutingArgs {
+#[derive(Debug, Parser)]
+#[command(about)]
+struct Arguments {
     /// The last line is one JSON document
     #[arg(long)]
     json: bool,
+    #[command(subcommand)]
+    part: Option<Part>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Part {
+    #[command(name = MEMORY, hide = true)]
+    Memory,
+}
+
+fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    match arguments.part {
+        Some(Part::Memory) => print_memory(),
+        None => run(arguments.json),
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -94,10 +110,7 @@ fn message() -> Message {
 }
 
 /// Measures and prints.
-///
-/// # Errors
-/// When an engine does not find the rules it should.
-pub fn run(arguments: &RoutingArgs) -> anyhow::Result<()> {
+fn run(json: bool) -> anyhow::Result<()> {
     ensure!(
         TEXT.chars().count() == 500,
         "the text has {} characters",
@@ -132,7 +145,7 @@ pub fn run(arguments: &RoutingArgs) -> anyhow::Result<()> {
         many[0].1.len() as f64 / 1e6,
         figures.memory_mb
     );
-    if arguments.json {
+    if json {
         println!("{}", serde_json::to_string(&figures)?);
     }
     Ok(())
@@ -213,10 +226,7 @@ fn memory_of_a_child() -> anyhow::Result<f64> {
 }
 
 /// The child's part: prints the megabytes.
-///
-/// # Errors
-/// When the rules are wrong or the system does not tell.
-pub fn print_memory() -> anyhow::Result<()> {
+fn print_memory() -> anyhow::Result<()> {
     // Warms up what every process needs once: time zones, threads, the reader.
     RuleSet::parse(&rule_file(FEW))?;
     let before = resident_mb()?;
