@@ -22,13 +22,16 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Accept, Certificates, Health, ListenError, Source, StreamId, WebhookSettings,
+    Certificates, Health, ListenError, Source, WebhookSettings,
     budget::Budget,
     gate::{Gate, Places, READ_WITHIN},
     listen,
     listener::{self, Times},
 };
-use crate::telemetry::{Metrics, unix_now};
+use crate::{
+    intake::{Accept, StreamId},
+    telemetry::{Metrics, unix_now},
+};
 
 /// A connector that takes webhooks, with everything the handler needs at hand.
 struct Hook {

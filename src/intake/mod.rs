@@ -6,13 +6,30 @@ pub use connectors::{Connectors, normalize};
 
 use std::sync::Arc;
 
-use priem_sdk::{Cursor, Item, contract::ConnectorId};
+use priem_sdk::{Cursor, Item, Stream, contract::ConnectorId};
 
 use crate::{
-    http::{Accept, NotAccepted, StreamId},
     journal::{Appended, Journal, JournalError},
     telemetry::{Metrics, unix_now},
 };
+
+/// A stream as the host names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamId {
+    /// Bounded: a metric label.
+    pub name: &'static str,
+    /// [`Stream::id`]: names the stream in the journal. Shared, because every request carries it there.
+    pub id: Arc<str>,
+}
+
+impl From<&Stream> for StreamId {
+    fn from(stream: &Stream) -> Self {
+        Self {
+            name: stream.name,
+            id: stream.id().into(),
+        }
+    }
+}
 
 /// Takes items in. Cheap to clone.
 #[derive(Clone)]
@@ -70,6 +87,27 @@ impl Intake {
         }
         Ok(appended)
     }
+}
+
+/// Takes a proven request's items into the journal; returns only after the commit.
+#[async_trait::async_trait]
+pub trait Accept: Send + Sync {
+    /// Stores the items of one request in one commit.
+    ///
+    /// # Errors
+    /// [`NotAccepted`]: nothing was stored, the platform must send again.
+    async fn accept(&self, connector: &ConnectorId, stream: &StreamId, items: Vec<Item>) -> Result<(), NotAccepted>;
+}
+
+/// Why items were not stored. The platform is asked to send again later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NotAccepted {
+    /// The journal has reached its limit of size or free space.
+    #[error("the journal is full")]
+    Full,
+    /// The journal can't commit now.
+    #[error("the journal is not available")]
+    Unavailable,
 }
 
 #[async_trait::async_trait]

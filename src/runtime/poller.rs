@@ -26,8 +26,8 @@ use super::{
     trouble::Trouble,
 };
 use crate::{
-    http::{Source, StreamId},
-    intake::Intake,
+    http::Source,
+    intake::{Intake, StreamId},
     journal::Journal,
     telemetry::{Metrics, unix_now},
 };

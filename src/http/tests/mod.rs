@@ -26,7 +26,10 @@ use tokio::{sync::Notify, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::telemetry::Metrics;
+use crate::{
+    intake::{Accept, NotAccepted, StreamId},
+    telemetry::Metrics,
+};
 
 const SECRET: &str = "right-secret";
 

@@ -18,11 +18,13 @@ use priem_sdk::{Admission, HookRequest, Refusal, Reply};
 use tokio::time::timeout;
 
 use super::{Hook, Shared, body};
-use crate::http::{
-    NotAccepted,
-    gate::{Connection, Standing},
-    peer,
-    tls::certificate_sha256,
+use crate::{
+    http::{
+        gate::{Connection, Standing},
+        peer,
+        tls::certificate_sha256,
+    },
+    intake::NotAccepted,
 };
 
 /// When the platform should send again what could not be stored, seconds.
