@@ -40,7 +40,7 @@ pub fn run(arguments: RunArgs, config: &Path) -> anyhow::Result<u8> {
         output::say!("error: {error}");
         return Ok(USAGE);
     }
-    telemetry::logs(&built.settings.log)?;
+    telemetry::logs(&built.settings.log, &publish::LOG_DIRECTIVES)?;
     raise_descriptors();
     info!(config = %config.display(), version = env!("CARGO_PKG_VERSION"), "starting");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

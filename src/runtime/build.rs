@@ -116,7 +116,7 @@ impl Built {
             let problem = format!("deadlines.{key}: {problem}");
             return Err(SettingsError::Wrong { place, problem }.into());
         }
-        if let Err(error) = telemetry::filter(&settings.log) {
+        if let Err(error) = telemetry::filter(&settings.log, &publish::LOG_DIRECTIVES) {
             let place = settings::place_of(text, path, &["log", "level"]);
             let problem = error.to_string();
             return Err(SettingsError::Wrong { place, problem }.into());

@@ -27,6 +27,7 @@ use crate::{
     journal::JournalSettings,
     privacy::PrivacySettings,
     publish::settings::{AmqpSettings, NdjsonSettings},
+    telemetry::LogSettings,
 };
 
 /// Everything an operator can set.
@@ -101,38 +102,6 @@ impl From<Version> for u32 {
 pub struct RulesSettings {
     /// Folder with `*.yaml`. Without it, the built-in starter set applies.
     pub dir: Option<PathBuf>,
-}
-
-/// Logs.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct LogSettings {
-    /// `error`, `warn`, `info`, `debug`, or a filter as `priem=debug,warn`.
-    pub level: String,
-    /// `auto`: for people on a terminal, JSON otherwise; `text`; `json`.
-    pub format: LogFormat,
-}
-
-impl Default for LogSettings {
-    fn default() -> Self {
-        Self {
-            level: "info".into(),
-            format: LogFormat::Auto,
-        }
-    }
-}
-
-/// Shape of log lines.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    /// For people on a terminal, JSON otherwise.
-    #[default]
-    Auto,
-    /// For people.
-    Text,
-    /// One JSON object a line.
-    Json,
 }
 
 /// One source.

@@ -10,12 +10,9 @@ use tracing_subscriber::{
 };
 
 use super::{
+    LogFormat, LogSettings,
     shown::{self, Shown},
     stderr,
-};
-use crate::{
-    publish::LOG_DIRECTIVES,
-    settings::{LogFormat, LogSettings},
 };
 
 /// Levels of `log.level`, from silence to everything.
@@ -23,12 +20,12 @@ const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 /// What is logged of parts that a filter does not name.
 const LEVEL_OF_THE_REST: &str = "warn";
 
-/// Starts logging for the whole process.
+/// Starts logging for the whole process. The last word on what is logged is `never`: see [`filter`].
 ///
 /// # Errors
 /// When the level is not a filter, or logging was started before.
-pub fn logs(settings: &LogSettings) -> anyhow::Result<()> {
-    let filter = filter(settings)?;
+pub fn logs(settings: &LogSettings, never: &[&str]) -> anyhow::Result<()> {
+    let filter = filter(settings, never)?;
     let json = match settings.format {
         LogFormat::Json => true,
         LogFormat::Text => false,
@@ -106,12 +103,13 @@ fn priority(level: Level) -> &'static str {
     }
 }
 
-/// What is logged, by `log.level`: one level for everything, `target=level` for a part, or several with commas.
+/// What is logged, by `log.level`: one level for everything, `target=level` for a part, or several with commas. The
+/// directives in `never` come after it, so that no level shows what they silence.
 ///
 /// # Errors
 /// When a part of it is neither, with the known levels and the nearest one: `tracing` would take a misspelt level for
 /// the name of a target and log nothing at all.
-pub fn filter(settings: &LogSettings) -> anyhow::Result<EnvFilter> {
+pub fn filter(settings: &LogSettings, never: &[&str]) -> anyhow::Result<EnvFilter> {
     let wrong = |problem: String| anyhow::anyhow!("log.level: {problem}");
     let mut directives = vec![LEVEL_OF_THE_REST.to_owned()];
     for part in settings.level.split(',').map(str::trim) {
@@ -135,7 +133,7 @@ pub fn filter(settings: &LogSettings) -> anyhow::Result<EnvFilter> {
             None => directives[0] = lower,
         }
     }
-    directives.extend(LOG_DIRECTIVES.map(str::to_owned));
+    directives.extend(never.iter().map(|&directive| directive.to_owned()));
     EnvFilter::try_new(directives.join(","))
         .map_err(|error| wrong(format!("`{}` is not a filter: {error}", settings.level)))
 }
@@ -175,10 +173,11 @@ mod tests {
     #[test]
     fn unknown_levels_are_refused_and_known_ones_reach_what_is_not_named() {
         let filter_of = |level: &str| {
-            filter(&LogSettings {
+            let settings = LogSettings {
                 level: level.into(),
                 ..LogSettings::default()
-            })
+            };
+            filter(&settings, &[])
         };
         for (level, said) in [
             ("warning", "did you mean `warn`?"),

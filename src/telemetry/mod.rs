@@ -2,11 +2,13 @@
 
 mod logs;
 pub mod metrics;
+mod settings;
 mod shown;
 mod stderr;
 
 pub use logs::{filter, logs};
 pub use metrics::Metrics;
+pub use settings::{LogFormat, LogSettings};
 
 /// Seconds since 1970, for gauges that hold a time.
 pub fn unix_now() -> i64 {

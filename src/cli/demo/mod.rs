@@ -15,8 +15,7 @@ use super::{DONE, ENVIRONMENT, FINDING, output};
 use crate::{
     publish::{self, settings::PublishSettings},
     runtime::{Daemon, Options, build::Built, registry},
-    settings::LogSettings,
-    telemetry::{self, Metrics},
+    telemetry::{self, LogSettings, Metrics},
 };
 
 const AFTER_HELP: &str = "\
@@ -68,10 +67,11 @@ fn rate(text: &str) -> Result<f64, String> {
 
 /// Runs the demo.
 pub fn run(arguments: DemoArgs) -> anyhow::Result<u8> {
-    telemetry::logs(&LogSettings {
+    let log = LogSettings {
         level: "warn".into(),
         ..LogSettings::default()
-    })?;
+    };
+    telemetry::logs(&log, &publish::LOG_DIRECTIVES)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(demo(arguments))
 }
