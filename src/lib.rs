@@ -13,6 +13,7 @@ pub mod cli;
 pub mod deadlines;
 pub mod delivery;
 pub mod duplicates;
+pub mod health;
 pub mod http;
 pub mod intake;
 pub mod journal;

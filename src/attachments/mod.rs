@@ -44,7 +44,7 @@ pub use settings::AttachmentSettings;
 
 use self::{fetch::Fetcher, files::Files, queue::Queue};
 use crate::{
-    http::{Condition, Health},
+    health::{Condition, Health},
     intake::Connectors,
     journal::{JournalSettings, sweep_time},
     telemetry::Metrics,

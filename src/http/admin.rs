@@ -15,13 +15,13 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    AdminSettings, Health, ListenError, RELOAD_HEADER, RELOAD_PATH, Reload,
+    AdminSettings, ListenError, RELOAD_HEADER, RELOAD_PATH, Reload,
     gate::{Gate, Places, READ_WITHIN},
     host::{self, HostNames},
     listen,
     listener::{self, Times},
 };
-use crate::telemetry::Metrics;
+use crate::{health::Health, telemetry::Metrics};
 
 /// Connections: a few scrapers, balancers and people.
 const PLACES: Places = Places {

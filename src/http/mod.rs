@@ -10,7 +10,6 @@
 mod admin;
 mod budget;
 pub(crate) mod gate;
-mod health;
 mod host;
 pub(crate) mod listener;
 mod peer;
@@ -19,7 +18,6 @@ mod tls;
 mod webhooks;
 
 pub use admin::AdminServer;
-pub use health::{Condition, Health, HealthReport, Source, SourceReport, SourceState};
 pub use settings::{AdminSettings, HttpSettings, TlsSettings, WebhookSettings};
 pub use tls::Certificates;
 pub use webhooks::{Hooks, WebhookServer};

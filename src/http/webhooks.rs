@@ -22,13 +22,14 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Certificates, Health, ListenError, Source, WebhookSettings,
+    Certificates, ListenError, WebhookSettings,
     budget::Budget,
     gate::{Gate, Places, READ_WITHIN},
     listen,
     listener::{self, Times},
 };
 use crate::{
+    health::{Health, Source},
     intake::{Accept, StreamId},
     telemetry::{Metrics, unix_now},
 };

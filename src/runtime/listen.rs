@@ -4,7 +4,8 @@ use std::{collections::HashMap, net::SocketAddr, path::Path, sync::Arc};
 
 use super::supervisor::{Failure, Group, OnEnd};
 use crate::{
-    http::{AdminServer, Health, Hooks, HttpSettings, ListenError, Reload, WebhookServer},
+    health::Health,
+    http::{AdminServer, Hooks, HttpSettings, ListenError, Reload, WebhookServer},
     intake::{Connectors, Intake},
     telemetry::Metrics,
 };

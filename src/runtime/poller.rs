@@ -26,7 +26,7 @@ use super::{
     trouble::Trouble,
 };
 use crate::{
-    http::Source,
+    health::{Health, Source},
     intake::{Intake, StreamId},
     journal::Journal,
     telemetry::{Metrics, unix_now},
@@ -98,7 +98,7 @@ struct Turns {
 
 impl Poller {
     /// The loops of all streams of a connector.
-    pub fn all(connector: &Arc<dyn Connector>, cx: &Cx, host: &Host, health: &crate::http::Health) -> Vec<Self> {
+    pub fn all(connector: &Arc<dyn Connector>, cx: &Cx, host: &Host, health: &Health) -> Vec<Self> {
         let streams = connector.streams();
         let id = cx.id.as_str();
         let family = Arc::new(Family::new(id, &streams, &host.metrics));

@@ -24,7 +24,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{error, info};
 
 use crate::{
-    http::{Condition, Health},
+    health::{Condition, Health},
     telemetry::Metrics,
 };
 

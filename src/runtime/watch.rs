@@ -15,7 +15,7 @@ use super::supervisor::Failure;
 use crate::{
     deadlines::Clocks,
     delivery::{Outlook, Waiting},
-    http::{Condition, Health},
+    health::{Condition, Health},
     journal::{Journal, JournalError, Loss},
     publish::{
         BrokerState,

@@ -27,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::{
+    health::{Condition, Health},
     intake::{Accept, NotAccepted, StreamId},
     telemetry::Metrics,
 };

@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 
 use super::*;
 use crate::{
-    http::Health,
+    health::Health,
     journal::JournalSettings,
     runtime::supervisor::{Restarts, Supervisor},
 };

@@ -6,7 +6,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::*;
 use crate::{
-    http::HealthReport,
+    health::HealthReport,
     journal::{Job, JournalSettings, Transaction},
 };
 
