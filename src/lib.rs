@@ -17,6 +17,7 @@ pub mod health;
 pub mod http;
 pub mod intake;
 pub mod journal;
+mod listener;
 pub mod privacy;
 mod private;
 pub mod publish;

@@ -24,10 +24,7 @@ use super::{
     queue::{JobId, State as JobState},
     settings::ServeSettings,
 };
-use crate::http::{
-    gate::{Gate, Places, READ_WITHIN},
-    listener::{self, Times},
-};
+use crate::listener::{self, Gate, Places, READ_WITHIN, Times};
 
 /// Bytes of a file handed on at once.
 const CHUNK: usize = 64 * 1024;

@@ -16,12 +16,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     AdminSettings, ListenError, RELOAD_HEADER, RELOAD_PATH, Reload,
-    gate::{Gate, Places, READ_WITHIN},
     host::{self, HostNames},
     listen,
-    listener::{self, Times},
 };
-use crate::{health::Health, telemetry::Metrics};
+use crate::{
+    health::Health,
+    listener::{self, Gate, Places, READ_WITHIN, Times},
+    telemetry::Metrics,
+};
 
 /// Connections: a few scrapers, balancers and people.
 const PLACES: Places = Places {

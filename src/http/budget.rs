@@ -86,7 +86,7 @@ impl Budget {
 #[derive(Debug)]
 pub(super) struct Held {
     budget: Budget,
-    /// See [`super::peer::share_of`].
+    /// See [`crate::listener::peer::share_of`].
     address: IpAddr,
     admission: Admission,
     bytes: usize,

@@ -5,14 +5,11 @@
 //!   after the journal commit;
 //! - a sender that is not proven leaves no trace but a counter;
 //! - nothing a stranger sends can stop the listener: bodies, times and concurrency are limited, panics are caught;
-//! - a stranger holds no place that a proven sender needs: see `gate` and `budget`.
+//! - a stranger holds no place that a proven sender needs: see `listener` and `budget`.
 
 mod admin;
 mod budget;
-pub(crate) mod gate;
 mod host;
-pub(crate) mod listener;
-mod peer;
 pub mod settings;
 mod tls;
 mod webhooks;

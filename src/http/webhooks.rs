@@ -21,16 +21,11 @@ use prometheus::{IntCounter, IntGauge};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    Certificates, ListenError, WebhookSettings,
-    budget::Budget,
-    gate::{Gate, Places, READ_WITHIN},
-    listen,
-    listener::{self, Times},
-};
+use super::{Certificates, ListenError, WebhookSettings, budget::Budget, listen};
 use crate::{
     health::{Health, Source},
     intake::{Accept, StreamId},
+    listener::{self, Gate, Places, READ_WITHIN, Times},
     telemetry::{Metrics, unix_now},
 };
 

@@ -19,12 +19,9 @@ use tokio::time::timeout;
 
 use super::{Hook, Shared, body};
 use crate::{
-    http::{
-        gate::{Connection, Standing},
-        peer,
-        tls::certificate_sha256,
-    },
+    http::tls::certificate_sha256,
     intake::NotAccepted,
+    listener::{Connection, Standing, peer},
 };
 
 /// When the platform should send again what could not be stored, seconds.

@@ -1,4 +1,7 @@
-//! What every listener of the daemon has in common: limits of time, of size and of places.
+//! What every listener of the daemon has in common: limits of time, of size and of places, and who is at the other end.
+
+mod gate;
+pub(crate) mod peer;
 
 use std::{
     net::{SocketAddr, TcpListener},
@@ -7,14 +10,14 @@ use std::{
 
 use axum_server::Server;
 
-use super::gate::Gate;
+pub(crate) use gate::{Connection, Gate, Places, READ_WITHIN, Standing};
 
 /// Largest head of a request, bytes; larger ones get 431.
 const MOST_HEAD: usize = 32 * 1024;
 /// Most headers of a request.
 const MOST_HEADERS: usize = 100;
 
-/// Limits of time. What was written to a sender has its own: see [`super::gate`].
+/// Limits of time. What was written to a sender has its own: see [`Places::read_within`].
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Times {
     /// From accepting a connection, or from the end of its TLS handshake, to the whole head of the first request.

@@ -9,7 +9,7 @@ use axum::http::HeaderMap;
 use ipnet::IpNet;
 
 /// Address of the sender of a request that came over a connection from `peer`.
-pub(super) fn sender(peer: IpAddr, headers: &HeaderMap, trusted_proxies: &[IpNet]) -> IpAddr {
+pub(crate) fn sender(peer: IpAddr, headers: &HeaderMap, trusted_proxies: &[IpNet]) -> IpAddr {
     let peer = peer.to_canonical();
     let trusted = |address: &IpAddr| trusted_proxies.iter().any(|network| network.contains(address));
     if !trusted(&peer) {
@@ -34,7 +34,7 @@ pub(super) fn sender(peer: IpAddr, headers: &HeaderMap, trusted_proxies: &[IpNet
 
 /// The address by which a sender's share of anything is counted: with IPv6 the network of 64 bits, of which a sender has
 /// all addresses.
-pub(super) fn share_of(address: IpAddr) -> IpAddr {
+pub(crate) fn share_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
         address => address,
