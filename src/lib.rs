@@ -18,6 +18,7 @@ pub mod http;
 pub mod intake;
 pub mod journal;
 mod listener;
+mod personal;
 pub mod privacy;
 mod private;
 pub mod publish;

@@ -9,7 +9,7 @@ use super::{
     old, settled,
     store::{Store, time},
 };
-use crate::privacy::veil;
+use crate::personal::mask;
 
 /// Held items looked through for one by its source's id, when no key leads to it.
 const LOOKED_THROUGH: i64 = 2_000;
@@ -159,7 +159,7 @@ impl Store {
             }
             // Nothing is stored that does not wait and was not decided.
             match (row.get::<_, Option<String>>(2)?, row.get::<_, bool>(1)?) {
-                (Some(held), _) => waiting.push((seq, veil(&held).into_owned())),
+                (Some(held), _) => waiting.push((seq, mask(&held).into_owned())),
                 (None, false) => waiting.push((seq, "очередь на отправку".to_owned())),
                 (None, true) => {}
             }

@@ -13,7 +13,7 @@ use super::{
     settled::{self, Fact},
     store::{Store, time},
 };
-use crate::privacy::veil;
+use crate::personal::mask;
 
 /// Most items of one transaction beside a daemon, and the longest time it takes before its end is written.
 const SLICE: usize = 64;
@@ -155,7 +155,7 @@ fn held(row: &Row<'_>) -> rusqlite::Result<Held> {
         seq: row.get(0)?,
         kind: row.get(1)?,
         reason: row.get(2)?,
-        why: veil(&row.get::<_, String>(3)?).into_owned(),
+        why: mask(&row.get::<_, String>(3)?).into_owned(),
         since: time(row.get(4)?),
         connector: row.get(5)?,
         bytes: row.get(6)?,

@@ -6,17 +6,12 @@
 //! - the same message gives the same bytes for ever: hashes are keyed, encryption is deterministic;
 //! - everything is compiled at the start; what does not fit stops the start with key and cure.
 
-mod contacts;
 mod fields;
-mod numbers;
-mod plain;
 mod policy;
 mod seal;
 mod settings;
 mod words;
 
-pub use contacts::veil;
-pub use numbers::scrub;
 pub use policy::{Policy, PolicyError};
 pub use seal::{SealError, Sealer};
 pub use settings::{Action, PrivacyOverride, PrivacySettings};

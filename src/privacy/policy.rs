@@ -13,12 +13,11 @@ use serde_json::{Map, Value};
 
 use super::{
     Action, PrivacySettings, SealError, Sealer,
-    contacts::mask_contacts,
     fields::{Field, Place, walk},
-    numbers::scrub,
     seal::Hasher,
     words,
 };
+use crate::personal::{mask_contacts, scrub};
 
 /// A setting that does not fit. Names the key below `privacy` and the cure.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -15,7 +15,7 @@ const CUTS_WITHOUT_FIRST: &[usize] = &[3, 6, 8];
 
 /// A text for people's eyes, where no citizen's words belong anyway (reasons of quarantine, errors): whatever still
 /// looks like a contact, a СНИЛС, a policy number or a birth date is masked.
-pub fn veil(text: &str) -> Cow<'_, str> {
+pub fn mask(text: &str) -> Cow<'_, str> {
     let scrubbed = scrub(text).map(|(text, _)| text);
     match mask_contacts(scrubbed.as_deref().unwrap_or(text)) {
         Some(masked) => Cow::Owned(masked),
@@ -24,7 +24,7 @@ pub fn veil(text: &str) -> Cow<'_, str> {
 }
 
 /// The text with telephones and e-mail addresses masked; `None` when there are none.
-pub(super) fn mask_contacts(text: &str) -> Option<String> {
+pub fn mask_contacts(text: &str) -> Option<String> {
     let mut cuts = Vec::new();
     for plain in [Plain::of(text, 10), Plain::without_tags(text, 10)]
         .into_iter()
@@ -201,16 +201,16 @@ mod tests {
     }
 
     #[test]
-    fn a_veil_hides_what_slipped_through() {
-        let veiled = veil("row 7: «112-233-445 95», a@b.ru");
-        assert!(!veiled.contains("233") && !veiled.contains("a@b"), "{veiled}");
-        assert!(matches!(veil("row 7: no number"), Cow::Borrowed(_)));
+    fn what_slipped_through_is_masked() {
+        let masked = mask("row 7: «112-233-445 95», a@b.ru");
+        assert!(!masked.contains("233") && !masked.contains("a@b"), "{masked}");
+        assert!(matches!(mask("row 7: no number"), Cow::Borrowed(_)));
     }
 
     proptest! {
         #[test]
         fn any_text_is_survived(text in "[0-9 @.+()\\-а-яa-z]{0,60}") {
-            let _ = veil(&text);
+            let _ = mask(&text);
         }
     }
 }
