@@ -2,11 +2,19 @@
 //!
 //! The way of a message, in one direction: connectors → [`intake`] → [`journal`] → [`delivery`] → [`publish`].
 //! [`delivery`] is the corridor with its list of stages, and asks on the way: [`duplicates`] links what came by several
-//! ways; [`priem_rules`] decides by the rules, and finds which territory a message is about; [`attachments`]
-//! keeps the files that messages name, when asked to; [`deadlines`] tells of clocks that run out; [`privacy`] decides
-//! what of personal data leaves. None of them knows the corridor.
+//! ways; [`priem_rules`] decides by the rules, and finds which territory a message is about; [`attachments`] keeps the
+//! files that messages name, when asked to; [`deadlines`] tells of clocks that run out; [`privacy`] decides what of
+//! personal data leaves. None of them knows the corridor.
 //!
-//! Around the way: [`runtime`] puts everything together, watches it, reloads and stops it; [`http`] listens for webhooks and shows health and metrics; [`cli`] is what people type.
+//! Around the way: [`runtime`] puts everything together, watches it, reloads and stops it; [`settings`] reads what an
+//! operator can set, each room having its own; [`http`] listens for webhooks and shows health and metrics; [`cli`] is
+//! what people type.
+//!
+//! Below the way, for whoever needs it: [`telemetry`] has the metrics and the logs; [`health`] is what parts say of
+//! themselves; `listener` limits what strangers may do to a listening socket; `personal` finds personal data in texts;
+//! `private` and `rights` keep files from others; `visible` makes texts of others safe to show.
+//!
+//! A room imports only rooms on floors below its own: `tests/arrows.rs` lists them and holds it.
 
 pub mod attachments;
 pub mod cli;

@@ -1,6 +1,8 @@
-//! The way of a message is walkable in one direction: no room of the house imports a later one.
+//! The house has floors, and imports between its rooms (the top modules of `src/`) point down: who reads a room needs to
+//! know only what lies below it, and nobody meets a circle.
 //!
-//! Read from the sources, so that nobody has to remember it. Tests inside the sources may look anywhere.
+//! Read from the sources, so that nobody has to remember it. Tests inside the sources may look anywhere. (The other
+//! crates of the workspace lie below the house: `cargo` itself lets none of them import it.)
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,85 +10,141 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// What each room must never import. Two steps forward are calls and lawful: intake stores into the journal, delivery
-/// hands over to the publisher. (Connectors are a crate that does not know this one.)
-const FORBIDDEN: &[(&str, &[&str])] = &[
-    // The way of a message: connectors → intake → journal → delivery → publish.
-    ("intake", &["delivery", "publish", "runtime", "cli"]),
-    (
-        "journal",
-        &[
-            "intake",
-            "delivery",
-            "publish",
-            "runtime",
-            "cli",
-            "http",
-            "routing",
-            "attachments",
-        ],
-    ),
-    ("delivery", &["runtime", "cli", "http"]),
-    (
-        "publish",
-        &["intake", "journal", "delivery", "runtime", "cli", "http", "routing"],
-    ),
-    // What delivery asks on the way knows neither the corridor nor what comes after it.
-    ("attachments", &["delivery", "publish", "runtime", "cli"]),
-    (
-        "deadlines",
-        &["intake", "delivery", "publish", "runtime", "cli", "http"],
-    ),
-    (
-        "duplicates",
-        &["intake", "delivery", "publish", "runtime", "cli", "http", "routing"],
-    ),
-    (
-        "privacy",
-        &[
-            "intake", "journal", "delivery", "publish", "runtime", "cli", "http", "routing",
-        ],
-    ),
-    (
-        "telemetry",
-        &["intake", "journal", "delivery", "runtime", "cli", "http"],
-    ),
-    ("http", &["intake", "journal", "delivery", "publish", "runtime", "cli"]),
-    ("runtime", &["cli"]),
+/// Every room, floor by floor from the ground up. A room may import rooms of lower floors; rooms of one floor do not know
+/// one another. So the way of a message, connectors → intake → journal → delivery → publish, is a way of calls: delivery
+/// reads the journal and hands over to the publisher, and neither knows who asks.
+const FLOORS: &[&[&str]] = &[
+    // What the file system and a terminal must not do to us.
+    &["rights", "visible"],
+    // What everybody needs.
+    &["health", "personal", "private", "telemetry"],
+    // The ends of the way and what else stands alone.
+    &["journal", "listener", "privacy", "publish"],
+    // Around the journal.
+    &["deadlines", "duplicates", "intake"],
+    &["attachments"],
+    // The corridor, and the doors for others.
+    &["delivery", "http"],
+    // Everything an operator can set; everything together; what people type.
+    &["settings"],
+    &["runtime"],
+    &["cli"],
 ];
 
-/// Which rooms a room names, with the places where it does.
-fn imports(room: &str) -> BTreeMap<String, BTreeSet<String>> {
+/// Who knows the rules (`priem-rules`). What comes in, is kept and goes out does not depend on where messages go. Its
+/// words are for everybody.
+const KNOW_RULES: &[&str] = &["cli", "delivery", "runtime"];
+
+/// The floor of a room.
+fn floor(room: &str) -> Option<usize> {
+    FLOORS.iter().position(|rooms| rooms.contains(&room))
+}
+
+#[test]
+fn every_room_has_its_floor() {
+    let rooms: BTreeSet<String> = rooms().into_iter().map(|(name, _)| name).collect();
+    let listed: Vec<&str> = FLOORS.iter().copied().flatten().copied().collect();
+    for room in &rooms {
+        assert!(
+            listed.contains(&room.as_str()),
+            "src/{room} has no floor: put it into FLOORS (tests/arrows.rs), above the rooms it imports and below those \
+             that import it, and tell of it in src/lib.rs"
+        );
+    }
+    for room in &listed {
+        assert!(rooms.contains(*room), "there is no src/{room}: take it out of FLOORS");
+    }
+    assert_eq!(rooms.len(), listed.len(), "a room has two floors: {listed:?}");
+}
+
+#[test]
+fn nothing_points_back_up() {
+    let mut broken = Vec::new();
+    for (room, path) in rooms() {
+        for (other, places) in imports(&path) {
+            let is_below = match (floor(&room), floor(&other)) {
+                (Some(own), Some(floor)) => other == room || floor < own,
+                // A name that is no room could hide one.
+                _ => false,
+            };
+            if !is_below {
+                broken.push(format!("{room} imports {other}: {places:?}"));
+            }
+        }
+    }
+    assert!(
+        broken.is_empty(),
+        "not from a lower floor; hand it over as an argument, or move what both need into a room below both: {broken:#?}"
+    );
+}
+
+#[test]
+fn the_rules_are_known_to_few() {
+    for (room, path) in rooms() {
+        for path in sources(&path) {
+            let text = fs::read_to_string(&path).expect("a source file");
+            let knows = without_tests(&text)
+                .split("priem_rules::")
+                .skip(1)
+                .any(|rest| !rest.starts_with("words"));
+            assert!(
+                !knows || KNOW_RULES.contains(&room.as_str()),
+                "{room} knows the rules: {path:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn imports_are_seen_in_every_form() {
+    let code = "use crate::{\n    a::{self, b::c},\n    d,\n};\nuse crate::e::f;\nlet x = crate::g::h();\n// crate::i\n\
+                use super::j;\nuse super::super::k::l;\nuse super::super::{m, n::o};\n";
+    let seen: Vec<String> = rooms_named(code, 2).into_iter().collect();
+    assert_eq!(seen, ["a", "d", "e", "g", "k", "m", "n"]);
+    let delivery = rooms().into_iter().find(|(name, _)| name == "delivery");
+    let (_, path) = delivery.expect("the room of the corridor");
+    assert!(imports(&path).contains_key("publish"), "the sources are read");
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+/// The rooms of the house with their folder or only file. A room may have both.
+fn rooms() -> Vec<(String, PathBuf)> {
+    let entries = fs::read_dir(root())
+        .expect("src/")
+        .map(|entry| entry.expect("an entry").path());
+    let named = entries.filter_map(|path| Some((path.file_stem()?.to_str()?.to_owned(), path)));
+    named.filter(|(name, _)| name != "lib" && name != "main").collect()
+}
+
+/// What the files of a room name of the house, with the places where they do.
+fn imports(room: &Path) -> BTreeMap<String, BTreeSet<String>> {
     let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for path in sources(room) {
         let text = fs::read_to_string(&path).expect("a source file");
-        for name in rooms_named(without_tests(&text)) {
-            found.entry(name).or_default().insert(path.display().to_string());
+        let place = path.strip_prefix(root()).expect("below src/");
+        // `a.rs` and `a/mod.rs` are one step below the crate's root.
+        let depth = place.components().count() - usize::from(place.ends_with("mod.rs"));
+        for name in rooms_named(without_tests(&text), depth) {
+            found.entry(name).or_default().insert(place.display().to_string());
         }
     }
     found
 }
 
-fn sources(room: &str) -> Vec<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let file = root.join(format!("{room}.rs"));
-    let (mut folders, mut files) = (vec![root.join(room)], Vec::new());
-    if file.exists() {
-        files.push(file);
-    }
-    while let Some(folder) = folders.pop() {
-        let Ok(entries) = fs::read_dir(&folder) else { continue };
-        for entry in entries {
-            let path = entry.expect("an entry").path();
-            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            if path.is_dir() && name != "tests" {
-                folders.push(path);
-            } else if name.ends_with(".rs") && !name.ends_with("tests.rs") {
-                files.push(path);
-            }
+fn sources(room: &Path) -> Vec<PathBuf> {
+    let (mut waiting, mut files) = (vec![room.to_owned()], Vec::new());
+    while let Some(path) = waiting.pop() {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if path.is_dir() && name != "tests" {
+            let entries = fs::read_dir(&path).expect("a folder");
+            waiting.extend(entries.map(|entry| entry.expect("an entry").path()));
+        } else if name.ends_with(".rs") && !name.ends_with("tests.rs") {
+            files.push(path);
         }
     }
-    assert!(!files.is_empty(), "there is no room {room}");
     files
 }
 
@@ -96,13 +154,14 @@ fn without_tests(text: &str) -> &str {
         .map_or(text, |(code, _)| code)
 }
 
-/// The first names of every path that starts at the crate's root, also inside braces.
-fn rooms_named(code: &str) -> BTreeSet<String> {
+/// The first names of every path that starts at the crate's root, `depth` steps above this code, also inside braces.
+fn rooms_named(code: &str, depth: usize) -> BTreeSet<String> {
     let code: String = code
         .lines()
         .filter(|line| !line.trim_start().starts_with("//"))
         .flat_map(|line| [line, "\n"])
         .collect();
+    let code = code.replace(&"super::".repeat(depth), "crate::");
     let mut names = BTreeSet::new();
     for (at, _) in code.match_indices("crate::") {
         let rest = &code[at + "crate::".len()..];
@@ -133,27 +192,4 @@ fn rooms_named(code: &str) -> BTreeSet<String> {
 fn first_name(path: &str) -> Option<String> {
     let name: String = path.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
     (!name.is_empty()).then_some(name)
-}
-
-#[test]
-fn nothing_points_back_up() {
-    let mut broken = Vec::new();
-    for (room, forbidden) in FORBIDDEN {
-        let imports = imports(room);
-        for other in *forbidden {
-            if let Some(places) = imports.get(*other) {
-                broken.push(format!("{room} imports {other}: {places:?}"));
-            }
-        }
-    }
-    assert!(broken.is_empty(), "{broken:#?}");
-}
-
-#[test]
-fn imports_are_seen_in_every_form() {
-    let code =
-        "use crate::{\n    a::{self, b::c},\n    d,\n};\nuse crate::e::f;\nlet x = crate::g::h();\n// crate::i\n";
-    let seen: Vec<String> = rooms_named(code).into_iter().collect();
-    assert_eq!(seen, ["a", "d", "e", "g"]);
-    assert!(imports("delivery").contains_key("publish"), "the sources are read");
 }
