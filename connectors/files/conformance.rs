@@ -9,12 +9,13 @@ use priem_sdk::{
     contract::ConnectorId,
 };
 
+use priem_tables::{Fault, RawRow, RowFault};
+
 use super::{
     FilesConnector, FilesSettings, INBOX,
     items::{self, RowContext},
     layout::Layout,
-    problem::{FileProblem, RowProblem},
-    rows::RawRow,
+    problem::FileProblem,
 };
 
 const HEADER: &[&str] = &[
@@ -102,12 +103,16 @@ fn samples() -> Vec<ItemSample> {
         ),
         sample(
             "a row that can't be split",
-            item(&RawRow::broken(5, RowProblem::Quotes, b"1;\"2")),
+            item(&RawRow::broken(5, RowFault::Quotes, b"1;\"2")),
             Expected::Quarantine("bad_row"),
         ),
         sample(
             "a file that can't be read",
-            items::file_item("x.pdf", "00", &FileProblem::Unsupported("neither XLSX nor CSV")),
+            items::file_item(
+                "x.pdf",
+                "00",
+                &FileProblem::Table(Fault::Unsupported("neither XLSX nor CSV")),
+            ),
             Expected::Quarantine("file_unsupported"),
         ),
     ]

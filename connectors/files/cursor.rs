@@ -1,8 +1,14 @@
 //! Where the import stands: which file, by name and content, and the last row that is stored.
 
-use std::{fs::Metadata, os::unix::fs::MetadataExt, time::UNIX_EPOCH};
+use std::{
+    fs::Metadata,
+    io::{self, Read},
+    os::unix::fs::MetadataExt,
+    time::UNIX_EPOCH,
+};
 
 use priem_sdk::Cursor;
+use priem_tables::Source;
 use serde::{Deserialize, Serialize};
 
 use super::{folder::Refusal, table::Place};
@@ -83,6 +89,14 @@ impl Stamp {
         is_same_file && (self.size, self.mtime) == (other.size, other.mtime)
     }
 
+    /// The stamp of an open file as it is now.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn of_open(source: &Source) -> io::Result<Self> {
+        Ok(Self::of(&source.metadata()?))
+    }
+
     /// Reads it from the file system's answer.
     pub fn of(metadata: &Metadata) -> Self {
         let mtime = metadata
@@ -96,6 +110,23 @@ impl Stamp {
             mtime,
             inode: metadata.ino(),
         }
+    }
+}
+
+/// BLAKE3 of a file, 32 hex digits, read as a stream.
+///
+/// # Errors
+/// What the file system says.
+pub fn content_hash(source: &Source) -> io::Result<String> {
+    let mut source = source.from_start();
+    let mut hasher = blake3::Hasher::new();
+    let mut buffer = vec![0; 128 * 1024];
+    loop {
+        let read = source.read(&mut buffer)?;
+        if read == 0 {
+            return Ok(hasher.finalize().to_hex()[..32].to_owned());
+        }
+        hasher.update(&buffer[..read]);
     }
 }
 

@@ -27,7 +27,9 @@ use rustix::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{cursor::Stamp, source::Source};
+use priem_tables::Source;
+
+use super::cursor::Stamp;
 
 /// Symbolic links followed on the way to a folder, as many as the kernel does.
 const MOST_LINKS: usize = 40;

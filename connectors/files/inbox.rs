@@ -15,14 +15,13 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use priem_tables::{Source, has_end};
 use rustix::fs::Mode;
 
 use super::{
     cursor::{End, FileCursor, Refused, Stamp},
     folder::{Entry, Folder, FolderError, Kind, Refusal, Why},
     left::{Left, readable},
-    source::Source,
-    xlsx,
 };
 
 /// Endings that tools give to files they are still writing.
@@ -311,7 +310,7 @@ impl Inbox {
             return true;
         }
         match inbox.open(name) {
-            Ok(Ok((source, _))) => xlsx::has_end(&source).unwrap_or(false),
+            Ok(Ok((source, _))) => has_end(&source).unwrap_or(false),
             _ => false,
         }
     }

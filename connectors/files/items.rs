@@ -10,6 +10,7 @@
 use bytes::Bytes;
 use jiff::tz::TimeZone;
 use priem_sdk::{EventType, Item, Message, NormalizeError, RawItem, contract::fingerprint, json};
+use priem_tables::{RawRow, column_letters};
 use serde::{Deserialize, Serialize, ser::SerializeMap};
 use serde_json::{Map, Value};
 
@@ -18,7 +19,6 @@ use super::{
     layout::Layout,
     mapping::{self, Aspect, Cells, FieldKind, Mapping, Role},
     problem::{FileProblem, RowProblem},
-    rows::RawRow,
     when,
 };
 
@@ -103,7 +103,7 @@ impl Serialize for Filled<'_> {
             match column {
                 Some(column) => map.serialize_entry(&column.name, cell)?,
                 // Beyond the header: kept under its letters.
-                None => map.serialize_entry(&super::naming::column_letters(index), cell)?,
+                None => map.serialize_entry(&column_letters(index), cell)?,
             }
         }
         map.end()
@@ -113,7 +113,7 @@ impl Serialize for Filled<'_> {
 /// Makes the items of a row: one for the row, and one for each aspect it says something of.
 pub fn row_items(context: &RowContext<'_>, row: &RawRow) -> RowItems {
     if let Some(broken) = &row.broken {
-        return bad_row(context, row, broken.problem.clone());
+        return bad_row(context, row, RowProblem::Unread(broken.fault.clone()));
     }
     let mapping = context.layout.mapping;
     let cells = context.layout.cells(row);

@@ -2,11 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 
+use priem_tables::{Fault, RawRow, column_letters};
+
 use super::{
     mapping::{AUTO, Cells, FieldKind, FieldSpec, Mapping, Role, plain_header},
-    naming::column_letters,
     problem::FileProblem,
-    rows::RawRow,
     when,
 };
 
@@ -73,7 +73,7 @@ impl Layout {
             half_known = true;
         }
         if first.iter().all(RawRow::is_blank) {
-            return Err(FileProblem::Empty);
+            return Err(Fault::Empty.into());
         }
         if half_known {
             return Err(FileProblem::NothingToIdentify { mapping: mapping.name });
@@ -106,7 +106,7 @@ impl Layout {
             return Ok(layout);
         }
         if first.iter().all(RawRow::is_blank) {
-            return Err(FileProblem::Empty);
+            return Err(Fault::Empty.into());
         }
         Err(FileProblem::NoHeader {
             mapping: AUTO,

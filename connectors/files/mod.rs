@@ -9,7 +9,6 @@
 mod classifier;
 pub mod config;
 mod conformance;
-mod csv;
 mod cursor;
 pub mod folder;
 mod fz59;
@@ -18,27 +17,22 @@ mod incident;
 mod items;
 mod layout;
 mod left;
-mod limits;
 pub mod mapping;
 mod mss;
 mod naming;
-pub mod plain;
 mod pos_registry;
 pub mod probe;
 mod probe_text;
 mod problem;
 mod reading;
 mod refusals;
-mod rows;
 mod shared;
-pub mod source;
 mod table;
 #[cfg(test)]
 mod tests;
 mod uv;
 mod votes;
 mod when;
-mod xlsx;
 
 use std::sync::Arc;
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use bytes::Bytes;
 use jiff::Timestamp;
 use priem_sdk::{ConfigError, Message, RawItem, contract::ConnectorId};
+use priem_tables::{Fault, RawRow, Source, column_letters};
 use serde::Serialize;
 
 use super::{
@@ -12,10 +13,7 @@ use super::{
     items::{self, RowContext},
     left,
     mapping::{self, FieldKind, Mapping, Role},
-    naming::column_letters,
     problem::{self, FileProblem},
-    rows::RawRow,
-    source::Source,
     table::Table,
     when,
 };
@@ -148,7 +146,7 @@ pub fn probe(
     on_progress: OnProgress<'_>,
 ) -> Result<ProbeReport, ConfigError> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let opened = Source::open(path).map_err(|error| FileProblem::Unreadable(error.kind().to_string()));
+    let opened = Source::open(path).map_err(|error| FileProblem::Table(Fault::of_io(&error)));
     walk(opened.as_ref(), &name, settings, shown, on_progress, &mut |_, _| {})
 }
 
@@ -160,7 +158,7 @@ pub fn open_listed(path: &Path) -> Result<Source, FileProblem> {
     match folder::open_listed(path) {
         Ok(Ok(source)) => Ok(source),
         Ok(Err(refusal)) => Err(FileProblem::Refused(refusal)),
-        Err(error) => Err(FileProblem::Unreadable(error.kind().to_string())),
+        Err(error) => Err(FileProblem::Table(Fault::of_io(&error))),
     }
 }
 

@@ -3,15 +3,9 @@
 //! those go to logs and quarantine listings.
 
 use priem_sdk::NormalizeError;
+use priem_tables::{Fault, RowFault};
 
-use super::{
-    folder::Refusal,
-    limits::{Measure, OverLimit},
-    mapping,
-};
-
-/// Characters of a sheet's name that are shown; spreadsheets allow 31.
-const LONGEST_SHEET_SHOWN: usize = 40;
+use super::{folder::Refusal, mapping};
 
 /// [`FileProblem::reason`] of a file without a known header: its report quotes the file.
 pub const UNKNOWN_LAYOUT: &str = "file_unknown_layout";
@@ -19,12 +13,9 @@ pub const UNKNOWN_LAYOUT: &str = "file_unknown_layout";
 /// A file that can't be imported, or not to its end.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FileProblem {
-    /// The file can't be read at all.
-    #[error("the file can't be read: {0}")]
-    Unreadable(String),
-    /// Not a kind of file we read.
-    #[error("unsupported kind of file: {0}")]
-    Unsupported(&'static str),
+    /// No table, or not to its end.
+    #[error(transparent)]
+    Table(#[from] Fault),
     /// Larger than the setting allows.
     #[error("the file has {bytes} bytes, max_file_bytes is {limit}")]
     TooLarge {
@@ -33,15 +24,6 @@ pub enum FileProblem {
         /// The setting.
         limit: u64,
     },
-    /// Nothing in it.
-    #[error("the file has no rows")]
-    Empty,
-    /// An XLSX that ends too early or is damaged.
-    #[error("the workbook is damaged: {0}")]
-    Damaged(String),
-    /// Made of more, or of larger parts, than is read: such a file would fill the memory or the disk.
-    #[error("the file goes over a limit: {0}")]
-    OverLimit(OverLimit),
     /// The daemon died twice while it read this file at this place.
     #[error("the daemon was killed twice while it read this file after row {row}")]
     KilledProcess {
@@ -64,9 +46,6 @@ pub enum FileProblem {
         /// Name of the mapping.
         mapping: &'static str,
     },
-    /// A text in an encoding we don't read.
-    #[error("unsupported encoding: {0}")]
-    Encoding(&'static str),
     /// The file went away or was changed before it was read to its end.
     #[error("the file was removed from the folder, or changed, before it was read to its end")]
     Vanished,
@@ -76,24 +55,6 @@ pub enum FileProblem {
 }
 
 impl FileProblem {
-    /// A file that goes over a limit.
-    pub fn over(what: Measure, limit: impl TryInto<u64>) -> Self {
-        Self::OverLimit(OverLimit::new(what, limit.try_into().unwrap_or(u64::MAX)))
-    }
-
-    /// The same problem with the place where it was met, when it is one of a place.
-    #[must_use]
-    pub fn at(self, sheet: Option<&str>, row: u64) -> Self {
-        match self {
-            Self::OverLimit(over) => Self::OverLimit(OverLimit {
-                sheet: sheet.map(|name| name.chars().take(LONGEST_SHEET_SHOWN).collect()),
-                row: (row > 0).then_some(row),
-                ..over
-            }),
-            other => other,
-        }
-    }
-
     /// The same problem without what it quotes from the file: what may be stored in a cursor.
     #[must_use]
     pub fn without_quotes(&self) -> Self {
@@ -110,15 +71,15 @@ impl FileProblem {
     /// Bounded name, a metric label.
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::Unreadable(_) => "file_unreadable",
-            Self::Unsupported(_) => "file_unsupported",
+            Self::Table(Fault::Unreadable(_)) => "file_unreadable",
+            Self::Table(Fault::Unsupported(_)) => "file_unsupported",
             Self::TooLarge { .. } => "file_too_large",
-            Self::Empty => "file_empty",
-            Self::Damaged(_) => "file_damaged",
-            Self::OverLimit(_) => "file_over_limit",
+            Self::Table(Fault::Empty) => "file_empty",
+            Self::Table(Fault::Damaged(_)) => "file_damaged",
+            Self::Table(Fault::OverLimit(_)) => "file_over_limit",
             Self::KilledProcess { .. } => "file_killed_process",
             Self::NoHeader { .. } | Self::NothingToIdentify { .. } => UNKNOWN_LAYOUT,
-            Self::Encoding(_) => "file_encoding",
+            Self::Table(Fault::Encoding(_)) => "file_encoding",
             Self::Vanished => "file_vanished",
             Self::Refused(_) => "file_refused",
         }
@@ -148,33 +109,10 @@ impl FileProblem {
     /// For the people who put files into the folder: what happened and what to do.
     pub fn russian(&self) -> String {
         match self {
-            Self::Unreadable(error) => format!(
-                "Файл не удалось прочитать: {error}.\nЧто сделать: проверьте права на файл и положите его снова."
-            ),
-            Self::Unsupported(what) => format!(
-                "Этот вид файла не поддерживается: {}.\n\
-                 Что сделать: сохраните выгрузку как «Книга Excel (.xlsx)» без пароля или как CSV и положите снова.",
-                detail_ru(what)
-            ),
+            Self::Table(fault) => table_ru(fault),
             Self::TooLarge { bytes, limit } => format!(
                 "Файл слишком большой: {bytes} байт при пределе {limit}.\n\
                  Что сделать: разделите выгрузку по датам или увеличьте настройку max_file_bytes."
-            ),
-            Self::Empty => {
-                "В файле нет ни одной строки.\nЧто сделать: проверьте выгрузку и положите файл снова.".into()
-            }
-            Self::Damaged(detail) => format!(
-                "Книга повреждена или скопирована не до конца ({}).\n\
-                 Что сделать: скопируйте или выгрузите файл заново. Строки, прочитанные до повреждения, уже приняты; \
-                 повторная загрузка их не удвоит.",
-                detail_ru(detail)
-            ),
-            Self::OverLimit(over) => format!(
-                "Файл выходит за пределы того, что читает программа: {}.\n\
-                 Что сделать: так выглядит испорченный или нарочно сделанный файл. Выгрузите его заново из системы, \
-                 где он был сделан; если и новый такой же, сохраните нужные строки как CSV. Строки до этого места уже \
-                 приняты; повторная загрузка их не удвоит.",
-                over.russian()
             ),
             Self::KilledProcess { row } => format!(
                 "Пока читался этот файл (после строки {row}), служба дважды аварийно завершилась, поэтому файл отложен, \
@@ -215,11 +153,6 @@ impl FileProblem {
                 "В заголовке нет ни номера, ни текста сообщения.\nЧто сделать: выгрузите файл с колонкой {}.",
                 wanted(mapping)
             ),
-            Self::Encoding(what) => format!(
-                "Кодировка файла не поддерживается: {}.\n\
-                 Что сделать: сохраните CSV в кодировке UTF-8 (в Excel: «CSV UTF-8») или Windows-1251.",
-                detail_ru(what)
-            ),
             Self::Vanished => "Файл убрали из папки или изменили до конца загрузки.\n\
                  Что сделать: положите его снова, если его нет в inbox/; уже принятые строки не удвоятся."
                 .into(),
@@ -249,27 +182,34 @@ fn wanted(name: &str) -> String {
     }
 }
 
-/// English details of [`FileProblem`] in Russian; others (names of encodings, words of the XML reader) stay as they are.
-const DETAILS: &[(&str, &str)] = &[
-    ("neither XLSX nor CSV", "это не XLSX и не CSV"),
-    (
-        "an old Excel file (.xls) or one protected by a password",
-        "старый файл Excel (.xls) или книга с паролем",
-    ),
-    ("a workbook protected by a password", "книга с паролем"),
-    ("an archive without a workbook in it", "архив, в котором нет книги"),
-    (
-        "the file does not start as a workbook",
-        "начало файла не похоже на книгу",
-    ),
-    ("binary data", "двоичные данные, а не текст"),
-];
-
-fn detail_ru(detail: &str) -> &str {
-    DETAILS
-        .iter()
-        .find(|(english, _)| *english == detail)
-        .map_or(detail, |(_, russian)| russian)
+/// What people are to do about a file of the drop folder that is no table.
+fn table_ru(fault: &Fault) -> String {
+    let detail = fault.detail_ru();
+    match fault {
+        Fault::Unreadable(_) => {
+            format!("Файл не удалось прочитать: {detail}.\nЧто сделать: проверьте права на файл и положите его снова.")
+        }
+        Fault::Unsupported(_) => format!(
+            "Этот вид файла не поддерживается: {detail}.\n\
+             Что сделать: сохраните выгрузку как «Книга Excel (.xlsx)» без пароля или как CSV и положите снова."
+        ),
+        Fault::Empty => "В файле нет ни одной строки.\nЧто сделать: проверьте выгрузку и положите файл снова.".into(),
+        Fault::Damaged(_) => format!(
+            "Книга повреждена или скопирована не до конца ({detail}).\n\
+             Что сделать: скопируйте или выгрузите файл заново. Строки, прочитанные до повреждения, уже приняты; \
+             повторная загрузка их не удвоит."
+        ),
+        Fault::OverLimit(_) => format!(
+            "Файл выходит за пределы того, что читает программа: {detail}.\n\
+             Что сделать: так выглядит испорченный или нарочно сделанный файл. Выгрузите его заново из системы, \
+             где он был сделан; если и новый такой же, сохраните нужные строки как CSV. Строки до этого места уже \
+             приняты; повторная загрузка их не удвоит."
+        ),
+        Fault::Encoding(_) => format!(
+            "Кодировка файла не поддерживается: {detail}.\n\
+             Что сделать: сохраните CSV в кодировке UTF-8 (в Excel: «CSV UTF-8») или Windows-1251."
+        ),
+    }
 }
 
 /// A row that can't be a message. The row goes to quarantine, the rest of the file goes on.
@@ -284,27 +224,8 @@ pub enum RowProblem {
     },
     /// A layout without a key, and no text either.
     NoText,
-    /// More or fewer cells than the header has.
-    CellCount {
-        /// Columns of the header.
-        expected: usize,
-        /// Cells of the row.
-        found: usize,
-    },
-    /// A quotation mark opens a cell and never closes it, or text follows the closing one.
-    Quotes,
-    /// Bytes that are no text in the encoding of the file.
-    Encoding(&'static str),
-    /// Longer than a row may be.
-    TooLong {
-        /// The limit, bytes.
-        limit: usize,
-    },
-    /// More cells than a spreadsheet has columns.
-    TooWide {
-        /// The limit, cells.
-        limit: usize,
-    },
+    /// It can't be split into cells.
+    Unread(RowFault),
 }
 
 impl RowProblem {
@@ -321,14 +242,7 @@ impl RowProblem {
                 format!("the number cell holds {characters} characters that are no number: shifted columns?")
             }
             Self::NoText => "no text and no number".into(),
-            Self::CellCount { expected, found } => {
-                let cells = if *found == 1 { "cell" } else { "cells" };
-                format!("{found} {cells} instead of {expected}")
-            }
-            Self::Quotes => "broken quotation marks".into(),
-            Self::Encoding(name) => format!("not valid {name}"),
-            Self::TooLong { limit } => format!("longer than {limit} bytes"),
-            Self::TooWide { limit } => format!("more than {limit} cells"),
+            Self::Unread(fault) => fault.english(),
         }
     }
 
@@ -340,11 +254,7 @@ impl RowProblem {
                 format!("в колонке номера стоит не номер ({characters} знаков): строка сдвинута?")
             }
             Self::NoText => "нет ни номера, ни текста".into(),
-            Self::CellCount { expected, found } => format!("ячеек {found}, а в заголовке {expected}"),
-            Self::Quotes => "не закрыты или лишние кавычки".into(),
-            Self::Encoding(name) => format!("строка не в кодировке {name}"),
-            Self::TooLong { limit } => format!("строка длиннее {limit} байт"),
-            Self::TooWide { limit } => format!("в строке больше {limit} ячеек"),
+            Self::Unread(fault) => fault.russian(),
         }
     }
 }

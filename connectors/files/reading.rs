@@ -8,17 +8,17 @@ use priem_sdk::{
     contract::{LeftAlone, Progress},
     in_hand::{Deadly, InHand},
 };
+use priem_tables::{Fault, Source};
 
 use super::{
     Checked, FilesSettings, Inbox,
-    cursor::{End, FileCursor, Refused, Stamp},
+    cursor::{End, FileCursor, Refused, Stamp, content_hash},
     folder::{Folder, FolderError, Why},
     inbox::{Held, REPORT, Ready},
     items::{self, RowContext},
     left::Left,
     problem::{FileProblem, UNKNOWN_LAYOUT},
     refusals::Refusals,
-    source::{Source, content_hash},
     table::Table,
 };
 
@@ -218,7 +218,7 @@ impl Reading {
         let (source, stamp) = match held.inbox.open(&name) {
             Ok(Ok(opened)) => opened,
             Ok(Err(refusal)) => return unread(stamp, FileProblem::Refused(refusal)),
-            Err(error) => return unread(stamp, FileProblem::Unreadable(error.kind().to_string())),
+            Err(error) => return unread(stamp, FileProblem::Table(Fault::of_io(&error))),
         };
         if self.take_in_hand(held, &name, stamp, 0).is_err() {
             return unread(stamp, FileProblem::KilledProcess { row: 0 });
@@ -228,7 +228,7 @@ impl Reading {
                 tracing::info!(file = name, bytes = stamp.size, "reading a file");
                 Ok(self.read(held, FileCursor::start(name, stamp, hash), &source))
             }
-            Err(error) => unread(stamp, FileProblem::Unreadable(error.kind().to_string())),
+            Err(error) => unread(stamp, FileProblem::Table(Fault::of_io(&error))),
         }
     }
 
@@ -277,7 +277,7 @@ impl Reading {
             let row = match table.next_row() {
                 Ok(Some(row)) => row,
                 Ok(None) => {
-                    let stamp = table.source().stamp().unwrap_or_default();
+                    let stamp = Stamp::of_open(table.source()).unwrap_or_default();
                     if !is_unchanged(&mut standing, table.source(), stamp) {
                         return vanished(standing, page_items);
                     }

@@ -2,15 +2,16 @@
 
 use std::{io::Read, path::Path};
 
+use priem_tables::{
+    CsvRows, Fault, RawRow, SheetRows, Source, Workbook,
+    limits::{Measure, most_texts},
+    sniff::{self, Encoding},
+};
+
 use super::{
     config::{Checked, EncodingSetting, FilesSettings},
-    csv::{self, CsvRows},
     layout::{HEADER_WITHIN, Layout},
-    limits::{Measure, most_texts},
     problem::FileProblem,
-    rows::RawRow,
-    source::Source,
-    xlsx::{SheetRows, Workbook},
 };
 
 /// Bytes of a text file looked at to find its encoding and delimiter.
@@ -60,7 +61,7 @@ enum Rows {
 }
 
 impl Rows {
-    fn next_row(&mut self) -> Result<Option<RawRow>, FileProblem> {
+    fn next_row(&mut self) -> Result<Option<RawRow>, Fault> {
         match self {
             Self::Csv(rows) => rows.next_row(),
             Self::Xlsx(rows) => rows.next_row(),
@@ -81,7 +82,7 @@ impl Table {
         checked: &Checked,
         scratch: &Path,
     ) -> Result<Self, FileProblem> {
-        let size = source.stamp().map_err(unreadable)?.size;
+        let size = source.metadata().map_err(unreadable)?.len();
         if size > settings.max_file_bytes {
             return Err(FileProblem::TooLarge {
                 bytes: size,
@@ -99,20 +100,18 @@ impl Table {
             .map(|(_, extension)| extension.to_lowercase())
             .unwrap_or_default();
         if start.is_empty() {
-            return Err(FileProblem::Empty);
+            return Err(Fault::Empty.into());
         }
         if start.starts_with(b"PK\x03\x04") || start.starts_with(b"PK\x05\x06") {
             return Self::open_xlsx(source, checked, scratch, size);
         }
         if start.starts_with(&[0xD0, 0xCF, 0x11, 0xE0]) {
-            return Err(FileProblem::Unsupported(
-                "an old Excel file (.xls) or one protected by a password",
-            ));
+            return Err(Fault::Unsupported("an old Excel file (.xls) or one protected by a password").into());
         }
         match extension.as_str() {
             "csv" | "txt" | "tsv" => Self::open_csv(source, &start, size, settings, checked),
-            "xlsx" | "xlsm" => Err(FileProblem::Damaged("the file does not start as a workbook".into())),
-            _ => Err(FileProblem::Unsupported("neither XLSX nor CSV")),
+            "xlsx" | "xlsm" => Err(Fault::Damaged("the file does not start as a workbook".into()).into()),
+            _ => Err(Fault::Unsupported("neither XLSX nor CSV").into()),
         }
     }
 
@@ -125,18 +124,12 @@ impl Table {
     ) -> Result<Self, FileProblem> {
         let encoding = match settings.encoding {
             EncodingSetting::Auto => None,
-            EncodingSetting::Utf8 => Some(encoding_rs::UTF_8),
-            EncodingSetting::Windows1251 => Some(encoding_rs::WINDOWS_1251),
+            EncodingSetting::Utf8 => Some(Encoding::Utf8),
+            EncodingSetting::Windows1251 => Some(Encoding::Windows1251),
         };
         let whole = start.len() < SAMPLE;
-        let dialect = csv::sniff(start, whole, encoding, settings.delimiter.byte())?;
-        let mut rows = CsvRows::new(
-            source.from_start(),
-            dialect.mark,
-            1,
-            dialect.delimiter,
-            dialect.encoding,
-        )?;
+        let dialect = sniff::dialect(start, whole, encoding, settings.delimiter.byte())?;
+        let mut rows = CsvRows::new(source.from_start(), dialect.mark, 1, dialect)?;
         let mut first = Vec::new();
         let mut ends = Vec::new();
         while first.len() < HEADER_WITHIN
@@ -155,13 +148,7 @@ impl Table {
             offset,
             texts: 0,
         };
-        let mut rows = CsvRows::new(
-            source.from_start(),
-            offset,
-            layout.header_row + 1,
-            dialect.delimiter,
-            dialect.encoding,
-        )?;
+        let mut rows = CsvRows::new(source.from_start(), offset, layout.header_row + 1, dialect)?;
         rows.expect_width(layout.columns.len());
         Ok(Self {
             format: Format {
@@ -191,8 +178,8 @@ impl Table {
                     Ok(Some(row)) => first.push(row),
                     Ok(None) => break,
                     // The rows before it may be imported still, when the header is among them.
-                    Err(problem) => {
-                        stopped = Some(problem);
+                    Err(fault) => {
+                        stopped = Some(fault);
                         break;
                     }
                 }
@@ -220,13 +207,13 @@ impl Table {
                         source: source.clone(),
                     });
                 }
-                Err(_) if stopped.is_some() => return Err(stopped.unwrap_or(FileProblem::Empty)),
+                Err(_) if stopped.is_some() => return Err(stopped.unwrap_or(Fault::Empty).into()),
                 // The first sheet with something in it says most.
-                Err(found) if problem.is_none() || problem == Some(FileProblem::Empty) => problem = Some(found),
+                Err(found) if problem.is_none() || problem == Some(Fault::Empty.into()) => problem = Some(found),
                 Err(_) => {}
             }
         }
-        Err(problem.unwrap_or(FileProblem::Empty))
+        Err(problem.unwrap_or(Fault::Empty.into()))
     }
 
     /// Goes on from a place an earlier reader of the same bytes reached.
@@ -276,7 +263,7 @@ impl Table {
         self.place.texts += given as u64;
         let limit = most_texts(self.size);
         if self.place.texts > limit {
-            return Err(FileProblem::over(Measure::Texts, limit).at(sheet, row.number));
+            return Err(Fault::over(Measure::Texts, limit).at(sheet, row.number).into());
         }
         Ok(())
     }
@@ -300,6 +287,6 @@ impl Table {
     }
 }
 
-fn unreadable(error: std::io::Error) -> FileProblem {
-    FileProblem::Unreadable(error.kind().to_string())
+fn unreadable(error: std::io::Error) -> Fault {
+    Fault::of_io(&error)
 }

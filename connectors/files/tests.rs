@@ -740,48 +740,8 @@ fn a_file_of_another_system_gets_the_names_of_the_mappings() {
     );
 }
 
-/// What the `csv` crate makes of a text.
-fn csv_crate(text: &[u8], delimiter: u8) -> Vec<Vec<Vec<u8>>> {
-    let mut reader = csv::ReaderBuilder::new()
-        .delimiter(delimiter)
-        .has_headers(false)
-        .flexible(true)
-        .from_reader(text);
-    let records = reader.byte_records().map(|record| record.expect("a record"));
-    records
-        .map(|record| record.iter().map(<[u8]>::to_vec).collect())
-        .collect()
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
-
-    /// Well-formed CSV reads as with the `csv` crate.
-    #[test]
-    fn well_formed_csv_is_read_as_the_csv_crate_reads_it(
-        rows in prop::collection::vec(prop::collection::vec("[a-zя\";,\n ]{0,12}", 3), 1..20),
-        delimiter in prop::sample::select(vec![b';', b',', b'\t']),
-    ) {
-        let mut writer = csv::WriterBuilder::new().delimiter(delimiter).from_writer(Vec::new());
-        for row in &rows {
-            writer.write_record(row).expect("written");
-        }
-        let text = writer.into_inner().expect("flushed");
-        let folder = tempfile::tempdir().expect("folder");
-        let path = folder.path().join("x.csv");
-        fs::write(&path, &text).expect("write");
-        let file = super::source::Source::open(&path).expect("open");
-        let mut ours = super::csv::CsvRows::new(file, 0, 1, delimiter, encoding_rs::UTF_8).expect("rows");
-        ours.expect_width(3);
-        let mut found = Vec::new();
-        while let Some(row) = ours.next_row().expect("row") {
-            prop_assert!(row.broken.is_none());
-            found.push(row.cells.into_iter().map(String::into_bytes).collect::<Vec<_>>());
-        }
-        let mut expected = csv_crate(&text, delimiter);
-        expected.retain(|row| row.iter().any(|cell| !cell.iter().all(u8::is_ascii_whitespace)));
-        prop_assert_eq!(found, expected);
-    }
 
     /// Any bytes under a header: no panic, and everything written there comes out in some item.
     #[test]

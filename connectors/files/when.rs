@@ -1,23 +1,18 @@
-//! Dates as exports write them: day first, ISO, or the serial number of a spreadsheet.
+//! Dates of exports as moments in the zone of their source.
 
-use jiff::{Timestamp, Unit, civil, tz::TimeZone};
+use jiff::{Timestamp, civil, tz::TimeZone};
 use priem_sdk::message::{Moment, Precision};
+use priem_tables::dates::{self, Written};
 
-/// Serial numbers taken for dates: 1954 to 2119. Incident numbers and sums lie elsewhere in date columns.
-const SERIALS: std::ops::RangeInclusive<f64> = 20_000.0..=80_000.0;
-
-/// Reads a moment. `None`: the text is no date.
-///
-/// `05.01.2026`, `5/1/26`, `05.01.2026 10:30[:15]`, `2026-01-05[T10:30[:15[.5]]]`, the same with an offset, `46027.4375`.
+/// Reads a moment in any of the ways of [`dates::read`]. `None`: the text is no date.
 pub fn parse(text: &str, zone: &TimeZone) -> Option<Moment> {
-    let trimmed = text.trim();
-    if trimmed.is_empty() || trimmed.len() > 40 {
-        return None;
-    }
-    let moment = iso_with_offset(trimmed, zone)
-        .or_else(|| from_serial_text(trimmed, zone))
-        .or_else(|| civil_moment(trimmed, zone))?;
-    Some(moment.with_source_text(trimmed))
+    let moment = match dates::read(text)? {
+        Written::Day(day) => Moment::from_date(day, zone),
+        Written::Minute(at) => Moment::from_local(at, zone, Precision::Minute),
+        Written::Second(at) => Moment::from_local(at, zone, Precision::Second),
+        Written::Instant(at) => Moment::from_local(at.to_zoned(zone.clone()).datetime(), zone, Precision::Second),
+    };
+    Some(moment.with_source_text(text.trim()))
 }
 
 /// Instant by which something with this date must be done: the instant itself, or the last second of the day.
@@ -30,91 +25,6 @@ pub fn due(moment: &Moment, zone: &TimeZone) -> Option<Timestamp> {
         .compatible()
         .ok()
         .map(|zoned| zoned.timestamp())
-}
-
-fn iso_with_offset(text: &str, zone: &TimeZone) -> Option<Moment> {
-    if text.as_bytes().get(4) != Some(&b'-') {
-        return None;
-    }
-    let instant: Timestamp = text.replacen(' ', "T", 1).parse().ok()?;
-    let local = instant.to_zoned(zone.clone()).datetime();
-    Some(Moment::from_local(local, zone, Precision::Second))
-}
-
-fn from_serial_text(text: &str, zone: &TimeZone) -> Option<Moment> {
-    if !text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') || text.len() < 5 {
-        return None;
-    }
-    // `20.01.26` is a date, not a number.
-    if text.bytes().filter(|byte| *byte == b'.').count() > 1 {
-        return None;
-    }
-    let serial: f64 = text.parse().ok().filter(|serial| SERIALS.contains(serial))?;
-    let at = serial_datetime(serial)?;
-    if serial.fract() == 0.0 {
-        return Some(Moment::from_date(at.date(), zone));
-    }
-    Some(Moment::from_local(at, zone, Precision::Second))
-}
-
-/// Spreadsheet serial (1900 epoch, days) to a wall-clock time, rounded to the second.
-pub fn serial_datetime(serial: f64) -> Option<civil::DateTime> {
-    if !(61.0..2_958_466.0).contains(&serial) {
-        return None;
-    }
-    #[expect(clippy::cast_possible_truncation, reason = "the range was checked above")]
-    let (days, seconds) = (serial.trunc() as i64, (serial.fract() * 86_400.0).round() as i64);
-    let epoch = civil::date(1899, 12, 30).at(0, 0, 0, 0);
-    epoch
-        .checked_add(jiff::Span::new().days(days).seconds(seconds))
-        .ok()?
-        .round(Unit::Second)
-        .ok()
-}
-
-fn civil_moment(text: &str, zone: &TimeZone) -> Option<Moment> {
-    let (date, time) = match text.split_once([' ', 'T', '\u{a0}']) {
-        Some((date, time)) => (date.trim_end_matches(','), time.trim()),
-        None => (text, ""),
-    };
-    let date = civil_date(date)?;
-    if time.is_empty() {
-        return Some(Moment::from_date(date, zone));
-    }
-    let time = time.strip_prefix("в ").unwrap_or(time);
-    let mut parts = time.split(':');
-    let hour = small(parts.next()?)?;
-    let minute = small(parts.next()?)?;
-    let (second, precision) = match parts.next() {
-        Some(second) => (small(second.split('.').next()?)?, Precision::Second),
-        None => (0, Precision::Minute),
-    };
-    if parts.next().is_some() {
-        return None;
-    }
-    let at = civil::DateTime::new(date.year(), date.month(), date.day(), hour, minute, second, 0).ok()?;
-    Some(Moment::from_local(at, zone, precision))
-}
-
-fn civil_date(text: &str) -> Option<civil::Date> {
-    let parts: Vec<&str> = text.split(['.', '/', '-']).collect();
-    let &[first, month, last] = parts.as_slice() else {
-        return None;
-    };
-    let (year, day) = if first.len() == 4 { (first, last) } else { (last, first) };
-    let year = match year.len() {
-        4 => year.parse::<i16>().ok()?,
-        2 => 2000 + i16::from(small(year)?),
-        _ => return None,
-    };
-    civil::Date::new(year, small(month)?, small(day)?).ok()
-}
-
-fn small(text: &str) -> Option<i8> {
-    if text.is_empty() || text.len() > 2 || !text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    text.parse().ok()
 }
 
 #[cfg(test)]
@@ -193,11 +103,6 @@ mod tests {
         #[test]
         fn any_text_is_a_date_or_not(text in "[0-9.:/ T+Z-]{0,25}") {
             let _ = parse(&text, &zone());
-        }
-
-        #[test]
-        fn any_serial_is_a_date_or_not(serial: f64) {
-            let _ = serial_datetime(serial);
         }
     }
 }

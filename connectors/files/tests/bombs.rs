@@ -4,8 +4,9 @@
 use std::{collections::BTreeSet, io::Write as _};
 
 use flate2::{Compress, Compression, Crc, FlushCompress};
+use priem_tables::limits;
 
-use super::{super::limits, Host};
+use super::Host;
 use crate::testing::peak_growth;
 
 /// More memory than before at most, whatever the file is made of.

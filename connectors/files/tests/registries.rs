@@ -8,6 +8,7 @@ use priem_city::exports::{
     sample_voice,
 };
 use priem_sdk::{EventType, message::Precision};
+use priem_tables::RawRow;
 use proptest::prelude::*;
 
 use super::{
@@ -15,7 +16,6 @@ use super::{
         items::{self, RowContext},
         layout::{Layout, Named},
         mapping::MAPPINGS,
-        rows::RawRow,
     },
     FilesSettings, Host, raw,
 };

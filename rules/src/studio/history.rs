@@ -4,8 +4,8 @@
 
 use std::path::Path;
 
-use priem_connectors::files::plain::PlainTable;
 use priem_message::{EventType, Kind, Message, MessageData, Regime, text};
+use priem_tables::PlainTable;
 
 /// One message with its label.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use priem_connectors::files::plain::PlainTable;
+use priem_tables::PlainTable;
 
 use crate::engine::condition::Condition;
 use crate::engine::fields::Field;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use priem_connectors::files::plain::PlainTable;
+use priem_tables::PlainTable;
 
 use super::columns::Column;
 use crate::language::error::RuleError;

@@ -8,9 +8,9 @@ use proptest::prelude::*;
 use rust_xlsxwriter::{ExcelDateTime, Format as CellFormat, Formula, Workbook as Writer};
 
 use super::Workbook;
-use crate::files::{problem::FileProblem, rows::RawRow, source::Source};
+use crate::{fault::Fault, row::RawRow, source::Source};
 
-fn read(path: &Path, sheet: &str) -> Result<Vec<RawRow>, FileProblem> {
+fn read(path: &Path, sheet: &str) -> Result<Vec<RawRow>, Fault> {
     let book = Workbook::open(&Source::open(path).expect("open"))?;
     let scratch = tempfile::tempdir().expect("scratch");
     let mut rows = book.rows(sheet, book.strings(scratch.path())?)?;

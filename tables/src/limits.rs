@@ -38,7 +38,7 @@ pub const DEEPEST: usize = 256;
 pub const LONGEST_NAME: usize = 1024;
 /// Bytes of text that the rows of any file may give; beyond them each byte of the file may give [`MOST_RATIO`].
 pub const FREE_TEXTS: u64 = 64 * 1024 * 1024;
-/// Texts of a table that is read whole ([`PlainTable`](super::plain::PlainTable)), bytes.
+/// Texts of a table that is read whole ([`PlainTable`](crate::PlainTable)), bytes.
 pub const LARGEST_TABLE: usize = 1024 * 1024 * 1024;
 
 /// Bytes of text that the rows of a file of this size may give together. One text may stand in every row of a workbook
@@ -116,7 +116,7 @@ impl OverLimit {
         io::Error::other(self)
     }
 
-    /// For the people who put files into the folder.
+    /// For the people who made the file.
     pub fn russian(&self) -> String {
         let limit = self.limit;
         let what = match self.what {

@@ -5,9 +5,9 @@ use std::{collections::HashMap, io::BufRead};
 use quick_xml::events::Event;
 
 use super::xml::{Events, attribute};
-use crate::files::{
+use crate::{
+    fault::Fault,
     limits::{MOST_STYLES, Measure},
-    problem::FileProblem,
 };
 
 /// How a number in a cell is meant.
@@ -22,14 +22,14 @@ pub enum NumberKind {
 }
 
 /// Kind by style number, in the order of `cellXfs`.
-pub fn read(source: impl BufRead) -> Result<Vec<NumberKind>, FileProblem> {
+pub fn read(source: impl BufRead) -> Result<Vec<NumberKind>, Fault> {
     let mut events = Events::new(source);
     let mut custom: HashMap<String, NumberKind> = HashMap::new();
     let mut kinds = Vec::new();
     let mut in_cells = false;
     loop {
         if kinds.len() + custom.len() > MOST_STYLES {
-            return Err(FileProblem::over(Measure::Styles, MOST_STYLES));
+            return Err(Fault::over(Measure::Styles, MOST_STYLES));
         }
         match events.next()? {
             Event::Start(element) => match element.local_name().as_ref() {

@@ -10,12 +10,11 @@
 
 use std::io::{Read, Seek, SeekFrom};
 
-use encoding_rs::{Encoding, UTF_8};
-
-use super::{
+use crate::{
+    fault::{Fault, RowFault},
     limits::MOST_COLUMNS,
-    problem::{FileProblem, RowProblem},
-    rows::RawRow,
+    row::RawRow,
+    sniff::{Dialect, Encoding},
     source::Source,
 };
 
@@ -37,7 +36,7 @@ pub struct CsvRows {
     row: u64,
     at_end: bool,
     delimiter: u8,
-    encoding: &'static Encoding,
+    encoding: Encoding,
     /// Cells a row must have, once the header is known.
     width: Option<usize>,
 }
@@ -59,14 +58,9 @@ impl CsvRows {
     ///
     /// # Errors
     /// When the position can't be reached.
-    pub fn new(
-        mut file: Source,
-        offset: u64,
-        row: u64,
-        delimiter: u8,
-        encoding: &'static Encoding,
-    ) -> Result<Self, FileProblem> {
-        file.seek(SeekFrom::Start(offset)).map_err(unreadable)?;
+    pub fn new(mut file: Source, offset: u64, row: u64, dialect: Dialect) -> Result<Self, Fault> {
+        file.seek(SeekFrom::Start(offset))
+            .map_err(|error| Fault::of_io(&error))?;
         Ok(Self {
             file,
             buffer: Vec::with_capacity(2 * CHUNK),
@@ -74,8 +68,8 @@ impl CsvRows {
             offset,
             row,
             at_end: false,
-            delimiter,
-            encoding,
+            delimiter: dialect.delimiter,
+            encoding: dialect.encoding,
             width: None,
         })
     }
@@ -89,8 +83,10 @@ impl CsvRows {
     ///
     /// # Errors
     /// When the position can't be reached.
-    pub fn seek(&mut self, offset: u64, row: u64) -> Result<(), FileProblem> {
-        self.file.seek(SeekFrom::Start(offset)).map_err(unreadable)?;
+    pub fn seek(&mut self, offset: u64, row: u64) -> Result<(), Fault> {
+        self.file
+            .seek(SeekFrom::Start(offset))
+            .map_err(|error| Fault::of_io(&error))?;
         self.buffer.clear();
         (self.taken, self.offset, self.row, self.at_end) = (0, offset, row, false);
         Ok(())
@@ -105,7 +101,7 @@ impl CsvRows {
     ///
     /// # Errors
     /// Only when the file can't be read; a bad row is a row with a problem.
-    pub fn next_row(&mut self) -> Result<Option<RawRow>, FileProblem> {
+    pub fn next_row(&mut self) -> Result<Option<RawRow>, Fault> {
         let mut cells = Vec::new();
         loop {
             let Some(length) = self.find_row(&mut cells)? else {
@@ -120,12 +116,7 @@ impl CsvRows {
             let out = self.finish(row, line, &cells, problem);
             let line_ended = self.buffer[self.taken..self.taken + line].ends_with(b"\n");
             self.consume(line);
-            if !line_ended
-                && matches!(
-                    length,
-                    Err((_, RowProblem::TooLong { .. } | RowProblem::TooWide { .. }))
-                )
-            {
+            if !line_ended && matches!(length, Err((_, RowFault::TooLong { .. } | RowFault::TooWide { .. }))) {
                 self.skip_line()?;
             }
             if let Some(out) = out {
@@ -136,10 +127,7 @@ impl CsvRows {
 
     /// Length of the next row in the buffer, or of the bytes to give up with the reason. `None` at the end.
     #[expect(clippy::type_complexity, reason = "used once, just above")]
-    fn find_row(
-        &mut self,
-        cells: &mut Vec<Vec<u8>>,
-    ) -> Result<Option<Result<usize, (usize, RowProblem)>>, FileProblem> {
+    fn find_row(&mut self, cells: &mut Vec<Vec<u8>>) -> Result<Option<Result<usize, (usize, RowFault)>>, Fault> {
         loop {
             let rest = &self.buffer[self.taken..];
             if rest.is_empty() && self.at_end {
@@ -151,19 +139,19 @@ impl CsvRows {
                     // A row over several lines with a wrong count: an unclosed quotation mark found its end in a
                     // later row. Give up the first line only.
                     if lines > 1 && self.width.is_some_and(|width| !fits(cells, width)) {
-                        return Ok(Some(Err((first_line(rest), RowProblem::Quotes))));
+                        return Ok(Some(Err((first_line(rest), RowFault::Quotes))));
                     }
                     return Ok(Some(Ok(length)));
                 }
                 Split::TooWide => {
-                    let problem = RowProblem::TooWide { limit: MOST_COLUMNS };
+                    let problem = RowFault::TooWide { limit: MOST_COLUMNS };
                     return Ok(Some(Err((first_line(rest), problem))));
                 }
-                Split::Broken => return Ok(Some(Err((first_line(rest), RowProblem::Quotes)))),
+                Split::Broken => return Ok(Some(Err((first_line(rest), RowFault::Quotes)))),
                 Split::More if rest.len() >= LONGEST_ROW => {
                     let problem = match rest.iter().position(|byte| *byte == b'\n') {
-                        Some(_) => RowProblem::Quotes,
-                        None => RowProblem::TooLong { limit: LONGEST_ROW },
+                        Some(_) => RowFault::Quotes,
+                        None => RowFault::TooLong { limit: LONGEST_ROW },
                     };
                     return Ok(Some(Err((first_line(rest), problem))));
                 }
@@ -172,7 +160,7 @@ impl CsvRows {
         }
     }
 
-    fn finish(&self, row: u64, length: usize, cells: &[Vec<u8>], problem: Option<RowProblem>) -> Option<RawRow> {
+    fn finish(&self, row: u64, length: usize, cells: &[Vec<u8>], problem: Option<RowFault>) -> Option<RawRow> {
         let line = &self.buffer[self.taken..self.taken + length];
         let line = line.strip_suffix(b"\n").unwrap_or(line);
         let line = line.strip_suffix(b"\r").unwrap_or(line);
@@ -181,7 +169,7 @@ impl CsvRows {
         }
         let problem = problem.or_else(|| {
             let width = self.width?;
-            (!fits(cells, width)).then_some(RowProblem::CellCount {
+            (!fits(cells, width)).then_some(RowFault::CellCount {
                 expected: width,
                 found: cells.len(),
             })
@@ -191,16 +179,16 @@ impl CsvRows {
         }
         let mut texts = Vec::with_capacity(cells.len());
         for cell in cells {
-            match self.encoding.decode_without_bom_handling_and_without_replacement(cell) {
-                Some(text) => texts.push(text.into_owned()),
-                None => return Some(RawRow::broken(row, RowProblem::Encoding(self.encoding.name()), line)),
+            match self.encoding.decode(cell) {
+                Some(text) => texts.push(text),
+                None => return Some(RawRow::broken(row, RowFault::Encoding(self.encoding.name()), line)),
             }
         }
         Some(RawRow::good(row, texts))
     }
 
     /// Goes on to the start of the next line.
-    fn skip_line(&mut self) -> Result<(), FileProblem> {
+    fn skip_line(&mut self) -> Result<(), Fault> {
         loop {
             let rest = &self.buffer[self.taken..];
             if let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
@@ -225,23 +213,19 @@ impl CsvRows {
         }
     }
 
-    fn fill(&mut self) -> Result<(), FileProblem> {
+    fn fill(&mut self) -> Result<(), Fault> {
         let before = self.buffer.len();
         // Twice as much as is waiting, so that a long row is split a logarithmic number of times.
         let want = CHUNK.max(before - self.taken).min(LONGEST_ROW);
         let read = (&mut self.file)
             .take(want as u64)
             .read_to_end(&mut self.buffer)
-            .map_err(unreadable)?;
+            .map_err(|error| Fault::of_io(&error))?;
         if read == 0 {
             self.at_end = true;
         }
         Ok(())
     }
-}
-
-fn unreadable(error: std::io::Error) -> FileProblem {
-    FileProblem::Unreadable(error.kind().to_string())
 }
 
 /// Exactly the header's cells. An extra empty one at the end looks harmless, but it is also what a stray delimiter inside
@@ -318,105 +302,54 @@ fn split(bytes: &[u8], delimiter: u8, at_end: bool, cells: &mut Vec<Vec<u8>>) ->
     }
 }
 
-/// What the start of a CSV file says about the rest.
-#[derive(Debug, Clone, Copy)]
-pub struct Dialect {
-    /// How its bytes are to be read.
-    pub encoding: &'static Encoding,
-    /// Bytes of the byte order mark.
-    pub mark: u64,
-    /// What stands between cells.
-    pub delimiter: u8,
-}
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
 
-/// Finds encoding and delimiter from the first bytes of a file; `whole` says that these are all of it.
-///
-/// # Errors
-/// For UTF-16 and for bytes that are no text.
-pub fn sniff(
-    start: &[u8],
-    whole: bool,
-    encoding: Option<&'static Encoding>,
-    delimiter: Option<u8>,
-) -> Result<Dialect, FileProblem> {
-    if start.starts_with(&[0xFF, 0xFE]) || start.starts_with(&[0xFE, 0xFF]) {
-        return Err(FileProblem::Encoding("UTF-16"));
-    }
-    if start.contains(&0) {
-        return Err(FileProblem::Encoding("binary data"));
-    }
-    let mark: usize = if start.starts_with(&[0xEF, 0xBB, 0xBF]) { 3 } else { 0 };
-    let text = &start[mark..];
-    let encoding = encoding.unwrap_or_else(|| {
-        if mark > 0 || mostly_utf8(text, whole) {
-            UTF_8
-        } else {
-            encoding_rs::WINDOWS_1251
-        }
-    });
-    Ok(Dialect {
-        encoding,
-        mark: mark as u64,
-        delimiter: delimiter.unwrap_or_else(|| most_frequent_delimiter(text)),
-    })
-}
+    use super::*;
 
-/// Whether the sample reads as UTF-8, but for single broken places: Russian text in Windows-1251 breaks at almost every
-/// letter, a damaged cell in UTF-8 at a few.
-fn mostly_utf8(mut sample: &[u8], whole: bool) -> bool {
-    let (mut good, mut bad) = (0usize, 0usize);
-    loop {
-        match std::str::from_utf8(sample) {
-            Ok(text) => {
-                good += text.chars().filter(|c| !c.is_ascii()).count();
-                break;
+    /// What the `csv` crate makes of a text.
+    fn csv_crate(text: &[u8], delimiter: u8) -> Vec<Vec<Vec<u8>>> {
+        let mut reader = csv::ReaderBuilder::new()
+            .delimiter(delimiter)
+            .has_headers(false)
+            .flexible(true)
+            .from_reader(text);
+        let records = reader.byte_records().map(|record| record.expect("a record"));
+        records
+            .map(|record| record.iter().map(<[u8]>::to_vec).collect())
+            .collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(96))]
+
+        /// Well-formed CSV reads as with the `csv` crate.
+        #[test]
+        fn well_formed_csv_is_read_as_the_csv_crate_reads_it(
+            rows in prop::collection::vec(prop::collection::vec("[a-zя\";,\n ]{0,12}", 3), 1..20),
+            delimiter in prop::sample::select(vec![b';', b',', b'\t']),
+        ) {
+            let mut writer = csv::WriterBuilder::new().delimiter(delimiter).from_writer(Vec::new());
+            for row in &rows {
+                writer.write_record(row).expect("written");
             }
-            Err(error) => {
-                let (valid, rest) = sample.split_at(error.valid_up_to());
-                good += valid.iter().filter(|byte| byte.leading_ones() >= 2).count();
-                match error.error_len() {
-                    Some(length) => {
-                        bad += 1;
-                        sample = &rest[length..];
-                    }
-                    // The sample cuts the last character.
-                    None => {
-                        bad += usize::from(whole);
-                        break;
-                    }
-                }
+            let text = writer.into_inner().expect("flushed");
+            let folder = tempfile::tempdir().expect("folder");
+            let path = folder.path().join("x.csv");
+            std::fs::write(&path, &text).expect("write");
+            let file = Source::open(&path).expect("open");
+            let dialect = Dialect { encoding: Encoding::Utf8, mark: 0, delimiter };
+            let mut ours = CsvRows::new(file, 0, 1, dialect).expect("rows");
+            ours.expect_width(3);
+            let mut found = Vec::new();
+            while let Some(row) = ours.next_row().expect("row") {
+                prop_assert!(row.broken.is_none());
+                found.push(row.cells.into_iter().map(String::into_bytes).collect::<Vec<_>>());
             }
+            let mut expected = csv_crate(&text, delimiter);
+            expected.retain(|row| row.iter().any(|cell| !cell.iter().all(u8::is_ascii_whitespace)));
+            prop_assert_eq!(found, expected);
         }
     }
-    bad == 0 || good > 4 * bad
-}
-
-/// The delimiter that stands most often in one of the first lines, outside quotation marks: the header has more of
-/// them than a title above it has commas.
-fn most_frequent_delimiter(sample: &[u8]) -> u8 {
-    const CANDIDATES: [u8; 3] = [b';', b'\t', b','];
-    const LINES: usize = 20;
-    let mut best = (0, CANDIDATES[0]);
-    let mut counts = [0usize; 3];
-    let mut quoted = false;
-    let mut lines = 0;
-    for &byte in sample.iter().chain(b"\n") {
-        if byte == b'"' {
-            quoted = !quoted;
-        } else if byte == b'\n' && !quoted {
-            for (count, candidate) in counts.into_iter().zip(CANDIDATES) {
-                if count > best.0 {
-                    best = (count, candidate);
-                }
-            }
-            counts = [0; 3];
-            lines += 1;
-            if lines == LINES {
-                break;
-            }
-        } else if !quoted && let Some(index) = CANDIDATES.iter().position(|candidate| *candidate == byte) {
-            counts[index] += 1;
-        }
-    }
-    best.1
 }

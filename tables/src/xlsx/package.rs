@@ -18,12 +18,12 @@ use super::{
     styles::{self, NumberKind},
     xml::{Events, attribute, broken, damaged},
 };
-use crate::files::{
+use crate::{
+    fault::Fault,
     limits::{
         FREE_UNPACKED, LARGEST_DIRECTORY, LARGEST_PART, LARGEST_SMALL_PART, MOST_PARTS, MOST_RATIO, MOST_SHEETS,
         Measure, OverLimit,
     },
-    problem::FileProblem,
     source::Source,
 };
 
@@ -99,7 +99,7 @@ impl Read for PartReader {
 }
 
 /// Reads a part to its end, so that its checksum is compared.
-pub fn read_to_end(source: &mut impl BufRead) -> Result<(), FileProblem> {
+pub fn read_to_end(source: &mut impl BufRead) -> Result<(), Fault> {
     loop {
         let length = source.fill_buf().map_err(broken)?.len();
         if length == 0 {
@@ -116,11 +116,11 @@ impl Part {
     }
 
     /// Opens a sheet or the table of strings.
-    pub fn open(&self, source: &Source) -> Result<PartReader, FileProblem> {
+    pub fn open(&self, source: &Source) -> Result<PartReader, Fault> {
         self.open_up_to(source, LARGEST_PART)
     }
 
-    fn open_up_to(&self, source: &Source, largest: u64) -> Result<PartReader, FileProblem> {
+    fn open_up_to(&self, source: &Source, largest: u64) -> Result<PartReader, Fault> {
         let mut file = source.from_start();
         file.seek(SeekFrom::Start(self.start)).map_err(damaged)?;
         let packed = file.take(self.packed);
@@ -144,7 +144,7 @@ impl Workbook {
     ///
     /// # Errors
     /// When it is no workbook, is damaged or protected by a password.
-    pub fn open(source: &Source) -> Result<Self, FileProblem> {
+    pub fn open(source: &Source) -> Result<Self, Fault> {
         let left = Rc::new(Cell::new(LARGEST_DIRECTORY));
         let directory = Allowance {
             source: source.from_start(),
@@ -155,7 +155,7 @@ impl Workbook {
             other => damaged(other),
         })?;
         if archive.len() > MOST_PARTS {
-            return Err(FileProblem::over(Measure::Parts, MOST_PARTS));
+            return Err(Fault::over(Measure::Parts, MOST_PARTS));
         }
         // The list is known; what is read from here on are the heads of the parts, a block for each.
         left.set(u64::MAX);
@@ -163,7 +163,7 @@ impl Workbook {
         for index in 0..archive.len() {
             let entry = archive.by_index_raw(index).map_err(damaged)?;
             if entry.encrypted() {
-                return Err(FileProblem::Unsupported("a workbook protected by a password"));
+                return Err(Fault::Unsupported("a workbook protected by a password"));
             }
             let stored = match entry.compression() {
                 CompressionMethod::Stored => true,
@@ -200,7 +200,7 @@ impl Workbook {
     }
 
     /// The table of strings. A large one goes to a temporary file in `scratch`.
-    pub fn strings(&self, scratch: &Path) -> Result<SharedStrings, FileProblem> {
+    pub fn strings(&self, scratch: &Path) -> Result<SharedStrings, Fault> {
         match self.strings_part.as_deref().and_then(|name| self.parts.get(name)) {
             Some(part) => SharedStrings::read(BufReader::with_capacity(64 * 1024, part.open(&self.source)?), scratch),
             None => Ok(SharedStrings::default()),
@@ -208,7 +208,7 @@ impl Workbook {
     }
 
     /// Rows of a sheet, from the first.
-    pub fn rows(&self, sheet: &str, strings: SharedStrings) -> Result<SheetRows, FileProblem> {
+    pub fn rows(&self, sheet: &str, strings: SharedStrings) -> Result<SheetRows, Fault> {
         let part = self
             .sheets
             .iter()
@@ -218,21 +218,21 @@ impl Workbook {
         SheetRows::new(self, sheet, *part, part.open(&self.source)?, strings)
     }
 
-    fn small_part(&self, name: &str) -> Result<Option<BufReader<PartReader>>, FileProblem> {
+    fn small_part(&self, name: &str) -> Result<Option<BufReader<PartReader>>, Fault> {
         match self.parts.get(&name.to_lowercase()) {
             Some(part) => Ok(Some(BufReader::new(part.open_up_to(&self.source, LARGEST_SMALL_PART)?))),
             None => Ok(None),
         }
     }
 
-    fn read_book(&mut self) -> Result<(), FileProblem> {
+    fn read_book(&mut self) -> Result<(), Fault> {
         let root = self.relationships("_rels/.rels", "")?;
         let book = root
             .values()
             .find(|(kind, _)| kind.ends_with("/officeDocument"))
             .map_or_else(|| "xl/workbook.xml".to_owned(), |(_, target)| target.clone());
         let Some(source) = self.small_part(&book)? else {
-            return Err(FileProblem::Unsupported("an archive without a workbook in it"));
+            return Err(Fault::Unsupported("an archive without a workbook in it"));
         };
         let (folder, file) = book.rsplit_once('/').unwrap_or(("", book.as_str()));
         let links = self.relationships(&format!("{folder}/_rels/{file}.rels"), folder)?;
@@ -255,7 +255,7 @@ impl Workbook {
         &mut self,
         source: BufReader<PartReader>,
         links: &HashMap<String, (String, String)>,
-    ) -> Result<(), FileProblem> {
+    ) -> Result<(), Fault> {
         let mut events = Events::new(source);
         loop {
             match events.next()? {
@@ -269,7 +269,7 @@ impl Workbook {
                             && kind.ends_with("/worksheet")
                         {
                             if self.sheets.len() == MOST_SHEETS {
-                                return Err(FileProblem::over(Measure::Sheets, MOST_SHEETS));
+                                return Err(Fault::over(Measure::Sheets, MOST_SHEETS));
                             }
                             self.sheets.push((name, target.to_lowercase()));
                         }
@@ -287,7 +287,7 @@ impl Workbook {
     }
 
     /// Kind and target by id.
-    fn relationships(&self, name: &str, folder: &str) -> Result<HashMap<String, (String, String)>, FileProblem> {
+    fn relationships(&self, name: &str, folder: &str) -> Result<HashMap<String, (String, String)>, Fault> {
         let mut links = HashMap::new();
         let Some(source) = self.small_part(name.trim_start_matches('/'))? else {
             return Ok(links);
@@ -302,7 +302,7 @@ impl Workbook {
                         attribute(&element, "Target"),
                     ) {
                         if links.len() == MOST_PARTS {
-                            return Err(FileProblem::over(Measure::Parts, MOST_PARTS));
+                            return Err(Fault::over(Measure::Parts, MOST_PARTS));
                         }
                         links.insert(id, (kind, resolve(folder, &target)));
                     }

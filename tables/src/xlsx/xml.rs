@@ -8,9 +8,9 @@ use quick_xml::{
     events::{BytesRef, BytesStart, Event},
 };
 
-use crate::files::{
+use crate::{
+    fault::Fault,
     limits::{DEEPEST, LONGEST_CELL, LONGEST_NAME, Measure, OverLimit},
-    problem::FileProblem,
 };
 
 /// Events of a part.
@@ -42,7 +42,7 @@ impl<R: BufRead> Events<R> {
     ///
     /// # Errors
     /// When the XML is damaged, or goes over a limit.
-    pub fn next(&mut self) -> Result<Event<'_>, FileProblem> {
+    pub fn next(&mut self) -> Result<Event<'_>, Fault> {
         self.buffer.clear();
         self.reader.get_mut().left = LONGEST_CELL;
         let event = self.reader.read_event_into(&mut self.buffer).map_err(unreadable)?;
@@ -51,10 +51,10 @@ impl<R: BufRead> Events<R> {
                 self.depth += 1;
                 // The reader below keeps the names of all elements that are open.
                 if self.depth > DEEPEST {
-                    return Err(FileProblem::over(Measure::Depth, DEEPEST));
+                    return Err(Fault::over(Measure::Depth, DEEPEST));
                 }
                 if element.name().as_ref().len() > LONGEST_NAME {
-                    return Err(FileProblem::over(Measure::Name, LONGEST_NAME));
+                    return Err(Fault::over(Measure::Name, LONGEST_NAME));
                 }
             }
             Event::End(_) => self.depth = self.depth.saturating_sub(1),
@@ -106,25 +106,25 @@ impl<R: BufRead> Read for Metered<R> {
 }
 
 /// Anything the XML or the container below it complains of.
-pub fn damaged(error: impl std::fmt::Display) -> FileProblem {
+pub fn damaged(error: impl std::fmt::Display) -> Fault {
     // Errors of the XML reader may quote the file; the kind of damage is all a person needs.
     let text = error.to_string();
     let short: String = text.chars().filter(|c| c.is_ascii()).take(120).collect();
-    FileProblem::Damaged(short)
+    Fault::Damaged(short)
 }
 
 /// An error of a reader of bytes.
-pub fn broken(error: io::Error) -> FileProblem {
+pub fn broken(error: io::Error) -> Fault {
     match OverLimit::of_io(&error) {
-        Some(over) => FileProblem::OverLimit(over),
+        Some(over) => Fault::OverLimit(over),
         None => damaged(error),
     }
 }
 
-fn unreadable(error: quick_xml::Error) -> FileProblem {
+fn unreadable(error: quick_xml::Error) -> Fault {
     match &error {
         quick_xml::Error::Io(below) => match OverLimit::of_io(below) {
-            Some(over) => FileProblem::OverLimit(over),
+            Some(over) => Fault::OverLimit(over),
             None => damaged(error),
         },
         _ => damaged(error),
@@ -167,12 +167,12 @@ pub fn push_entity(entity: &BytesRef<'_>, out: &mut String) {
 
 /// Appends the text of a rich or plain string (`<si>` or `<is>`) whose start was just read; reads up to its end.
 /// Phonetic hints (`<rPh>`) are left out.
-pub fn push_string<R: BufRead>(events: &mut Events<R>, close: &str, out: &mut String) -> Result<(), FileProblem> {
+pub fn push_string<R: BufRead>(events: &mut Events<R>, close: &str, out: &mut String) -> Result<(), Fault> {
     let from = out.len();
     let (mut in_text, mut phonetic) = (false, false);
     loop {
         if out.len() - from > LONGEST_CELL {
-            return Err(FileProblem::over(Measure::Cell, LONGEST_CELL));
+            return Err(Fault::over(Measure::Cell, LONGEST_CELL));
         }
         match events.next()? {
             Event::Start(element) => match element.local_name().as_ref() {

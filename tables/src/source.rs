@@ -2,14 +2,12 @@
 //! every clone has a position of its own. So a name that is replaced between two reads changes nothing.
 
 use std::{
-    fs::File,
+    fs::{File, Metadata},
     io::{self, Read, Seek, SeekFrom},
     os::unix::fs::FileExt,
     path::Path,
     sync::Arc,
 };
-
-use super::cursor::Stamp;
 
 /// Bytes of one open file, from a position on.
 #[derive(Debug, Clone)]
@@ -31,8 +29,8 @@ impl Source {
     ///
     /// # Errors
     /// What the file system says.
-    pub fn stamp(&self) -> io::Result<Stamp> {
-        Ok(Stamp::of(&self.file.metadata()?))
+    pub fn metadata(&self) -> io::Result<Metadata> {
+        self.file.metadata()
     }
 
     /// The same file from its beginning.
@@ -71,23 +69,6 @@ impl Seek for Source {
         };
         self.at = at.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "a place before the file"))?;
         Ok(self.at)
-    }
-}
-
-/// BLAKE3 of a file, 32 hex digits, read as a stream.
-///
-/// # Errors
-/// What the file system says.
-pub fn content_hash(source: &Source) -> io::Result<String> {
-    let mut source = source.from_start();
-    let mut hasher = blake3::Hasher::new();
-    let mut buffer = vec![0; 128 * 1024];
-    loop {
-        let read = source.read(&mut buffer)?;
-        if read == 0 {
-            return Ok(hasher.finalize().to_hex()[..32].to_owned());
-        }
-        hasher.update(&buffer[..read]);
     }
 }
 

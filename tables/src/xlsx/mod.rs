@@ -15,3 +15,4 @@ mod xml;
 
 pub use package::{Workbook, has_end};
 pub use sheet::SheetRows;
+pub use strings::SharedStrings;

@@ -5,11 +5,12 @@
 
 use std::{io::Read, path::Path};
 
-use super::{
-    csv::{self, CsvRows},
+use crate::{
+    csv::CsvRows,
+    fault::Fault,
     limits::{LARGEST_TABLE, Measure},
-    problem::FileProblem,
-    rows::RawRow,
+    row::RawRow,
+    sniff,
     source::Source,
     xlsx::Workbook,
 };
@@ -42,7 +43,7 @@ impl PlainTable {
     /// # Errors
     /// What is wrong with the file as a whole, in English.
     pub fn read(path: &Path, scratch: &Path) -> Result<Self, String> {
-        read(path, scratch, None, false).map_err(|problem| problem.to_string())
+        read(path, scratch, None, false).map_err(|fault| fault.to_string())
     }
 
     /// Reads a table that people keep as a setting: one sheet when it is named, formulas that failed as their error
@@ -51,7 +52,7 @@ impl PlainTable {
     /// # Errors
     /// What is wrong with the file as a whole, in English.
     pub fn read_strictly(path: &Path, scratch: &Path, sheet: Option<&str>) -> Result<Self, String> {
-        read(path, scratch, sheet, true).map_err(|problem| problem.to_string())
+        read(path, scratch, sheet, true).map_err(|fault| fault.to_string())
     }
 
     /// Names of the sheets of a workbook; none for a text file.
@@ -66,7 +67,7 @@ impl PlainTable {
         if source.from_start().read_exact(&mut start).is_err() || start != *MAGIC {
             return Ok(Vec::new());
         }
-        let book = Workbook::open(&source).map_err(|problem| problem.to_string())?;
+        let book = Workbook::open(&source).map_err(|fault| fault.to_string())?;
         Ok(book.sheet_names().map(str::to_owned).collect())
     }
 
@@ -77,8 +78,8 @@ impl PlainTable {
     }
 }
 
-fn read(path: &Path, scratch: &Path, wanted: Option<&str>, strict: bool) -> Result<PlainTable, FileProblem> {
-    let unreadable = |error: std::io::Error| FileProblem::Unreadable(error.kind().to_string());
+fn read(path: &Path, scratch: &Path, wanted: Option<&str>, strict: bool) -> Result<PlainTable, Fault> {
+    let unreadable = |error: std::io::Error| Fault::of_io(&error);
     let source = Source::open(path).map_err(unreadable)?;
     let mut start = Vec::new();
     source
@@ -87,7 +88,7 @@ fn read(path: &Path, scratch: &Path, wanted: Option<&str>, strict: bool) -> Resu
         .read_to_end(&mut start)
         .map_err(unreadable)?;
     if start.is_empty() {
-        return Err(FileProblem::Empty);
+        return Err(Fault::Empty);
     }
     if start.starts_with(MAGIC) {
         let book = Workbook::open(&source)?;
@@ -107,13 +108,13 @@ fn read(path: &Path, scratch: &Path, wanted: Option<&str>, strict: bool) -> Resu
             }
             strings = rows.into_strings();
         }
-        return Err(FileProblem::Empty);
+        return Err(Fault::Empty);
     }
-    let dialect = csv::sniff(&start, start.len() < SAMPLE, None, header_delimiter(&start))?;
-    let mut rows = CsvRows::new(source, dialect.mark, 1, dialect.delimiter, dialect.encoding)?;
+    let dialect = sniff::dialect(&start, start.len() < SAMPLE, None, header_delimiter(&start))?;
+    let mut rows = CsvRows::new(source, dialect.mark, 1, dialect)?;
     let table = collect(|| rows.next_row())?;
     if table.header.is_empty() {
-        return Err(FileProblem::Empty);
+        return Err(Fault::Empty);
     }
     Ok(table)
 }
@@ -137,7 +138,7 @@ fn header_delimiter(start: &[u8]) -> Option<u8> {
     (count > 0).then_some(delimiter)
 }
 
-fn collect(mut next: impl FnMut() -> Result<Option<RawRow>, FileProblem>) -> Result<PlainTable, FileProblem> {
+fn collect(mut next: impl FnMut() -> Result<Option<RawRow>, Fault>) -> Result<PlainTable, Fault> {
     let mut table = PlainTable::default();
     let mut bytes = 0_usize;
     while let Some(row) = next()? {
@@ -148,7 +149,7 @@ fn collect(mut next: impl FnMut() -> Result<Option<RawRow>, FileProblem>) -> Res
             .map(|cell| cell.len() + size_of::<String>())
             .sum::<usize>();
         if bytes > LARGEST_TABLE {
-            return Err(FileProblem::over(Measure::Table, LARGEST_TABLE));
+            return Err(Fault::over(Measure::Table, LARGEST_TABLE));
         }
         if row.broken.is_some() {
             table.broken += 1;

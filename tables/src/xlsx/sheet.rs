@@ -10,11 +10,12 @@ use super::{
     styles::NumberKind,
     xml::{self, Events, attribute, damaged},
 };
-use crate::files::{
+use crate::{
+    columns::column_index,
+    dates,
+    fault::{Fault, RowFault},
     limits::{LONGEST_CELL, LONGEST_ROW, MOST_COLUMNS, MOST_MERGED, Measure},
-    problem::{FileProblem, RowProblem},
-    rows::RawRow,
-    when,
+    row::RawRow,
 };
 
 /// Bytes kept of a row that is too long.
@@ -62,7 +63,7 @@ impl SheetRows {
         part: Part,
         source: PartReader,
         strings: SharedStrings,
-    ) -> Result<Self, FileProblem> {
+    ) -> Result<Self, Fault> {
         let mut rows = Self {
             events: Events::new(BufReader::with_capacity(64 * 1024, source)),
             name: name.to_owned(),
@@ -77,7 +78,7 @@ impl SheetRows {
             merged: Vec::new(),
         };
         loop {
-            match rows.events.next().map_err(|problem| problem.at(Some(name), 0))? {
+            match rows.events.next().map_err(|fault| fault.at(Some(name), 0))? {
                 Event::Start(element) if element.local_name().as_ref() == "sheetData" => return Ok(rows),
                 Event::Eof => return Err(damaged("a sheet without data")),
                 _ => {}
@@ -109,11 +110,11 @@ impl SheetRows {
     ///
     /// # Errors
     /// When the sheet is damaged from here on.
-    pub fn next_row(&mut self) -> Result<Option<RawRow>, FileProblem> {
-        self.row_after().map_err(|problem| self.here(problem))
+    pub fn next_row(&mut self) -> Result<Option<RawRow>, Fault> {
+        self.row_after().map_err(|fault| self.here(fault))
     }
 
-    fn row_after(&mut self) -> Result<Option<RawRow>, FileProblem> {
+    fn row_after(&mut self) -> Result<Option<RawRow>, Fault> {
         while !self.finished {
             match self.events.next()? {
                 Event::Start(element) if element.local_name().as_ref() == "row" => {
@@ -138,16 +139,16 @@ impl SheetRows {
     ///
     /// # Errors
     /// When the sheet is damaged on the way.
-    pub fn skip_to(&mut self, last: u64) -> Result<(), FileProblem> {
-        self.skip(last).map_err(|problem| self.here(problem))
+    pub fn skip_to(&mut self, last: u64) -> Result<(), Fault> {
+        self.skip(last).map_err(|fault| self.here(fault))
     }
 
-    /// The problem with the row it was met in. A row that breaks in its own start has not said its number.
-    fn here(&self, problem: FileProblem) -> FileProblem {
-        problem.at(Some(&self.name), self.row.saturating_add(u64::from(self.between)))
+    /// The fault with the row it was met in. A row that breaks in its own start has not said its number.
+    fn here(&self, fault: Fault) -> Fault {
+        fault.at(Some(&self.name), self.row.saturating_add(u64::from(self.between)))
     }
 
-    fn skip(&mut self, last: u64) -> Result<(), FileProblem> {
+    fn skip(&mut self, last: u64) -> Result<(), Fault> {
         while !self.finished && self.row < last {
             match self.events.next()? {
                 Event::Start(element) if element.local_name().as_ref() == "row" => {
@@ -163,7 +164,7 @@ impl SheetRows {
     }
 
     /// Reads what follows the data, so that the checksum of the whole part is known.
-    fn finish(&mut self) -> Result<(), FileProblem> {
+    fn finish(&mut self) -> Result<(), Fault> {
         (self.finished, self.between) = (true, false);
         if self.strict {
             self.collect_merged()?;
@@ -171,13 +172,13 @@ impl SheetRows {
         read_to_end(self.events.source_mut())
     }
 
-    fn collect_merged(&mut self) -> Result<(), FileProblem> {
+    fn collect_merged(&mut self) -> Result<(), Fault> {
         loop {
             match self.events.next()? {
                 Event::Start(element) | Event::Empty(element) if element.local_name().as_ref() == "mergeCell" => {
                     let reference = attribute(&element, "ref");
                     if self.merged.len() == MOST_MERGED {
-                        return Err(FileProblem::over(Measure::Merged, MOST_MERGED));
+                        return Err(Fault::over(Measure::Merged, MOST_MERGED));
                     }
                     self.merged.extend(reference);
                 }
@@ -188,7 +189,7 @@ impl SheetRows {
     }
 
     /// The row whose start was just read, up to its end.
-    fn cells(&mut self) -> Result<RawRow, FileProblem> {
+    fn cells(&mut self) -> Result<RawRow, Fault> {
         let mut cells: Vec<String> = Vec::new();
         let mut bytes = 0_usize;
         let mut too_long: Option<TooLong> = None;
@@ -227,7 +228,7 @@ impl SheetRows {
                     return Ok(match too_long {
                         None => RawRow::good(self.row, cells),
                         Some(row) => {
-                            RawRow::broken(self.row, RowProblem::TooLong { limit: LONGEST_ROW }, &row.finish(bytes))
+                            RawRow::broken(self.row, RowFault::TooLong { limit: LONGEST_ROW }, &row.finish(bytes))
                         }
                     });
                 }
@@ -238,12 +239,12 @@ impl SheetRows {
     }
 
     /// Text of the cell whose start was just read, up to its end.
-    fn value(&mut self, head: &CellHead) -> Result<String, FileProblem> {
+    fn value(&mut self, head: &CellHead) -> Result<String, Fault> {
         let mut text = String::new();
         let mut in_value = false;
         loop {
             if text.len() > LONGEST_CELL {
-                return Err(FileProblem::over(Measure::Cell, LONGEST_CELL));
+                return Err(Fault::over(Measure::Cell, LONGEST_CELL));
             }
             match self.events.next()? {
                 Event::Start(element) => match element.local_name().as_ref() {
@@ -330,7 +331,7 @@ impl TooLong {
 /// `AI17` → 34.
 fn column_of(reference: &str) -> Option<usize> {
     let letters = reference.trim_end_matches(|c: char| c.is_ascii_digit());
-    crate::files::naming::column_index(letters)
+    column_index(letters)
 }
 
 /// Whole numbers without a fraction, others as short as they can be.
@@ -343,7 +344,7 @@ fn date_text(serial: f64) -> Option<String> {
     if (0.0..1.0).contains(&serial) {
         return duration_text(serial);
     }
-    let at = when::serial_datetime(serial)?;
+    let at = dates::serial_datetime(serial)?;
     Some(if serial.fract() == 0.0 {
         at.date().to_string()
     } else {

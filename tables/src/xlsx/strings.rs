@@ -13,9 +13,9 @@ use super::{
     package::read_to_end,
     xml::{self, Events, damaged},
 };
-use crate::files::{
+use crate::{
+    fault::Fault,
     limits::{LARGEST_STRINGS, MOST_STRINGS, Measure},
-    problem::FileProblem,
 };
 
 /// Bytes of strings kept in memory.
@@ -42,7 +42,7 @@ pub struct SharedStrings {
 
 impl SharedStrings {
     /// Reads the table from its XML. A large one goes to a temporary file in `scratch`.
-    pub fn read(source: impl BufRead, scratch: &Path) -> Result<Self, FileProblem> {
+    pub fn read(source: impl BufRead, scratch: &Path) -> Result<Self, Fault> {
         let mut events = Events::new(source);
         let mut text = String::new();
         let mut strings = Self::default();
@@ -59,10 +59,10 @@ impl SharedStrings {
             xml::push_string(&mut events, "si", &mut text)?;
             end += text.len() as u64;
             if end > LARGEST_STRINGS {
-                return Err(FileProblem::over(Measure::StringBytes, LARGEST_STRINGS));
+                return Err(Fault::over(Measure::StringBytes, LARGEST_STRINGS));
             }
             if strings.ends.len() == MOST_STRINGS {
-                return Err(FileProblem::over(Measure::Strings, MOST_STRINGS));
+                return Err(Fault::over(Measure::Strings, MOST_STRINGS));
             }
             strings.ends.push(end);
             match &mut spill {
@@ -84,7 +84,7 @@ impl SharedStrings {
     }
 
     /// A string by its number.
-    pub fn get(&mut self, index: usize) -> Result<String, FileProblem> {
+    pub fn get(&mut self, index: usize) -> Result<String, Fault> {
         if self.spilled.is_none() {
             return self.read_back(index);
         }
@@ -101,7 +101,7 @@ impl SharedStrings {
         Ok(text)
     }
 
-    fn read_back(&mut self, index: usize) -> Result<String, FileProblem> {
+    fn read_back(&mut self, index: usize) -> Result<String, Fault> {
         let end = *self
             .ends
             .get(index)
@@ -114,7 +114,7 @@ impl SharedStrings {
     }
 
     /// Makes the window hold `start..end`.
-    fn load(&mut self, start: u64, end: u64) -> Result<(), FileProblem> {
+    fn load(&mut self, start: u64, end: u64) -> Result<(), Fault> {
         let Some(file) = &mut self.spilled else {
             return Ok(());
         };
@@ -131,12 +131,12 @@ impl SharedStrings {
 }
 
 /// Beside the drop folder's files, or in the system's place when that folder can't be written.
-fn scratch_file(scratch: &Path) -> Result<File, FileProblem> {
+fn scratch_file(scratch: &Path) -> Result<File, Fault> {
     tempfile::tempfile_in(scratch)
         .or_else(|_| tempfile::tempfile())
         .map_err(no_scratch)
 }
 
-fn no_scratch(error: std::io::Error) -> FileProblem {
-    FileProblem::Unreadable(format!("temporary file: {}", error.kind()))
+fn no_scratch(error: std::io::Error) -> Fault {
+    Fault::Unreadable(format!("temporary file: {}", error.kind()))
 }

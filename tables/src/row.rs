@@ -1,6 +1,6 @@
 //! One row of a file, whatever the file is.
 
-use super::problem::RowProblem;
+use crate::fault::RowFault;
 
 /// A row as the file gave it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub struct RawRow {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Broken {
     /// What is wrong.
-    pub problem: RowProblem,
+    pub fault: RowFault,
     /// Its bytes.
     pub line: Vec<u8>,
 }
@@ -33,12 +33,12 @@ impl RawRow {
     }
 
     /// A row that could not.
-    pub fn broken(number: u64, problem: RowProblem, line: &[u8]) -> Self {
+    pub fn broken(number: u64, fault: RowFault, line: &[u8]) -> Self {
         Self {
             number,
             cells: Vec::new(),
             broken: Some(Broken {
-                problem,
+                fault,
                 line: line.to_vec(),
             }),
         }

@@ -1,0 +1,213 @@
+//! Dates as people and programs write them into cells: day first, ISO, or the serial number of a spreadsheet.
+//!
+//! Exports are read with everything that is a date beyond doubt ([`read`]); a table that people keep as a setting only
+//! with days that are written in full ([`day_in_full`]): there a guess would become a rule.
+
+use jiff::{Timestamp, Unit, civil};
+
+/// Serial numbers taken for dates: 1954 to 2119. Incident numbers and sums lie elsewhere in date columns.
+const SERIALS: std::ops::RangeInclusive<f64> = 20_000.0..=80_000.0;
+/// Longest text looked at, bytes.
+const LONGEST: usize = 40;
+
+/// A date as exact as the cell says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Written {
+    /// A day.
+    Day(civil::Date),
+    /// A time by the clock on the wall, to the minute.
+    Minute(civil::DateTime),
+    /// The same, to the second.
+    Second(civil::DateTime),
+    /// A time with its offset.
+    Instant(Timestamp),
+}
+
+/// Reads a date. `None`: the text is none.
+///
+/// `05.01.2026`, `5/1/26`, `05.01.2026 10:30[:15]`, `2026-01-05[T10:30[:15[.5]]]`, the same with an offset, `46027.4375`.
+pub fn read(text: &str) -> Option<Written> {
+    let text = text.trim();
+    if text.is_empty() || text.len() > LONGEST {
+        return None;
+    }
+    with_offset(text)
+        .map(Written::Instant)
+        .or_else(|| serial_text(text))
+        .or_else(|| civil_text(text))
+}
+
+/// Reads a day that is written in full, `31.12.2026` or `2026-12-31`. A year of two digits is not guessed, a number is no
+/// day.
+pub fn day_in_full(text: &str) -> Option<civil::Date> {
+    let text = text.trim();
+    let (separator, year_first) = match text.as_bytes().get(4) {
+        Some(b'-') => ('-', true),
+        _ => ('.', false),
+    };
+    let mut parts = text.split(separator);
+    let (first, month, last) = (parts.next()?, parts.next()?, parts.next()?);
+    let (year, day) = if year_first { (first, last) } else { (last, first) };
+    let is_iso = !year_first || (month.len() == 2 && day.len() == 2);
+    let is_full = year.len() == 4 && parts.next().is_none();
+    if !is_full || !is_iso {
+        return None;
+    }
+    day_of(year, month, day)
+}
+
+/// Spreadsheet serial (1900 epoch, days) to a wall-clock time, rounded to the second.
+pub fn serial_datetime(serial: f64) -> Option<civil::DateTime> {
+    if !(61.0..2_958_466.0).contains(&serial) {
+        return None;
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "the range was checked above")]
+    let (days, seconds) = (serial.trunc() as i64, (serial.fract() * 86_400.0).round() as i64);
+    let epoch = civil::date(1899, 12, 30).at(0, 0, 0, 0);
+    epoch
+        .checked_add(jiff::Span::new().days(days).seconds(seconds))
+        .ok()?
+        .round(Unit::Second)
+        .ok()
+}
+
+fn with_offset(text: &str) -> Option<Timestamp> {
+    if text.as_bytes().get(4) != Some(&b'-') {
+        return None;
+    }
+    text.replacen(' ', "T", 1).parse().ok()
+}
+
+fn serial_text(text: &str) -> Option<Written> {
+    if !text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') || text.len() < 5 {
+        return None;
+    }
+    // `20.01.26` is a date, not a number.
+    if text.bytes().filter(|byte| *byte == b'.').count() > 1 {
+        return None;
+    }
+    let serial: f64 = text.parse().ok().filter(|serial| SERIALS.contains(serial))?;
+    let at = serial_datetime(serial)?;
+    Some(if serial.fract() == 0.0 {
+        Written::Day(at.date())
+    } else {
+        Written::Second(at)
+    })
+}
+
+fn civil_text(text: &str) -> Option<Written> {
+    let (date, time) = match text.split_once([' ', 'T', '\u{a0}']) {
+        Some((date, time)) => (date.trim_end_matches(','), time.trim()),
+        None => (text, ""),
+    };
+    let date = any_day(date)?;
+    if time.is_empty() {
+        return Some(Written::Day(date));
+    }
+    let time = time.strip_prefix("в ").unwrap_or(time);
+    let mut parts = time.split(':');
+    let hour = small(parts.next()?)?;
+    let minute = small(parts.next()?)?;
+    let second = parts.next();
+    if parts.next().is_some() {
+        return None;
+    }
+    let at = |second| civil::DateTime::new(date.year(), date.month(), date.day(), hour, minute, second, 0).ok();
+    match second {
+        Some(second) => Some(Written::Second(at(small(second.split('.').next()?)?)?)),
+        None => Some(Written::Minute(at(0)?)),
+    }
+}
+
+/// A day with any of the usual separators, and a year of two digits as one of this century.
+fn any_day(text: &str) -> Option<civil::Date> {
+    let parts: Vec<&str> = text.split(['.', '/', '-']).collect();
+    let &[first, month, last] = parts.as_slice() else {
+        return None;
+    };
+    let (year, day) = if first.len() == 4 { (first, last) } else { (last, first) };
+    day_of(year, month, day)
+}
+
+fn day_of(year: &str, month: &str, day: &str) -> Option<civil::Date> {
+    let year = match year.len() {
+        4 => year.parse::<i16>().ok()?,
+        2 => 2000 + i16::from(small(year)?),
+        _ => return None,
+    };
+    civil::Date::new(year, small(month)?, small(day)?).ok()
+}
+
+fn small(text: &str) -> Option<i8> {
+    if text.is_empty() || text.len() > 2 || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    text.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_date_is_as_exact_as_it_is_written() {
+        let day = civil::date(2026, 1, 5);
+        for (text, expected) in [
+            ("05.01.2026", Written::Day(day)),
+            (" 5/1/26 ", Written::Day(day)),
+            ("2026-01-05", Written::Day(day)),
+            ("46027", Written::Day(day)),
+            ("05.01.2026 10:30", Written::Minute(day.at(10, 30, 0, 0))),
+            ("05.01.2026 в 10:30", Written::Minute(day.at(10, 30, 0, 0))),
+            ("05.01.2026, 9:05:07", Written::Second(day.at(9, 5, 7, 0))),
+            ("2026-01-05T10:30:15", Written::Second(day.at(10, 30, 15, 0))),
+            ("46027.4375", Written::Second(day.at(10, 30, 0, 0))),
+            (
+                "2026-01-05 10:30:00+05:00",
+                Written::Instant("2026-01-05T05:30:00Z".parse().expect("instant")),
+            ),
+        ] {
+            assert_eq!(read(text), Some(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_setting_takes_only_days_written_in_full() {
+        let day = civil::date(2026, 12, 31);
+        for text in ["31.12.2026", " 2026-12-31 "] {
+            assert_eq!(day_in_full(text), Some(day), "{text}");
+        }
+        assert_eq!(day_in_full("1.7.2026"), Some(civil::date(2026, 7, 1)));
+        for text in [
+            "",
+            "31.12.26",
+            "31/12/2026",
+            "31-12-2026",
+            "46027",
+            "2026",
+            "30.02.2026",
+            "2026-1-5",
+            "31.12.2026 10:00",
+            "31.12.2026.",
+            "2026-12-31T00:00:00",
+        ] {
+            assert_eq!(day_in_full(text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_day_in_full_is_that_day_to_every_reader(text in "[0-9]{1,4}[.-][0-9]{1,2}[.-][0-9]{1,4}") {
+            if let Some(day) = day_in_full(&text) {
+                prop_assert_eq!(read(&text), Some(Written::Day(day)));
+            }
+        }
+
+        #[test]
+        fn any_serial_is_a_date_or_not(serial: f64) {
+            let _ = serial_datetime(serial);
+        }
+    }
+}

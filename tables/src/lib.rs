@@ -1,0 +1,35 @@
+//! Tables as Priem reads them: exports that people drop into a folder, and tables that people keep as settings.
+//!
+//! ```text
+//! Source (an open file) ─► sniff ─┬─ a container ─► Workbook ─► SheetRows ─┐
+//!                                 └─ a text ─────► Dialect ──► CsvRows ───┴─► RawRow: its number and its cells
+//! PlainTable: all of it at once, by its header
+//! ```
+//!
+//! - Rows come as a stream, in memory that does not grow with the file. Each knows its number as a spreadsheet shows it, and
+//!   reading can go on in another process: a CSV from a byte, a sheet from a row.
+//! - The type that reads holds the limit ([`limits`]): what a file may be made of is refused before the memory is taken, with
+//!   the sheet and the row ([`Fault`]).
+//! - A row that can't be split costs itself ([`RowFault`]), damage of a container the rest of the file.
+//! - A cell is a text. Numbers that a workbook shows as dates come as ISO; what a text says as a date is read by [`dates`].
+//!
+//! What the columns mean, and what becomes of a file, is for those above: the connector `files` and the tables of rules.
+
+mod columns;
+mod csv;
+pub mod dates;
+mod fault;
+pub mod limits;
+mod plain;
+mod row;
+pub mod sniff;
+mod source;
+mod xlsx;
+
+pub use columns::{column_index, column_letters};
+pub use csv::CsvRows;
+pub use fault::{Fault, RowFault};
+pub use plain::PlainTable;
+pub use row::{Broken, RawRow};
+pub use source::Source;
+pub use xlsx::{SharedStrings, SheetRows, Workbook, has_end};
