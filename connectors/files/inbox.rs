@@ -15,7 +15,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use priem_tables::{Source, has_end};
+use priem_tables::{Source, has_end, sniff::Promise};
 use rustix::fs::Mode;
 
 use super::{
@@ -304,9 +304,7 @@ impl Inbox {
 
     /// Whether a workbook has its end, or had time enough to get it; anything else has no end to see.
     fn has_end(&self, inbox: &Folder, name: &str, age: Duration) -> bool {
-        let lower = name.to_lowercase();
-        let is_workbook = lower.ends_with(".xlsx") || lower.ends_with(".xlsm");
-        if age >= self.settle_broken || !is_workbook {
+        if age >= self.settle_broken || Promise::of(name) != Promise::Workbook {
             return true;
         }
         match inbox.open(name) {

@@ -1,11 +1,12 @@
 //! An open file as a table: what it is, where its header is, and its rows from any place on.
 
-use std::{io::Read, path::Path};
+use std::path::Path;
 
 use priem_tables::{
     CsvRows, Fault, RawRow, SheetRows, Source, Workbook,
+    dialect::{Delimiter, Encoding},
     limits::{Measure, most_texts},
-    sniff::{self, Encoding},
+    sniff::{ReadAs, Start},
 };
 
 use super::{
@@ -13,9 +14,6 @@ use super::{
     layout::{HEADER_WITHIN, Layout},
     problem::FileProblem,
 };
-
-/// Bytes of a text file looked at to find its encoding and delimiter.
-const SAMPLE: usize = 256 * 1024;
 
 /// Where reading stands; enough to go on in another process.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -89,35 +87,16 @@ impl Table {
                 limit: settings.max_file_bytes,
             });
         }
-        let mut start = Vec::new();
-        source
-            .from_start()
-            .take(SAMPLE as u64)
-            .read_to_end(&mut start)
-            .map_err(unreadable)?;
-        let extension = name
-            .rsplit_once('.')
-            .map(|(_, extension)| extension.to_lowercase())
-            .unwrap_or_default();
-        if start.is_empty() {
-            return Err(Fault::Empty.into());
-        }
-        if start.starts_with(b"PK\x03\x04") || start.starts_with(b"PK\x05\x06") {
-            return Self::open_xlsx(source, checked, scratch, size);
-        }
-        if start.starts_with(&[0xD0, 0xCF, 0x11, 0xE0]) {
-            return Err(Fault::Unsupported("an old Excel file (.xls) or one protected by a password").into());
-        }
-        match extension.as_str() {
-            "csv" | "txt" | "tsv" => Self::open_csv(source, &start, size, settings, checked),
-            "xlsx" | "xlsm" => Err(Fault::Damaged("the file does not start as a workbook".into()).into()),
-            _ => Err(Fault::Unsupported("neither XLSX nor CSV").into()),
+        let start = Start::of(source)?;
+        match start.kind().read_as(Some(name))? {
+            ReadAs::Workbook => Self::open_xlsx(source, checked, scratch, size),
+            ReadAs::Text => Self::open_csv(source, &start, size, settings, checked),
         }
     }
 
     fn open_csv(
         source: &Source,
-        start: &[u8],
+        start: &Start,
         size: u64,
         settings: &FilesSettings,
         checked: &Checked,
@@ -127,8 +106,11 @@ impl Table {
             EncodingSetting::Utf8 => Some(Encoding::Utf8),
             EncodingSetting::Windows1251 => Some(Encoding::Windows1251),
         };
-        let whole = start.len() < SAMPLE;
-        let dialect = sniff::dialect(start, whole, encoding, settings.delimiter.byte())?;
+        let delimiter = settings
+            .delimiter
+            .byte()
+            .map_or(Delimiter::OfFirstRows, Delimiter::Said);
+        let dialect = start.dialect(encoding, delimiter);
         let mut rows = CsvRows::new(source.from_start(), dialect.mark, 1, dialect)?;
         let mut first = Vec::new();
         let mut ends = Vec::new();

@@ -11,15 +11,15 @@
 use std::io::{Read, Seek, SeekFrom};
 
 use crate::{
+    dialect::{Dialect, Encoding},
     fault::{Fault, RowFault},
     limits::MOST_COLUMNS,
     row::RawRow,
-    sniff::{Dialect, Encoding},
     source::Source,
 };
 
 /// Longest row, bytes. A spreadsheet cell holds at most 32 767 characters; real rows have a few kilobytes.
-pub const LONGEST_ROW: usize = 1024 * 1024;
+const LONGEST_ROW: usize = 1024 * 1024;
 const CHUNK: usize = 64 * 1024;
 
 /// Rows of one CSV file.

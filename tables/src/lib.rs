@@ -18,6 +18,7 @@
 mod columns;
 mod csv;
 pub mod dates;
+pub mod dialect;
 mod fault;
 pub mod limits;
 mod plain;

@@ -3,22 +3,18 @@
 //! The first row that is not blank is the header. Encoding and delimiter of a CSV are found as for an export; of a
 //! workbook the first sheet with something in it is read.
 
-use std::{io::Read, path::Path};
+use std::path::Path;
 
 use crate::{
     csv::CsvRows,
+    dialect::Delimiter,
     fault::Fault,
     limits::{LARGEST_TABLE, Measure},
     row::RawRow,
-    sniff,
+    sniff::{Kind, ReadAs, Start},
     source::Source,
     xlsx::Workbook,
 };
-
-/// Bytes of a text file looked at to find its encoding and delimiter.
-const SAMPLE: usize = 256 * 1024;
-/// How a workbook begins.
-const MAGIC: &[u8; 4] = b"PK\x03\x04";
 
 /// A whole table in memory.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -60,11 +56,10 @@ impl PlainTable {
     /// # Errors
     /// What is wrong with the file as a whole, in English.
     pub fn sheet_names(path: &Path) -> Result<Vec<String>, String> {
-        let mut start = [0; MAGIC.len()];
         let Ok(source) = Source::open(path) else {
             return Ok(Vec::new());
         };
-        if source.from_start().read_exact(&mut start).is_err() || start != *MAGIC {
+        if Start::of(&source).is_ok_and(|start| start.kind() != Kind::Container) {
             return Ok(Vec::new());
         }
         let book = Workbook::open(&source).map_err(|fault| fault.to_string())?;
@@ -79,18 +74,9 @@ impl PlainTable {
 }
 
 fn read(path: &Path, scratch: &Path, wanted: Option<&str>, strict: bool) -> Result<PlainTable, Fault> {
-    let unreadable = |error: std::io::Error| Fault::of_io(&error);
-    let source = Source::open(path).map_err(unreadable)?;
-    let mut start = Vec::new();
-    source
-        .from_start()
-        .take(SAMPLE as u64)
-        .read_to_end(&mut start)
-        .map_err(unreadable)?;
-    if start.is_empty() {
-        return Err(Fault::Empty);
-    }
-    if start.starts_with(MAGIC) {
+    let source = Source::open(path).map_err(|error| Fault::of_io(&error))?;
+    let start = Start::of(&source)?;
+    if start.kind().read_as(None)? == ReadAs::Workbook {
         let book = Workbook::open(&source)?;
         let mut strings = book.strings(scratch)?;
         for sheet in book
@@ -110,32 +96,13 @@ fn read(path: &Path, scratch: &Path, wanted: Option<&str>, strict: bool) -> Resu
         }
         return Err(Fault::Empty);
     }
-    let dialect = sniff::dialect(&start, start.len() < SAMPLE, None, header_delimiter(&start))?;
+    let dialect = start.dialect(None, Delimiter::OfHeader);
     let mut rows = CsvRows::new(source, dialect.mark, 1, dialect)?;
     let table = collect(|| rows.next_row())?;
     if table.header.is_empty() {
         return Err(Fault::Empty);
     }
     Ok(table)
-}
-
-/// What stands between the cells of the header. Texts below it can't be asked: one without quotation marks may have
-/// more semicolons than the table has columns («&nbsp;»).
-fn header_delimiter(start: &[u8]) -> Option<u8> {
-    let line = start
-        .split(|byte| *byte == b'\n')
-        .find(|line| !line.trim_ascii().is_empty())?;
-    let mut quoted = false;
-    let mut counts = [(0usize, b';'), (0, b'\t'), (0, b',')];
-    for &byte in line {
-        quoted ^= byte == b'"';
-        let counted = counts.iter_mut().find(|(_, candidate)| *candidate == byte && !quoted);
-        if let Some((count, _)) = counted {
-            *count += 1;
-        }
-    }
-    let (count, delimiter) = counts.into_iter().max_by_key(|(count, _)| *count)?;
-    (count > 0).then_some(delimiter)
 }
 
 fn collect(mut next: impl FnMut() -> Result<Option<RawRow>, Fault>) -> Result<PlainTable, Fault> {
@@ -189,6 +156,16 @@ mod tests {
         let table = PlainTable::read(&file, dir.path()).expect("a table");
         assert_eq!(table.header, ["text", "code"]);
         assert_eq!(table.rows[0].1[1], "roads");
+    }
+
+    #[test]
+    fn an_old_workbook_is_called_by_its_name() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let file = dir.path().join("a.csv");
+        std::fs::write(&file, b"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1\0\0").expect("written");
+        let problem = PlainTable::read(&file, dir.path()).expect_err("no table");
+        assert!(problem.contains("an old Excel file"), "{problem}");
+        assert_eq!(PlainTable::sheet_names(&file), Ok(Vec::new()));
     }
 
     #[test]

@@ -1,134 +1,235 @@
-//! What the beginning of a text file says about the rest: its encoding, and what stands between its cells.
+//! What a file is, by its first bytes: the one place that looks, for exports as for tables of rules.
+//!
+//! The content decides ([`Kind`]); the name of a file is asked only where the content leaves it open, because a text may be
+//! anything ([`Kind::read_as`]). What a container holds (a workbook, an OpenDocument table, any archive) is for the reader of
+//! containers to say.
 
-use encoding_rs::{UTF_8, WINDOWS_1251};
+use std::io::Read;
 
-use crate::fault::Fault;
+use crate::{
+    dialect::{Delimiter, Dialect, Encoding},
+    fault::Fault,
+    source::Source,
+};
 
-/// How the bytes of a text are to be read.
+/// Bytes looked at.
+const SAMPLE: usize = 256 * 1024;
+
+/// The beginning of a file.
+#[derive(Debug, Clone)]
+pub struct Start {
+    bytes: Vec<u8>,
+    /// These are all of it.
+    whole: bool,
+}
+
+/// What a file is by its content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Encoding {
-    /// UTF-8, with or without a byte order mark.
-    Utf8,
-    /// Windows-1251.
-    Windows1251,
+pub enum Kind {
+    /// Nothing.
+    Empty,
+    /// A ZIP container: what its parts will say.
+    Container,
+    /// A container of the old Office: `.xls`, or a workbook protected by a password.
+    OldOffice,
+    /// A text in UTF-16.
+    Utf16,
+    /// No text in any encoding we read.
+    Binary,
+    /// A text: a table, or a page, or a letter.
+    Text,
 }
 
-impl Encoding {
-    /// As people and reports call it.
-    pub fn name(self) -> &'static str {
-        self.table().name()
-    }
-
-    /// A text, unless the bytes are none in this encoding.
-    pub fn decode(self, bytes: &[u8]) -> Option<String> {
-        let text = self
-            .table()
-            .decode_without_bom_handling_and_without_replacement(bytes)?;
-        Some(text.into_owned())
-    }
-
-    fn table(self) -> &'static encoding_rs::Encoding {
-        match self {
-            Self::Utf8 => UTF_8,
-            Self::Windows1251 => WINDOWS_1251,
-        }
-    }
-}
-
-/// What the start of a CSV file says about the rest.
+/// What the name of a file promises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Dialect {
-    /// How its bytes are to be read.
-    pub encoding: Encoding,
-    /// Bytes of the byte order mark.
-    pub mark: u64,
-    /// What stands between cells.
-    pub delimiter: u8,
+pub enum Promise {
+    /// A workbook: `.xlsx`, `.xlsm`.
+    Workbook,
+    /// A table as text: `.csv`, `.tsv`, `.txt`.
+    Text,
+    /// A workbook of the old Office: `.xls`.
+    OldWorkbook,
+    /// No table that we know.
+    Nothing,
 }
 
-/// Finds encoding and delimiter from the first bytes of a file; `whole` says that these are all of it.
-///
-/// # Errors
-/// For UTF-16 and for bytes that are no text.
-pub fn dialect(start: &[u8], whole: bool, encoding: Option<Encoding>, delimiter: Option<u8>) -> Result<Dialect, Fault> {
-    if start.starts_with(&[0xFF, 0xFE]) || start.starts_with(&[0xFE, 0xFF]) {
-        return Err(Fault::Encoding("UTF-16"));
+/// How a file is read as a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReadAs {
+    /// As a workbook.
+    Workbook,
+    /// As CSV.
+    Text,
+}
+
+impl Start {
+    /// Reads the beginning of a file.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    pub fn of(source: &Source) -> Result<Self, Fault> {
+        let mut bytes = Vec::new();
+        source
+            .from_start()
+            .take(SAMPLE as u64)
+            .read_to_end(&mut bytes)
+            .map_err(|error| Fault::of_io(&error))?;
+        let whole = bytes.len() < SAMPLE;
+        Ok(Self { bytes, whole })
     }
-    if start.contains(&0) {
-        return Err(Fault::Encoding("binary data"));
-    }
-    let mark: usize = if start.starts_with(&[0xEF, 0xBB, 0xBF]) { 3 } else { 0 };
-    let text = &start[mark..];
-    let encoding = encoding.unwrap_or_else(|| {
-        if mark > 0 || mostly_utf8(text, whole) {
-            Encoding::Utf8
+
+    /// What the file is.
+    pub fn kind(&self) -> Kind {
+        const CONTAINERS: [&[u8]; 2] = [b"PK\x03\x04", b"PK\x05\x06"];
+        const OLD_OFFICE: &[u8] = &[0xD0, 0xCF, 0x11, 0xE0];
+        const UTF16: [&[u8]; 2] = [&[0xFF, 0xFE], &[0xFE, 0xFF]];
+        let begins = |with: &[u8]| self.bytes.starts_with(with);
+        if self.bytes.is_empty() {
+            Kind::Empty
+        } else if CONTAINERS.into_iter().any(begins) {
+            Kind::Container
+        } else if begins(OLD_OFFICE) {
+            Kind::OldOffice
+        } else if UTF16.into_iter().any(begins) {
+            Kind::Utf16
+        } else if self.bytes.contains(&0) {
+            Kind::Binary
         } else {
-            Encoding::Windows1251
-        }
-    });
-    Ok(Dialect {
-        encoding,
-        mark: mark as u64,
-        delimiter: delimiter.unwrap_or_else(|| most_frequent_delimiter(text)),
-    })
-}
-
-/// Whether the sample reads as UTF-8, but for single broken places: Russian text in Windows-1251 breaks at almost every
-/// letter, a damaged cell in UTF-8 at a few.
-fn mostly_utf8(mut sample: &[u8], whole: bool) -> bool {
-    let (mut good, mut bad) = (0usize, 0usize);
-    loop {
-        match std::str::from_utf8(sample) {
-            Ok(text) => {
-                good += text.chars().filter(|c| !c.is_ascii()).count();
-                break;
-            }
-            Err(error) => {
-                let (valid, rest) = sample.split_at(error.valid_up_to());
-                good += valid.iter().filter(|byte| byte.leading_ones() >= 2).count();
-                match error.error_len() {
-                    Some(length) => {
-                        bad += 1;
-                        sample = &rest[length..];
-                    }
-                    // The sample cuts the last character.
-                    None => {
-                        bad += usize::from(whole);
-                        break;
-                    }
-                }
-            }
+            Kind::Text
         }
     }
-    bad == 0 || good > 4 * bad
+
+    /// Encoding and delimiter of a text, where they are not said.
+    pub fn dialect(&self, encoding: Option<Encoding>, delimiter: Delimiter) -> Dialect {
+        Dialect::of(&self.bytes, self.whole, encoding, delimiter)
+    }
 }
 
-/// The delimiter that stands most often in one of the first lines, outside quotation marks: the header has more of
-/// them than a title above it has commas.
-fn most_frequent_delimiter(sample: &[u8]) -> u8 {
-    const CANDIDATES: [u8; 3] = [b';', b'\t', b','];
-    const LINES: usize = 20;
-    let mut best = (0, CANDIDATES[0]);
-    let mut counts = [0usize; 3];
-    let mut quoted = false;
-    let mut lines = 0;
-    for &byte in sample.iter().chain(b"\n") {
-        if byte == b'"' {
-            quoted = !quoted;
-        } else if byte == b'\n' && !quoted {
-            for (count, candidate) in counts.into_iter().zip(CANDIDATES) {
-                if count > best.0 {
-                    best = (count, candidate);
-                }
+impl Kind {
+    /// How it is read as a table. A file under a `name` must be called a table when it is a text; without one, somebody
+    /// named it as a table.
+    ///
+    /// # Errors
+    /// Why it is none.
+    pub fn read_as(self, name: Option<&str>) -> Result<ReadAs, Fault> {
+        match self {
+            Self::Empty => return Err(Fault::Empty),
+            Self::Container => return Ok(ReadAs::Workbook),
+            Self::OldOffice => {
+                return Err(Fault::Unsupported(
+                    "an old Excel file (.xls) or one protected by a password",
+                ));
             }
-            counts = [0; 3];
-            lines += 1;
-            if lines == LINES {
-                break;
-            }
-        } else if !quoted && let Some(index) = CANDIDATES.iter().position(|candidate| *candidate == byte) {
-            counts[index] += 1;
+            Self::Utf16 | Self::Binary | Self::Text => {}
+        }
+        match name.map_or(Promise::Text, Promise::of) {
+            Promise::Text => {}
+            Promise::Workbook => return Err(Fault::Damaged("the file does not start as a workbook".into())),
+            Promise::OldWorkbook | Promise::Nothing => return Err(Fault::Unsupported("neither XLSX nor CSV")),
+        }
+        match self {
+            Self::Utf16 => Err(Fault::Encoding("UTF-16")),
+            Self::Binary => Err(Fault::Encoding("binary data")),
+            _ => Ok(ReadAs::Text),
         }
     }
-    best.1
+}
+
+impl Promise {
+    /// By what stands after the last dot, upper or lower case.
+    pub fn of(name: &str) -> Self {
+        let Some((_, extension)) = name.rsplit_once('.') else {
+            return Self::Nothing;
+        };
+        match extension.to_lowercase().as_str() {
+            "xlsx" | "xlsm" => Self::Workbook,
+            "csv" | "tsv" | "txt" => Self::Text,
+            "xls" => Self::OldWorkbook,
+            _ => Self::Nothing,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+    use crate::xlsx::Workbook;
+
+    fn start(bytes: &[u8]) -> Start {
+        Start {
+            bytes: bytes.to_vec(),
+            whole: true,
+        }
+    }
+
+    #[test]
+    fn each_kind_of_file_is_told_by_its_content() {
+        for (what, bytes, kind) in [
+            ("nothing", b"".as_slice(), Kind::Empty),
+            ("XLSX, ODS", b"PK\x03\x04\x14\0", Kind::Container),
+            ("an empty archive", b"PK\x05\x06\0\0", Kind::Container),
+            ("XLS", b"\xD0\xCF\x11\xE0\xA1\xB1", Kind::OldOffice),
+            ("HTML", b"<html><table><tr><td>1</td></tr></table></html>", Kind::Text),
+            ("UTF-8", "Номер;Тема\n".as_bytes(), Kind::Text),
+            ("UTF-8 with its mark", "\u{feff}Номер;Тема\n".as_bytes(), Kind::Text),
+            ("Windows-1251", b"\xCD\xEE\xEC\xE5\xF0\t1\n", Kind::Text),
+            ("UTF-16, little end first", b"\xFF\xFE1\0", Kind::Utf16),
+            ("UTF-16, big end first", b"\xFE\xFF\x001", Kind::Utf16),
+            ("a picture", b"\x89PNG\r\n\x1A\n\0\0", Kind::Binary),
+            ("PDF", b"%PDF-1.4\n", Kind::Text),
+        ] {
+            assert_eq!(start(bytes).kind(), kind, "{what}");
+        }
+    }
+
+    #[test]
+    fn a_text_is_read_when_its_name_does_not_speak_against_it() {
+        let read = |kind: Kind| [None, Some("a.csv"), Some("a.XLSX"), Some("a.xls")].map(|name| kind.read_as(name));
+        let old = "an old Excel file (.xls) or one protected by a password";
+        let no_workbook = Err(Fault::Damaged("the file does not start as a workbook".into()));
+        let neither = Err(Fault::Unsupported("neither XLSX nor CSV"));
+        // A page of HTML that pretends to be a workbook is told by the last two.
+        let as_text = |said: Result<ReadAs, Fault>| [said.clone(), said, no_workbook.clone(), neither.clone()];
+        assert_eq!(read(Kind::Empty), [(); 4].map(|()| Err(Fault::Empty)));
+        assert_eq!(read(Kind::Container), [(); 4].map(|()| Ok(ReadAs::Workbook)));
+        assert_eq!(read(Kind::OldOffice), [(); 4].map(|()| Err(Fault::Unsupported(old))));
+        assert_eq!(read(Kind::Text), as_text(Ok(ReadAs::Text)));
+        assert_eq!(read(Kind::Utf16), as_text(Err(Fault::Encoding("UTF-16"))));
+        assert_eq!(read(Kind::Binary), as_text(Err(Fault::Encoding("binary data"))));
+    }
+
+    #[test]
+    fn a_container_without_a_workbook_is_refused_by_its_parts() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("a.ods");
+        let mut archive = zip::ZipWriter::new(std::fs::File::create(&path).expect("made"));
+        let stored = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+        archive.start_file("mimetype", stored).expect("a part");
+        archive
+            .write_all(b"application/vnd.oasis.opendocument.spreadsheet")
+            .expect("written");
+        archive.finish().expect("finished");
+        let source = Source::open(&path).expect("open");
+        assert_eq!(Start::of(&source).expect("read").kind(), Kind::Container);
+        let refused = Workbook::open(&source).map(|_| ()).expect_err("no workbook");
+        assert_eq!(refused, Fault::Unsupported("an archive without a workbook in it"));
+    }
+
+    #[test]
+    fn names_promise_what_stands_after_the_last_dot() {
+        for (name, promise) in [
+            ("a.xlsx", Promise::Workbook),
+            ("Выгрузка.XLSM", Promise::Workbook),
+            ("a.csv", Promise::Text),
+            ("a.tsv", Promise::Text),
+            ("a.xlsx.txt", Promise::Text),
+            ("a.xls", Promise::OldWorkbook),
+            ("a.ods", Promise::Nothing),
+            ("csv", Promise::Nothing),
+        ] {
+            assert_eq!(Promise::of(name), promise, "{name}");
+        }
+    }
 }

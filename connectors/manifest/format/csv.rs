@@ -4,6 +4,7 @@
 //! was just made by a program, and one that is damaged is quarantined whole.
 
 use priem_sdk::NormalizeError;
+use priem_tables::dialect;
 use serde_json::{Map, Value};
 
 /// Most rows in one body.
@@ -15,11 +16,8 @@ const MORE: &str = "#more";
 
 /// Reads rows.
 pub(super) fn read(text: &str) -> Result<Value, NormalizeError> {
-    let first_line = text.lines().next().unwrap_or_default();
-    let delimiter = [b';', b',', b'\t']
-        .into_iter()
-        .max_by_key(|delimiter| first_line.bytes().filter(|byte| byte == delimiter).count())
-        .unwrap_or(b';');
+    // A single column: the tab is the rarest of all in texts.
+    let delimiter = dialect::header_delimiter(text.as_bytes()).unwrap_or(b'\t');
     let mut reader = csv::ReaderBuilder::new()
         .delimiter(delimiter)
         .flexible(true)

@@ -12,6 +12,7 @@ use priem_sdk::{
     ConfigError, Message,
     message::{DeadlineBasis, DeadlineStage, Flags, Topic},
 };
+use priem_tables::sniff::Promise;
 
 use super::{
     duplicates::{self, Key},
@@ -121,9 +122,7 @@ fn exports(folder: &Path) -> Result<(Vec<PathBuf>, Vec<String>), io::Error> {
         }
         let path = entry.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
-        let is_export = [".xlsx", ".xlsm", ".csv", ".txt", ".tsv", ".xls"]
-            .iter()
-            .any(|ending| name.ends_with(ending));
+        let is_export = Promise::of(&name) != Promise::Nothing;
         if is_export && !path.is_dir() && !name.starts_with(['.', '~']) && !name.ends_with(".report.txt") {
             files.push(path);
         }
