@@ -4,6 +4,7 @@
 //! from the 1st of July gets whatever is decided from then on, also what was written in June.
 
 use jiff::civil::Date;
+use priem_tables::dates::day_in_full;
 
 /// From a day to a day; an open end has no bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -22,19 +23,19 @@ impl Dates {
         let written = written.trim();
         let dates = if let Some(day) = written.strip_prefix("с ") {
             Self {
-                from: Some(day_of(day)?),
+                from: Some(day_in_full(day)?),
                 until: None,
             }
         } else if let Some(day) = written.strip_prefix("по ") {
             Self {
                 from: None,
-                until: Some(day_of(day)?),
+                until: Some(day_in_full(day)?),
             }
         } else {
             let (from, until) = written.split_once(['–', '—']).or_else(|| written.split_once('-'))?;
             Self {
-                from: Some(day_of(from)?),
-                until: Some(day_of(until)?),
+                from: Some(day_in_full(from)?),
+                until: Some(day_in_full(until)?),
             }
         };
         dates.is_possible().then_some(dates)
@@ -73,22 +74,6 @@ impl Dates {
     }
 }
 
-/// «31.12.2026» or «2026-12-31» → the day. A year of two digits is not guessed.
-pub(crate) fn day_of(written: &str) -> Option<Date> {
-    let written = written.trim();
-    if let Ok(day) = written.parse::<Date>()
-        && written.len() == "2026-12-31".len()
-    {
-        return Some(day);
-    }
-    let mut parts = written.split('.');
-    let (day, month, year) = (parts.next()?, parts.next()?, parts.next()?);
-    if year.len() != 4 || parts.next().is_some() {
-        return None;
-    }
-    Date::new(year.parse().ok()?, month.parse().ok()?, day.parse().ok()?).ok()
-}
-
 /// «31.12.2026».
 pub(crate) fn day_ru(day: Date) -> String {
     day.strftime("%d.%m.%Y").to_string()
@@ -101,7 +86,7 @@ mod tests {
     #[test]
     fn both_ends_are_days_of_it_and_an_open_end_has_no_bound() {
         let year = Dates::parse("01.01.2026–31.12.2026").expect("days");
-        let on = |dates: Dates, day: &str| dates.hold_on(day_of(day).expect("a day"));
+        let on = |dates: Dates, day: &str| dates.hold_on(day_in_full(day).expect("a day"));
         assert!(on(year, "01.01.2026") && on(year, "31.12.2026"));
         assert!(!on(year, "31.12.2025") && !on(year, "01.01.2027"));
         assert!(on(Dates::parse("с 01.07.2026").expect("days"), "2099-01-01"));

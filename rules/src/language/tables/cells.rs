@@ -1,10 +1,11 @@
 //! Every row of a table, cell by cell. All findings are collected.
 
 use priem_message::Recipient;
+use priem_tables::dates::day_in_full;
 
 use super::columns::{Column, Columns};
 use super::sheet::{Sheet, plain};
-use crate::clock::dates::{self, Dates};
+use crate::clock::dates::Dates;
 use crate::engine::fields::Field;
 use crate::engine::model::add_new;
 use crate::engine::model::{Copy, Target};
@@ -313,7 +314,7 @@ impl<'t> Reading<'_, 't, '_> {
     fn day(&mut self, column: Column) -> Option<jiff::civil::Date> {
         let (place, text) = self.text(column)?;
         // A day of a spreadsheet may come with its midnight.
-        let day = dates::day_of(text.strip_suffix("T00:00:00").unwrap_or(text));
+        let day = day_in_full(text.strip_suffix("T00:00:00").unwrap_or(text));
         if day.is_none() {
             let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
             let cure = if is_number {
