@@ -390,6 +390,44 @@ async fn a_full_queue_holds_back_its_own_messages_only_and_drains_in_order() {
     bench.publisher.stopped().await;
 }
 
+/// RabbitMQ refuses a channel's first message for a quorum queue without a leader. Were the second one under way by then, it
+/// would stand before the first.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queue_that_refuses_the_first_message_of_a_channel_and_takes_the_next_keeps_their_order() {
+    let broker = Broker::start().await.expect("a broker");
+    let mut bench = Bench::on(&broker, |settings| {
+        qa_and_qb(settings);
+        settings.channels = 1;
+    });
+    bench.publish([message_to("qb", 0)]).await;
+    broker.lack_leader_for_one_message("qa").expect("no leader");
+    // All of one conversation.
+    let all: Vec<u64> = (1..300).step_by(10).collect();
+    bench.publish(all.iter().map(|token| message_to("qa", *token))).await;
+    assert!(bench.outcomes.values().all(|outcome| *outcome == Outcome::Confirmed));
+    assert_eq!(bench.metrics.nacked.with_label_values(&["qa"]).get(), 1);
+    assert_eq!(tokens(&broker.drain("qa").await.expect("the queue")), all);
+    bench.publisher.stopped().await;
+}
+
+/// Keys that lead to one queue.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_first_message_is_not_overtaken_by_one_of_another_key_to_the_same_queue() {
+    let broker = Broker::start().await.expect("a broker");
+    let mut bench = Bench::on(&broker, |settings| settings.channels = 1);
+    bench
+        .wait_for("connected", |state| *state == BrokerState::Connected)
+        .await;
+    broker.lack_leader_for_one_message("all").expect("no leader");
+    let keys = ["in.roads", "in.yards", "in.parks"];
+    let all: Vec<u64> = (1..300).step_by(10).collect();
+    let to_keys = all.iter().zip(keys.iter().cycle());
+    bench.publish(to_keys.map(|(token, key)| message_to(key, *token))).await;
+    assert_eq!(bench.metrics.nacked.with_label_values(&["in.roads"]).get(), 1);
+    assert_eq!(tokens(&broker.drain("all").await.expect("the queue")), all);
+    bench.publisher.stopped().await;
+}
+
 /// RabbitMQ goes on refusing on the channel on which it refused, and takes on any other.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_quorum_queue_whose_limit_is_taken_off_drains() {

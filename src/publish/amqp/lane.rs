@@ -5,8 +5,10 @@
 //! unless the supervisor cuts the lane.
 //!
 //! A queue that refuses holds back its own messages only: they leave the lane's flow (see `held`) and at most half of
-//! its window is theirs. So does one that does not answer at all (see `silence`).
+//! its window is theirs. So does one that does not answer at all (see `silence`). The first message of a key on a channel
+//! goes alone (see `first`).
 
+mod first;
 mod silence;
 
 use std::{
@@ -30,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 use uuid::Uuid;
 
+use first::Firsts;
 pub(super) use silence::silent_after;
 
 use super::{
@@ -88,6 +91,8 @@ pub(super) struct Lane {
     flights: Flights,
     /// What waits for queues that refuse.
     held: Held,
+    /// What is new to the channel.
+    firsts: Firsts,
     /// Whose turn it is: a held queue's or the others'.
     held_next: bool,
     /// One message at a time until the backlog is gone, to find the one that closes channels.
@@ -116,6 +121,7 @@ impl Lane {
             arrived: 0,
             flights: Flights::default(),
             held: Held::default(),
+            firsts: Firsts::default(),
             held_next: false,
             probing: false,
             suspect: None,
@@ -148,6 +154,7 @@ impl Lane {
         let mut halting = false;
         let mut lost: Option<lapin::Error> = None;
         self.doubts_channel = false;
+        self.firsts.begin_channel();
         self.hold_what_others_hold();
         let end = 'serving: loop {
             self.doubts_channel |= self.held.take_stale();
@@ -159,6 +166,7 @@ impl Lane {
                     Err(end) => break end,
                 }
                 self.flights.retire_channel();
+                self.firsts.begin_channel();
                 (self.doubts_channel, wants_fresh) = (false, false);
             }
             let may_take =
@@ -171,6 +179,7 @@ impl Lane {
                     // It may have been its conversation's turn.
                     let (queue, most) = (&outgoing.routing_key, shared.window / 2);
                     self.held.landed(queue, outgoing.order_key, false, most);
+                    self.firsts.forget(queue);
                     self.settle(vec![returned(outgoing.token, reason)]).await;
                     continue;
                 }
@@ -216,7 +225,8 @@ impl Lane {
             if lost.is_none() {
                 let may_take = may_take(self, halting);
                 let ask_at = self.held.wake_at(Instant::now()).filter(|_| may_take);
-                let wake_at = [ask_at, self.overdue_at(), self.silence_at()]
+                let again_at = self.firsts.again_at().filter(|_| may_take);
+                let wake_at = [ask_at, again_at, self.overdue_at(), self.silence_at()]
                     .into_iter()
                     .flatten()
                     .min();
@@ -294,8 +304,12 @@ impl Lane {
     }
 
     fn next_of_others(&mut self) -> Option<Letter> {
+        if self.firsts.is_waiting(Instant::now) {
+            return None;
+        }
         loop {
             if let Some(letter) = self.backlog.pop_front() {
+                self.firsts.depart(&letter.outgoing.routing_key);
                 return Some(letter);
             }
             if self.flights.aloft() == 0 {
@@ -329,6 +343,7 @@ impl Lane {
     }
 
     fn begin_to_hold(&mut self, queue: &str) {
+        self.firsts.forget(queue);
         if self.held.holds(queue) {
             return;
         }
@@ -368,13 +383,18 @@ impl Lane {
         let mut refused: BTreeMap<String, Vec<Letter>> = BTreeMap::new();
         let mut unroutable: BTreeMap<String, (u64, String)> = BTreeMap::new();
         let (shared, published, now) = (&self.shared, &mut self.published, Instant::now());
-        let (held, most) = (&mut self.held, self.shared.window / 2);
-        let in_trouble = shared.queues.any();
+        let (held, firsts, most) = (&mut self.held, &mut self.firsts, self.shared.window / 2);
+        let (in_trouble, mut again) = (shared.queues.any(), None);
         self.flights.finish_pass(now, |landing, flight| {
             let outgoing = &flight.letter.outgoing;
             let queue = outgoing.routing_key.as_str();
             if held.landed(queue, outgoing.order_key, landing != Landing::Nacked, most) {
                 shared.queues.answers(queue);
+            }
+            if firsts.landed(queue, &landing, now) {
+                shared.metrics.nacked.with_label_values(&[queue]).inc();
+                again = Some(flight.letter.clone());
+                return;
             }
             match landing {
                 Landing::Confirmed => {
@@ -414,6 +434,9 @@ impl Lane {
         }
         settled.append(&mut self.give_up_on_silent());
         self.drop_suspicions();
+        if let Some(letter) = again {
+            self.backlog.push_front(letter);
+        }
         self.held.tell(&self.shared.queues);
         if !settled.is_empty() {
             self.progress = true;

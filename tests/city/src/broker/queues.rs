@@ -184,6 +184,34 @@ impl Broker {
         self.tell_process_of(queue, "resume")
     }
 
+    /// Takes the leader away from a quorum queue until a channel that is new to the queue brings its first message: that
+    /// one is refused, with the leader back already for the next.
+    ///
+    /// # Errors
+    /// When there is no such quorum queue.
+    pub fn lack_leader_for_one_message(&self, queue: &str) -> Result<(), BrokerError> {
+        self.ctl(&[
+            "eval",
+            &format!(
+                "{{ok, Q}} = rabbit_amqqueue:lookup(rabbit_misc:r(<<\"/\">>, queue, <<\"{queue}\">>)), \
+                 {{Name, _}} = Server = amqqueue:get_pid(Q), \
+                 ok = ra:stop_server(quorum_queues, Server), \
+                 Asks = self(), \
+                 spawn(fun() -> \
+                     register(Name, self()), \
+                     Asks ! ready, \
+                     receive {{'$gen_call', From, {{leader_call, {{command, _, _}}}}}} -> \
+                         unregister(Name), \
+                         ok = ra:restart_server(quorum_queues, Server), \
+                         {{ok, _, _}} = ra:members(Server), \
+                         gen:reply(From, {{error, noproc}}) \
+                     end \
+                 end), \
+                 receive ready -> ok end."
+            ),
+        ])
+    }
+
     /// Limits a queue that is there already to so many messages: what comes beyond is refused.
     ///
     /// # Errors
