@@ -127,9 +127,7 @@ section_clippy() {
 section_test() {
     [[ -n ${PRIEM_CHANNEL_SCHEMAS:-} ]] || echo "PRIEM_CHANNEL_SCHEMAS is not set: simulators are not compared with schemas"
     if cargo nextest --version >/dev/null 2>&1; then
-        local profile=default
-        [[ -z ${CI:-} ]] || profile=ci
-        cargo nextest run --profile "$profile" --workspace --locked --no-fail-fast
+        cargo nextest run --workspace --locked --no-fail-fast
     else
         cargo test --workspace --locked --no-fail-fast --lib --bins --tests
     fi
