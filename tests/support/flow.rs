@@ -176,7 +176,7 @@ impl Ledger {
     pub fn settle(&self, delivered: &[Delivered]) -> Settlement {
         let mut bodies: HashMap<(&str, String), &[u8]> = HashMap::new();
         let mut found: BTreeMap<&(String, String, &'static str), BTreeSet<&str>> = BTreeMap::new();
-        let mut last_place: HashMap<&str, usize> = HashMap::new();
+        let mut places: HashMap<&str, Vec<usize>> = HashMap::new();
         for one in delivered {
             let body: serde_json::Value = serde_json::from_slice(&one.body).expect("a JSON body");
             let text = |pointer: &str| {
@@ -216,12 +216,13 @@ impl Ledger {
                 one.message_id
             );
             found.entry(key).or_default().insert(&one.message_id);
-            let before = last_place.entry(&expected.conversation).or_default();
+            let before = places.entry(&expected.conversation).or_default();
             assert!(
-                *before <= expected.place,
-                "{key:?} came after a later event of its conversation"
+                before.last().is_none_or(|last| *last <= expected.place),
+                "{key:?} came after a later event of its conversation: as {}. after {before:?}",
+                expected.place
             );
-            *before = expected.place;
+            before.push(expected.place);
         }
         let mut missing = Vec::new();
         for (key, expected) in &self.expected {
