@@ -1,10 +1,10 @@
 //! Priem: citizens' messages in from every channel, one schema, auto-rules, RabbitMQ out.
 //!
 //! The way of a message, in one direction: connectors → [`intake`] → [`journal`] → [`delivery`] → [`publish`].
-//! [`delivery`] is the corridor with its list of stages, and asks on the way: [`duplicates`] links what came by several
+//! [`delivery`] is the pipeline with its list of stages, and asks on the way: [`duplicates`] links what came by several
 //! ways; [`priem_rules`] decides by the rules, and finds which territory a message is about; [`attachments`] keeps the
 //! files that messages name, when asked to; [`deadlines`] tells of clocks that run out; [`privacy`] decides what of
-//! personal data leaves. None of them knows the corridor.
+//! personal data leaves. None of them knows the pipeline.
 //!
 //! Around the way: [`runtime`] puts everything together, watches it, reloads and stops it; [`settings`] reads what an
 //! operator can set, each room having its own; [`http`] listens for webhooks and shows health and metrics; [`cli`] is

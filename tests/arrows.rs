@@ -23,7 +23,7 @@ const FLOORS: &[&[&str]] = &[
     // Around the journal.
     &["deadlines", "duplicates", "intake"],
     &["attachments"],
-    // The corridor, and the doors for others.
+    // The pipeline, and the doors for others.
     &["delivery", "http"],
     // Everything an operator can set; everything together; what people type.
     &["settings"],
@@ -102,7 +102,7 @@ fn imports_are_seen_in_every_form() {
     let seen: Vec<String> = rooms_named(code, 2).into_iter().collect();
     assert_eq!(seen, ["a", "d", "e", "g", "k", "m", "n"]);
     let delivery = rooms().into_iter().find(|(name, _)| name == "delivery");
-    let (_, path) = delivery.expect("the room of the corridor");
+    let (_, path) = delivery.expect("the room of the pipeline");
     assert!(imports(&path).contains_key("publish"), "the sources are read");
 }
 

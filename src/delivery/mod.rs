@@ -1,4 +1,4 @@
-//! The corridor from the journal to the publisher: what happens to a stored item, in which order, and that nothing is
+//! The pipeline from the journal to the publisher: what happens to a stored item, in which order, and that nothing is
 //! forgotten on the way.
 //!
 //! - `stages::STAGES` is the way of every item, in its lawful order;

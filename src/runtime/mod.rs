@@ -2,9 +2,9 @@
 //! start it here.
 
 pub mod build;
-mod corridor;
 mod family;
 mod listen;
+mod pipeline;
 mod poller;
 mod rules;
 pub mod supervisor;
@@ -20,8 +20,8 @@ use tracing::{error, info};
 
 use self::{
     build::{BuildError, Built},
-    corridor::Corridor,
     listen::{Bound, Listeners},
+    pipeline::Pipeline,
     poller::{Host, Poller},
     rules::Rules,
     supervisor::{Group, OnEnd, Restarts, Supervisor},
@@ -128,7 +128,7 @@ impl Daemon {
         };
         let (broker_now, broker) = channel::channel(starting);
         let outlook = Outlook::new(broker);
-        let corridor = Corridor {
+        let pipeline = Pipeline {
             supervisor: supervisor.clone(),
             journal: journal.clone(),
             clocks: clocks.clone(),
@@ -142,7 +142,7 @@ impl Daemon {
             outlook: outlook.clone(),
             draining: delivery.closing().clone(),
         };
-        let opened = corridor.open()?;
+        let opened = pipeline.open()?;
 
         let intake = Intake::new(journal.clone(), metrics.clone());
         let listeners = Bound::open(
@@ -153,7 +153,7 @@ impl Daemon {
             &health,
             &metrics,
         )?;
-        delivery.spawn_with("delivery", OnEnd::Restart, || {}, corridor.work(opened));
+        delivery.spawn_with("delivery", OnEnd::Restart, || {}, pipeline.work(opened));
         let listeners = listeners.with_reload(Arc::clone(&rules) as Arc<_>).serve(&sources);
         let ended = journal.thread_ended();
         sources.spawn_with(

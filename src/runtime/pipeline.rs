@@ -1,4 +1,4 @@
-//! The corridor and its publisher as one supervised task.
+//! The pipeline and its publisher as one supervised task.
 //!
 //! They live and die together: when one of them ends, what the broker still confirms is recorded, everybody stops, and
 //! the next start reads all that is not settled from the journal again. It goes out under the same ids, and the order of
@@ -33,7 +33,7 @@ const GIVE_UP_LIMIT: Duration = Duration::from_secs(1);
 const FLUSH_LIMIT: Duration = Duration::from_secs(5);
 
 /// What delivery is made of, again after each end.
-pub struct Corridor {
+pub struct Pipeline {
     pub supervisor: Supervisor,
     pub journal: Journal,
     pub clocks: Clocks,
@@ -55,7 +55,7 @@ pub struct Opened {
     stop: CancellationToken,
 }
 
-impl Corridor {
+impl Pipeline {
     /// Makes a publisher.
     ///
     /// # Errors
@@ -75,11 +75,11 @@ impl Corridor {
 
     /// The task: each call is a new crew; the first one takes what was opened.
     pub fn work(self, first: Opened) -> impl FnMut() -> BoxFuture<'static, Result<(), Failure>> {
-        let corridor = Arc::new(self);
+        let pipeline = Arc::new(self);
         let first = Mutex::new(Some(first));
         move || {
-            let (corridor, first) = (Arc::clone(&corridor), first.lock().take());
-            Box::pin(async move { corridor.run(first).await })
+            let (pipeline, first) = (Arc::clone(&pipeline), first.lock().take());
+            Box::pin(async move { pipeline.run(first).await })
         }
     }
 
