@@ -2,11 +2,11 @@
 //! start it here.
 
 pub mod build;
-mod family;
 mod listen;
 mod pipeline;
 mod poller;
 mod rules;
+mod streams;
 pub mod supervisor;
 mod trouble;
 mod watch;

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use super::{
-    family::{Family, GapNotice, Standing},
+    streams::{GapNotice, Standing, Streams},
     supervisor::{Group, OnEnd},
     trouble::Trouble,
 };
@@ -73,7 +73,7 @@ pub struct Poller {
     /// Whether this polled stream sees to the registration: nobody else in the connector does.
     registers: bool,
     host: Host,
-    family: Arc<Family>,
+    streams: Arc<Streams>,
     source: Arc<Source>,
     standing: Mutex<Standing>,
     /// When progress of an import was last reported.
@@ -99,10 +99,10 @@ struct Turns {
 impl Poller {
     /// The loops of all streams of a connector.
     pub fn all(connector: &Arc<dyn Connector>, cx: &Cx, host: &Host, health: &Health) -> Vec<Self> {
-        let streams = connector.streams();
+        let declared = connector.streams();
         let id = cx.id.as_str();
-        let family = Arc::new(Family::new(id, &streams, &host.metrics));
-        let has_webhook = streams.iter().any(|stream| stream.kind == StreamKind::Webhook);
+        let streams = Arc::new(Streams::new(id, &declared, &host.metrics));
+        let has_webhook = declared.iter().any(|stream| stream.kind == StreamKind::Webhook);
         let poller = |(place, stream): (usize, &Stream)| Self {
             connector: Arc::clone(connector),
             cx: cx.clone(),
@@ -112,7 +112,7 @@ impl Poller {
             place: u32::try_from(place).unwrap_or(u32::MAX),
             registers: !has_webhook,
             host: host.clone(),
-            family: Arc::clone(&family),
+            streams: Arc::clone(&streams),
             source: health.source(id, stream),
             standing: Mutex::new(Standing::Starting),
             reported: Mutex::default(),
@@ -120,7 +120,7 @@ impl Poller {
             last_exchange: OnceLock::new(),
             left_alone: Mutex::default(),
         };
-        streams.iter().enumerate().map(poller).collect()
+        declared.iter().enumerate().map(poller).collect()
     }
 
     /// Keeps the loop running until the group stops: a panic in a connector stops one turn of one stream, not the daemon.
@@ -153,7 +153,7 @@ impl Poller {
             registered: false,
             cursor: None,
             owes_acknowledgement: false,
-            gaps: self.family.gaps(),
+            gaps: self.streams.gaps(),
         };
         loop {
             let turn = tokio::select! {
@@ -291,7 +291,7 @@ impl Poller {
     fn now_stands(&self, standing: Standing) -> (Standing, bool) {
         let mut current = self.standing.lock();
         let before = std::mem::replace(&mut *current, standing);
-        let loud = before != standing && self.family.moved(self.stream.name, before, standing);
+        let loud = before != standing && self.streams.moved(self.stream.name, before, standing);
         (before, loud)
     }
 
@@ -304,7 +304,7 @@ impl Poller {
             what,
             "source lost events; other streams catch up"
         );
-        self.family.call_to_catch_up(&self.key);
+        self.streams.call_to_catch_up(&self.key);
         turns.gaps.mark_unchanged();
     }
 

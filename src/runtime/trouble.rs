@@ -2,7 +2,7 @@
 
 use priem_sdk::ConnectorError;
 
-use super::family::Standing;
+use super::streams::Standing;
 use crate::journal::JournalError;
 
 /// What stopped a turn.

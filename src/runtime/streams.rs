@@ -52,7 +52,7 @@ pub struct GapNotice {
 }
 
 /// The streams of one connector.
-pub struct Family {
+pub struct Streams {
     connector: String,
     metrics: Metrics,
     up: IntGauge,
@@ -61,25 +61,25 @@ pub struct Family {
     gaps: watch::Sender<GapNotice>,
 }
 
-impl Family {
-    /// A family whose streams are all starting: nobody has said that a human is needed.
-    pub fn new(connector: &str, streams: &[Stream], metrics: &Metrics) -> Self {
-        let family = Self {
+impl Streams {
+    /// Streams that are all starting: nobody has said that a human is needed.
+    pub fn new(connector: &str, declared: &[Stream], metrics: &Metrics) -> Self {
+        let streams = Self {
             connector: connector.to_owned(),
             metrics: metrics.clone(),
             up: metrics.connector_up.with_label_values(&[connector]),
-            counts: Mutex::new([streams.len(), 0, 0, 0]),
+            counts: Mutex::new([declared.len(), 0, 0, 0]),
             gaps: watch::Sender::new(GapNotice::default()),
         };
-        family.up.set(1);
-        for stream in streams {
+        streams.up.set(1);
+        for stream in declared {
             for standing in Standing::ALL {
-                family
+                streams
                     .gauge(stream.name, standing)
                     .add(i64::from(standing == Standing::Starting));
             }
         }
-        family
+        streams
     }
 
     /// A stream stands differently now. Answers whether the log should tell it loudly.
@@ -132,21 +132,21 @@ mod tests {
 
     use super::*;
 
-    fn family(streams: usize) -> (Family, Metrics) {
+    fn streams(count: usize) -> (Streams, Metrics) {
         let metrics = Metrics::new();
-        let streams: Vec<Stream> = (0..streams)
+        let declared: Vec<Stream> = (0..count)
             .map(|key| Stream {
                 name: "longpoll",
                 key: key.to_string(),
                 kind: StreamKind::Poll,
             })
             .collect();
-        (Family::new("vk", &streams, &metrics), metrics)
+        (Streams::new("vk", &declared, &metrics), metrics)
     }
 
     #[test]
     fn one_dead_key_does_not_make_the_connector_dead() {
-        let (family, metrics) = family(1000);
+        let (streams, metrics) = streams(1000);
         let state = |standing: &str| {
             metrics
                 .connector_streams
@@ -155,49 +155,49 @@ mod tests {
         };
         assert_eq!(state("starting"), 1000);
         for _ in 0..999 {
-            family.moved("longpoll", Standing::Starting, Standing::Heard);
+            streams.moved("longpoll", Standing::Starting, Standing::Heard);
         }
-        assert!(family.moved("longpoll", Standing::Starting, Standing::Human), "told");
+        assert!(streams.moved("longpoll", Standing::Starting, Standing::Human), "told");
         assert_eq!((state("starting"), state("heard"), state("human")), (0, 999, 1));
         assert_eq!(metrics.connector_up.with_label_values(&["vk"]).get(), 1);
     }
 
     #[test]
     fn a_connector_is_down_when_all_that_spoke_need_a_human() {
-        let (family, metrics) = family(2);
+        let (streams, metrics) = streams(2);
         let up = metrics.connector_up.with_label_values(&["vk"]);
-        family.moved("longpoll", Standing::Starting, Standing::Heard);
+        streams.moved("longpoll", Standing::Starting, Standing::Heard);
         assert_eq!(up.get(), 1);
-        family.moved("longpoll", Standing::Heard, Standing::Human);
+        streams.moved("longpoll", Standing::Heard, Standing::Human);
         assert_eq!(up.get(), 0);
-        family.moved("longpoll", Standing::Starting, Standing::Heard);
+        streams.moved("longpoll", Standing::Starting, Standing::Heard);
         assert_eq!(up.get(), 1);
     }
 
     #[test]
     fn a_network_that_is_late_is_no_matter_for_a_human() {
-        let (family, metrics) = family(1);
+        let (streams, metrics) = streams(1);
         let up = metrics.connector_up.with_label_values(&["vk"]);
         assert_eq!(up.get(), 1, "nobody has spoken");
-        family.moved("longpoll", Standing::Starting, Standing::Trouble);
+        streams.moved("longpoll", Standing::Starting, Standing::Trouble);
         assert_eq!(up.get(), 1, "the network was not there at the start");
-        family.moved("longpoll", Standing::Trouble, Standing::Human);
+        streams.moved("longpoll", Standing::Trouble, Standing::Human);
         assert_eq!(up.get(), 0, "the platform answers, and refuses the key");
-        family.moved("longpoll", Standing::Human, Standing::Trouble);
+        streams.moved("longpoll", Standing::Human, Standing::Trouble);
         assert_eq!(up.get(), 1, "the network again");
     }
 
     #[test]
     fn an_outage_of_a_platform_does_not_flood_the_log() {
-        let (family, _) = family(1000);
+        let (streams, _) = streams(1000);
         for _ in 0..1000 {
-            family.moved("longpoll", Standing::Starting, Standing::Heard);
+            streams.moved("longpoll", Standing::Starting, Standing::Heard);
         }
         let told = (0..1000)
-            .filter(|_| family.moved("longpoll", Standing::Heard, Standing::Trouble))
+            .filter(|_| streams.moved("longpoll", Standing::Heard, Standing::Trouble))
             .count();
         assert_eq!(told, TOLD_ONE_BY_ONE);
-        let dies_meanwhile = family.moved("longpoll", Standing::Trouble, Standing::Human);
+        let dies_meanwhile = streams.moved("longpoll", Standing::Trouble, Standing::Human);
         assert!(dies_meanwhile, "told");
     }
 }
