@@ -43,12 +43,12 @@ pub struct Watched {
     /// Whether versions of the object came before this one.
     pub came_before: bool,
     /// Open or not.
-    pub standing: Standing,
+    pub state: WatchedState,
 }
 
 /// Whether an object waits for its answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Standing {
+pub enum WatchedState {
     /// It does.
     Open {
         /// What a reminder says of it, JSON.
@@ -243,9 +243,9 @@ fn watch(transaction: &Transaction<'_>, watched: &Watched) -> rusqlite::Result<(
     if known.is_some_and(|seq| seq > watched.seq) {
         return Ok(());
     }
-    let (subject, clocks): (&[u8], &[Clock]) = match &watched.standing {
-        Standing::Open { subject, clocks } => (subject, clocks),
-        Standing::Ended => (b"", &[]),
+    let (subject, clocks): (&[u8], &[Clock]) = match &watched.state {
+        WatchedState::Open { subject, clocks } => (subject, clocks),
+        WatchedState::Ended => (b"", &[]),
     };
     if known.is_none() && clocks.is_empty() && !watched.came_before {
         return Ok(());

@@ -14,7 +14,7 @@ mod settings;
 mod telling;
 mod watch;
 
-pub use clocks::{Clock, Standing, Told, Wanted, Watched};
+pub use clocks::{Clock, Told, Wanted, Watched, WatchedState};
 pub use event::{is_own, normalize};
 pub use handle::Clocks;
 pub use settings::{DeadlineEvent, DeadlineSettings};

@@ -8,7 +8,7 @@ use priem_sdk::{
 };
 
 use super::{
-    clocks::{Clock, Standing, Watched},
+    clocks::{Clock, Watched, WatchedState},
     event::Subject,
     settings::DeadlineSettings,
 };
@@ -41,8 +41,8 @@ impl Watch {
     /// `message` has what the rules added; `main` is where it goes.
     pub fn look(&self, record: &Record, message: &Message, main: &Routing, now: Timestamp) -> Option<Watched> {
         let came_before = record.raw.ordinal > 0 || message.event != EventType::Received;
-        let standing = match phase(message)? {
-            Phase::Ended => Standing::Ended,
+        let state = match phase(message)? {
+            Phase::Ended => WatchedState::Ended,
             Phase::Open(met) => {
                 let clocks = message.data.deadlines.iter();
                 let clocks = clocks.filter(|deadline| !met.contains(&deadline.stage));
@@ -54,7 +54,7 @@ impl Watch {
                 // One clock a stage: the earliest counts.
                 clocks.sort_by_key(|clock| (clock.stage, clock.due_at));
                 clocks.dedup_by_key(|clock| clock.stage);
-                Standing::Open {
+                WatchedState::Open {
                     subject: subject(message, main)?,
                     clocks,
                 }
@@ -65,7 +65,7 @@ impl Watch {
             external_id: message.data.external.id.clone(),
             seq: record.seq,
             came_before,
-            standing,
+            state,
         })
     }
 

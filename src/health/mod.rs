@@ -53,17 +53,17 @@ pub enum Condition {
 }
 
 /// Where a condition is known from.
-enum Standing {
+enum ConditionOrigin {
     /// Somebody tells when it changes.
-    Told(Condition),
+    Set(Condition),
     /// It is asked for whenever somebody wants to know.
     Asked(Box<dyn Fn() -> Condition + Send + Sync>),
 }
 
-impl std::fmt::Debug for Standing {
+impl std::fmt::Debug for ConditionOrigin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Told(condition) => condition.fmt(f),
+            Self::Set(condition) => condition.fmt(f),
             Self::Asked(_) => f.write_str("Asked"),
         }
     }
@@ -77,7 +77,7 @@ pub struct Health {
 
 #[derive(Debug)]
 struct Shared {
-    conditions: Mutex<BTreeMap<Cow<'static, str>, Standing>>,
+    conditions: Mutex<BTreeMap<Cow<'static, str>, ConditionOrigin>>,
     sources: Mutex<BTreeMap<SourceName, Arc<Source>>>,
     heartbeat: AtomicI64,
 }
@@ -85,7 +85,7 @@ struct Shared {
 impl Health {
     /// Health with conditions that must all be set before the daemon is ready (`journal`, `connectors`).
     pub fn new(awaited: &[&'static str]) -> Self {
-        let starting = || Standing::Told(Condition::NotReady { why: "starting".into() });
+        let starting = || ConditionOrigin::Set(Condition::NotReady { why: "starting".into() });
         let conditions = awaited.iter().map(|name| (Cow::Borrowed(*name), starting())).collect();
         Self {
             shared: Arc::new(Shared {
@@ -98,17 +98,17 @@ impl Health {
 
     /// Sets a condition, new or known.
     pub fn set(&self, name: impl Into<Cow<'static, str>>, condition: Condition) {
-        self.keep(name.into(), Standing::Told(condition));
+        self.keep(name.into(), ConditionOrigin::Set(condition));
     }
 
     /// Sets a condition that is asked for anew by every report: what it says is never older than the answer. `asked`
     /// waits for nobody and does not ask for health itself.
     pub fn ask(&self, name: impl Into<Cow<'static, str>>, asked: impl Fn() -> Condition + Send + Sync + 'static) {
-        self.keep(name.into(), Standing::Asked(Box::new(asked)));
+        self.keep(name.into(), ConditionOrigin::Asked(Box::new(asked)));
     }
 
-    fn keep(&self, name: Cow<'static, str>, standing: Standing) {
-        self.shared.conditions.lock().insert(name, standing);
+    fn keep(&self, name: Cow<'static, str>, origin: ConditionOrigin) {
+        self.shared.conditions.lock().insert(name, origin);
     }
 
     /// Forgets a condition (a connector was removed from the settings).
@@ -156,10 +156,10 @@ impl Health {
     /// Everything, as `/health/ready` answers it.
     pub fn report(&self, now: Timestamp) -> HealthReport {
         let mut report = HealthReport::default();
-        for (name, standing) in self.shared.conditions.lock().iter() {
-            let condition = match standing {
-                Standing::Told(condition) => condition.clone(),
-                Standing::Asked(asked) => asked(),
+        for (name, origin) in self.shared.conditions.lock().iter() {
+            let condition = match origin {
+                ConditionOrigin::Set(condition) => condition.clone(),
+                ConditionOrigin::Asked(asked) => asked(),
             };
             let (list, why) = match &condition {
                 Condition::Ready => continue,

@@ -18,10 +18,10 @@ use super::{
     job::{Asked, Hashes, Job, Owed},
     limits::Gate,
     piece::Append,
-    standing::{SLOW, Standing},
     sweep::Sweep,
     tail::Tail,
     writer::Command,
+    writer_state::{SLOW, WriterState},
 };
 use crate::telemetry::Metrics;
 
@@ -43,7 +43,7 @@ struct Shared {
     metrics: Metrics,
     settings: JournalSettings,
     clock: Arc<Clock>,
-    standing: Arc<Standing>,
+    writer_state: Arc<WriterState>,
     #[cfg(test)]
     turns: Arc<super::turns::Turns>,
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -150,7 +150,7 @@ impl Journal {
     async fn send_in_time(&self, command: Command) -> Result<(), JournalError> {
         let commands = self.shared.commands.as_ref().ok_or(JournalError::Closed)?;
         loop {
-            if let Some(error) = self.shared.standing.hangs() {
+            if let Some(error) = self.shared.writer_state.hangs() {
                 return Err(error);
             }
             // The queue is as good as never full, but stays so when the disk does not answer.
@@ -170,7 +170,7 @@ impl Journal {
             if let Ok(answered) = tokio::time::timeout(SLOW / 2, &mut answer).await {
                 return answered.map_err(|_| JournalError::Closed)?;
             }
-            if let Some(error) = self.shared.standing.hangs() {
+            if let Some(error) = self.shared.writer_state.hangs() {
                 return Err(error);
             }
         }

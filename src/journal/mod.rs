@@ -41,7 +41,6 @@ mod schema;
 pub mod settings;
 mod settle;
 mod settled;
-mod standing;
 pub mod stats;
 pub mod store;
 mod sweep;
@@ -52,6 +51,7 @@ mod turns;
 mod verify;
 mod wal;
 mod writer;
+mod writer_state;
 #[cfg(test)]
 mod year;
 

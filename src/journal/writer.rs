@@ -28,10 +28,10 @@ use super::{
     piece::{Append, Piece},
     retention::Retention,
     settle::settle,
-    standing::Standing,
     sweep::Sweep,
     tail::Tail,
     turns::Turns,
+    writer_state::WriterState,
 };
 use crate::telemetry::Metrics;
 
@@ -95,7 +95,7 @@ pub(super) struct Writer {
     pub(super) sweeps: Arc<Mutex<Vec<Box<dyn Sweep>>>>,
     pub(super) keeper: Keeper,
     /// How this thread stands, for those who may not wait for it.
-    pub(super) standing: Arc<Standing>,
+    pub(super) writer_state: Arc<WriterState>,
     pub(super) healthy: bool,
     /// Shut while the journal is full.
     pub(super) gate: Arc<Gate>,
@@ -242,14 +242,14 @@ impl Writer {
     /// One transaction. When it fails, nothing of it holds.
     fn transact(&mut self, connection: &Connection, pieces: &mut [Piece], tick: bool) -> Result<(), Fault> {
         let started = Instant::now();
-        self.standing.begin();
+        self.writer_state.begin();
         let mut written = Written::default();
         let result = self.write(connection, pieces, tick, &mut written);
         if result.is_err() && !connection.is_autocommit() {
             // A rollback that fails leaves a transaction open, which the next BEGIN reports.
             let _ = execute(connection, "ROLLBACK");
         }
-        self.standing.end();
+        self.writer_state.end();
         if let Err(fault) = result {
             self.state.after_rollback(self.keeper.promise.seq);
             pieces.iter_mut().for_each(Piece::taken_back);
@@ -384,7 +384,7 @@ impl Writer {
             _ => {}
         }
         self.healthy = trouble.is_none();
-        self.standing.set_refusal(trouble);
+        self.writer_state.set_refusal(trouble);
         self.gate.set(trouble);
         self.metrics.journal_writable.set(i64::from(self.healthy));
     }

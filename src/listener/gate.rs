@@ -80,7 +80,7 @@ struct Open {
 /// What is known of the sender at the other end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-pub(crate) enum Standing {
+pub(crate) enum ConnectionState {
     /// Nothing is proven: the first to go.
     Stranger,
     /// Was proven, and asks for nothing now.
@@ -95,28 +95,28 @@ pub(crate) struct Connection {
     number: u64,
     /// Whose share it is.
     address: IpAddr,
-    standing: AtomicU8,
+    state: AtomicU8,
     closing: CancellationToken,
 }
 
 impl Connection {
     /// What is known of the sender now.
-    pub(crate) fn stands(&self, standing: Standing) {
-        self.standing.store(standing as u8, Ordering::Relaxed);
+    pub(crate) fn set_state(&self, state: ConnectionState) {
+        self.state.store(state as u8, Ordering::Relaxed);
     }
 
     /// The request was answered: who was proven stays known, and is busy no more.
     pub(crate) fn answered(&self) {
-        if self.standing.load(Ordering::Relaxed) == Standing::Busy as u8 {
-            self.stands(Standing::Idle);
+        if self.state.load(Ordering::Relaxed) == ConnectionState::Busy as u8 {
+            self.set_state(ConnectionState::Idle);
         }
     }
 
     /// The order in which places are taken away; `None`: not at all.
     fn rank(&self) -> Option<(u8, u64)> {
-        let standing = self.standing.load(Ordering::Relaxed);
-        let may_go = standing != Standing::Busy as u8 && !self.closing.is_cancelled();
-        may_go.then_some((standing, self.number))
+        let state = self.state.load(Ordering::Relaxed);
+        let may_go = state != ConnectionState::Busy as u8 && !self.closing.is_cancelled();
+        may_go.then_some((state, self.number))
     }
 }
 
@@ -172,7 +172,7 @@ impl Gate {
         let connection = Arc::new(Connection {
             number: open.count,
             address,
-            standing: AtomicU8::new(Standing::Stranger as u8),
+            state: AtomicU8::new(ConnectionState::Stranger as u8),
             closing: CancellationToken::new(),
         });
         *open.by_address.entry(address).or_insert(0) += 1;

@@ -10,7 +10,7 @@ use std::{
 
 use axum_server::Server;
 
-pub(crate) use gate::{Connection, Gate, Places, READ_WITHIN, Standing};
+pub(crate) use gate::{Connection, ConnectionState, Gate, Places, READ_WITHIN};
 
 /// Largest head of a request, bytes; larger ones get 431.
 const MOST_HEAD: usize = 32 * 1024;

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use super::{
-    streams::{GapNotice, Standing, Streams},
+    streams::{GapNotice, StreamHealth, Streams},
     supervisor::{Group, OnEnd},
     trouble::Trouble,
 };
@@ -75,7 +75,7 @@ pub struct Poller {
     host: Host,
     streams: Arc<Streams>,
     source: Arc<Source>,
-    standing: Mutex<Standing>,
+    health: Mutex<StreamHealth>,
     /// When progress of an import was last reported.
     reported: Mutex<Option<Instant>>,
     /// `priem_polls_total` with result `ok` and `priem_last_exchange_timestamp_seconds`: made at the first good
@@ -114,7 +114,7 @@ impl Poller {
             host: host.clone(),
             streams: Arc::clone(&streams),
             source: health.source(id, stream),
-            standing: Mutex::new(Standing::Starting),
+            health: Mutex::new(StreamHealth::Starting),
             reported: Mutex::default(),
             good_polls: OnceLock::new(),
             last_exchange: OnceLock::new(),
@@ -130,7 +130,7 @@ impl Poller {
         let poller = Arc::new(self);
         let (panicked, closing) = (Arc::clone(&poller), group.closing().clone());
         let noticed = move || {
-            panicked.now_stands(Standing::Human);
+            panicked.set_health(StreamHealth::Human);
             let trouble = "the connector panicked; please report it as a bug";
             panicked.source.set_trouble(Some(trouble.into()));
         };
@@ -267,11 +267,11 @@ impl Poller {
     fn succeeded(&self, new_items: bool) {
         self.source.set_trouble(None);
         self.source.exchanged(new_items);
-        let (before, loud) = self.now_stands(Standing::Heard);
+        let (before, loud) = self.set_health(StreamHealth::Heard);
         let (connector, stream) = (self.cx.id.as_str(), &*self.stream.id);
         match before {
-            Standing::Heard => {}
-            Standing::Starting if self.place > 0 => debug!(connector, stream, "source is heard"),
+            StreamHealth::Heard => {}
+            StreamHealth::Starting if self.place > 0 => debug!(connector, stream, "source is heard"),
             _ if loud => info!(connector, stream, "source is heard"),
             _ => debug!(connector, stream, "source is heard"),
         }
@@ -288,10 +288,10 @@ impl Poller {
     }
 
     /// How the stream stood, and whether the log should tell loudly that this changed.
-    fn now_stands(&self, standing: Standing) -> (Standing, bool) {
-        let mut current = self.standing.lock();
-        let before = std::mem::replace(&mut *current, standing);
-        let loud = before != standing && self.streams.moved(self.stream.name, before, standing);
+    fn set_health(&self, health: StreamHealth) -> (StreamHealth, bool) {
+        let mut current = self.health.lock();
+        let before = std::mem::replace(&mut *current, health);
+        let loud = before != health && self.streams.moved(self.stream.name, before, health);
         (before, loud)
     }
 
@@ -361,11 +361,11 @@ impl Poller {
                 .inc();
         }
         self.source.set_trouble(Some(trouble.to_string()));
-        let standing = trouble.standing();
-        let (before, loud) = self.now_stands(standing);
-        if before == standing || !loud {
+        let health = trouble.health();
+        let (before, loud) = self.set_health(health);
+        if before == health || !loud {
             debug!(connector, stream, error = %trouble, "source is still in trouble");
-        } else if standing == Standing::Human {
+        } else if health == StreamHealth::Human {
             error!(connector, stream, error = %trouble, "source needs a human");
         } else if let Trouble::Source(ConnectorError::RateLimited { retry_after }) = trouble {
             warn!(
@@ -383,7 +383,7 @@ impl Poller {
                 metrics.rate_limit_waits.with_label_values(&[connector]).inc();
                 *retry_after
             }
-            _ if standing == Standing::Human => HUMAN_PAUSE,
+            _ if health == StreamHealth::Human => HUMAN_PAUSE,
             _ => growing,
         }
     }

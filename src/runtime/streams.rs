@@ -15,9 +15,9 @@ use crate::telemetry::Metrics;
 /// Streams in passing trouble that are told one by one.
 const TOLD_ONE_BY_ONE: usize = 5;
 
-/// How a stream stands.
+/// How well a stream is heard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub enum StreamHealth {
     /// Not asked yet.
     Starting,
     /// The last exchange was good.
@@ -28,7 +28,7 @@ pub enum Standing {
     Human,
 }
 
-impl Standing {
+impl StreamHealth {
     const ALL: [Self; 4] = [Self::Starting, Self::Heard, Self::Trouble, Self::Human];
 
     /// Label of `priem_connector_streams`.
@@ -56,7 +56,7 @@ pub struct Streams {
     connector: String,
     metrics: Metrics,
     up: IntGauge,
-    /// How many streams of the connector stand how, by [`Standing`].
+    /// How many streams of the connector stand how, by [`StreamHealth`].
     counts: Mutex<[usize; 4]>,
     gaps: watch::Sender<GapNotice>,
 }
@@ -73,31 +73,31 @@ impl Streams {
         };
         streams.up.set(1);
         for stream in declared {
-            for standing in Standing::ALL {
+            for health in StreamHealth::ALL {
                 streams
-                    .gauge(stream.name, standing)
-                    .add(i64::from(standing == Standing::Starting));
+                    .gauge(stream.name, health)
+                    .add(i64::from(health == StreamHealth::Starting));
             }
         }
         streams
     }
 
     /// A stream stands differently now. Answers whether the log should tell it loudly.
-    pub fn moved(&self, stream: &'static str, from: Standing, to: Standing) -> bool {
+    pub fn moved(&self, stream: &'static str, from: StreamHealth, to: StreamHealth) -> bool {
         self.gauge(stream, from).dec();
         self.gauge(stream, to).inc();
         let mut counts = self.counts.lock();
-        let troubled_before = counts[Standing::Trouble as usize];
+        let troubled_before = counts[StreamHealth::Trouble as usize];
         counts[from as usize] -= 1;
         counts[to as usize] += 1;
-        let others = counts[Standing::Heard as usize] + counts[Standing::Trouble as usize];
-        let needs_human = counts[Standing::Human as usize] > 0 && others == 0;
+        let others = counts[StreamHealth::Heard as usize] + counts[StreamHealth::Trouble as usize];
+        let needs_human = counts[StreamHealth::Human as usize] > 0 && others == 0;
         self.up.set(i64::from(!needs_human));
-        let lasting = from == Standing::Human || to == Standing::Human;
+        let lasting = from == StreamHealth::Human || to == StreamHealth::Human;
         if lasting || troubled_before < TOLD_ONE_BY_ONE {
             return true;
         }
-        if troubled_before == TOLD_ONE_BY_ONE && to == Standing::Trouble {
+        if troubled_before == TOLD_ONE_BY_ONE && to == StreamHealth::Trouble {
             warn!(
                 connector = self.connector,
                 "more streams are in trouble; they are counted in priem_connector_streams"
@@ -119,10 +119,10 @@ impl Streams {
         self.gaps.subscribe()
     }
 
-    fn gauge(&self, stream: &'static str, standing: Standing) -> IntGauge {
+    fn gauge(&self, stream: &'static str, health: StreamHealth) -> IntGauge {
         self.metrics
             .connector_streams
-            .with_label_values(&[&self.connector, stream, standing.as_str()])
+            .with_label_values(&[&self.connector, stream, health.as_str()])
     }
 }
 
@@ -147,17 +147,20 @@ mod tests {
     #[test]
     fn one_dead_key_does_not_make_the_connector_dead() {
         let (streams, metrics) = streams(1000);
-        let state = |standing: &str| {
+        let state = |health: &str| {
             metrics
                 .connector_streams
-                .with_label_values(&["vk", "longpoll", standing])
+                .with_label_values(&["vk", "longpoll", health])
                 .get()
         };
         assert_eq!(state("starting"), 1000);
         for _ in 0..999 {
-            streams.moved("longpoll", Standing::Starting, Standing::Heard);
+            streams.moved("longpoll", StreamHealth::Starting, StreamHealth::Heard);
         }
-        assert!(streams.moved("longpoll", Standing::Starting, Standing::Human), "told");
+        assert!(
+            streams.moved("longpoll", StreamHealth::Starting, StreamHealth::Human),
+            "told"
+        );
         assert_eq!((state("starting"), state("heard"), state("human")), (0, 999, 1));
         assert_eq!(metrics.connector_up.with_label_values(&["vk"]).get(), 1);
     }
@@ -166,11 +169,11 @@ mod tests {
     fn a_connector_is_down_when_all_that_spoke_need_a_human() {
         let (streams, metrics) = streams(2);
         let up = metrics.connector_up.with_label_values(&["vk"]);
-        streams.moved("longpoll", Standing::Starting, Standing::Heard);
+        streams.moved("longpoll", StreamHealth::Starting, StreamHealth::Heard);
         assert_eq!(up.get(), 1);
-        streams.moved("longpoll", Standing::Heard, Standing::Human);
+        streams.moved("longpoll", StreamHealth::Heard, StreamHealth::Human);
         assert_eq!(up.get(), 0);
-        streams.moved("longpoll", Standing::Starting, Standing::Heard);
+        streams.moved("longpoll", StreamHealth::Starting, StreamHealth::Heard);
         assert_eq!(up.get(), 1);
     }
 
@@ -179,11 +182,11 @@ mod tests {
         let (streams, metrics) = streams(1);
         let up = metrics.connector_up.with_label_values(&["vk"]);
         assert_eq!(up.get(), 1, "nobody has spoken");
-        streams.moved("longpoll", Standing::Starting, Standing::Trouble);
+        streams.moved("longpoll", StreamHealth::Starting, StreamHealth::Trouble);
         assert_eq!(up.get(), 1, "the network was not there at the start");
-        streams.moved("longpoll", Standing::Trouble, Standing::Human);
+        streams.moved("longpoll", StreamHealth::Trouble, StreamHealth::Human);
         assert_eq!(up.get(), 0, "the platform answers, and refuses the key");
-        streams.moved("longpoll", Standing::Human, Standing::Trouble);
+        streams.moved("longpoll", StreamHealth::Human, StreamHealth::Trouble);
         assert_eq!(up.get(), 1, "the network again");
     }
 
@@ -191,13 +194,13 @@ mod tests {
     fn an_outage_of_a_platform_does_not_flood_the_log() {
         let (streams, _) = streams(1000);
         for _ in 0..1000 {
-            streams.moved("longpoll", Standing::Starting, Standing::Heard);
+            streams.moved("longpoll", StreamHealth::Starting, StreamHealth::Heard);
         }
         let told = (0..1000)
-            .filter(|_| streams.moved("longpoll", Standing::Heard, Standing::Trouble))
+            .filter(|_| streams.moved("longpoll", StreamHealth::Heard, StreamHealth::Trouble))
             .count();
         assert_eq!(told, TOLD_ONE_BY_ONE);
-        let dies_meanwhile = streams.moved("longpoll", Standing::Trouble, Standing::Human);
+        let dies_meanwhile = streams.moved("longpoll", StreamHealth::Trouble, StreamHealth::Human);
         assert!(dies_meanwhile, "told");
     }
 }

@@ -2,7 +2,7 @@
 
 use priem_sdk::ConnectorError;
 
-use super::streams::Standing;
+use super::streams::StreamHealth;
 use crate::journal::JournalError;
 
 /// What stopped a turn.
@@ -26,14 +26,14 @@ impl Trouble {
     }
 
     /// How the stream stands now.
-    pub fn standing(&self) -> Standing {
+    pub fn health(&self) -> StreamHealth {
         match self {
             Self::Source(
                 ConnectorError::AuthRejected { .. }
                 | ConnectorError::Misconfigured { .. }
                 | ConnectorError::Unsupported(_),
-            ) => Standing::Human,
-            Self::Source(_) | Self::Journal(_) => Standing::Trouble,
+            ) => StreamHealth::Human,
+            Self::Source(_) | Self::Journal(_) => StreamHealth::Trouble,
         }
     }
 }

@@ -47,7 +47,7 @@ fn open(seq: i64, clocks: &[Clock]) -> Watched {
         external_id: "1".into(),
         seq,
         came_before: seq > 1,
-        standing: Standing::Open {
+        state: WatchedState::Open {
             subject: Bytes::from_static(b"{}"),
             clocks: clocks.to_vec(),
         },
@@ -56,7 +56,7 @@ fn open(seq: i64, clocks: &[Clock]) -> Watched {
 
 fn ended(seq: i64) -> Watched {
     Watched {
-        standing: Standing::Ended,
+        state: WatchedState::Ended,
         ..open(seq, &[])
     }
 }

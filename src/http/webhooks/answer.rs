@@ -21,7 +21,7 @@ use super::{Hook, Shared, body};
 use crate::{
     http::tls::certificate_sha256,
     intake::NotAccepted,
-    listener::{Connection, Standing, peer},
+    listener::{Connection, ConnectionState, peer},
 };
 
 /// When the platform should send again what could not be stored, seconds.
@@ -96,7 +96,7 @@ pub(super) async fn handle(
     });
     let connection = shared.gate.connection(from);
     let Some((Some(hook), path)) = found else {
-        stands(connection.as_deref(), Standing::Stranger);
+        set_state(connection.as_deref(), ConnectionState::Stranger);
         metrics.refused.with_label_values(&["unknown", "not_found"]).inc();
         metrics.webhook_answers.with_label_values(&["unknown", "404"]).inc();
         body::drain(request.into_body());
@@ -122,9 +122,9 @@ pub(super) async fn handle(
     response
 }
 
-fn stands(connection: Option<&Connection>, standing: Standing) {
+fn set_state(connection: Option<&Connection>, state: ConnectionState) {
     if let Some(connection) = connection {
-        connection.stands(standing);
+        connection.set_state(state);
     }
 }
 
@@ -136,12 +136,12 @@ struct Proof<'c> {
 impl Proof<'_> {
     /// The sender is proven.
     fn given(&self) {
-        stands(self.connection, Standing::Busy);
+        set_state(self.connection, ConnectionState::Busy);
     }
 
     /// It is not, or not yet.
     fn missing(&self) {
-        stands(self.connection, Standing::Stranger);
+        set_state(self.connection, ConnectionState::Stranger);
     }
 
     fn answered(&self) {

@@ -22,11 +22,11 @@ use super::{
         limits::{Gate, Limits},
         opening::Opened,
         retention::{Class, Retention},
-        standing::Standing,
         store,
         tail::Tail,
         turns::Turns,
         writer::Writer,
+        writer_state::WriterState,
     },
     Journal, Shared,
 };
@@ -63,7 +63,7 @@ impl Journal {
         let turns = Arc::<Turns>::default();
         let mut fold = Folding::new(&path, Arc::clone(&turns))?;
         let clock = Arc::clone(&keeper.clock);
-        let standing = Arc::new(Standing::new());
+        let writer_state = Arc::new(WriterState::new());
         let (commands, receiver) = mpsc::channel(QUEUE);
         let tail = Arc::new(Tail::default());
         let sweeps = Arc::default();
@@ -82,7 +82,7 @@ impl Journal {
             failed: 0,
             sweeps: Arc::clone(&sweeps),
             keeper,
-            standing: Arc::clone(&standing),
+            writer_state: Arc::clone(&writer_state),
             healthy: true,
             gate: Arc::clone(&gate),
             turns: Arc::clone(&turns),
@@ -125,7 +125,7 @@ impl Journal {
                 metrics: metrics.clone(),
                 settings: settings.clone(),
                 clock,
-                standing,
+                writer_state,
                 #[cfg(test)]
                 turns,
                 threads: Mutex::new(vec![writing, folding]),

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use jiff::SignedDuration;
 
 use super::{
-    super::{JournalError, Loss, limits, loss, standing::Standing, stats},
+    super::{JournalError, Loss, limits, loss, stats, writer_state::WriterState},
     Journal,
 };
 use crate::telemetry::Metrics;
@@ -68,23 +68,23 @@ impl Journal {
     /// What keeps the journal from taking new items now: the last refusal, or a commit that does not end. Waits for
     /// nobody; brings its gauge up to date.
     pub fn trouble(&self) -> Option<JournalError> {
-        trouble(&self.shared.standing, &self.shared.metrics)
+        trouble(&self.shared.writer_state, &self.shared.metrics)
     }
 
     /// Asks [`Journal::trouble`] without keeping the journal open.
     pub(crate) fn troubles(&self) -> impl Fn() -> Option<JournalError> + Send + Sync + use<> {
-        let (standing, metrics) = (Arc::clone(&self.shared.standing), self.shared.metrics.clone());
-        move || trouble(&standing, &metrics)
+        let (writer_state, metrics) = (Arc::clone(&self.shared.writer_state), self.shared.metrics.clone());
+        move || trouble(&writer_state, &metrics)
     }
 
     /// Whether the writer is inside a commit just now.
     pub fn is_committing(&self) -> bool {
-        self.shared.standing.running().is_some()
+        self.shared.writer_state.running().is_some()
     }
 
     /// Whether the writer has been inside one commit for longer than any frozen or overloaded disk explains.
     pub fn is_stuck(&self) -> bool {
-        let running = self.shared.standing.running();
+        let running = self.shared.writer_state.running();
         running.is_some_and(|running| running >= LONGEST_COMMIT)
     }
 
@@ -107,8 +107,8 @@ impl Journal {
     }
 }
 
-fn trouble(standing: &Standing, metrics: &Metrics) -> Option<JournalError> {
-    let trouble = standing.trouble();
+fn trouble(writer_state: &WriterState, metrics: &Metrics) -> Option<JournalError> {
+    let trouble = writer_state.trouble();
     metrics.journal_writable.set(i64::from(trouble.is_none()));
     trouble
 }

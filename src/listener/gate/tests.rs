@@ -25,14 +25,14 @@ fn the_stranger_who_waited_longest_gives_way_and_who_is_worked_on_stays() {
     let (gate, metrics) = gate(100, 3);
     let enter = |port| gate.enter(from("203.0.113.1", port));
     let [first, second, third] = [1, 2, 3].map(|port| enter(port).unwrap());
-    first.stands(Standing::Busy);
-    second.stands(Standing::Idle);
+    first.set_state(ConnectionState::Busy);
+    second.set_state(ConnectionState::Idle);
     let fourth = enter(4).expect("a place");
     assert!(third.closing.is_cancelled(), "the stranger, though it came last");
     let _fifth = enter(5).expect("a place");
     assert!(fourth.closing.is_cancelled() && !second.closing.is_cancelled());
     for connection in [&second, &gate.connection(from("203.0.113.1", 5)).unwrap()] {
-        connection.stands(Standing::Busy);
+        connection.set_state(ConnectionState::Busy);
     }
     assert!(enter(6).is_none(), "all are worked on");
     assert!(
@@ -120,6 +120,6 @@ async fn a_connection_ends_when_its_place_is_given_away() {
     let second = second.unwrap().0;
     let error = waiting.await.unwrap().expect_err("its place was given away");
     assert_eq!(error.kind(), ErrorKind::ConnectionAborted);
-    gate.connection(second.from).unwrap().stands(Standing::Busy);
+    gate.connection(second.from).unwrap().set_state(ConnectionState::Busy);
     assert!(enter().await.1.is_err(), "the second is worked on");
 }

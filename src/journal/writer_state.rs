@@ -15,7 +15,7 @@ pub(super) const SLOW: Duration = Duration::from_secs(2);
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Standing {
+pub(super) struct WriterState {
     start: Instant,
     /// Milliseconds from `start` to the beginning of the commit that runs, plus one; 0 between commits.
     running: AtomicU64,
@@ -23,7 +23,7 @@ pub(super) struct Standing {
     refusal: Mutex<Option<JournalError>>,
 }
 
-impl Standing {
+impl WriterState {
     pub(super) fn new() -> Self {
         Self {
             start: Instant::now(),
