@@ -13,7 +13,7 @@ use priem_sdk::{
     message::{Contacts, Kind, Place},
 };
 
-use super::kin::{Key, Reason};
+use super::link::{Key, Reason};
 use crate::journal::Hashes;
 
 /// Keys of a message, the strongest first. Texts with fewer letters and digits are not compared.

@@ -7,7 +7,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;
 
-use super::kin::{Kinship, Reason};
+use super::link::{Link, Reason};
 
 /// Entries of a row, at most: one that is looked for is found in a page or two.
 const TOGETHER: usize = 64;
@@ -228,20 +228,20 @@ impl Twin {
 }
 
 /// What was decided about an object that repeats another.
-pub(super) fn pack_link(object: u64, kinship: &Kinship) -> Vec<u8> {
+pub(super) fn pack_link(object: u64, link: &Link) -> Vec<u8> {
     let mut out = Vec::with_capacity(96);
     out.extend_from_slice(&object.to_le_bytes());
-    out.extend_from_slice(kinship.cluster.as_bytes());
-    out.extend_from_slice(kinship.of.as_bytes());
-    out.push(kinship.reason.number());
-    for channel in &kinship.channels {
+    out.extend_from_slice(link.cluster.as_bytes());
+    out.extend_from_slice(link.of.as_bytes());
+    out.push(link.reason.number());
+    for channel in &link.channels {
         put(&mut out, channel);
     }
     out
 }
 
 /// The object and what was decided.
-pub(super) fn unpack_link(mut bytes: &[u8]) -> Option<(u64, Kinship)> {
+pub(super) fn unpack_link(mut bytes: &[u8]) -> Option<(u64, Link)> {
     let from = &mut bytes;
     let object = u64::from_le_bytes(take(from)?);
     let cluster = Uuid::from_bytes(take(from)?);
@@ -252,13 +252,13 @@ pub(super) fn unpack_link(mut bytes: &[u8]) -> Option<(u64, Kinship)> {
     while let Some(channel) = text(from) {
         channels.push(channel);
     }
-    let kinship = Kinship {
+    let link = Link {
         cluster,
         of,
         reason,
         channels,
     };
-    Some((object, kinship))
+    Some((object, link))
 }
 
 /// Names of channels are short; a longer one is cut, so that the length fits.
@@ -302,10 +302,10 @@ mod tests {
                 let twin = Twin { object, event, cluster, until, channel: channel.clone(), keys: keys.clone() };
                 prop_assert_eq!(Twin::unpack(&twin.pack()), Some(twin));
             }
-            let kinship = Kinship {
+            let link = Link {
                 cluster, of: event, reason: Reason::ALL[reason], channels: vec![channel.clone(), "vk".into()],
             };
-            prop_assert_eq!(unpack_link(&pack_link(object, &kinship)), Some((object, kinship)));
+            prop_assert_eq!(unpack_link(&pack_link(object, &link)), Some((object, link)));
         }
 
         #[test]

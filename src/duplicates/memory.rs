@@ -21,7 +21,7 @@ use super::{
     clusters::Clusters,
     floods::Floods,
     index::{Index, Place},
-    kin::{Candidate, Kinship, start_of},
+    link::{Candidate, Link, start_of},
     log::{LINKS, Packed, TWINS, Twin, pack_link, unpack_link},
     old,
 };
@@ -101,12 +101,8 @@ impl Memory {
         Ok(memory)
     }
 
-    /// Finds the kin of messages, in their order, and remembers them.
-    fn judge_all(
-        &mut self,
-        connection: &Connection,
-        candidates: &[Candidate],
-    ) -> rusqlite::Result<Vec<Option<Kinship>>> {
+    /// Finds the links of messages, in their order, and remembers them.
+    fn judge_all(&mut self, connection: &Connection, candidates: &[Candidate]) -> rusqlite::Result<Vec<Option<Link>>> {
         // Others of the same transaction may have been here before.
         let (twins_before, links_before) = (self.twins.len(), self.links.len());
         let mut found = Vec::with_capacity(candidates.len());
@@ -127,7 +123,7 @@ impl Memory {
         Ok(found)
     }
 
-    fn judge(&mut self, connection: &Connection, candidate: &Candidate) -> rusqlite::Result<Option<Kinship>> {
+    fn judge(&mut self, connection: &Connection, candidate: &Candidate) -> rusqlite::Result<Option<Link>> {
         if let Some(decided) = self.decided(connection, candidate)? {
             return Ok(decided);
         }
@@ -136,7 +132,7 @@ impl Memory {
         };
         let number = u32::try_from(self.next - self.base).unwrap_or(Place::MOST);
         self.next += 1;
-        let mut kinship = None;
+        let mut link = None;
         for key in keys {
             if let Some(owner) = self.owner(connection, key.sought, candidate.at)? {
                 let (of, cluster) = match &owner {
@@ -148,7 +144,7 @@ impl Memory {
                     Owner::Old(owner) => old::channels(connection, &owner.cluster),
                 };
                 let clusters = &mut self.clusters;
-                kinship = Some(Kinship {
+                link = Some(Link {
                     channels: clusters.join(connection, cluster, &candidate.channel, candidate.at, before)?,
                     cluster,
                     of,
@@ -163,35 +159,35 @@ impl Memory {
                 new_keys.push(key.own);
             }
         }
-        self.remember(number, candidate, kinship.as_ref(), new_keys);
-        Ok(kinship)
+        self.remember(number, candidate, link.as_ref(), new_keys);
+        Ok(link)
     }
 
-    fn remember(&mut self, number: u32, candidate: &Candidate, kinship: Option<&Kinship>, keys: Vec<u64>) {
+    fn remember(&mut self, number: u32, candidate: &Candidate, link: Option<&Link>, keys: Vec<u64>) {
         let object = start_of(&candidate.object);
-        if let Some(kinship) = kinship {
+        if let Some(link) = link {
             self.links.push(Packed {
                 number: self.base + i64::from(number),
                 until: candidate.at.saturating_add(self.keep),
-                bytes: pack_link(object, kinship),
+                bytes: pack_link(object, link),
             });
             self.add(object, Place::Link(number));
         }
         let has_keys = candidate.keys.as_ref().is_some_and(|keys| !keys.is_empty());
-        if keys.is_empty() && (kinship.is_some() || !has_keys) {
+        if keys.is_empty() && (link.is_some() || !has_keys) {
             return;
         }
         let least = candidate.at.saturating_add(LEAST_DAYS * DAY_MICROSECONDS);
         for key in &keys {
             self.add(*key, Place::Twin(number));
         }
-        if kinship.is_none() {
+        if link.is_none() {
             self.add(object, Place::Twin(number));
         }
         let twin = Twin {
-            object: if kinship.is_none() { object } else { 0 },
+            object: if link.is_none() { object } else { 0 },
             event: candidate.event_id,
-            cluster: kinship.map_or(candidate.event_id, |kinship| kinship.cluster),
+            cluster: link.map_or(candidate.event_id, |link| link.cluster),
             until: candidate.until,
             channel: candidate.channel.clone(),
             keys,
@@ -205,16 +201,16 @@ impl Memory {
     }
 
     /// What was decided about an object: `Some(None)` when it repeats nothing.
-    fn decided(&mut self, connection: &Connection, candidate: &Candidate) -> rusqlite::Result<Option<Option<Kinship>>> {
+    fn decided(&mut self, connection: &Connection, candidate: &Candidate) -> rusqlite::Result<Option<Option<Link>>> {
         let object = start_of(&candidate.object);
         let places: Vec<Place> = self.index.find(object).collect();
         for place in places {
             match place {
                 Place::Link(number) => {
-                    if let Some((found, kinship)) = self.link(connection, number)?
+                    if let Some((found, link)) = self.link(connection, number)?
                         && found == object
                     {
-                        return Ok(Some(Some(kinship)));
+                        return Ok(Some(Some(link)));
                     }
                 }
                 Place::Twin(number) => {
@@ -272,7 +268,7 @@ impl Memory {
         Ok(twin)
     }
 
-    fn link(&self, connection: &Connection, number: u32) -> rusqlite::Result<Option<(u64, Kinship)>> {
+    fn link(&self, connection: &Connection, number: u32) -> rusqlite::Result<Option<(u64, Link)>> {
         let number = self.base + i64::from(number);
         let fresh = self.links.binary_search_by_key(&number, |link| link.number);
         let bytes = match fresh {
@@ -338,7 +334,7 @@ pub(super) struct Find {
 }
 
 impl Job for Find {
-    type Answer = Vec<Option<Kinship>>;
+    type Answer = Vec<Option<Link>>;
 
     const NAME: &'static str = "look for duplicates";
 

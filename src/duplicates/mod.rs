@@ -11,8 +11,8 @@ mod choice;
 mod clusters;
 mod floods;
 mod index;
-mod kin;
 mod likeness;
+mod link;
 mod log;
 mod memory;
 mod old;
@@ -30,7 +30,7 @@ pub use settings::{DuplicateRoute, DuplicateSettings};
 
 use self::{
     floods::Floods,
-    kin::{Candidate, Kinship},
+    link::{Candidate, Link},
     memory::{Find, Forget, Load, Shared},
 };
 use crate::{
@@ -89,22 +89,20 @@ impl Linker {
             }
         };
         let now = Timestamp::now().as_microsecond();
-        for ((_, message), kinship) in messages.iter_mut().zip(found) {
-            if let Some(kinship) = kinship {
+        for ((_, message), link) in messages.iter_mut().zip(found) {
+            if let Some(link) = link {
                 let at = message.data.times.received.as_microsecond();
-                self.floods
-                    .lock()
-                    .count(kinship.cluster, &message.data.connector, at, now);
+                self.floods.lock().count(link.cluster, &message.data.connector, at, now);
                 self.metrics
                     .linked
-                    .with_label_values(&[self.metrics.channel(&message.data.channel), kinship.reason.as_str()])
+                    .with_label_values(&[self.metrics.channel(&message.data.channel), link.reason.as_str()])
                     .inc();
-                write(message, kinship);
+                write(message, link);
             }
         }
     }
 
-    async fn find(&self, candidates: Vec<Candidate>) -> Result<Vec<Option<Kinship>>, JournalError> {
+    async fn find(&self, candidates: Vec<Candidate>) -> Result<Vec<Option<Link>>, JournalError> {
         let is_read = (self.memory.lock().as_ref()).is_some_and(|memory| !memory.is_spent(candidates.len()));
         if !is_read {
             let now = Timestamp::now().as_microsecond();
@@ -125,7 +123,7 @@ impl Linker {
             false => message.event != EventType::Received,
         };
         Candidate {
-            object: kin::object(&self.hashes, &data.connector, &data.external.id),
+            object: link::object(&self.hashes, &data.connector, &data.external.id),
             seq: record.seq,
             came_before,
             event_id: message.id,
@@ -137,12 +135,12 @@ impl Linker {
     }
 }
 
-fn write(message: &mut Message, kinship: Kinship) {
+fn write(message: &mut Message, link: Link) {
     let relation = &mut message.data.relation;
-    relation.cluster = Some(kinship.cluster.to_string());
-    relation.duplicate_of = Some(kinship.of.to_string());
-    relation.reason = Some(kinship.reason.as_str().to_owned());
-    relation.seen_in = kinship.channels;
+    relation.cluster = Some(link.cluster.to_string());
+    relation.duplicate_of = Some(link.of.to_string());
+    relation.reason = Some(link.reason.as_str().to_owned());
+    relation.seen_in = link.channels;
     let flags = &mut message.data.flags.other;
     if !flags.iter().any(|flag| flag == FLAG) {
         flags.push(FLAG.to_owned());

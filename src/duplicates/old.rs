@@ -4,7 +4,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;
 
-use super::kin::{Kinship, Reason};
+use super::link::{Link, Reason};
 
 /// Whose a key is.
 pub(super) struct Owner {
@@ -65,7 +65,7 @@ pub(super) fn owner(connection: &Connection, key: u64, at: i64) -> rusqlite::Res
 }
 
 /// What was decided about an object: `Some(None)` when it repeats nothing.
-pub(super) fn decided(connection: &Connection, object: &[u8; 16]) -> rusqlite::Result<Option<Option<Kinship>>> {
+pub(super) fn decided(connection: &Connection, object: &[u8; 16]) -> rusqlite::Result<Option<Option<Link>>> {
     connection
         .prepare_cached(DECIDED)?
         .query_row([&object[..]], |row| {
@@ -74,7 +74,7 @@ pub(super) fn decided(connection: &Connection, object: &[u8; 16]) -> rusqlite::R
                 return Ok(None);
             };
             let before: String = row.get::<_, Option<String>>(3)?.unwrap_or_default();
-            Ok(Some(Kinship {
+            Ok(Some(Link {
                 cluster: uuid(&row.get::<_, Vec<u8>>(0)?),
                 of: uuid(&of),
                 reason,

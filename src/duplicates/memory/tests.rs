@@ -9,7 +9,7 @@ use crate::{
     duplicates::{
         clusters,
         floods::Floods,
-        kin::{Key, Reason, object},
+        link::{Key, Reason, object},
         log::Log,
     },
     journal::{Hashes, testing::Tables},
@@ -52,12 +52,12 @@ impl World {
         }
     }
 
-    fn find_all(&mut self, candidates: &[Candidate]) -> Vec<Option<Kinship>> {
+    fn find_all(&mut self, candidates: &[Candidate]) -> Vec<Option<Link>> {
         let job = self.job(candidates);
         self.tables.run(job, 0)
     }
 
-    fn find(&mut self, candidate: &Candidate) -> Option<Kinship> {
+    fn find(&mut self, candidate: &Candidate) -> Option<Link> {
         self.find_all(std::slice::from_ref(candidate)).remove(0)
     }
 
@@ -140,7 +140,7 @@ fn messages_of_one_commit_know_each_other() {
     let mut world = World::new();
     let batch = [1, 2, 3, 2, 1].map(|number| candidate(number, "vk", &["a"], 0));
     let found = world.find_all(&batch);
-    let of: Vec<Option<Uuid>> = found.iter().map(|kinship| Some(kinship.as_ref()?.of)).collect();
+    let of: Vec<Option<Uuid>> = found.iter().map(|link| Some(link.as_ref()?.of)).collect();
     assert_eq!(of, [None, Some(id(1)), Some(id(1)), Some(id(1)), None]);
     assert_eq!(
         (world.count("twin"), world.count("link"), world.count("cluster")),
@@ -153,7 +153,7 @@ fn calls_that_share_a_commit_know_each_other() {
     let mut world = World::new();
     let jobs = [1, 2, 3].map(|number| world.job(&[candidate(number, "vk", &["a", &number.to_string()], 0)]));
     let found = world.tables.run_together(jobs.into(), 0).concat();
-    let of: Vec<Option<Uuid>> = found.iter().map(|kinship| Some(kinship.as_ref()?.of)).collect();
+    let of: Vec<Option<Uuid>> = found.iter().map(|link| Some(link.as_ref()?.of)).collect();
     assert_eq!(of, [None, Some(id(1)), Some(id(1))]);
     world.restart();
     assert_eq!(world.find(&candidate(4, "vk", &["3"], 1)).unwrap().of, id(3));
@@ -433,7 +433,7 @@ proptest! {
     fn answers_are_stable(steps in proptest::collection::vec(step(), 1..40)) {
         let mut world = World::new();
         let mut first_words: BTreeMap<u32, Vec<String>> = BTreeMap::new();
-        let mut answers: BTreeMap<u32, Option<Kinship>> = BTreeMap::new();
+        let mut answers: BTreeMap<u32, Option<Link>> = BTreeMap::new();
         for (at, step) in steps.into_iter().enumerate() {
             let (number, words, is_lost, is_version) = match step {
                 Step::Restart => {
@@ -456,17 +456,17 @@ proptest! {
                 continue;
             }
             let answer = world.find(&candidate);
-            if let Some(kinship) = &answer {
-                prop_assert_ne!(kinship.of, candidate.event_id);
-                prop_assert_ne!(kinship.cluster, candidate.event_id);
+            if let Some(link) = &answer {
+                prop_assert_ne!(link.of, candidate.event_id);
+                prop_assert_ne!(link.cluster, candidate.event_id);
             }
             if let Some(known) = answers.get(&number) {
                 prop_assert_eq!(known, &answer);
             }
             answers.insert(number, answer);
         }
-        for kinship in answers.values().flatten() {
-            let head = u32::try_from(kinship.cluster.as_u128()).unwrap();
+        for link in answers.values().flatten() {
+            let head = u32::try_from(link.cluster.as_u128()).unwrap();
             prop_assert_eq!(answers.get(&head), Some(&None), "the first of a cluster points to nobody");
         }
     }

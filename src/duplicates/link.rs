@@ -1,4 +1,4 @@
-//! The words of the matter: keys, messages that may have kin, and what is found.
+//! The words of the matter: keys, messages that may be linked, and what is found.
 
 use uuid::Uuid;
 
@@ -95,7 +95,7 @@ pub(super) fn start_of(hash: &[u8; 16]) -> u64 {
     u64::from_be_bytes(*hash.first_chunk().expect("sixteen bytes have eight"))
 }
 
-/// A message that may have kin.
+/// A message that may be linked to an earlier one.
 #[derive(Debug, Clone)]
 pub struct Candidate {
     /// Hash of connector and external id: the object.
@@ -121,9 +121,9 @@ pub(super) fn object(hashes: &Hashes, connector: &str, external_id: &str) -> [u8
     hashes.of(&[b"object", connector.as_bytes(), external_id.as_bytes()])
 }
 
-/// To what a message belongs.
+/// To which earlier message a message is linked, and with which it belongs together.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Kinship {
+pub struct Link {
     /// Event id of the first message of the matter.
     pub cluster: Uuid,
     /// Event id of the message it was recognised by.
