@@ -16,7 +16,7 @@ use super::{
     clock::Clock,
     debts::{self, Debts},
     job::{Asked, Hashes, Job, Owed},
-    limits::Gate,
+    limits::FullFlag,
     piece::Append,
     sweep::Sweep,
     tail::Tail,
@@ -39,7 +39,7 @@ struct Shared {
     sweeps: Arc<Mutex<Vec<Box<dyn Sweep>>>>,
     hashes: Hashes,
     debts: Debts,
-    gate: Arc<Gate>,
+    full: Arc<FullFlag>,
     metrics: Metrics,
     settings: JournalSettings,
     clock: Arc<Clock>,
@@ -66,7 +66,7 @@ impl Journal {
         items: Vec<Item>,
         cursor: Option<Cursor>,
     ) -> Result<Appended, JournalError> {
-        self.shared.gate.pass()?;
+        self.shared.full.check()?;
         let (reply, outcome) = oneshot::channel();
         let append = Append {
             connector: connector.clone(),

@@ -77,27 +77,27 @@ impl Limits {
 /// What those who have new items look at before they wait for the writer: a full journal refuses at once, and the writer
 /// has time to drain it.
 #[derive(Debug, Default)]
-pub(super) struct Gate {
-    is_shut: AtomicBool,
+pub(super) struct FullFlag {
+    is_set: AtomicBool,
     why: Mutex<Option<JournalError>>,
 }
 
-impl Gate {
-    /// Shuts it when the journal is full, opens it else: a store that failed is tried again by each new item.
+impl FullFlag {
+    /// Sets it when the journal is full, clears it else: a store that failed is tried again by each new item.
     pub(super) fn set(&self, trouble: Option<&JournalError>) {
         let full = trouble.filter(|error| matches!(error, JournalError::Full { .. }));
-        if full.is_some() || self.is_shut.load(Ordering::Relaxed) {
+        if full.is_some() || self.is_set.load(Ordering::Relaxed) {
             *self.why.lock() = full.cloned();
-            self.is_shut.store(full.is_some(), Ordering::Release);
+            self.is_set.store(full.is_some(), Ordering::Release);
         }
     }
 
-    /// Lets through, or tells why not.
+    /// Refuses while it is set.
     ///
     /// # Errors
     /// The journal is full.
-    pub(super) fn pass(&self) -> Result<(), JournalError> {
-        if self.is_shut.load(Ordering::Acquire)
+    pub(super) fn check(&self) -> Result<(), JournalError> {
+        if self.is_set.load(Ordering::Acquire)
             && let Some(error) = &*self.why.lock()
         {
             return Err(error.clone());

@@ -24,7 +24,7 @@ use super::{
     fault::{Fault, Place, at, part},
     job::{Transaction, Work},
     keeper::Keeper,
-    limits::{Gate, Limits},
+    limits::{FullFlag, Limits},
     piece::{Append, Piece},
     retention::Retention,
     settle::settle,
@@ -97,8 +97,8 @@ pub(super) struct Writer {
     /// How this thread stands, for those who may not wait for it.
     pub(super) writer_state: Arc<WriterState>,
     pub(super) healthy: bool,
-    /// Shut while the journal is full.
-    pub(super) gate: Arc<Gate>,
+    /// Set while the journal is full.
+    pub(super) full: Arc<FullFlag>,
     pub(super) turns: Arc<Turns>,
 }
 
@@ -385,7 +385,7 @@ impl Writer {
         }
         self.healthy = trouble.is_none();
         self.writer_state.set_refusal(trouble);
-        self.gate.set(trouble);
+        self.full.set(trouble);
         self.metrics.journal_writable.set(i64::from(self.healthy));
     }
 }

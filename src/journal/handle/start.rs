@@ -19,7 +19,7 @@ use super::{
         failing::{Failing, Told},
         fold::{self, Folding},
         job::Hashes,
-        limits::{Gate, Limits},
+        limits::{FullFlag, Limits},
         opening::Opened,
         retention::{Class, Retention},
         store,
@@ -70,7 +70,7 @@ impl Journal {
         let mut state = AppendState::load(&connection)?;
         state.newest = keeper.promise.seq;
         let hashes = Hashes::with_key(state.hash_key);
-        let gate = Arc::<Gate>::default();
+        let full = Arc::<FullFlag>::default();
         let writer = Writer {
             state,
             limits: Limits::new(settings),
@@ -84,7 +84,7 @@ impl Journal {
             keeper,
             writer_state: Arc::clone(&writer_state),
             healthy: true,
-            gate: Arc::clone(&gate),
+            full: Arc::clone(&full),
             turns: Arc::clone(&turns),
         };
         metrics.journal_writable.set(1);
@@ -121,7 +121,7 @@ impl Journal {
                 sweeps,
                 hashes,
                 debts: Debts::new(),
-                gate,
+                full,
                 metrics: metrics.clone(),
                 settings: settings.clone(),
                 clock,
