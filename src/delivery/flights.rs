@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use priem_sdk::contract::ConnectorId;
 
 use super::{
-    held_back::{Aloft, HeldBack, PUBLISHED, Room, Visit},
+    held_back::{HeldBack, PUBLISHED, QueuesInFlight, Room, Visit},
     parcel::Publication,
 };
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
 /// Bits of a token that number the messages of one item.
 const MESSAGE_BITS: u32 = 16;
 /// Outcome of a decision whose message is on its way.
-const ALOFT: &str = "aloft";
+const IN_FLIGHT: &str = "in_flight";
 
 /// Items on their way, by [`item_of`] their tokens.
 pub(super) type InFlight = Arc<Mutex<HashMap<u64, Flight>>>;
@@ -56,7 +56,7 @@ impl Flight {
 
     /// Adds a message on its way; gives its token.
     fn add(&mut self, mut decision: DecisionRecord) -> u64 {
-        decision.outcome = ALOFT;
+        decision.outcome = IN_FLIGHT;
         self.decisions.push(decision);
         self.left += 1;
         token(self.position, self.decisions.len() - 1)
@@ -80,10 +80,10 @@ impl Flight {
     }
 }
 
-impl Aloft for InFlight {
+impl QueuesInFlight for InFlight {
     fn each(&self, see: &mut dyn FnMut(&str, Timestamp)) {
         for flight in self.lock().values() {
-            for decision in flight.decisions.iter().filter(|decision| decision.outcome == ALOFT) {
+            for decision in flight.decisions.iter().filter(|decision| decision.outcome == IN_FLIGHT) {
                 see(&decision.queue, flight.received_at);
             }
         }

@@ -121,8 +121,8 @@ pub struct Waiting {
     pub oldest_seconds: i64,
 }
 
-/// The messages on their way.
-pub trait Aloft {
+/// The queues of the messages in flight.
+pub trait QueuesInFlight {
     /// Shows the queue of each, and when its item was taken.
     fn each(&self, see: &mut dyn FnMut(&str, Timestamp));
 }
@@ -143,13 +143,13 @@ impl HeldBack {
 
     /// How much room there is for queues that refuse, and for those with messages left in the journal, whether they still
     /// refuse or not; `None` on a good day, when every message may go.
-    pub fn room(&self, aloft: &impl Aloft) -> Option<Room> {
+    pub fn room(&self, in_flight: &impl QueuesInFlight) -> Option<Room> {
         let refusing = self.queues.held();
         if refusing.is_empty() && !self.is_reading_again() {
             return None;
         }
         let mut room: HashMap<String, usize> = refusing.into_iter().map(|queue| (queue, IN_MEMORY)).collect();
-        aloft.each(&mut |queue, _| {
+        in_flight.each(&mut |queue, _| {
             if let Some(left) = room.get_mut(queue) {
                 *left = left.saturating_sub(1);
             }
@@ -181,9 +181,9 @@ impl HeldBack {
 
     /// The queue with messages in the journal that can take the most, when it is worth reading them again. Forgets queues
     /// of which everything was read.
-    pub fn visit(&self, aloft: &impl Aloft) -> Option<Visit> {
+    pub fn visit(&self, in_flight: &impl QueuesInFlight) -> Option<Visit> {
         self.forget_read();
-        let room = self.room_aside(aloft);
+        let room = self.room_aside(in_flight);
         let (queue, places) = room.into_iter().max_by_key(|(_, places)| *places)?;
         if places < IN_MEMORY / 2 {
             return None;
@@ -223,8 +223,8 @@ impl HeldBack {
     }
 
     /// Room for what is read again: only the visited queue has some.
-    pub fn room_of(&self, visit: &Visit, aloft: &impl Aloft) -> Room {
-        let mut room = self.room_aside(aloft);
+    pub fn room_of(&self, visit: &Visit, in_flight: &impl QueuesInFlight) -> Room {
+        let mut room = self.room_aside(in_flight);
         for (queue, places) in &mut room {
             if *queue != visit.queue {
                 *places = 0;
@@ -264,11 +264,11 @@ impl HeldBack {
         self.queues.in_journal(&visit.queue, false);
     }
 
-    fn room_aside(&self, aloft: &impl Aloft) -> HashMap<String, usize> {
+    fn room_aside(&self, in_flight: &impl QueuesInFlight) -> HashMap<String, usize> {
         let aside = self.state.lock().aside.keys().cloned().collect::<Vec<_>>();
         let mut room: HashMap<String, usize> = aside.into_iter().map(|queue| (queue, IN_MEMORY)).collect();
         if !room.is_empty() {
-            aloft.each(&mut |queue, _| {
+            in_flight.each(&mut |queue, _| {
                 if let Some(left) = room.get_mut(queue) {
                     *left = left.saturating_sub(1);
                 }
@@ -366,14 +366,14 @@ impl HeldBack {
     }
 
     /// Every queue in trouble with what waits for it; brings the gauges up to date.
-    pub fn observe(&self, aloft: &impl Aloft, now: Timestamp) -> Vec<Waiting> {
+    pub fn observe(&self, in_flight: &impl QueuesInFlight, now: Timestamp) -> Vec<Waiting> {
         let troubles = self.queues.troubles();
         let mut waiting: BTreeMap<&str, (u64, Timestamp)> = BTreeMap::new();
         for trouble in troubles.iter().filter(|trouble| trouble.makes_wait()) {
             waiting.insert(&trouble.queue, (0, now));
         }
         if !waiting.is_empty() {
-            aloft.each(&mut |queue, received_at| {
+            in_flight.each(&mut |queue, received_at| {
                 if let Some((messages, oldest)) = waiting.get_mut(queue) {
                     *messages += 1;
                     *oldest = received_at.min(*oldest);

@@ -5,7 +5,7 @@ use super::*;
 /// Nothing is on its way.
 struct Nothing;
 
-impl Aloft for Nothing {
+impl QueuesInFlight for Nothing {
     fn each(&self, _: &mut dyn FnMut(&str, Timestamp)) {}
 }
 
