@@ -183,7 +183,7 @@ pub(super) fn end_again(in_flight: &InFlight, record: &Record, end: End) -> Opti
 }
 
 /// Notes what became of a message; `parked` says why it is not out. Gives the flight when it was the last one.
-pub(super) fn land(flights: &mut HashMap<u64, Flight>, token: u64, parked: Option<Parked>) -> Option<Flight> {
+pub(super) fn settle_message(flights: &mut HashMap<u64, Flight>, token: u64, parked: Option<Parked>) -> Option<Flight> {
     let item = item_of(token);
     let flight = flights.get_mut(&item)?;
     if let Some(decision) = flight.decisions.get_mut(number_of(token)) {

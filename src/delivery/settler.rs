@@ -35,7 +35,7 @@ pub(super) async fn run(
             let mut flights = in_flight.lock();
             for Settled { token, outcome } in batch {
                 let parked = parked(outcome, || flights::queue_of(&flights, token).unwrap_or_default());
-                let Some(flight) = flights::land(&mut flights, token, parked) else {
+                let Some(flight) = flights::settle_message(&mut flights, token, parked) else {
                     continue;
                 };
                 if flight.aside {
