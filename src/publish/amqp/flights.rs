@@ -100,7 +100,7 @@ pub(super) struct Flights {
     /// Without an answer and not set aside.
     unanswered: usize,
     /// Neither landed nor set aside.
-    aloft: usize,
+    in_window: usize,
     /// Numbers of flights answered and not landed.
     answered: Vec<u64>,
     /// Greatest number landed on the channel in use.
@@ -111,8 +111,8 @@ pub(super) struct Flights {
 
 impl Flights {
     /// How many take room: neither settled nor set aside.
-    pub(super) fn aloft(&self) -> usize {
-        self.aloft
+    pub(super) fn in_window(&self) -> usize {
+        self.in_window
     }
 
     /// How many are set aside.
@@ -173,7 +173,7 @@ impl Flights {
     pub(super) fn depart(&mut self, letter: Letter, now: Instant) -> u64 {
         self.flights.push_back(Some(Flight::new(letter, now, true)));
         self.unanswered += 1;
-        self.aloft += 1;
+        self.in_window += 1;
         self.first + self.flights.len() as u64 - 1
     }
 
@@ -195,7 +195,7 @@ impl Flights {
             if let Some(flight) = place.take_if(is_of_queue) {
                 self.aside.insert(number, flight);
                 self.unanswered -= 1;
-                self.aloft -= 1;
+                self.in_window -= 1;
             }
         }
         self.trim();
@@ -203,7 +203,7 @@ impl Flights {
 
     /// Another channel is used from now on. Everything but what is set aside must have landed.
     pub(super) fn retire_channel(&mut self) {
-        debug_assert_eq!(self.aloft, 0, "somebody is left behind on the old channel");
+        debug_assert_eq!(self.in_window, 0, "somebody is left behind on the old channel");
         for flight in self.aside.values_mut() {
             flight.is_here = false;
         }
@@ -258,7 +258,7 @@ impl Flights {
             }
             if self.aside.remove(&number).is_none() {
                 *self.place_mut(number) = None;
-                self.aloft -= 1;
+                self.in_window -= 1;
             }
         }
         self.answered = doubtful;
@@ -396,7 +396,7 @@ mod tests {
         land(&mut flights, &mut landed);
         assert_eq!(landed[&0], Landing::Confirmed);
         assert_eq!(landed[&1], Landing::Returned("312 NO_ROUTE".into()));
-        assert_eq!(flights.aloft(), 1);
+        assert_eq!(flights.in_window(), 1);
         let again: Vec<_> = flights
             .abandon()
             .into_iter()
@@ -427,14 +427,14 @@ mod tests {
         }
         assert_eq!(flights.oldest_unanswered(), Some((SILENT, now)));
         flights.set_aside(SILENT);
-        assert_eq!((flights.aloft(), flights.aside(), flights.aside_here()), (3, 3, 3));
+        assert_eq!((flights.in_window(), flights.aside(), flights.aside_here()), (3, 3, 3));
         assert_eq!(flights.oldest_unanswered(), Some((KEY, now)));
         for number in [1, 3, 5] {
             flights.answer(number, Answer::Ack, None);
         }
         land(&mut flights, &mut landed);
         flights.retire_channel();
-        assert_eq!((flights.aloft(), flights.aside(), flights.aside_here()), (0, 3, 0));
+        assert_eq!((flights.in_window(), flights.aside(), flights.aside_here()), (0, 3, 0));
         assert_eq!(flights.depart(letter(6), now), 6);
         assert_eq!(flights.alone().map(|letter| letter.arrival), Some(6));
         flights.answer(2, Answer::Ack, None);
@@ -541,7 +541,7 @@ mod tests {
             flights.set_aside(SILENT);
             land(&mut flights, &mut landed);
             land(&mut flights, &mut landed);
-            prop_assert_eq!(flights.aloft(), 0);
+            prop_assert_eq!(flights.in_window(), 0);
             prop_assert_eq!(flights.aside(), fates.iter().filter(|fate| **fate == Fate::Unanswered).count());
             for (token, fate) in fates.iter().enumerate() {
                 let expected = match fate {

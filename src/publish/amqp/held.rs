@@ -64,7 +64,7 @@ struct HeldQueue {
     /// By order of arrival.
     waiting: BTreeMap<u64, Letter>,
     /// Conversations of what is in flight; one entry a message.
-    aloft: Vec<u64>,
+    in_flight: Vec<u64>,
     /// How many may be in flight.
     window: usize,
     /// When the next one asks.
@@ -84,7 +84,7 @@ struct HeldQueue {
 
 impl HeldQueue {
     fn is_empty(&self) -> bool {
-        self.waiting.is_empty() && self.aloft.is_empty()
+        self.waiting.is_empty() && self.in_flight.is_empty()
     }
 
     fn may_send(&self, now: Instant) -> bool {
@@ -92,9 +92,9 @@ impl HeldQueue {
             return false;
         };
         self.silence.is_none()
-            && self.aloft.len() < self.window
+            && self.in_flight.len() < self.window
             && self.retry_at.is_none_or(|at| at <= now)
-            && !self.aloft.contains(&first.outgoing.order_key)
+            && !self.in_flight.contains(&first.outgoing.order_key)
     }
 }
 
@@ -104,13 +104,13 @@ impl Held {
         self.queues.iter().any(|held| held.name == queue)
     }
 
-    /// Begins to hold a queue. `aloft` are the conversations of its messages in flight.
-    pub(super) fn begin(&mut self, queue: &str, aloft: Vec<u64>) {
+    /// Begins to hold a queue. `in_flight` are the conversations of its messages in flight.
+    pub(super) fn begin(&mut self, queue: &str, in_flight: Vec<u64>) {
         self.queues.push(HeldQueue {
             name: queue.to_owned(),
             since: Instant::now(),
             waiting: BTreeMap::new(),
-            aloft,
+            in_flight,
             window: 1,
             retry_at: None,
             refusals: 0,
@@ -164,12 +164,12 @@ impl Held {
             return false;
         }
         let Some(held) = self.find(queue) else { return false };
-        if let Some(index) = held.aloft.iter().position(|key| *key == order_key) {
-            held.aloft.swap_remove(index);
+        if let Some(index) = held.in_flight.iter().position(|key| *key == order_key) {
+            held.in_flight.swap_remove(index);
         }
         if let Some(silence) = &held.silence {
             let was_certain = silence.is_certain;
-            if held.aloft.is_empty() {
+            if held.in_flight.is_empty() {
                 // One message asks whether it goes on.
                 (held.silence, held.window, held.retry_at) = (None, 1, None);
                 held.answered_in_time = !was_certain && taken;
@@ -208,8 +208,8 @@ impl Held {
     /// The next message that may be sent, when fewer than `most` of all held queues are in flight.
     pub(super) fn next(&mut self, now: Instant, most: usize) -> Option<Letter> {
         let asking = self.queues.iter().filter(|held| held.silence.is_none());
-        let aloft: usize = asking.map(|held| held.aloft.len()).sum();
-        if self.queues.is_empty() || aloft >= most.max(1) {
+        let in_flight: usize = asking.map(|held| held.in_flight.len()).sum();
+        if self.queues.is_empty() || in_flight >= most.max(1) {
             return None;
         }
         let count = self.queues.len();
@@ -219,7 +219,7 @@ impl Held {
         self.turn = index + 1;
         let held = &mut self.queues[index];
         let (_, letter) = held.waiting.pop_first()?;
-        held.aloft.push(letter.outgoing.order_key);
+        held.in_flight.push(letter.outgoing.order_key);
         Some(letter)
     }
 
@@ -235,7 +235,7 @@ impl Held {
     pub(super) fn grounded(&mut self, for_all: impl Fn(&str) -> bool) -> Vec<Letter> {
         let mut letters = Vec::new();
         for held in &mut self.queues {
-            held.aloft.clear();
+            held.in_flight.clear();
             let Some(silence) = held.silence.take() else { continue };
             (held.window, held.retry_at) = (1, None);
             if !silence.is_certain && !for_all(&held.name) {
@@ -290,7 +290,7 @@ impl Held {
             let is_late = silence.oldest.max(blocked_at.unwrap_or(silence.oldest)) + limit <= now;
             if !silence.is_certain && (is_due || (is_late && known(&held.name))) {
                 silence.is_certain = true;
-                certain.push((held.name.clone(), held.aloft.len()));
+                certain.push((held.name.clone(), held.in_flight.len()));
             }
         }
         certain

@@ -150,7 +150,7 @@ impl Lane {
     ) -> End {
         let mut channel = Arc::new(channel);
         let shared = self.shared.clone();
-        let mut aloft = FuturesUnordered::new();
+        let mut confirmations = FuturesUnordered::new();
         let mut halting = false;
         let mut lost: Option<lapin::Error> = None;
         self.doubts_channel = false;
@@ -159,7 +159,7 @@ impl Lane {
         let end = 'serving: loop {
             self.doubts_channel |= self.held.take_stale();
             let mut wants_fresh = self.wants_fresh_channel();
-            if wants_fresh && !halting && self.flights.aloft() == 0 {
+            if wants_fresh && !halting && self.flights.in_window() == 0 {
                 match self.open_another(link, cut).await {
                     // The old one lives on in what waits for an answer on it.
                     Ok(opened) => channel = Arc::new(opened),
@@ -170,7 +170,7 @@ impl Lane {
                 (self.doubts_channel, wants_fresh) = (false, false);
             }
             let may_take =
-                |lane: &Self, halting: bool| !halting && !wants_fresh && lane.flights.aloft() < lane.window();
+                |lane: &Self, halting: bool| !halting && !wants_fresh && lane.flights.in_window() < lane.window();
             while may_take(self, halting) {
                 let Some(letter) = self.next_letter() else { break };
                 let outgoing = &letter.outgoing;
@@ -213,7 +213,7 @@ impl Lane {
                 });
                 // lapin queues the frames at the first poll: polling here fixes the order on the wire.
                 match futures::poll!(flight.as_mut()) {
-                    std::task::Poll::Pending => aloft.push(flight),
+                    std::task::Poll::Pending => confirmations.push(flight),
                     std::task::Poll::Ready((number, result)) => {
                         if let Err(error) = self.answered(number, result) {
                             blame(&mut lost, error);
@@ -239,7 +239,7 @@ impl Lane {
                 tokio::select! {
                     biased;
                     () = cut.cancelled() => {}
-                    Some((number, result)) = aloft.next(), if !aloft.is_empty() => {
+                    Some((number, result)) = confirmations.next(), if !confirmations.is_empty() => {
                         lost = self.answered(number, result).err();
                     }
                     incoming = self.incoming.recv(), if may_take && self.backlog.is_empty() => match incoming {
@@ -251,7 +251,7 @@ impl Lane {
                 }
             }
             // Everything completed by now, so that returns find their messages (see `flights`).
-            while let Some(Some((number, result))) = aloft.next().now_or_never() {
+            while let Some(Some((number, result))) = confirmations.next().now_or_never() {
                 if let Err(error) = self.answered(number, result) {
                     blame(&mut lost, error);
                 }
@@ -262,9 +262,9 @@ impl Lane {
             }
             if self.look_for_silence() {
                 // What was in flight is sent again; the old channel goes with it.
-                aloft.clear();
+                confirmations.clear();
             }
-            if cut.is_cancelled() || (halting && self.flights.aloft() == 0) {
+            if cut.is_cancelled() || (halting && self.flights.in_window() == 0) {
                 break End::Asked;
             }
             if self.overdue_at().is_some_and(|at| at <= Instant::now()) {
@@ -312,7 +312,7 @@ impl Lane {
                 self.firsts.depart(&letter.outgoing.routing_key);
                 return Some(letter);
             }
-            if self.flights.aloft() == 0 {
+            if self.flights.in_window() == 0 {
                 self.probing = false;
             }
             let share = self.incoming.try_recv().ok()?;
@@ -473,10 +473,13 @@ impl Lane {
     }
 
     fn count_unconfirmed(&mut self) {
-        let aloft = self.flights.aloft() + self.flights.aside();
-        let aloft = i64::try_from(aloft).unwrap_or(i64::MAX);
-        self.shared.metrics.unconfirmed.add(aloft - self.counted_unconfirmed);
-        self.counted_unconfirmed = aloft;
+        let unconfirmed = self.flights.in_window() + self.flights.aside();
+        let unconfirmed = i64::try_from(unconfirmed).unwrap_or(i64::MAX);
+        self.shared
+            .metrics
+            .unconfirmed
+            .add(unconfirmed - self.counted_unconfirmed);
+        self.counted_unconfirmed = unconfirmed;
     }
 
     /// The broker closed the channel. When it blames one queue, that is held back; when it blames what was published,
