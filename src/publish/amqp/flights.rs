@@ -38,9 +38,9 @@ pub(super) struct Letter {
     pub(super) outgoing: Outgoing,
 }
 
-/// What the broker said about one message.
+/// The confirm of one message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Answer {
+pub(super) enum Confirm {
     Ack,
     Nack,
 }
@@ -54,9 +54,9 @@ pub(super) struct Return {
     pub(super) reason: String,
 }
 
-/// How a flight ended.
+/// What the broker did with a message, as its confirm and its return tell together.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Landing {
+pub(super) enum BrokerAnswer {
     Confirmed,
     Returned(String),
     Nacked,
@@ -67,7 +67,7 @@ pub(super) enum Landing {
 pub(super) struct Flight {
     pub(super) letter: Letter,
     pub(super) sent_at: Instant,
-    answer: Option<Answer>,
+    confirm: Option<Confirm>,
     /// Pass in which the answer arrived together with a return, so that our own return may still be queued.
     doubtful_since: Option<u64>,
     returned: Option<String>,
@@ -80,7 +80,7 @@ impl Flight {
         Self {
             letter,
             sent_at,
-            answer: None,
+            confirm: None,
             doubtful_since: None,
             returned: None,
             is_here,
@@ -91,7 +91,7 @@ impl Flight {
 /// The messages of one channel, in the order they were sent.
 #[derive(Debug, Default)]
 pub(super) struct Flights {
-    /// Absent: landed or set aside. The front is always there.
+    /// Absent: settled or set aside. The front is always there.
     flights: VecDeque<Option<Flight>>,
     /// Number of the front flight.
     first: u64,
@@ -99,12 +99,12 @@ pub(super) struct Flights {
     aside: BTreeMap<u64, Flight>,
     /// Without an answer and not set aside.
     unanswered: usize,
-    /// Neither landed nor set aside.
+    /// Neither settled nor set aside.
     in_window: usize,
-    /// Numbers of flights answered and not landed.
+    /// Numbers of flights answered and not settled.
     answered: Vec<u64>,
-    /// Greatest number landed on the channel in use.
-    landed_up_to: Option<u64>,
+    /// Greatest number settled on the channel in use.
+    settled_up_to: Option<u64>,
     pass: u64,
     queue_seen_empty: bool,
 }
@@ -132,7 +132,7 @@ impl Flights {
 
     /// The queue of the one without an answer that waits longest, and since when, but for those set aside.
     pub(super) fn oldest_unanswered(&self) -> Option<(&str, Instant)> {
-        let flight = self.iter().find(|flight| flight.answer.is_none())?;
+        let flight = self.iter().find(|flight| flight.confirm.is_none())?;
         Some((&flight.letter.outgoing.routing_key, flight.sent_at))
     }
 
@@ -141,7 +141,7 @@ impl Flights {
         let apart = self
             .aside
             .values()
-            .filter(|flight| !flight.is_here && flight.answer.is_none());
+            .filter(|flight| !flight.is_here && flight.confirm.is_none());
         apart
             .map(|flight| (flight.letter.outgoing.routing_key.clone(), flight.sent_at))
             .collect()
@@ -150,14 +150,14 @@ impl Flights {
     /// How many messages later than it the last one confirmed on the channel is.
     pub(super) fn overtaken_by(&self) -> u64 {
         let oldest = self.flights.iter().zip(self.first..);
-        let mut oldest = oldest.filter(|(flight, _)| flight.as_ref().is_some_and(|flight| flight.answer.is_none()));
+        let mut oldest = oldest.filter(|(flight, _)| flight.as_ref().is_some_and(|flight| flight.confirm.is_none()));
         let Some((_, number)) = oldest.next() else { return 0 };
-        self.landed_up_to.map_or(0, |landed| landed.saturating_sub(number))
+        self.settled_up_to.map_or(0, |settled| settled.saturating_sub(number))
     }
 
     /// Whether everything without an answer that takes room is for one queue.
     pub(super) fn is_for_one_queue(&self) -> bool {
-        let mut queues = self.iter().filter(|flight| flight.answer.is_none());
+        let mut queues = self.iter().filter(|flight| flight.confirm.is_none());
         let first = queues.next().map(|flight| &flight.letter.outgoing.routing_key);
         queues.all(|flight| Some(&flight.letter.outgoing.routing_key) == first)
     }
@@ -191,7 +191,7 @@ impl Flights {
         let numbers = self.first..;
         for (number, place) in numbers.zip(&mut self.flights) {
             let is_of_queue =
-                |flight: &mut Flight| flight.answer.is_none() && flight.letter.outgoing.routing_key == queue;
+                |flight: &mut Flight| flight.confirm.is_none() && flight.letter.outgoing.routing_key == queue;
             if let Some(flight) = place.take_if(is_of_queue) {
                 self.aside.insert(number, flight);
                 self.unanswered -= 1;
@@ -201,7 +201,7 @@ impl Flights {
         self.trim();
     }
 
-    /// Another channel is used from now on. Everything but what is set aside must have landed.
+    /// Another channel is used from now on. Everything but what is set aside must be settled.
     pub(super) fn retire_channel(&mut self) {
         debug_assert_eq!(self.in_window, 0, "somebody is left behind on the old channel");
         for flight in self.aside.values_mut() {
@@ -210,7 +210,7 @@ impl Flights {
     }
 
     /// Notes the broker's answer to message `number` and the return that lapin attached to it.
-    pub(super) fn answer(&mut self, number: u64, answer: Answer, attached: Option<Return>) {
+    pub(super) fn answer(&mut self, number: u64, confirm: Confirm, attached: Option<Return>) {
         // What is said on a channel that is not used any more proves nothing about the one in use.
         let (is_here, is_aside) = (self.flight_mut(number).is_here, self.aside.contains_key(&number));
         let doubtful = attached.is_some() && is_here;
@@ -220,7 +220,7 @@ impl Flights {
         self.queue_seen_empty |= is_here && !doubtful;
         let pass = self.pass;
         let flight = self.flight_mut(number);
-        flight.answer = Some(answer);
+        flight.confirm = Some(confirm);
         flight.doubtful_since = doubtful.then_some(pass);
         self.answered.push(number);
         if !is_aside {
@@ -228,8 +228,8 @@ impl Flights {
         }
     }
 
-    /// Ends a pass: hands every message whose fate is now certain to `land`.
-    pub(super) fn finish_pass(&mut self, now: Instant, mut land: impl FnMut(Landing, &Flight)) {
+    /// Ends a pass: hands every message whose fate is now certain to `settle`.
+    pub(super) fn finish_pass(&mut self, now: Instant, mut settle: impl FnMut(BrokerAnswer, &Flight)) {
         if self.answered.is_empty() {
             return;
         }
@@ -247,14 +247,14 @@ impl Flights {
                 doubtful.push(number);
                 continue;
             }
-            let landing = match (flight.returned.take(), flight.answer) {
-                (Some(reason), _) => Landing::Returned(reason),
-                (None, Some(Answer::Nack)) => Landing::Nacked,
-                (None, _) => Landing::Confirmed,
+            let answer = match (flight.returned.take(), flight.confirm) {
+                (Some(reason), _) => BrokerAnswer::Returned(reason),
+                (None, Some(Confirm::Nack)) => BrokerAnswer::Nacked,
+                (None, _) => BrokerAnswer::Confirmed,
             };
-            land(landing, flight);
+            settle(answer, flight);
             if flight.is_here {
-                self.landed_up_to = self.landed_up_to.max(Some(number));
+                self.settled_up_to = self.settled_up_to.max(Some(number));
             }
             if self.aside.remove(&number).is_none() {
                 *self.place_mut(number) = None;
@@ -291,9 +291,9 @@ impl Flights {
     /// Whether no return of what is set aside on the channel in use can come any more.
     fn aside_has_no_returns(&self, now: Instant) -> bool {
         let mut here = self.aside.iter().filter(|(_, flight)| flight.is_here);
-        here.rfind(|(_, flight)| flight.answer.is_none())
+        here.rfind(|(_, flight)| flight.confirm.is_none())
             .is_none_or(|(number, flight)| {
-                Some(*number) < self.landed_up_to && now.duration_since(flight.sent_at) >= RETURNED_BY
+                Some(*number) < self.settled_up_to && now.duration_since(flight.sent_at) >= RETURNED_BY
             })
     }
 
@@ -315,7 +315,7 @@ impl Flights {
         if self.aside.contains_key(&number) {
             return self.aside.get_mut(&number).expect("looked for above");
         }
-        self.place_mut(number).as_mut().expect("a message lands once")
+        self.place_mut(number).as_mut().expect("a message is settled once")
     }
 
     fn apply(&mut self, attached: Return) {
@@ -373,29 +373,29 @@ mod tests {
         }
     }
 
-    /// Ends a pass and notes who landed how.
-    fn land(flights: &mut Flights, landed: &mut BTreeMap<u64, Landing>) {
+    /// Ends a pass and notes what became of whom.
+    fn settle(flights: &mut Flights, settled: &mut BTreeMap<u64, BrokerAnswer>) {
         // Long after what was sent.
-        flights.finish_pass(Instant::now() + RETURNED_BY, |landing, flight| {
-            let before = landed.insert(flight.letter.outgoing.token, landing);
-            assert_eq!(before, None, "message {} lands twice", flight.letter.arrival);
+        flights.finish_pass(Instant::now() + RETURNED_BY, |answer, flight| {
+            let before = settled.insert(flight.letter.outgoing.token, answer);
+            assert_eq!(before, None, "message {} is settled twice", flight.letter.arrival);
         });
     }
 
     #[test]
     fn a_return_attached_to_a_neighbour_finds_its_owner() {
-        let (mut flights, mut landed) = (Flights::default(), BTreeMap::new());
+        let (mut flights, mut settled) = (Flights::default(), BTreeMap::new());
         for token in 0..3 {
             flights.depart(letter(token), Instant::now());
         }
         // The return of 1 rides on the acknowledgement of 0; then 1 itself is acknowledged.
-        flights.answer(0, Answer::Ack, Some(return_of(1)));
-        land(&mut flights, &mut landed);
-        assert_eq!(landed, BTreeMap::new(), "0 may have been returned as well");
-        flights.answer(1, Answer::Ack, None);
-        land(&mut flights, &mut landed);
-        assert_eq!(landed[&0], Landing::Confirmed);
-        assert_eq!(landed[&1], Landing::Returned("312 NO_ROUTE".into()));
+        flights.answer(0, Confirm::Ack, Some(return_of(1)));
+        settle(&mut flights, &mut settled);
+        assert_eq!(settled, BTreeMap::new(), "0 may have been returned as well");
+        flights.answer(1, Confirm::Ack, None);
+        settle(&mut flights, &mut settled);
+        assert_eq!(settled[&0], BrokerAnswer::Confirmed);
+        assert_eq!(settled[&1], BrokerAnswer::Returned("312 NO_ROUTE".into()));
         assert_eq!(flights.in_window(), 1);
         let again: Vec<_> = flights
             .abandon()
@@ -413,7 +413,7 @@ mod tests {
 
     #[test]
     fn what_is_set_aside_takes_no_room_and_keeps_its_place() {
-        let (mut flights, mut landed) = (Flights::default(), BTreeMap::new());
+        let (mut flights, mut settled) = (Flights::default(), BTreeMap::new());
         let now = Instant::now();
         for token in 0..6 {
             flights.depart(
@@ -430,23 +430,23 @@ mod tests {
         assert_eq!((flights.in_window(), flights.aside(), flights.aside_here()), (3, 3, 3));
         assert_eq!(flights.oldest_unanswered(), Some((KEY, now)));
         for number in [1, 3, 5] {
-            flights.answer(number, Answer::Ack, None);
+            flights.answer(number, Confirm::Ack, None);
         }
-        land(&mut flights, &mut landed);
+        settle(&mut flights, &mut settled);
         flights.retire_channel();
         assert_eq!((flights.in_window(), flights.aside(), flights.aside_here()), (0, 3, 0));
         assert_eq!(flights.depart(letter(6), now), 6);
         assert_eq!(flights.alone().map(|letter| letter.arrival), Some(6));
-        flights.answer(2, Answer::Ack, None);
-        land(&mut flights, &mut landed);
-        assert_eq!(landed.keys().copied().collect::<Vec<_>>(), [1, 2, 3, 5]);
+        flights.answer(2, Confirm::Ack, None);
+        settle(&mut flights, &mut settled);
+        assert_eq!(settled.keys().copied().collect::<Vec<_>>(), [1, 2, 3, 5]);
         let again: Vec<_> = flights.abandon().iter().map(|letter| letter.arrival).collect();
         assert_eq!(again, [0, 4, 6]);
     }
 
     #[test]
     fn what_was_said_on_an_old_channel_says_nothing_of_the_returns_on_the_new_one() {
-        let (mut flights, mut landed) = (Flights::default(), BTreeMap::new());
+        let (mut flights, mut settled) = (Flights::default(), BTreeMap::new());
         flights.depart(to_silent(0), Instant::now());
         flights.set_aside(SILENT);
         flights.retire_channel();
@@ -454,18 +454,18 @@ mod tests {
             flights.depart(letter(token), Instant::now());
         }
         // 1 and 2 are returned; the confirmation of 1 brings nothing yet known of 1 itself.
-        flights.answer(1, Answer::Ack, Some(return_of(2)));
-        land(&mut flights, &mut landed);
-        flights.answer(0, Answer::Ack, None);
-        land(&mut flights, &mut landed);
+        flights.answer(1, Confirm::Ack, Some(return_of(2)));
+        settle(&mut flights, &mut settled);
+        flights.answer(0, Confirm::Ack, None);
+        settle(&mut flights, &mut settled);
         assert_eq!(
-            landed.keys().copied().collect::<Vec<_>>(),
+            settled.keys().copied().collect::<Vec<_>>(),
             [0],
             "1 may have been returned"
         );
-        flights.answer(2, Answer::Ack, Some(return_of(1)));
-        land(&mut flights, &mut landed);
-        assert!(matches!(landed[&1], Landing::Returned(_)) && matches!(landed[&2], Landing::Returned(_)));
+        flights.answer(2, Confirm::Ack, Some(return_of(1)));
+        settle(&mut flights, &mut settled);
+        assert!(matches!(settled[&1], BrokerAnswer::Returned(_)) && matches!(settled[&2], BrokerAnswer::Returned(_)));
     }
 
     /// What the broker does with one message.
@@ -488,9 +488,9 @@ mod tests {
         /// A model of broker and lapin: returns come at once, answers later and out of order, one by one or for many
         /// at a time; lapin attaches the oldest return to whatever it completes; we look after any number of them.
         #[test]
-        fn every_message_lands_once_as_the_broker_decided(fates in fates(), seed in any::<u64>()) {
+        fn every_message_is_settled_once_as_the_broker_decided(fates in fates(), seed in any::<u64>()) {
             let mut random = fastrand::Rng::with_seed(seed);
-            let (mut flights, mut landed) = (Flights::default(), BTreeMap::new());
+            let (mut flights, mut settled) = (Flights::default(), BTreeMap::new());
             let mut queue: VecDeque<Return> = VecDeque::new();
             let mut waiting: Vec<u64> = Vec::new();
             let mut sent = fates.iter().enumerate();
@@ -528,32 +528,32 @@ mod tests {
                     random.shuffle(&mut completed);
                     for (token, attached) in completed {
                         let refused = fates[token as usize] == Fate::Refused;
-                        flights.answer(token, if refused { Answer::Nack } else { Answer::Ack }, attached);
+                        flights.answer(token, if refused { Confirm::Nack } else { Confirm::Ack }, attached);
                     }
                     if random.bool() {
-                        land(&mut flights, &mut landed);
+                        settle(&mut flights, &mut settled);
                     }
                 }
             }
             // A last one shows that nothing comes any more.
             let last = flights.depart(letter(fates.len() as u64), Instant::now());
-            flights.answer(last, Answer::Ack, queue.pop_front());
+            flights.answer(last, Confirm::Ack, queue.pop_front());
             flights.set_aside(SILENT);
-            land(&mut flights, &mut landed);
-            land(&mut flights, &mut landed);
+            settle(&mut flights, &mut settled);
+            settle(&mut flights, &mut settled);
             prop_assert_eq!(flights.in_window(), 0);
             prop_assert_eq!(flights.aside(), fates.iter().filter(|fate| **fate == Fate::Unanswered).count());
             for (token, fate) in fates.iter().enumerate() {
                 let expected = match fate {
-                    Fate::Routed => Landing::Confirmed,
-                    Fate::Unroutable => Landing::Returned("312 NO_ROUTE".into()),
-                    Fate::Refused => Landing::Nacked,
+                    Fate::Routed => BrokerAnswer::Confirmed,
+                    Fate::Unroutable => BrokerAnswer::Returned("312 NO_ROUTE".into()),
+                    Fate::Refused => BrokerAnswer::Nacked,
                     Fate::Unanswered => {
-                        prop_assert_eq!(landed.get(&(token as u64)), None);
+                        prop_assert_eq!(settled.get(&(token as u64)), None);
                         continue;
                     }
                 };
-                prop_assert_eq!(landed.get(&(token as u64)), Some(&expected), "message {}", token);
+                prop_assert_eq!(settled.get(&(token as u64)), Some(&expected), "message {}", token);
             }
         }
     }

@@ -159,7 +159,7 @@ impl Held {
 
     /// A message in flight was answered; `taken`: the queue took it (or had none), so it does not refuse. Gives whether
     /// the queue is silent no more.
-    pub(super) fn landed(&mut self, queue: &str, order_key: u64, taken: bool, most: usize) -> bool {
+    pub(super) fn answered(&mut self, queue: &str, order_key: u64, taken: bool, most: usize) -> bool {
         if self.queues.is_empty() {
             return false;
         }

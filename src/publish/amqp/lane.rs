@@ -37,7 +37,7 @@ pub(super) use silence::silent_after;
 
 use super::{
     connect::Link,
-    flights::{Answer, Flights, Landing, Letter, Return},
+    flights::{BrokerAnswer, Confirm, Flights, Letter, Return},
     held::Held,
 };
 use crate::{
@@ -178,7 +178,7 @@ impl Lane {
                     warn!(event_id = %outgoing.event_id, %reason, "message can't be published, parked");
                     // It may have been its conversation's turn.
                     let (queue, most) = (&outgoing.routing_key, shared.window / 2);
-                    self.held.landed(queue, outgoing.order_key, false, most);
+                    self.held.answered(queue, outgoing.order_key, false, most);
                     self.firsts.forget(queue);
                     self.settle(vec![returned(outgoing.token, reason)]).await;
                     continue;
@@ -370,8 +370,8 @@ impl Lane {
     /// Notes one completed flight; an error means that the channel is lost.
     fn answered(&mut self, number: u64, result: Result<Confirmation, lapin::Error>) -> Result<(), lapin::Error> {
         match result? {
-            Confirmation::Ack(attached) => self.flights.answer(number, Answer::Ack, attached.map(return_of)),
-            Confirmation::Nack(attached) => self.flights.answer(number, Answer::Nack, attached.map(return_of)),
+            Confirmation::Ack(attached) => self.flights.answer(number, Confirm::Ack, attached.map(return_of)),
+            Confirmation::Nack(attached) => self.flights.answer(number, Confirm::Nack, attached.map(return_of)),
             Confirmation::NotRequested => return Err(ErrorKind::FutureCompleted.into()),
         }
         Ok(())
@@ -385,19 +385,19 @@ impl Lane {
         let (shared, published, now) = (&self.shared, &mut self.published, Instant::now());
         let (held, firsts, most) = (&mut self.held, &mut self.firsts, self.shared.window / 2);
         let (in_trouble, mut again) = (shared.queues.any(), None);
-        self.flights.finish_pass(now, |landing, flight| {
+        self.flights.finish_pass(now, |answer, flight| {
             let outgoing = &flight.letter.outgoing;
             let queue = outgoing.routing_key.as_str();
-            if held.landed(queue, outgoing.order_key, landing != Landing::Nacked, most) {
+            if held.answered(queue, outgoing.order_key, answer != BrokerAnswer::Nacked, most) {
                 shared.queues.answers(queue);
             }
-            if firsts.landed(queue, &landing, now) {
+            if firsts.answered(queue, &answer, now) {
                 shared.metrics.nacked.with_label_values(&[queue]).inc();
                 again = Some(flight.letter.clone());
                 return;
             }
-            match landing {
-                Landing::Confirmed => {
+            match answer {
+                BrokerAnswer::Confirmed => {
                     held.confirmed(queue, flight.sent_at, now);
                     let seconds = now.duration_since(flight.sent_at).as_secs_f64();
                     shared.metrics.confirm_seconds.observe(seconds);
@@ -410,7 +410,7 @@ impl Lane {
                         outcome: Outcome::Confirmed,
                     });
                 }
-                Landing::Returned(reason) => {
+                BrokerAnswer::Returned(reason) => {
                     debug!(event_id = %outgoing.event_id, queue, %reason, "message returned by the broker, parked");
                     match unroutable.get_mut(queue) {
                         Some((count, _)) => *count += 1,
@@ -418,7 +418,7 @@ impl Lane {
                     }
                     settled.push(returned(outgoing.token, reason));
                 }
-                Landing::Nacked => match refused.get_mut(queue) {
+                BrokerAnswer::Nacked => match refused.get_mut(queue) {
                     Some(letters) => letters.push(flight.letter.clone()),
                     None => drop(refused.insert(queue.to_owned(), vec![flight.letter.clone()])),
                 },

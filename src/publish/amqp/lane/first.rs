@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::publish::amqp::flights::Landing;
+use crate::publish::amqp::flights::BrokerAnswer;
 
 /// How long others wait for a first message that is refused. A leader is elected sooner; a full queue stays full.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -68,12 +68,12 @@ impl Firsts {
         }
     }
 
-    /// A message landed. Gives whether it is a first one that is to be sent again before anything else.
-    pub(super) fn landed(&mut self, key: &str, landing: &Landing, now: Instant) -> bool {
+    /// A message was answered. Gives whether it is a first one that is to be sent again before anything else.
+    pub(super) fn answered(&mut self, key: &str, answer: &BrokerAnswer, now: Instant) -> bool {
         let Some(first) = self.under_way.as_mut().filter(|first| first.key == key) else {
             return false;
         };
-        if *landing != Landing::Nacked {
+        if *answer != BrokerAnswer::Nacked {
             self.known.insert(key.to_owned());
             self.under_way = None;
             return false;
@@ -107,13 +107,13 @@ mod tests {
         let (mut firsts, now) = (Firsts::default(), Instant::now());
         firsts.depart("a");
         assert!(firsts.is_waiting(|| now));
-        firsts.landed("b", &Landing::Confirmed, now);
+        firsts.answered("b", &BrokerAnswer::Confirmed, now);
         assert!(firsts.is_waiting(|| now), "another one was answered");
-        firsts.landed("a", &Landing::Confirmed, now);
+        firsts.answered("a", &BrokerAnswer::Confirmed, now);
         firsts.depart("a");
         assert!(!firsts.is_waiting(|| now));
         firsts.depart("b");
-        firsts.landed("b", &Landing::Returned(String::new()), now);
+        firsts.answered("b", &BrokerAnswer::Returned(String::new()), now);
         assert!(!firsts.is_waiting(|| now), "there is no queue to wait for");
         firsts.begin_channel();
         firsts.depart("a");
@@ -125,7 +125,7 @@ mod tests {
         let (mut firsts, mut now) = (Firsts::default(), Instant::now());
         let (began, mut sent) = (now, 0);
         firsts.depart("a");
-        while firsts.landed("a", &Landing::Nacked, now) {
+        while firsts.answered("a", &BrokerAnswer::Nacked, now) {
             assert!(firsts.is_waiting(|| now));
             now = firsts.again_at().expect("a pause");
             assert!(!firsts.is_waiting(|| now));
