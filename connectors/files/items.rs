@@ -8,6 +8,7 @@
 //! So the journal tells which of them changed, and `normalize` needs no previous row (ADR 0010).
 
 use bytes::Bytes;
+use data_encoding::HEXLOWER;
 use jiff::tz::TimeZone;
 use priem_sdk::{EventType, Item, Message, NormalizeError, RawItem, contract::fingerprint, json};
 use priem_tables::{RawRow, column_letters};
@@ -129,7 +130,9 @@ pub fn row_items(context: &RowContext<'_>, row: &RawRow) -> RowItems {
         Err(problem) => return bad_row(context, row, problem),
     };
     // No key column: the content is the key, so a changed row is a new message.
-    let own_key = key.clone().unwrap_or_else(|| format!("blake3:{}", hex(&content[..8])));
+    let own_key = key
+        .clone()
+        .unwrap_or_else(|| format!("blake3:{}", HEXLOWER.encode(&content[..8])));
     let item = |external_id: String, content: [u8; 16], body: Bytes| Item {
         conversation: Some(own_key.clone()),
         external_id,
@@ -229,7 +232,7 @@ fn body(context: &RowContext<'_>, row: &RawRow, aspect: Option<&str>, which: Whi
     if let Some(broken) = &row.broken {
         line = Some(String::from_utf8_lossy(&broken.line).into_owned());
         if std::str::from_utf8(&broken.line).is_err() {
-            line_hex = Some(hex(&broken.line));
+            line_hex = Some(HEXLOWER.encode(&broken.line));
         }
     }
     let body = RowBody {
@@ -263,7 +266,7 @@ fn bad_row(context: &RowContext<'_>, row: &RawRow, problem: RowProblem) -> RowIt
     if let Some(broken) = &row.broken {
         hasher.update(&broken.line);
     }
-    item.external_id = format!("bad:{}", hex(&hasher.finalize().as_bytes()[..16]));
+    item.external_id = format!("bad:{}", HEXLOWER.encode(&hasher.finalize().as_bytes()[..16]));
     RowItems {
         items: vec![item],
         problem: Some(problem),
@@ -382,16 +385,4 @@ fn event(
         .ok_or("this version has no such aspect of a row")?;
     let is_news = (aspect.says)(cells) && (aspect.news_at_first || !is_first);
     Ok(is_news.then_some(aspect.event))
-}
-
-/// Lower-case hexadecimal.
-pub fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut out, byte| {
-            // Writing into a string can't fail.
-            let _ = write!(out, "{byte:02x}");
-            out
-        })
 }

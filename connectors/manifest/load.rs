@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use priem_sdk::{
     ConfigError,
-    registry::{self, nearest, unknown, unknown_value, with_key},
+    registry::{self, unknown, unknown_value, with_key},
 };
 use priem_yaml::{Cause, Node, Problem, Wrong};
 use serde::Deserialize as _;
@@ -206,7 +206,7 @@ impl<'s> Source<'s> {
                 let mut names = code.split(call).skip(1).filter_map(|rest| rest.split('"').next());
                 let missing = names.find(|name| !known.contains(name) && !name.contains('\\'));
                 if let Some(name) = missing {
-                    let cure = match nearest(name, &known) {
+                    let cure = match priem_yaml::nearest(name, known.iter().copied()) {
                         Some(table) => format!("did you mean `{table}`?"),
                         None => "add it under `tables:`".into(),
                     };

@@ -4,6 +4,7 @@
 //! the other (UTF-8, not URL-encoded), followed by a secret; the MD5 of that in lower-case hex is `sig`. The secret
 //! depends on how the token came: with a `session_secret_key`, or alone.
 
+use data_encoding::HEXLOWER;
 use md5::{Digest, Md5};
 use priem_sdk::Secret;
 
@@ -46,10 +47,7 @@ impl Signer {
 }
 
 fn md5_hex(text: &str) -> String {
-    Md5::digest(text.as_bytes())
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    HEXLOWER.encode(&Md5::digest(text.as_bytes()))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use priem_message::Message;
+use priem_yaml::nearest;
 
 use crate::cases::{self, TestReport};
 use crate::engine::compiled::Compiled;
@@ -11,7 +12,7 @@ use crate::engine::decision::{self, Decision};
 use crate::engine::model::{collect_heads, collect_routes};
 use crate::explain::{self, Explanation, RuleTrace};
 use crate::language::cases::TestCase;
-use crate::language::error::{RuleErrors, nearest};
+use crate::language::error::RuleErrors;
 use crate::language::tables::Tables;
 use crate::language::{compile, include, load, warnings};
 use crate::lint::{self, Finding};

@@ -9,6 +9,7 @@ use priem_sdk::{
         personal::{Class, mask_email, mask_phone},
     },
 };
+use priem_yaml::nearest;
 use serde_json::{Map, Value};
 
 use super::{
@@ -299,10 +300,9 @@ fn changes(policy: &std::collections::BTreeMap<String, Action>, key: &str) -> Re
                 .iter()
                 .map(|class| class.as_str())
                 .chain(Field::ALL.iter().map(|field| field.path()));
-            let nearest = known.max_by(|one, other| strsim::jaro(one, name).total_cmp(&strsim::jaro(other, name)));
             let problem = format!(
-                "no class or field of personal data; did you mean `{}`? The list is in docs/privacy.md",
-                nearest.unwrap_or_default()
+                "no class or field of personal data{}; the list is in docs/privacy.md",
+                nearest(name, known).map_or_else(String::new, |near| format!(", did you mean `{near}`?"))
             );
             return Err(error(format!("{key}.{name}"), problem));
         };

@@ -8,6 +8,7 @@
 //!   all that equal texts tell is that the same event was written twice.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use priem_sdk::Secret;
 use ring::{
     aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
@@ -59,7 +60,7 @@ impl Hasher {
             context.update(b"\n");
         }
         context.update(value.as_bytes());
-        format!("{HASH_PREFIX}{}", hex(&context.sign().as_ref()[..16]))
+        format!("{HASH_PREFIX}{}", HEXLOWER.encode(&context.sign().as_ref()[..16]))
     }
 }
 
@@ -82,13 +83,17 @@ impl Sealer {
     /// # Errors
     /// [`SealError::NotAKey`].
     pub fn new(secret: &Secret<String>) -> Result<Self, SealError> {
-        let bytes = unhex(secret.expose()).ok_or(SealError::NotAKey)?;
+        let bytes = HEXLOWER_PERMISSIVE
+            .decode(secret.expose().as_bytes())
+            .ok()
+            .and_then(|bytes| <[u8; 32]>::try_from(bytes).ok())
+            .ok_or(SealError::NotAKey)?;
         let key = UnboundKey::new(&AES_256_GCM, &bytes).map_err(|_| SealError::NotAKey)?;
         let id = blake3::derive_key("priem 2026 id of a privacy.encrypt_key", &bytes);
         Ok(Self {
             key: LessSafeKey::new(key),
             nonces: blake3::derive_key("priem 2026 nonces of a privacy.encrypt_key", &bytes),
-            id: hex(&id[..4]),
+            id: HEXLOWER.encode(&id[..4]),
         })
     }
 
@@ -142,21 +147,6 @@ impl Sealer {
 
 fn place(event: Uuid, field: &str) -> String {
     format!("{event}\n{field}")
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn unhex(text: &str) -> Option<[u8; 32]> {
-    if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return None;
-    }
-    let mut bytes = [0; 32];
-    for (index, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(&text[index * 2..index * 2 + 2], 16).ok()?;
-    }
-    Some(bytes)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::io::{IsTerminal, Write};
 
-use priem_sdk::registry::nearest;
+use priem_yaml::nearest;
 use tracing::{Level, Metadata};
 use tracing_subscriber::{
     EnvFilter,
@@ -146,7 +146,7 @@ fn is_target(name: &str) -> bool {
 }
 
 fn unknown_level(level: &str) -> String {
-    let hint = match nearest(&level.to_ascii_lowercase(), &LEVELS) {
+    let hint = match nearest(level, LEVELS) {
         Some(known) => format!(", did you mean `{known}`?"),
         None => ";".into(),
     };

@@ -7,15 +7,19 @@
 //! - A byte-order mark is no matter. A key given twice, a second document, and a file that repeats itself without end are
 //!   refused with their line ([`NotYaml`], in English and in Russian).
 //!
+//! What a misspelt name most likely meant ([`nearest`]) is answered here too, for all who read what people write.
+//!
 //! Rules walk over the tree themselves; settings and manifests read it into types by serde ([`Node`] is a
 //! `Deserializer`).
 
+mod nearest;
 mod parse;
 mod problem;
 mod read;
 mod scalar;
 mod tree;
 
+pub use nearest::nearest;
 pub use parse::parse;
 pub use problem::{NotYaml, Problem};
 pub use read::{Cause, Wrong, from_str};

@@ -32,25 +32,10 @@ pub(super) fn read(body: &[u8]) -> Result<Value, NormalizeError> {
 
 /// Takes off percent signs and pluses; a percent sign that leads nowhere stays.
 fn decoded(part: &[u8]) -> String {
-    let mut out = Vec::with_capacity(part.len());
-    let mut rest = part;
-    while let [first, after @ ..] = rest {
-        rest = after;
-        match (first, after) {
-            (b'+', _) => out.push(b' '),
-            (b'%', [high, low, tail @ ..]) => match (digit(*high), digit(*low)) {
-                (Some(high), Some(low)) => {
-                    out.push(high * 16 + low);
-                    rest = tail;
-                }
-                _ => out.push(b'%'),
-            },
-            (byte, _) => out.push(*byte),
-        }
-    }
-    super::decoded(&out).into_owned()
-}
-
-fn digit(byte: u8) -> Option<u8> {
-    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+    let spaced: Vec<u8> = part
+        .iter()
+        .map(|&byte| if byte == b'+' { b' ' } else { byte })
+        .collect();
+    let bytes: Vec<u8> = percent_encoding::percent_decode(&spaced).collect();
+    super::decoded(&bytes).into_owned()
 }

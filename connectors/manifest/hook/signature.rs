@@ -9,6 +9,7 @@ use base64::{
     Engine, alphabet,
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
+use data_encoding::HEXLOWER_PERMISSIVE;
 use jiff::Timestamp;
 use priem_sdk::{ConfigError, HookRequest, Refusal};
 use ring::hmac;
@@ -242,14 +243,7 @@ fn parts(text: &str) -> Result<Vec<Part>, ConfigError> {
 
 fn decode(text: &str, encoding: Encoding) -> Option<Vec<u8>> {
     match encoding {
-        Encoding::Hex => {
-            let digits = text.as_bytes();
-            if !digits.len().is_multiple_of(2) {
-                return None;
-            }
-            let pairs = digits.chunks_exact(2);
-            pairs.map(|pair| Some(hex(pair[0])? << 4 | hex(pair[1])?)).collect()
-        }
+        Encoding::Hex => HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok(),
         Encoding::Base64 => {
             let alphabet = if text.contains(['-', '_']) {
                 alphabet::URL_SAFE
@@ -260,12 +254,6 @@ fn decode(text: &str, encoding: Encoding) -> Option<Vec<u8>> {
             GeneralPurpose::new(&alphabet, config).decode(text).ok()
         }
     }
-}
-
-fn hex(digit: u8) -> Option<u8> {
-    char::from(digit)
-        .to_digit(16)
-        .and_then(|digit| u8::try_from(digit).ok())
 }
 
 #[cfg(test)]

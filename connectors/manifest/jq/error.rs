@@ -134,7 +134,7 @@ impl Problem {
             (Some(_), true) if prelude::IMPURE.contains(&name) => {
                 "; filters that look at the clock, the environment or the input stream do not exist here".into()
             }
-            (Some(_), true) => nearest(name, known).map_or_else(
+            (Some(_), true) => priem_yaml::nearest(name, known.iter().map(|(known, _)| known.as_str())).map_or_else(
                 || "; docs/manifest.md lists the helpers".into(),
                 |near| format!(", did you mean `{near}`?"),
             ),
@@ -147,15 +147,6 @@ impl Problem {
             cure,
         }
     }
-}
-
-fn nearest<'n>(name: &str, known: &'n [(String, usize)]) -> Option<&'n str> {
-    known
-        .iter()
-        .map(|(known, _)| (strsim::damerau_levenshtein(name, known), known.as_str()))
-        .filter(|(distance, known)| *distance <= name.len().max(known.len()) / 3)
-        .min()
-        .map(|(_, name)| name)
 }
 
 /// Line and column, from 1, of a part of the source; the end when it is none of it.

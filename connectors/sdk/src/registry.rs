@@ -2,6 +2,8 @@
 
 use std::{path::PathBuf, sync::Arc};
 
+use priem_yaml::nearest;
+
 use crate::{
     conformance::Subject,
     contract::{Connector, ConnectorId},
@@ -104,7 +106,7 @@ pub fn suggest(problem: &str) -> Option<String> {
 
 /// Names the known key nearest to a misspelt one, or all of them when none is near.
 pub fn unknown(key: &str, known: &[&str]) -> String {
-    match nearest(key, known) {
+    match nearest(key, known.iter().copied()) {
         Some(name) => format!("unknown key `{key}`, did you mean `{name}`?"),
         None => format!("unknown key `{key}`, known keys: {}", known.join(", ")),
     }
@@ -113,20 +115,10 @@ pub fn unknown(key: &str, known: &[&str]) -> String {
 /// The same for a value of which only some words are known.
 pub fn unknown_value(word: &str, known: &[&str]) -> String {
     let all = known.join(", ");
-    match nearest(word, known) {
+    match nearest(word, known.iter().copied()) {
         Some(near) => format!("unknown value `{word}`, did you mean `{near}`? Known: {all}"),
         None => format!("unknown value `{word}`, known: {all}"),
     }
-}
-
-/// The known word nearest to a misspelt one, when one is near.
-pub fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
-    known
-        .iter()
-        .map(|name| (strsim::damerau_levenshtein(word, name), *name))
-        .filter(|(distance, name)| *distance <= name.len().max(word.len()) / 2)
-        .min()
-        .map(|(_, name)| name)
 }
 
 #[cfg(test)]

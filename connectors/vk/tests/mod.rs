@@ -109,19 +109,11 @@ fn read(request: &ScriptedRequest) -> Heard {
 }
 
 fn decoded(text: &str) -> String {
-    let mut bytes = Vec::new();
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        match byte {
-            b'+' => bytes.push(b' '),
-            b'%' => {
-                let hex = [rest.next(), rest.next()].map(|digit| char::from(digit.unwrap_or(b'0')));
-                bytes.push(u8::from_str_radix(&hex.iter().collect::<String>(), 16).unwrap_or(b'?'));
-            }
-            byte => bytes.push(byte),
-        }
-    }
-    String::from_utf8(bytes).expect("UTF-8")
+    let spaced = text.replace('+', " ");
+    percent_encoding::percent_decode_str(&spaced)
+        .decode_utf8()
+        .expect("UTF-8")
+        .into_owned()
 }
 
 /// Settings with their secrets in a folder that lives as long as this.

@@ -8,11 +8,11 @@ use crate::engine::fields::{Field, Form, NO, OKTMO_MAX, OKTMO_MIN, YES};
 use crate::engine::moment::{self, MomentTest};
 use crate::engine::term::Term;
 use crate::engine::vocabulary::Vocabulary;
-use crate::language::error::nearest;
 use crate::language::keys;
 use crate::language::reader::{Lined, Reader};
 use crate::language::tables::Tables;
 use crate::words::phrase::Spelling;
+use priem_yaml::nearest;
 use priem_yaml::{Entry, Node, Scalar, Value};
 
 /// How deep conditions may nest.

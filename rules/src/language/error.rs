@@ -48,25 +48,3 @@ fn render(errors: &[RuleError]) -> String {
     let lines: Vec<String> = errors.iter().map(RuleError::to_string).collect();
     lines.join("\n")
 }
-
-/// The known name that `word` most likely meant, when one is near enough.
-pub(crate) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let word = word.to_lowercase();
-    known
-        .map(|name| (strsim::damerau_levenshtein(&word, &name.to_lowercase()), name))
-        .filter(|(distance, name)| *distance <= 1 + name.chars().count() / 4)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, name)| name)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_nearest_name_is_suggested_only_when_near() {
-        let known = ["channel", "connector", "kind"];
-        assert_eq!(nearest("chanel", known.into_iter()), Some("channel"));
-        assert_eq!(nearest("banana", known.into_iter()), None);
-    }
-}

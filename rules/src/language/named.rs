@@ -6,9 +6,9 @@ use std::collections::{HashMap, HashSet};
 use crate::engine::condition::Condition;
 use crate::engine::vocabulary::Vocabulary;
 use crate::language::condition::{self, Step, Terms};
-use crate::language::error::nearest;
 use crate::language::reader::{Lined, Reader};
 use crate::language::tables::Tables;
+use priem_yaml::nearest;
 use priem_yaml::{Entry, Node, Value};
 
 /// Everything with a name, as written, and the file it stands in.

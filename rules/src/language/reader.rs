@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::engine::model::Origin;
-use crate::language::error::{RuleError, nearest};
+use crate::language::error::RuleError;
 use crate::language::keys::Key;
+use priem_yaml::nearest;
 use priem_yaml::{Entry, Node, Scalar, Value};
 
 /// A text and the line it stands on.

@@ -15,6 +15,7 @@ use crate::language::reader::{Lined, Reader};
 use crate::language::rules::{find, is_id};
 use crate::territory::{Document, Gazetteer, HouseRange, Kind, Polygon, Selection, Street, Territory};
 use crate::words::normal;
+use priem_yaml::nearest;
 use priem_yaml::{Entry, Node, Scalar, Value};
 
 /// The files with the entries of their top level.
@@ -118,7 +119,7 @@ impl Read {
             }
             (None, true) => {
                 let known = self.territories.iter().map(|territory| territory.id.as_str());
-                let cure = match crate::language::error::nearest(&id, known) {
+                let cure = match nearest(&id, known) {
                     Some(near) => format!("возможно, вы имели в виду «{near}»; новой территории нужны name и kind"),
                     None => "добавьте name и kind, если это новая территория".to_owned(),
                 };
@@ -320,7 +321,7 @@ impl<'a> Polygons<'a> {
             return Vec::new();
         };
         let Some(text) = self.files.get(file.as_str()) else {
-            let cure = match crate::language::error::nearest(&file, self.files.keys().copied()) {
+            let cure = match nearest(&file, self.files.keys().copied()) {
                 Some(near) => format!("возможно, вы имели в виду «{near}»"),
                 None => "положите файл с расширением .geojson в папку правил".to_owned(),
             };

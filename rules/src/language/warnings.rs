@@ -4,7 +4,7 @@ use crate::engine::compiled::Compiled;
 use crate::engine::condition::Condition;
 use crate::engine::fields::Field;
 use crate::engine::model::Head;
-use crate::language::error::nearest;
+use priem_yaml::nearest;
 
 /// Channels that connectors are known to give. Open: a new connector may bring its own.
 const KNOWN_CHANNELS: &[&str] = &[

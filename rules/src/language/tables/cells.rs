@@ -10,8 +10,8 @@ use crate::engine::fields::Field;
 use crate::engine::model::add_new;
 use crate::engine::model::{Copy, Target};
 use crate::engine::places::Territories;
-use crate::language::error::nearest;
 use crate::language::rules::is_queue;
+use priem_yaml::nearest;
 
 /// Cells that mean «any», besides an empty one.
 const ANY: &[&str] = &["-", "–", "—", "*", "все", "любая", "любой", "любое"];

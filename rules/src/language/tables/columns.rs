@@ -1,7 +1,7 @@
 //! The columns of a table by their Russian headers.
 
 use super::sheet::{Sheet, cell, plain};
-use crate::language::error::nearest;
+use priem_yaml::nearest;
 
 /// What a column says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
