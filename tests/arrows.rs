@@ -31,44 +31,120 @@ const FLOORS: &[&[&str]] = &[
     &["cli"],
 ];
 
+/// The same for the crate of the rules: words below territories below the engine below the language that is read into it.
+/// `rule_set` is its face: who names something at the crate's root names the face.
+const FLOORS_OF_RULES: &[&[&str]] = &[
+    &["words", "clock"],
+    &["territory"],
+    &["engine"],
+    &["language"],
+    &["cases", "explain", "lint"],
+    &[FACE_OF_RULES],
+    &["studio"],
+];
+const FACE_OF_RULES: &str = "rule_set";
+
+/// A crate with rooms.
+struct House {
+    /// Its sources, from the root of the repository.
+    src: &'static str,
+    floors: &'static [&'static [&'static str]],
+    /// The room behind names at the root that are no rooms.
+    face: Option<&'static str>,
+}
+
+const HOUSES: [House; 2] = [
+    House {
+        src: "src",
+        floors: FLOORS,
+        face: None,
+    },
+    House {
+        src: "rules/src",
+        floors: FLOORS_OF_RULES,
+        face: Some(FACE_OF_RULES),
+    },
+];
+
 /// Who knows the rules (`priem-rules`). What comes in, is kept and goes out does not depend on where messages go. Its
 /// words are for everybody.
 const KNOW_RULES: &[&str] = &["cli", "delivery", "runtime"];
 
-/// The floor of a room.
-fn floor(room: &str) -> Option<usize> {
-    FLOORS.iter().position(|rooms| rooms.contains(&room))
+impl House {
+    /// The floor of a room.
+    fn floor(&self, room: &str) -> Option<usize> {
+        let floor = |room: &str| self.floors.iter().position(|rooms| rooms.contains(&room));
+        floor(room).or_else(|| floor(self.face?))
+    }
+
+    fn root(&self) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join(self.src)
+    }
+
+    /// The rooms with their folder or only file. A room may have both.
+    fn rooms(&self) -> Vec<(String, PathBuf)> {
+        let entries = fs::read_dir(self.root())
+            .expect("the sources")
+            .map(|entry| entry.expect("an entry").path());
+        let named = entries.filter_map(|path| Some((path.file_stem()?.to_str()?.to_owned(), path)));
+        named
+            .filter(|(name, path)| !matches!(name.as_str(), "lib" | "main" | "tests") && !sources(path).is_empty())
+            .collect()
+    }
+
+    /// What the files of a room name of the house, with the places where they do.
+    fn imports(&self, room: &Path) -> BTreeMap<String, BTreeSet<String>> {
+        let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for path in sources(room) {
+            let text = fs::read_to_string(&path).expect("a source file");
+            let place = path.strip_prefix(self.root()).expect("below the root");
+            // `a.rs` and `a/mod.rs` are one step below the crate's root.
+            let depth = place.components().count() - usize::from(place.ends_with("mod.rs"));
+            for name in rooms_named(without_tests(&text), depth) {
+                found.entry(name).or_default().insert(place.display().to_string());
+            }
+        }
+        found
+    }
 }
 
 #[test]
 fn every_room_has_its_floor() {
-    let rooms: BTreeSet<String> = rooms().into_iter().map(|(name, _)| name).collect();
-    let listed: Vec<&str> = FLOORS.iter().copied().flatten().copied().collect();
-    for room in &rooms {
-        assert!(
-            listed.contains(&room.as_str()),
-            "src/{room} has no floor: put it into FLOORS (tests/arrows.rs), above the rooms it imports and below those \
-             that import it, and tell of it in src/lib.rs"
-        );
+    for house in &HOUSES {
+        let src = house.src;
+        let rooms: BTreeSet<String> = house.rooms().into_iter().map(|(name, _)| name).collect();
+        let listed: Vec<&str> = house.floors.iter().copied().flatten().copied().collect();
+        for room in &rooms {
+            assert!(
+                listed.contains(&room.as_str()),
+                "{src}/{room} has no floor: put it into the floors of tests/arrows.rs, above the rooms it imports and \
+                 below those that import it, and tell of it in {src}/lib.rs"
+            );
+        }
+        for room in &listed {
+            assert!(
+                rooms.contains(*room),
+                "there is no {src}/{room}: take it out of the floors"
+            );
+        }
+        assert_eq!(rooms.len(), listed.len(), "a room has two floors: {listed:?}");
     }
-    for room in &listed {
-        assert!(rooms.contains(*room), "there is no src/{room}: take it out of FLOORS");
-    }
-    assert_eq!(rooms.len(), listed.len(), "a room has two floors: {listed:?}");
 }
 
 #[test]
 fn nothing_points_back_up() {
     let mut broken = Vec::new();
-    for (room, path) in rooms() {
-        for (other, places) in imports(&path) {
-            let is_below = match (floor(&room), floor(&other)) {
-                (Some(own), Some(floor)) => other == room || floor < own,
-                // A name that is no room could hide one.
-                _ => false,
-            };
-            if !is_below {
-                broken.push(format!("{room} imports {other}: {places:?}"));
+    for house in &HOUSES {
+        for (room, path) in house.rooms() {
+            for (other, places) in house.imports(&path) {
+                let is_below = match (house.floor(&room), house.floor(&other)) {
+                    (Some(own), Some(floor)) => other == room || floor < own,
+                    // A name that is no room could hide one.
+                    _ => false,
+                };
+                if !is_below {
+                    broken.push(format!("{}: {room} imports {other}: {places:?}", house.src));
+                }
             }
         }
     }
@@ -80,7 +156,7 @@ fn nothing_points_back_up() {
 
 #[test]
 fn the_rules_are_known_to_few() {
-    for (room, path) in rooms() {
+    for (room, path) in HOUSES[0].rooms() {
         for path in sources(&path) {
             let text = fs::read_to_string(&path).expect("a source file");
             let knows = without_tests(&text)
@@ -101,37 +177,9 @@ fn imports_are_seen_in_every_form() {
                 use super::j;\nuse super::super::k::l;\nuse super::super::{m, n::o};\n";
     let seen: Vec<String> = rooms_named(code, 2).into_iter().collect();
     assert_eq!(seen, ["a", "d", "e", "g", "k", "m", "n"]);
-    let delivery = rooms().into_iter().find(|(name, _)| name == "delivery");
+    let delivery = HOUSES[0].rooms().into_iter().find(|(name, _)| name == "delivery");
     let (_, path) = delivery.expect("the room of the pipeline");
-    assert!(imports(&path).contains_key("publish"), "the sources are read");
-}
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
-}
-
-/// The rooms of the house with their folder or only file. A room may have both.
-fn rooms() -> Vec<(String, PathBuf)> {
-    let entries = fs::read_dir(root())
-        .expect("src/")
-        .map(|entry| entry.expect("an entry").path());
-    let named = entries.filter_map(|path| Some((path.file_stem()?.to_str()?.to_owned(), path)));
-    named.filter(|(name, _)| name != "lib" && name != "main").collect()
-}
-
-/// What the files of a room name of the house, with the places where they do.
-fn imports(room: &Path) -> BTreeMap<String, BTreeSet<String>> {
-    let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for path in sources(room) {
-        let text = fs::read_to_string(&path).expect("a source file");
-        let place = path.strip_prefix(root()).expect("below src/");
-        // `a.rs` and `a/mod.rs` are one step below the crate's root.
-        let depth = place.components().count() - usize::from(place.ends_with("mod.rs"));
-        for name in rooms_named(without_tests(&text), depth) {
-            found.entry(name).or_default().insert(place.display().to_string());
-        }
-    }
-    found
+    assert!(HOUSES[0].imports(&path).contains_key("publish"), "the sources are read");
 }
 
 fn sources(room: &Path) -> Vec<PathBuf> {
