@@ -1,7 +1,7 @@
 //! The closed words of the schema in Russian, as staff and the duty officer read them. One place, so that the explanation
 //! of a decision, an event about a deadline and a report can't call one thing by two names.
 
-use crate::{DeadlineStage, DeadlineUnit, PlacePrecision, TerritoryFoundBy};
+use crate::{DeadlineBasis, DeadlineStage, DeadlineUnit, PlacePrecision, Recipient, TerritoryFoundBy};
 
 impl DeadlineStage {
     /// The stage: «первая реакция».
@@ -13,6 +13,27 @@ impl DeadlineStage {
             Self::Answer => "ответ",
             Self::Final => "окончательный ответ",
             Self::RefuteWindow => "оспаривание ответа",
+        }
+    }
+}
+
+impl DeadlineBasis {
+    /// Who set the term: «закон».
+    pub fn ru(self) -> &'static str {
+        match self {
+            Self::Source => "источник",
+            Self::Rule | Self::Default => "правило",
+            Self::Law => "закон",
+        }
+    }
+}
+
+impl Recipient {
+    /// «Министерство транспорта, координатор».
+    pub fn ru(&self) -> String {
+        match &self.role {
+            Some(role) => format!("{}, {role}", self.organisation),
+            None => self.organisation.clone(),
         }
     }
 }

@@ -4,7 +4,10 @@ use clap::Args;
 
 use super::{DONE, FINDING, output};
 use crate::{
-    journal::{decided::Decided, store::Store},
+    journal::{
+        decided::{Decided, Waiting},
+        store::Store,
+    },
     settings::Settings,
     visible,
 };
@@ -37,7 +40,7 @@ pub fn run(arguments: WhyArgs, settings: &Settings) -> anyhow::Result<u8> {
     if arguments.json {
         let waiting: Vec<_> = waiting
             .iter()
-            .map(|(seq, state)| serde_json::json!({ "seq": seq, "state": state }))
+            .map(|(seq, state)| serde_json::json!({ "seq": seq, "state": state_ru(state) }))
             .collect();
         output::json(&serde_json::json!({ "decisions": decided, "waiting": waiting }))?;
     } else {
@@ -45,7 +48,7 @@ pub fn run(arguments: WhyArgs, settings: &Settings) -> anyhow::Result<u8> {
             output::lines(&render(decision))?;
         }
         for (seq, state) in &waiting {
-            output::lines(&format!("Запись {seq} ждёт: {}", visible::line(state)))?;
+            output::lines(&format!("Запись {seq} ждёт: {}", visible::line(&state_ru(state))))?;
         }
     }
     if decided.is_empty() && waiting.is_empty() {
@@ -74,11 +77,7 @@ fn render(decision: &Decided) -> String {
         }
         _ => {}
     }
-    let outcome = match decision.outcome.as_str() {
-        "published" => "отправлено",
-        "parked" => "не отправлено: у брокера нет очереди для этого ключа, или она не берёт",
-        other => other,
-    };
+    let outcome = outcome_ru(&decision.outcome);
     let mut out = format!(
         "Запись {seq}, событие {}\n  {}\n  {at}, канал {channel}: {outcome}\n",
         decision.event_id, decision.event
@@ -100,4 +99,23 @@ fn render(decision: &Decided) -> String {
     }
     out.push_str(&format!("  Версия правил {}; время — UTC\n", text("/rules_version")));
     out
+}
+
+/// What became of a message.
+fn outcome_ru(outcome: &str) -> &str {
+    match outcome {
+        "published" => "отправлено",
+        "parked" => "не отправлено: у брокера нет очереди для этого ключа, или она не берёт",
+        other => other,
+    }
+}
+
+/// What an item waits for.
+fn state_ru(waiting: &Waiting) -> String {
+    match waiting {
+        Waiting::Delivery => "очередь на отправку".to_owned(),
+        Waiting::Queue { refuses: true, why } => format!("очередь не берёт: {why}"),
+        Waiting::Queue { refuses: false, why } => format!("у брокера нет очереди: {why}"),
+        Waiting::Person { reason, why } => format!("карантин, {reason}: {why}"),
+    }
 }

@@ -137,7 +137,7 @@ impl Store {
     ///
     /// # Errors
     /// When the journal can't be read.
-    pub fn unsettled(&self, wanted: &str) -> Result<Vec<(i64, String)>, JournalError> {
+    pub fn unsettled(&self, wanted: &str) -> Result<Vec<(i64, Waiting)>, JournalError> {
         let mut numbers = self.items_named(wanted)?;
         numbers.extend(wanted.parse::<i64>());
         numbers.sort_unstable();
@@ -145,9 +145,7 @@ impl Store {
         let mut select = self.connection.prepare_cached(
             "SELECT r.external_id, EXISTS (SELECT 1 FROM settled s WHERE s.seq = r.seq) OR \
              EXISTS (SELECT 1 FROM decision d WHERE d.seq = r.seq), \
-             (SELECT CASE WHEN kind = 'parked' AND reason = 'refused' THEN 'очередь не берёт: ' \
-             WHEN kind = 'parked' THEN 'у брокера нет очереди: ' ELSE 'карантин, ' || reason || ': ' END \
-             || why FROM held h WHERE h.seq = r.seq) FROM raw r WHERE r.seq = ?1",
+             h.kind, h.reason, h.why FROM raw r LEFT JOIN held h ON h.seq = r.seq WHERE r.seq = ?1",
         )?;
         let mut waiting = Vec::new();
         for seq in numbers {
@@ -159,12 +157,50 @@ impl Store {
             }
             // Nothing is stored that does not wait and was not decided.
             match (row.get::<_, Option<String>>(2)?, row.get::<_, bool>(1)?) {
-                (Some(held), _) => waiting.push((seq, mask(&held).into_owned())),
-                (None, false) => waiting.push((seq, "очередь на отправку".to_owned())),
+                (Some(kind), _) => {
+                    let [reason, why] = [row.get::<_, String>(3)?, row.get(4)?];
+                    waiting.push((seq, Waiting::held(&kind, reason, &why)));
+                }
+                (None, false) => waiting.push((seq, Waiting::Delivery)),
                 (None, true) => {}
             }
         }
         Ok(waiting)
+    }
+}
+
+/// What a stored item waits for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Waiting {
+    /// Its turn in the delivery.
+    Delivery,
+    /// A queue at the broker for its routing key, or the existing one to take it.
+    Queue {
+        /// There is one, and it takes nothing.
+        refuses: bool,
+        /// What the broker said, contacts masked.
+        why: String,
+    },
+    /// A person, in quarantine.
+    Person {
+        /// One word: the class of the trouble.
+        reason: String,
+        /// What is wrong, contacts masked.
+        why: String,
+    },
+}
+
+impl Waiting {
+    /// Of a row of the table `held`.
+    fn held(kind: &str, reason: String, why: &str) -> Self {
+        let why = mask(why).into_owned();
+        match kind {
+            "parked" => Self::Queue {
+                refuses: reason == "refused",
+                why,
+            },
+            _ => Self::Person { reason, why },
+        }
     }
 }
 

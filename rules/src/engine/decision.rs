@@ -9,7 +9,7 @@ use crate::engine::fields::RULES_CLASSIFIER;
 use crate::engine::model::add_new;
 use crate::engine::model::{Copy, Route};
 use crate::engine::moment::Seen;
-use crate::engine::sentences::{recipient_of, recipient_ru, sentences};
+use crate::engine::sentences::{recipient_of, sentences};
 use crate::engine::verdict::Verdict;
 
 /// Priority of a message that neither rules nor routes give one.
@@ -103,7 +103,7 @@ pub(crate) fn make(rules: &Compiled, verdict: &Verdict<'_>, context: &Context<'_
             };
             routing
                 .explanation
-                .push(format!("Копия для сведения: {}.", recipient_ru(&copy.recipient)));
+                .push(format!("Копия для сведения: {}.", copy.recipient.ru()));
             routing
         })
         .collect();

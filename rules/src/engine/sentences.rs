@@ -119,7 +119,7 @@ pub(crate) fn effects_ru(rules: &Compiled, rule: &ClassifyRule, verdict: &Verdic
     if let Some(handling) = &set.handling {
         if let Some(recipient) = &handling.recipient {
             note(
-                format!("получатель «{}»", recipient_ru(recipient)),
+                format!("получатель «{}»", recipient.ru()),
                 verdict.recipient.map(|set| set.rule),
             );
         }
@@ -127,10 +127,7 @@ pub(crate) fn effects_ru(rules: &Compiled, rule: &ClassifyRule, verdict: &Verdic
             note(format!("очередь «{queue}»"), verdict.queue.map(|set| set.rule));
         }
         for copy in &handling.also {
-            note(
-                format!("копия: {} ({})", recipient_ru(&copy.recipient), copy.queue),
-                None,
-            );
+            note(format!("копия: {} ({})", copy.recipient.ru(), copy.queue), None);
         }
         if let Some(policy) = &handling.deadline_policy {
             note(
@@ -159,7 +156,7 @@ pub(crate) fn effects_ru(rules: &Compiled, rule: &ClassifyRule, verdict: &Verdic
 
 fn route_sentence(verdict: &Verdict<'_>, context: &Context<'_>) -> String {
     let route = verdict.route();
-    let to = recipient_ru(recipient_of(verdict));
+    let to = recipient_of(verdict).ru();
     if let Some(rule) = verdict
         .recipient
         .map(|set| set.rule)
@@ -208,14 +205,6 @@ pub(crate) fn path_ru(path: &[&Route]) -> String {
         .collect();
     let id = path.last().map_or("", |route| route.head.id.as_str());
     format!("«{}» ({id})", names.join(" → "))
-}
-
-/// «Министерство транспорта, координатор».
-pub(crate) fn recipient_ru(recipient: &Recipient) -> String {
-    match &recipient.role {
-        Some(role) => format!("{}, {role}", recipient.organisation),
-        None => recipient.organisation.clone(),
-    }
 }
 
 /// «до 16.01.2026 10:00».

@@ -341,7 +341,7 @@ fn summary(rules: &Compiled, message: &Message, decision: &Decision) -> Vec<Stri
         .map_or("не определена", |id| rules.sector_name(id));
     let mut lines = vec![
         format!("Отрасль: {sector}"),
-        format!("Получатель: {}", sentences::recipient_ru(&main.recipient)),
+        format!("Получатель: {}", main.recipient.ru()),
         format!("Очередь: {}; срочность {}", main.queue, main.priority),
     ];
     if let Some(territory) = &main.territory {
@@ -364,11 +364,7 @@ fn summary(rules: &Compiled, message: &Message, decision: &Decision) -> Vec<Stri
         lines.push("Сначала должен посмотреть человек".into());
     }
     for copy in decision.routes.iter().skip(1) {
-        lines.push(format!(
-            "Копия: {} ({})",
-            sentences::recipient_ru(&copy.recipient),
-            copy.queue
-        ));
+        lines.push(format!("Копия: {} ({})", copy.recipient.ru(), copy.queue));
     }
     let source = message
         .data

@@ -170,13 +170,9 @@ fn decide(rules: &RuleSet, message: &Message, now: Timestamp) -> Decision {
 }
 
 fn destination(rules: &RuleSet, routing: &Routing) -> Destination {
-    let recipient = &routing.recipient;
     Destination {
         sector: routing.sector.as_deref().map(|id| rules.sector_name(id).to_owned()),
-        recipient: match &recipient.role {
-            Some(role) => format!("{}, {role}", recipient.organisation),
-            None => recipient.organisation.clone(),
-        },
+        recipient: routing.recipient.ru(),
         queue: routing.queue.clone(),
     }
 }

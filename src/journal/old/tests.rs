@@ -6,7 +6,7 @@ use priem_sdk::{Item, contract::ConnectorId};
 use rusqlite::{Connection, params};
 use uuid::Uuid;
 
-use super::super::{FILE_NAME, Journal, JournalSettings, schema, store::Store, testing::settings};
+use super::super::{FILE_NAME, Journal, JournalSettings, decided::Waiting, schema, store::Store, testing::settings};
 use crate::telemetry::Metrics;
 
 const DAY: i64 = 86_400_000_000;
@@ -87,7 +87,7 @@ fn look(store: &Store, when: &str) {
     assert_eq!(store.unsettled("id-2501").unwrap()[0].0, 2_501, "{when}");
     assert_eq!(
         store.unsettled("id-2502").unwrap(),
-        [(2_502, "очередь на отправку".to_owned())],
+        [(2_502, Waiting::Delivery)],
         "{when}"
     );
     assert!(store.unsettled("id-1500").unwrap().is_empty(), "{when}");

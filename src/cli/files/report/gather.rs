@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use priem_connectors::files::{FilesSettings, probe};
 use priem_sdk::{
     ConfigError, Message,
-    message::{DeadlineBasis, DeadlineStage, Flags, Topic},
+    message::{DeadlineStage, Flags, Topic},
 };
 use priem_tables::sniff::Promise;
 
@@ -148,19 +148,8 @@ fn look(question: &Question<'_>, file: &str, row: u64, message: &Message) -> See
         .iter()
         .filter(|deadline| deadline.stage != DeadlineStage::RefuteWindow && !is_finished)
         .min_by_key(|deadline| deadline.due_at)
-        .map(|deadline| {
-            let basis = match deadline.basis {
-                DeadlineBasis::Source => "источник",
-                DeadlineBasis::Rule | DeadlineBasis::Default => "правило",
-                DeadlineBasis::Law => "закон",
-            };
-            (deadline.due_at, basis)
-        });
-    let role = routing.recipient.role.as_deref();
-    let recipient = match role {
-        Some(role) => format!("{}, {role}", routing.recipient.organisation),
-        None => routing.recipient.organisation.clone(),
-    };
+        .map(|deadline| (deadline.due_at, deadline.basis.ru()));
+    let recipient = routing.recipient.ru();
     let sector = routing
         .sector
         .as_deref()
