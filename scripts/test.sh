@@ -127,7 +127,8 @@ section_clippy() {
 section_test() {
     [[ -n ${PRIEM_CHANNEL_SCHEMAS:-} ]] || echo "PRIEM_CHANNEL_SCHEMAS is not set: simulators are not compared with schemas"
     if cargo nextest --version >/dev/null 2>&1; then
-        cargo nextest run --workspace --locked --no-fail-fast
+        # Tests wait for brokers, daemons and pauses more than they compute: half as many again as there are processors.
+        cargo nextest run --workspace --locked --no-fail-fast --test-threads "$((($(nproc) * 3 + 1) / 2))"
     else
         cargo test --workspace --locked --no-fail-fast --lib --bins --tests
     fi
