@@ -114,3 +114,40 @@ fn the_default_settings_are_valid() {
     assert_eq!(settings.connectors.len(), 2);
     assert!(settings.amqp.is_some() && settings.http.webhooks.is_some());
 }
+
+/// Paths in backticks, as `src/a.rs` or `src/{a,b}.rs`, in the guides of those who change the code.
+#[test]
+fn paths_named_for_newcomers_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let top: Vec<String> = std::fs::read_dir(root)
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .filter(|entry| entry.file_type().unwrap().is_dir())
+        .map(|entry| format!("{}/", entry.file_name().to_string_lossy()))
+        .collect();
+    let mut named = 0;
+    for guide in ["docs/architecture.md", "CONTRIBUTING.md"] {
+        let text = std::fs::read_to_string(root.join(guide)).unwrap();
+        let quoted = text.split('`').skip(1).step_by(2);
+        let paths = quoted.filter(|path| top.iter().any(|folder| path.starts_with(folder.as_str())));
+        for path in paths.filter(|path| !path.contains([' ', '*', '<']) && !path.contains("NAME")) {
+            for path in alternatives(path) {
+                named += 1;
+                assert!(root.join(&path).exists(), "{guide} names {path}, which is not there");
+            }
+        }
+    }
+    assert!(named > 50, "{named}");
+}
+
+/// `a/{b,c}.rs` as `a/b.rs` and `a/c.rs`.
+fn alternatives(path: &str) -> Vec<String> {
+    let parts = path.split_once('{').and_then(|(before, rest)| {
+        let (list, after) = rest.split_once('}')?;
+        Some((before, list, after))
+    });
+    match parts {
+        None => vec![path.to_owned()],
+        Some((before, list, after)) => list.split(',').map(|one| format!("{before}{one}{after}")).collect(),
+    }
+}

@@ -18,7 +18,7 @@ pub struct External {
     /// Thread or topic inside the conversation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub thread: Option<String>,
-    /// External id of the message it answers.
+    /// External id of what it answers: a message, or for a comment that answers nobody its post or conversation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<String>,
     /// Chat, wall, dialogue; order is kept inside it.

@@ -145,7 +145,12 @@ fn read_given(reader: &mut Reader<'_>, zone: &Zone, node: &Node) -> Message {
                             outcome: None,
                         })
                     }
-                    _ => data.body.language = Some(text),
+                    "language" => data.body.language = Some(text),
+                    other => reader.error(
+                        entry.line,
+                        format!("given: ключ «{other}» известен, но не читается"),
+                        "это ошибка самой программы: сообщите о ней",
+                    ),
                 }
             }
         }
