@@ -1,6 +1,8 @@
 //! A channel as the crash test sees it: something that keeps sending, knows what was taken from it, and can tell at the
 //! end that all of it was. A further channel implements [`Channel`] over its simulator and joins the list of the test.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use futures::future::BoxFuture;
 use priem_city::telegram::{Bot, TelegramCity};
 
@@ -150,6 +152,8 @@ impl Channel for TelegramChannel {
 #[derive(Default)]
 pub struct ExportsChannel {
     importer: Option<Importer>,
+    /// Files put back: the daemon was killed twice over one page of each, and set them aside whole.
+    put_back: AtomicU64,
 }
 
 impl ExportsChannel {
@@ -186,8 +190,14 @@ impl Channel for ExportsChannel {
 
     fn emptied(&self) -> BoxFuture<'_, ()> {
         Box::pin(async {
-            while self.importer().files_in("inbox") > 0 {
-                pause().await;
+            loop {
+                while self.importer().files_in("inbox") > 0 {
+                    pause().await;
+                }
+                match self.importer().put_back() {
+                    0 => break,
+                    files => self.put_back.fetch_add(files, Ordering::Relaxed),
+                };
             }
         })
     }
@@ -206,6 +216,6 @@ impl Channel for ExportsChannel {
     }
 
     fn quarantined(&self) -> u64 {
-        self.importer().bad_rows
+        self.importer().bad_rows + self.put_back.load(Ordering::Relaxed)
     }
 }

@@ -384,6 +384,22 @@ impl Importer {
         std::fs::read_dir(self.folder.join(name)).map_or(0, Iterator::count)
     }
 
+    /// Puts files of `failed/` into the inbox again, as the guide tells the one on duty to; gives how many.
+    pub fn put_back(&self) -> u64 {
+        let mut count = 0;
+        for entry in std::fs::read_dir(self.folder.join("failed")).into_iter().flatten() {
+            let path = entry.expect("an entry").path();
+            let name = path.file_name().expect("a name");
+            if name.to_string_lossy().ends_with(".report.txt") {
+                std::fs::remove_file(&path).expect("removed");
+            } else {
+                std::fs::rename(&path, self.folder.join("inbox").join(name)).expect("moved");
+                count += 1;
+            }
+        }
+        count
+    }
+
     /// Files dropped so far.
     pub fn dropped(&self) -> u64 {
         self.dropped
