@@ -41,7 +41,7 @@ pub struct InstructionsArgs {
     /// Write the figure into this file: on purpose, with the reason in the commit
     #[arg(long, value_name = "FILE", conflicts_with = "against")]
     write: Option<PathBuf>,
-    /// Rounds; the cheapest counts
+    /// Rounds at most; the cheapest counts
     #[arg(long, default_value_t = 3)]
     rounds: usize,
 }
@@ -64,6 +64,12 @@ pub async fn run(arguments: InstructionsArgs) -> anyhow::Result<()> {
         let (taking, giving) = (accepting().await?, delivering(&broker).await?);
         eprintln!("instructions a message: {taking} to take it in, {giving} to deliver it");
         (accept, deliver) = (accept.min(taking), deliver.min(giving));
+        // A further round can only find it cheaper.
+        if let Some(path) = &arguments.against
+            && compare(accept + deliver, path).is_ok()
+        {
+            break;
+        }
     }
     let figure = Figure {
         instructions_per_message: accept + deliver,
@@ -73,13 +79,13 @@ pub async fn run(arguments: InstructionsArgs) -> anyhow::Result<()> {
         std::fs::write(path, serde_json::to_string_pretty(&figure)? + "\n")?;
     }
     if let Some(path) = &arguments.against {
-        compare(figure.instructions_per_message, path)?;
+        println!("{}", compare(figure.instructions_per_message, path)?);
     }
     Ok(())
 }
 
 /// Fails when a message costs more than the committed figure and the tolerance.
-fn compare(measured: u64, path: &Path) -> anyhow::Result<()> {
+fn compare(measured: u64, path: &Path) -> anyhow::Result<String> {
     let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
     let committed: Figure = serde_json::from_str(&text).with_context(|| path.display().to_string())?;
     let allowed = committed.instructions_per_message;
@@ -94,10 +100,10 @@ fn compare(measured: u64, path: &Path) -> anyhow::Result<()> {
          (valgrind --tool=callgrind), or raise the figure on purpose and say why in the commit: {raise}",
         path.display(),
     );
-    if 100 * measured < (100 - TOLERANCE_PERCENT) * allowed {
-        println!("{:.1} % cheaper than {}; keep it: {raise}", -change, path.display());
-    }
-    Ok(())
+    Ok(match 100 * measured < (100 - TOLERANCE_PERCENT) * allowed {
+        true => format!("{:.1} % cheaper than {}; keep it: {raise}", -change, path.display()),
+        false => format!("{change:+.1} % against {}", path.display()),
+    })
 }
 
 /// Instructions to take a message in: request, a commit of its own, answer. The broker is away, so nothing else goes on.
