@@ -17,6 +17,7 @@ use crate::engine::fields::{Field, Form, OKTMO_MAX, OKTMO_MIN, YES};
 use crate::engine::moment::{MomentTest, Seen};
 use crate::engine::places::Territories;
 use crate::words::layout;
+use crate::words::memo::Memo;
 use crate::words::normal::{self, Span};
 use crate::words::phrase::WordForm;
 use crate::words::stem::stem;
@@ -271,7 +272,7 @@ impl Vocabulary {
             let mut has_latin = false;
             normal::for_each_word(facts.text(), |word, span| {
                 has_latin |= word.starts_with(|first: char| first.is_ascii_alphabetic());
-                memo.facts_of(word, self, |ids| facts.push_word(span, ids));
+                self.remembered(word, memo, |ids| facts.push_word(span, ids));
             });
             if has_latin {
                 self.add_retyped(facts, memo);
@@ -297,7 +298,7 @@ impl Vocabulary {
     }
 
     /// Words typed with the wrong keyboard layout.
-    fn add_retyped(&self, facts: &mut Facts<'_>, memo: &mut Memo) {
+    fn add_retyped(&self, facts: &mut Facts<'_>, memo: &mut Facted) {
         let text = facts.text();
         for chunk in text.split_whitespace() {
             let start = chunk.as_ptr() as usize - text.as_ptr() as usize;
@@ -307,10 +308,20 @@ impl Vocabulary {
             };
             for reading in layout::readings(chunk) {
                 normal::for_each_word(&reading, |word, _| {
-                    memo.facts_of(word, self, |ids| facts.push_reading(piece, ids));
+                    self.remembered(word, memo, |ids| facts.push_reading(piece, ids));
                 });
             }
         }
+    }
+
+    /// Hands the facts of a folded word to `take`.
+    fn remembered(&self, word: &str, memo: &mut Facted, take: impl FnOnce(&[FactId])) {
+        if let Some(ids) = memo.get(word) {
+            return take(ids);
+        }
+        let ids = self.word_facts(word);
+        take(&ids);
+        memo.keep(word, ids);
     }
 
     /// The facts a folded word makes true.
@@ -342,45 +353,11 @@ fn intern(map: &mut HashMap<Box<str>, FactId>, size: &mut FactId, word: String) 
     })
 }
 
+type Facted = Memo<Box<[FactId]>>;
+
 thread_local! {
-    static MEMO: RefCell<Memo> = RefCell::new(Memo::default());
-}
-
-/// Remembers which facts a word makes true, per thread. Only speed depends on it: stemming is a pure function.
-#[derive(Default)]
-struct Memo {
-    serial: u64,
-    words: HashMap<Box<str>, Box<[FactId]>>,
-}
-
-impl Memo {
-    /// Words kept before the memo starts over: about 2 MB. Zipf's law fills it with the words that matter at once.
-    const CAPACITY: usize = 16_384;
-    /// Longest word kept, bytes.
-    const LONGEST: usize = 64;
-
-    /// Forgets the words of another rule set.
-    fn serve(&mut self, serial: u64) {
-        if self.serial != serial {
-            self.words.clear();
-            self.serial = serial;
-        }
-    }
-
-    /// Hands the facts of a word to `take`.
-    fn facts_of(&mut self, word: &str, vocabulary: &Vocabulary, take: impl FnOnce(&[FactId])) {
-        if let Some(ids) = self.words.get(word) {
-            return take(ids);
-        }
-        let ids = vocabulary.word_facts(word);
-        take(&ids);
-        if word.len() <= Self::LONGEST {
-            if self.words.len() >= Self::CAPACITY {
-                self.words.clear();
-            }
-            self.words.insert(word.into(), ids);
-        }
-    }
+    /// Which facts a word makes true.
+    static MEMO: RefCell<Facted> = RefCell::new(Memo::default());
 }
 
 #[cfg(test)]
@@ -453,6 +430,6 @@ mod tests {
         let noise = message(&format!("{long} {long}ы яма {long}"));
         let facts = vocabulary.facts(&noise);
         assert!(facts.has(pit));
-        MEMO.with_borrow(|memo| assert!(memo.words.keys().all(|word| word.len() <= Memo::LONGEST)));
+        MEMO.with_borrow(|memo| assert!(memo.words().all(|word| word.len() <= Facted::LONGEST)));
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use foldhash::HashMap;
 
-use crate::words::stem::stem;
+use crate::words::{memo::Memo, stem::stem};
 
 /// Number of a word stem.
 type Word = u32;
@@ -60,11 +60,11 @@ impl<T> Trie<T> {
     pub(super) fn number(&self, folded: &str) -> Option<Word> {
         MEMO.with_borrow_mut(|memo| {
             memo.serve(self.serial);
-            if let Some(number) = memo.words.get(folded) {
+            if let Some(number) = memo.get(folded) {
                 return *number;
             }
             let number = self.words.get(stem_or_itself(folded).as_str()).copied();
-            memo.put(folded, number);
+            memo.keep(folded, number);
             number
         })
     }
@@ -97,36 +97,6 @@ fn count(length: usize) -> u32 {
 }
 
 thread_local! {
-    static MEMO: RefCell<Memo> = RefCell::new(Memo::default());
-}
-
-/// Remembers the numbers of words, per thread. Only speed depends on it: stemming is a pure function.
-#[derive(Default)]
-struct Memo {
-    serial: u64,
-    words: HashMap<Box<str>, Option<Word>>,
-}
-
-impl Memo {
-    /// Words kept before the memo starts over.
-    const CAPACITY: usize = 16_384;
-    /// Longest word kept, bytes.
-    const LONGEST: usize = 64;
-
-    fn serve(&mut self, serial: u64) {
-        if self.serial != serial {
-            self.words.clear();
-            self.serial = serial;
-        }
-    }
-
-    fn put(&mut self, word: &str, number: Option<Word>) {
-        if word.len() > Self::LONGEST {
-            return;
-        }
-        if self.words.len() >= Self::CAPACITY {
-            self.words.clear();
-        }
-        self.words.insert(word.into(), number);
-    }
+    /// Numbers of words.
+    static MEMO: RefCell<Memo<Option<Word>>> = RefCell::new(Memo::default());
 }

@@ -4,6 +4,7 @@
 //! The lowest room: knows neither messages nor rules.
 
 pub(crate) mod layout;
+pub(crate) mod memo;
 pub(crate) mod normal;
 pub(crate) mod phrase;
 pub mod spelling;
