@@ -38,8 +38,13 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    /// Runs until shutdown.
-    pub(super) async fn run(mut self, mut feed: mpsc::Receiver<Vec<Arc<Record>>>, shutdown: CancellationToken) {
+    /// Runs until shutdown, and then has nothing in its hands.
+    pub(super) async fn run(mut self, feed: mpsc::Receiver<Vec<Arc<Record>>>, shutdown: CancellationToken) {
+        self.work(feed, shutdown).await;
+        self.processor.put_down();
+    }
+
+    async fn work(&mut self, mut feed: mpsc::Receiver<Vec<Arc<Record>>>, shutdown: CancellationToken) {
         if let Some(rest) = self.processor.patience() {
             tokio::select! {
                 () = shutdown.cancelled() => return,
