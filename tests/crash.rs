@@ -228,4 +228,9 @@ async fn orderly_stops_repeat_nothing() {
         "an orderly stop repeats nothing:\n{}",
         scene.daemon.log()
     );
+    assert!(
+        !scene.daemon.log().contains("died over something"),
+        "an orderly stop accuses nothing:\n{}",
+        scene.daemon.log()
+    );
 }

@@ -161,6 +161,34 @@ async fn nothing_is_lost_when_the_broker_is_absent_killed_or_stopped() {
     bench.publisher.stopped().await;
 }
 
+/// An item may have several messages: were one of them left behind by a stop, the others would come twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_handed_over_before_an_orderly_stop_is_out() {
+    let broker = Broker::start().await.expect("a broker");
+    let folder = tempfile::tempdir().expect("a folder");
+    let ndjson = NdjsonSettings {
+        path: folder.path().join("out.ndjson"),
+        ..NdjsonSettings::default()
+    };
+    for mut bench in [
+        Bench::on(&broker, |amqp| amqp.window = 16),
+        Bench::start(PublishSettings { amqp: None, ndjson }),
+    ] {
+        bench.publish([message(0)]).await;
+        let Bench {
+            publisher, mut settled, ..
+        } = bench;
+        publisher.send((1..2001).map(message).collect()).await;
+        publisher.stopped().await;
+        let mut confirmed = 0;
+        while let Some(batch) = settled.recv().await {
+            confirmed += batch.iter().filter(|one| one.outcome == Outcome::Confirmed).count();
+        }
+        assert_eq!(confirmed, 2000);
+    }
+    assert_eq!(broker.drain("all").await.expect("a queue").len(), 2001);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broker_that_confirms_nothing_is_left_and_everything_is_sent_again() {
     let broker = Broker::start().await.expect("a broker");

@@ -20,7 +20,7 @@ use tokio::{
     sync::{mpsc, watch},
     task::JoinHandle,
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
 pub use error::PublishError;
@@ -117,7 +117,8 @@ pub struct Publisher {
     entrance: Entrance,
     state: watch::Receiver<BrokerState>,
     queues: Queues,
-    shutdown: CancellationToken,
+    /// Cancels when the publisher is dropped.
+    shutdown: DropGuard,
     running: Option<JoinHandle<()>>,
 }
 
@@ -188,26 +189,20 @@ impl Publisher {
             entrance,
             state,
             queues,
-            shutdown,
+            shutdown: shutdown.drop_guard(),
             running: None,
         };
         Ok((publisher, work))
     }
 
-    /// Hands over messages, in their order; waits while a lane is full. After shutdown what no lane has taken is dropped
-    /// here and stays in the journal. Many at once cost much less than one by one: a lane is woken once for its share.
+    /// Hands over messages, in their order; waits while a lane is full. Many at once cost much less than one by one: a lane
+    /// is woken once for its share. What was handed over together before shutdown is still published, as far as the broker
+    /// takes it within some seconds: an item of several messages is not torn by an orderly stop.
     pub async fn send(&self, messages: Vec<Outgoing>) {
-        let hand_over = async {
-            // A lane is gone only after shutdown.
-            match &self.entrance {
-                Entrance::Amqp(lanes) => lanes.send(messages).await,
-                Entrance::Ndjson(sender) => drop(sender.send(messages).await),
-            }
-        };
-        tokio::select! {
-            biased;
-            () = hand_over => {}
-            () = self.shutdown.cancelled() => {}
+        // Either is gone only after shutdown; the rest stays in the journal.
+        match &self.entrance {
+            Entrance::Amqp(lanes) => lanes.send(messages).await,
+            Entrance::Ndjson(sender) => drop(sender.send(messages).await),
         }
     }
 
@@ -221,26 +216,26 @@ impl Publisher {
         &self.queues
     }
 
-    /// Stops: takes nothing new, waits a few seconds for outstanding confirmations, then returns. Outcomes that arrive
-    /// meanwhile still come through `settled`.
+    /// Stops: takes nothing new, waits a few seconds until what was handed over is confirmed, then returns. Outcomes that
+    /// arrive meanwhile still come through `settled`.
     ///
     /// # Panics
     /// When publishing itself panicked.
-    pub async fn stopped(mut self) {
-        self.shutdown.cancel();
-        let Some(mut running) = self.running.take() else { return };
+    pub async fn stopped(self) {
+        let Self {
+            entrance,
+            shutdown,
+            running,
+            ..
+        } = self;
+        drop((entrance, shutdown));
+        let Some(mut running) = running else { return };
         match tokio::time::timeout(STOP_LIMIT, &mut running).await {
             Ok(Err(error)) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             Ok(_) => {}
             // Somebody does not read `settled`; the journal has what is not settled.
             Err(_) => running.abort(),
         }
-    }
-}
-
-impl Drop for Publisher {
-    fn drop(&mut self) {
-        self.shutdown.cancel();
     }
 }
 

@@ -52,7 +52,7 @@ impl Writer {
         }
     }
 
-    /// Runs until shutdown. A batch that was begun is finished first, unless it can't be written.
+    /// Runs until nobody hands over any more. After shutdown what can't be written is left to the journal.
     pub(super) async fn run(self, mut incoming: mpsc::Receiver<Vec<Outgoing>>) {
         let mut output = Output::new(self.settings.clone());
         // A file that can't be opened should show before the first message comes.
@@ -62,12 +62,7 @@ impl Writer {
         output = opened;
         loop {
             let mut batches = Vec::with_capacity(BATCHES);
-            let taken = tokio::select! {
-                biased;
-                () = self.shutdown.cancelled() => return,
-                taken = incoming.recv_many(&mut batches, BATCHES) => taken,
-            };
-            if taken == 0 {
+            if incoming.recv_many(&mut batches, BATCHES).await == 0 {
                 return;
             }
             let batch: Vec<Outgoing> = batches.into_iter().flatten().collect();

@@ -39,7 +39,8 @@ use lane::{End, Lane, Shared};
 use refusal::Refusal;
 use topology::Finding;
 
-/// How long lanes may wait for confirmations after shutdown or after another lane lost its channel.
+/// How long lanes may go on after shutdown, until what they were given is confirmed, and after another lane lost its
+/// channel.
 const FINISH_LIMIT: Duration = Duration::from_secs(5);
 /// Shares of messages that wait in front of a lane: while one lane waits for the broker, the pipeline goes on preparing
 /// messages for all.
@@ -193,7 +194,8 @@ impl Supervisor {
 
     /// Lets the lanes publish until something is lost. Gives whether anything was settled, and why it ended.
     async fn session(&mut self, link: Link, channels: Vec<Channel>) -> (bool, String) {
-        let halt = self.shutdown.child_token();
+        // Not by shutdown: then lanes end by themselves, once what was handed over is out.
+        let halt = CancellationToken::new();
         let cut = CancellationToken::new();
         let link = Arc::new(link);
         let mut serving = JoinSet::new();
@@ -265,7 +267,7 @@ impl Supervisor {
                     if !link.connection.status().connected() {
                         cut.cancel();
                     }
-                    if halt.is_cancelled() {
+                    if halt.is_cancelled() || self.shutdown.is_cancelled() {
                         let now = tokio::time::Instant::now();
                         if now > *finish_by.get_or_insert(now + FINISH_LIMIT) {
                             cut.cancel();
