@@ -3,12 +3,14 @@
 //! Exports are read with everything that is a date beyond doubt ([`read`]); a table that people keep as a setting only
 //! with days that are written in full ([`day_in_full`]): there a guess would become a rule.
 
+mod words;
+
 use jiff::{Timestamp, Unit, civil};
 
 /// Serial numbers taken for dates: 1954 to 2119. Incident numbers and sums lie elsewhere in date columns.
 const SERIALS: std::ops::RangeInclusive<f64> = 20_000.0..=80_000.0;
 /// Longest text looked at, bytes.
-const LONGEST: usize = 40;
+const LONGEST: usize = 120;
 
 /// A date as exact as the cell says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,9 +25,12 @@ pub enum Written {
     Instant(Timestamp),
 }
 
-/// Reads a date. `None`: the text is none.
+/// Reads a date. `None`: the text is none, or it may be two.
 ///
-/// `05.01.2026`, `5/1/26`, `05.01.2026 10:30[:15]`, `2026-01-05[T10:30[:15[.5]]]`, the same with an offset, `46027.4375`.
+/// `05.01.2026`, `5/1/26`, `5 января 2026 г.`, `понедельник, 5 янв. 2026`, `до 05.01.2026`, with a time `10:30[:15]`, `10.30`
+/// or `10:30 PM` behind it or before it, and `(МСК)`, `UTC+5` or `+0300` behind that; `2026-01-05[T10:30[:15[.5]]]`;
+/// `46027.4375`. Midnight alone is the day: programs write it behind days that have no time. Where AM or PM stand, `1/5/2026`
+/// may be the fifth of January or the first of May, and is none.
 pub fn read(text: &str) -> Option<Written> {
     let text = text.trim();
     if text.is_empty() || text.len() > LONGEST {
@@ -34,7 +39,7 @@ pub fn read(text: &str) -> Option<Written> {
     with_offset(text)
         .map(Written::Instant)
         .or_else(|| serial_text(text))
-        .or_else(|| civil_text(text))
+        .or_else(|| words::read(text))
 }
 
 /// Reads a day that is written in full, `31.12.2026` or `2026-12-31`. A year of two digits is not guessed, a number is no
@@ -79,44 +84,22 @@ fn with_offset(text: &str) -> Option<Timestamp> {
 }
 
 fn serial_text(text: &str) -> Option<Written> {
-    if !text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') || text.len() < 5 {
+    let is_mark = |byte: &u8| [b'.', b','].contains(byte);
+    if !text.bytes().all(|byte| byte.is_ascii_digit() || is_mark(&byte)) || text.len() < 5 {
         return None;
     }
     // `20.01.26` is a date, not a number.
-    if text.bytes().filter(|byte| *byte == b'.').count() > 1 {
+    if text.bytes().filter(is_mark).count() > 1 {
         return None;
     }
-    let serial: f64 = text.parse().ok().filter(|serial| SERIALS.contains(serial))?;
+    let number: Result<f64, _> = text.replace(',', ".").parse();
+    let serial = number.ok().filter(|serial| SERIALS.contains(serial))?;
     let at = serial_datetime(serial)?;
     Some(if serial.fract() == 0.0 {
         Written::Day(at.date())
     } else {
         Written::Second(at)
     })
-}
-
-fn civil_text(text: &str) -> Option<Written> {
-    let (date, time) = match text.split_once([' ', 'T', '\u{a0}']) {
-        Some((date, time)) => (date.trim_end_matches(','), time.trim()),
-        None => (text, ""),
-    };
-    let date = any_day(date)?;
-    if time.is_empty() {
-        return Some(Written::Day(date));
-    }
-    let time = time.strip_prefix("в ").unwrap_or(time);
-    let mut parts = time.split(':');
-    let hour = small(parts.next()?)?;
-    let minute = small(parts.next()?)?;
-    let second = parts.next();
-    if parts.next().is_some() {
-        return None;
-    }
-    let at = |second| civil::DateTime::new(date.year(), date.month(), date.day(), hour, minute, second, 0).ok();
-    match second {
-        Some(second) => Some(Written::Second(at(small(second.split('.').next()?)?)?)),
-        None => Some(Written::Minute(at(0)?)),
-    }
 }
 
 /// A day with any of the usual separators, and a year of two digits as one of this century.
@@ -127,6 +110,19 @@ fn any_day(text: &str) -> Option<civil::Date> {
     };
     let (year, day) = if first.len() == 4 { (first, last) } else { (last, first) };
     day_of(year, month, day)
+}
+
+/// A day beside AM or PM: Americans write the month first.
+fn american_day(text: &str) -> Option<civil::Date> {
+    let parts: Vec<&str> = text.split('/').collect();
+    let &[first, second, year] = parts.as_slice() else {
+        return any_day(text);
+    };
+    let (month_first, day_first) = (day_of(year, first, second), day_of(year, second, first));
+    match (month_first, day_first) {
+        (Some(one), Some(other)) if one != other => None,
+        (found, other) => found.or(other),
+    }
 }
 
 fn day_of(year: &str, month: &str, day: &str) -> Option<civil::Date> {
@@ -174,6 +170,97 @@ mod tests {
     }
 
     #[test]
+    fn people_write_a_date_in_many_ways() {
+        let day = civil::date(2026, 1, 5);
+        for text in [
+            "05.01.2026 г.",
+            "05.01.2026г",
+            "05.01.26 г",
+            "5 января 2026 г.",
+            "5 января 2026 года",
+            "5\u{a0}января\u{a0}2026\u{202f}г.",
+            "5 янв. 2026",
+            "05-янв-2026",
+            "5-Jan-26",
+            "понедельник, 5 января 2026 г.",
+            "пн 05.01.2026",
+            "до 05.01.2026",
+            "до 5 января 2026 г. включительно",
+            "не позднее 05.01.2026",
+            "05.01.2026\u{200b}",
+            "\u{feff}05.01.2026",
+            "05 . 01 . 2026",
+            "05.01.2026 0:00:00",
+            "05.01.2026 00:00",
+            "2026-01-05 00:00:00",
+            "2026-01-05T00:00:00.000",
+            "05\u{2011}01\u{2011}2026",
+        ] {
+            assert_eq!(read(text), Some(Written::Day(day)), "{text}");
+        }
+        for text in [
+            "05.01.2026 10.30",
+            "05.01.26 10.30",
+            "05.01.2026 10-30",
+            "05.01.2026 г. в 10:30",
+            "5 января 2026 г., 10:30",
+            "5 января 2026 10:30",
+            "10:30 05.01.2026",
+            "05.01.2026\u{202f}10:30",
+            "05.01.2026 10:30 AM",
+            "2026-01-05 10:30",
+            "до 05.01.2026 10:30",
+        ] {
+            assert_eq!(read(text), Some(Written::Minute(day.at(10, 30, 0, 0))), "{text}");
+        }
+        let instant = Written::Instant("2026-01-05T07:30:00Z".parse().expect("instant"));
+        for text in [
+            "05.01.2026 10:30 (МСК)",
+            "05.01.2026 10:30 мск",
+            "05.01.2026 10:30:00 по московскому времени",
+            "05.01.2026 12:30 (МСК+2)",
+            "05.01.2026 12:30 (UTC+5)",
+            "05.01.2026 12:30 GMT+05:00",
+            "2026-01-05 10:30:00 +0300",
+            "05.01.2026 10:30+03:00",
+            "05.01.2026 07:30 UTC",
+        ] {
+            assert_eq!(read(text), Some(instant), "{text}");
+        }
+        let evening = Written::Second(civil::date(2026, 1, 25).at(22, 30, 15, 0));
+        assert_eq!(read("1/25/2026 10:30:15 PM"), Some(evening));
+        assert_eq!(read("1/1/2026 12:00 AM"), Some(Written::Day(civil::date(2026, 1, 1))));
+    }
+
+    #[test]
+    fn what_may_be_two_dates_or_none_is_none() {
+        for text in [
+            "1/5/2026 10:30:00 AM",
+            "05.01.2026 13:30 PM",
+            "05.01.2026 24:00",
+            "05.01.2026 10:60",
+            "05.01.2026 - 08.01.2026",
+            "05.01.2026 08.01.2026",
+            "05.01.2026, 08.01.2026",
+            "5 или 6 января 2026",
+            "5 мартобря 2026",
+            "32 января 2026",
+            "31 февраля 2026",
+            "января 2026",
+            "5 января",
+            "вторник, 5 января 2026",
+            "до",
+            "10:30",
+            "завтра в 10:30",
+            "05.01.2026 10:30 по Гринвичу",
+            "05.01.2010 10:30 (МСК)",
+            "г. Пермь, 05.01.2026",
+        ] {
+            assert_eq!(read(text), None, "{text}");
+        }
+    }
+
+    #[test]
     fn a_setting_takes_only_days_written_in_full() {
         let day = civil::date(2026, 12, 31);
         for text in ["31.12.2026", " 2026-12-31 "] {
@@ -203,6 +290,11 @@ mod tests {
             if let Some(day) = day_in_full(&text) {
                 prop_assert_eq!(read(&text), Some(Written::Day(day)));
             }
+        }
+
+        #[test]
+        fn any_text_is_a_date_or_not(text in "[0-9.:/ Tt+,()гдоянвмскPMутц-]{0,40}") {
+            let _ = read(&text);
         }
 
         #[test]
