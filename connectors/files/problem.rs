@@ -80,6 +80,7 @@ impl FileProblem {
             Self::KilledProcess { .. } => "file_killed_process",
             Self::NoHeader { .. } | Self::NothingToIdentify { .. } => UNKNOWN_LAYOUT,
             Self::Table(Fault::Encoding(_)) => "file_encoding",
+            Self::Table(Fault::Stopped) => "file_not_finished",
             Self::Vanished => "file_vanished",
             Self::Refused(_) => "file_refused",
         }
@@ -185,6 +186,13 @@ fn wanted(name: &str) -> String {
 /// What people are to do about a file of the drop folder that is no table.
 fn table_ru(fault: &Fault) -> String {
     let detail = fault.detail_ru();
+    if let Some(cure) = fault.cure_ru() {
+        let what = match fault {
+            Fault::Encoding(_) => "Кодировка файла",
+            _ => "Этот вид файла",
+        };
+        return format!("{what} не поддерживается: {detail}.\nЧто сделать: {cure}.");
+    }
     match fault {
         Fault::Unreadable(_) => {
             format!("Файл не удалось прочитать: {detail}.\nЧто сделать: проверьте права на файл и положите его снова.")
@@ -205,10 +213,10 @@ fn table_ru(fault: &Fault) -> String {
              где он был сделан; если и новый такой же, сохраните нужные строки как CSV. Строки до этого места уже \
              приняты; повторная загрузка их не удвоит."
         ),
-        Fault::Encoding(_) => format!(
-            "Кодировка файла не поддерживается: {detail}.\n\
-             Что сделать: сохраните CSV в кодировке UTF-8 (в Excel: «CSV UTF-8») или Windows-1251."
-        ),
+        Fault::Stopped => format!("Файл не дочитан: {detail}.\nЧто сделать: ничего, он будет прочитан после запуска."),
+        Fault::Encoding(_) => {
+            format!("Кодировка файла не поддерживается: {detail}.\nЧто сделать: сохраните CSV в кодировке UTF-8.")
+        }
     }
 }
 

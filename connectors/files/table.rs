@@ -110,7 +110,7 @@ impl Table {
             .delimiter
             .byte()
             .map_or(Delimiter::OfFirstRows, Delimiter::Said);
-        let dialect = start.dialect(encoding, delimiter);
+        let dialect = start.dialect(encoding, delimiter)?;
         let mut rows = CsvRows::new(source.from_start(), dialect.mark, 1, dialect)?;
         let mut first = Vec::new();
         let mut ends = Vec::new();
@@ -121,17 +121,18 @@ impl Table {
             ends.push(rows.offset());
         }
         let layout = Layout::find(&first, &checked.mappings, &checked.named)?;
-        let offset = first
-            .iter()
-            .position(|row| row.number == layout.header_row)
-            .map_or(dialect.mark, |index| ends[index]);
+        let header = first.iter().position(|row| row.number == layout.header_row);
+        let offset = header.map_or(dialect.mark, |index| ends[index]);
         let place = Place {
             row: layout.header_row,
             offset,
             texts: 0,
         };
         let mut rows = CsvRows::new(source.from_start(), offset, layout.header_row + 1, dialect)?;
-        rows.expect_width(layout.columns.len());
+        match header {
+            Some(index) => rows.expect_header(&first[index].cells)?,
+            None => rows.expect_width(layout.columns.len()),
+        }
         Ok(Self {
             format: Format {
                 kind: "csv",

@@ -382,7 +382,7 @@ fn what_cannot_be_understood_is_refused_with_a_report() {
             "b.pdf",
             "%PDF-1.4",
             "file_unsupported",
-            "не поддерживается: это не XLSX и не CSV.",
+            "не поддерживается: документ PDF.",
         ),
         ("c.xls", "\u{d0}", "file_unsupported", "не поддерживается"),
         (

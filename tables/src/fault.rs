@@ -1,7 +1,11 @@
 //! What can be wrong with a table as a whole, or with one row of it. The English texts never quote what stands in cells:
 //! they go to logs and quarantine listings. What people are to do is said by whoever knows where the file came from.
 
-use crate::limits::{Measure, OverLimit};
+use crate::{
+    limits::{Measure, OverLimit},
+    source::Stopped,
+    strangers,
+};
 
 /// Characters of a sheet's name that are shown; spreadsheets allow 31.
 const LONGEST_SHEET_SHOWN: usize = 40;
@@ -27,28 +31,35 @@ pub enum Fault {
     /// A text in an encoding we don't read.
     #[error("unsupported encoding: {0}")]
     Encoding(&'static str),
+    /// Whoever reads was told to stop: nothing is wrong with the file.
+    #[error("the reading was stopped")]
+    Stopped,
 }
 
-/// English details of [`Fault`] in Russian; others (names of encodings, words of the XML reader) stay as they are.
+/// English details of [`Fault`] in Russian; kinds of files have their own list, others (words of the XML reader) stay as
+/// they are.
 const DETAILS: &[(&str, &str)] = &[
-    ("neither XLSX nor CSV", "это не XLSX и не CSV"),
-    (
-        "an old Excel file (.xls) or one protected by a password",
-        "старый файл Excel (.xls) или книга с паролем",
-    ),
-    ("a workbook protected by a password", "книга с паролем"),
-    ("an archive without a workbook in it", "архив, в котором нет книги"),
-    (
-        "the file does not start as a workbook",
-        "начало файла не похоже на книгу",
-    ),
+    ("a sheet is missing", "листа нет в книге"),
+    ("a sheet without data", "в листе нет таблицы"),
+    ("UTF-16LE", "UTF-16"),
+    ("UTF-16BE", "UTF-16"),
+    ("IBM866", "похоже на кодировку DOS (866)"),
+    ("KOI8-R", "похоже на KOI8-R"),
+    ("x-mac-cyrillic", "похоже на кириллицу старых Macintosh"),
     ("binary data", "двоичные данные, а не текст"),
 ];
 
 impl Fault {
-    /// What the file system says.
+    /// What the file system says, or a reader on top of it.
     pub fn of_io(error: &std::io::Error) -> Self {
-        Self::Unreadable(error.kind().to_string())
+        Self::known_of_io(error).unwrap_or_else(|| Self::Unreadable(error.kind().to_string()))
+    }
+
+    /// What a reader of ours says through an error of input.
+    pub(crate) fn known_of_io(error: &std::io::Error) -> Option<Self> {
+        let is_stopped = error.get_ref().is_some_and(|inner| inner.is::<Stopped>());
+        let over = OverLimit::of_io(error).map(Self::OverLimit);
+        over.or_else(|| is_stopped.then_some(Self::Stopped))
     }
 
     /// A file that goes over a limit.
@@ -76,9 +87,22 @@ impl Fault {
             Self::Unreadable(detail) | Self::Damaged(detail) => detail.as_str(),
             Self::Unsupported(detail) | Self::Encoding(detail) => detail,
             Self::Empty => "",
+            Self::Stopped => "чтение остановлено вместе со службой",
         };
         let known = DETAILS.iter().find(|(english, _)| *english == detail);
-        known.map_or(detail, |(_, russian)| russian).to_owned()
+        let known = known.map(|(_, russian)| *russian);
+        let stranger = || strangers::by_name(detail).map(|stranger| stranger.russian);
+        known.or_else(stranger).unwrap_or(detail).to_owned()
+    }
+
+    /// What people are to do with the file, in Russian, when that follows from what it is.
+    pub fn cure_ru(&self) -> Option<&'static str> {
+        match self {
+            Self::Unsupported(what) => strangers::by_name(what).map(|stranger| stranger.cure),
+            Self::Encoding("binary data") => strangers::by_name(strangers::NO_TABLE).map(|stranger| stranger.cure),
+            Self::Encoding(_) => Some(strangers::ENCODING_CURE),
+            _ => None,
+        }
     }
 }
 
@@ -96,6 +120,15 @@ pub enum RowFault {
     Quotes,
     /// Bytes that are no text in the encoding of the file.
     Encoding(&'static str),
+    /// Zeros among its bytes: a part of the file is missing, or it is no text.
+    Zeros,
+    /// A cell names a text that is not in the workbook.
+    NoString,
+    /// A cell is longer than a spreadsheet holds.
+    CellTooLong {
+        /// The limit, characters.
+        limit: usize,
+    },
     /// Longer than a row may be.
     TooLong {
         /// The limit, bytes.
@@ -118,6 +151,9 @@ impl RowFault {
             }
             Self::Quotes => "broken quotation marks".into(),
             Self::Encoding(name) => format!("not valid {name}"),
+            Self::Zeros => "zeros among its bytes".into(),
+            Self::NoString => "a cell names a text that is not in the workbook".into(),
+            Self::CellTooLong { limit } => format!("a cell is longer than {limit} characters"),
             Self::TooLong { limit } => format!("longer than {limit} bytes"),
             Self::TooWide { limit } => format!("more than {limit} cells"),
         }
@@ -129,6 +165,9 @@ impl RowFault {
             Self::CellCount { expected, found } => format!("ячеек {found}, а в заголовке {expected}"),
             Self::Quotes => "не закрыты или лишние кавычки".into(),
             Self::Encoding(name) => format!("строка не в кодировке {name}"),
+            Self::Zeros => "в строке нулевые байты: часть файла не записана".into(),
+            Self::NoString => "ячейка ссылается на текст, которого нет в книге: книга повреждена".into(),
+            Self::CellTooLong { limit } => format!("ячейка длиннее {limit} знаков"),
             Self::TooLong { limit } => format!("строка длиннее {limit} байт"),
             Self::TooWide { limit } => format!("в строке больше {limit} ячеек"),
         }

@@ -3,11 +3,14 @@
 
 use std::{fmt, io};
 
-/// Longest cell, and longest single text, tag or comment of a workbook, bytes. A spreadsheet itself holds 32 767
-/// characters at most.
+/// Longest single text, tag or comment of a workbook, bytes.
 pub const LONGEST_CELL: usize = 1024 * 1024;
-/// Longest row of a workbook: the texts of its cells together, bytes.
-pub const LONGEST_ROW: usize = 4 * 1024 * 1024;
+/// Longest cell, characters: what a spreadsheet holds.
+pub const MOST_CHARACTERS: usize = 32_767;
+/// Longest row: the texts of its cells together, bytes.
+pub const LONGEST_ROW: usize = 1024 * 1024;
+/// Blank rows read at once: one of so many is given out.
+pub const MOST_BLANK: usize = 10_000;
 /// Columns a row can have; what spreadsheets hold.
 pub const MOST_COLUMNS: usize = 16_384;
 /// Sheets, and worksheets looked into for a header.
@@ -45,6 +48,11 @@ pub const LARGEST_TABLE: usize = 1024 * 1024 * 1024;
 /// for a few bytes each, and a header stands in every row that is stored.
 pub fn most_texts(size: u64) -> u64 {
     FREE_TEXTS.max(size.saturating_mul(MOST_RATIO))
+}
+
+/// Whether a text is longer than a cell may be.
+pub(crate) fn is_too_long(text: &str) -> bool {
+    text.len() > MOST_CHARACTERS && text.chars().count() > MOST_CHARACTERS
 }
 
 /// What was too much.

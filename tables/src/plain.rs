@@ -96,7 +96,7 @@ fn read(path: &Path, scratch: &Path, wanted: Option<&str>, strict: bool) -> Resu
         }
         return Err(Fault::Empty);
     }
-    let dialect = start.dialect(None, Delimiter::OfHeader);
+    let dialect = start.dialect(None, Delimiter::OfHeader)?;
     let mut rows = CsvRows::new(source, dialect.mark, 1, dialect)?;
     let table = collect(|| rows.next_row())?;
     if table.header.is_empty() {

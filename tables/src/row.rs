@@ -11,6 +11,27 @@ pub struct RawRow {
     pub cells: Vec<String>,
     /// Why the row can't be read.
     pub broken: Option<Broken>,
+    /// What is to be known of single cells beside their texts.
+    pub notes: Vec<Note>,
+}
+
+/// Something to be known of a cell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Note {
+    /// Position of its column.
+    pub column: usize,
+    /// What it is.
+    pub what: Noted,
+}
+
+/// What is to be known of a cell beside its text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Noted {
+    /// It holds a number that its format shows as a date or a time: it reads as ISO. Where no date belongs, Excel made it
+    /// of something else: of the house «5/1».
+    ShownAsDate,
+    /// Its text is the stored result of a formula. Programs that do not reckon leave a zero.
+    Formula,
 }
 
 /// A row that could not be split or decoded.
@@ -29,6 +50,7 @@ impl RawRow {
             number,
             cells,
             broken: None,
+            notes: Vec::new(),
         }
     }
 
@@ -41,7 +63,13 @@ impl RawRow {
                 fault,
                 line: line.to_vec(),
             }),
+            notes: Vec::new(),
         }
+    }
+
+    /// Whether something is to be known of a cell.
+    pub fn is_noted(&self, column: usize, what: Noted) -> bool {
+        self.notes.contains(&Note { column, what })
     }
 
     /// Whether nothing stands in it.

@@ -7,9 +7,11 @@
 use std::io::Read;
 
 use crate::{
-    dialect::{Delimiter, Dialect, Encoding},
+    dialect::{Delimiter, Dialect, Encoding, Guess},
+    encoding::guess,
     fault::Fault,
     source::Source,
+    strangers,
 };
 
 /// Bytes looked at.
@@ -32,8 +34,8 @@ pub enum Kind {
     Container,
     /// A container of the old Office: `.xls`, or a workbook protected by a password.
     OldOffice,
-    /// A text in UTF-16.
-    Utf16,
+    /// A file of another kind, by its name in English.
+    Other(&'static str),
     /// No text in any encoding we read.
     Binary,
     /// A text: a table, or a page, or a letter.
@@ -82,7 +84,6 @@ impl Start {
     pub fn kind(&self) -> Kind {
         const CONTAINERS: [&[u8]; 2] = [b"PK\x03\x04", b"PK\x05\x06"];
         const OLD_OFFICE: &[u8] = &[0xD0, 0xCF, 0x11, 0xE0];
-        const UTF16: [&[u8]; 2] = [&[0xFF, 0xFE], &[0xFE, 0xFF]];
         let begins = |with: &[u8]| self.bytes.starts_with(with);
         if self.bytes.is_empty() {
             Kind::Empty
@@ -90,18 +91,45 @@ impl Start {
             Kind::Container
         } else if begins(OLD_OFFICE) {
             Kind::OldOffice
-        } else if UTF16.into_iter().any(begins) {
-            Kind::Utf16
-        } else if self.bytes.contains(&0) {
+        } else if let Some(what) = strangers::of_start(&self.bytes) {
+            Kind::Other(what)
+        } else if self.is_binary() {
             Kind::Binary
         } else {
             Kind::Text
         }
     }
 
+    /// Whether the bytes are those of a program: zeros, and many signs that stand in no text. A few may be damage, and
+    /// zeros at the end are what was not written.
+    fn is_binary(&self) -> bool {
+        const MOST_IN_TEXT: usize = 8;
+        const ONE_IN: usize = 200;
+        let is_utf16 = matches!(
+            guess(&self.bytes, self.whole),
+            Guess::Is(Encoding::Utf16Le | Encoding::Utf16Be, _)
+        );
+        if is_utf16 || !self.bytes.contains(&0) {
+            return false;
+        }
+        let end = self
+            .bytes
+            .iter()
+            .rposition(|byte| *byte != 0)
+            .map_or(0, |last| last + 1);
+        let controls = self.bytes[..end]
+            .iter()
+            .filter(|byte| matches!(byte, 0..=8 | 14..=25 | 27..=31));
+        let controls = controls.count();
+        end == 0 || (controls > MOST_IN_TEXT && controls * ONE_IN >= end)
+    }
+
     /// Encoding and delimiter of a text, where they are not said.
-    pub fn dialect(&self, encoding: Option<Encoding>, delimiter: Delimiter) -> Dialect {
-        Dialect::of(&self.bytes, self.whole, encoding, delimiter)
+    ///
+    /// # Errors
+    /// When the encoding is not certain; it is named.
+    pub fn dialect(&self, encoding: Option<Encoding>, delimiter: Delimiter) -> Result<Dialect, Fault> {
+        Dialect::of(&self.bytes, self.whole, encoding, delimiter).map_err(|likely| Fault::Encoding(likely.name()))
     }
 }
 
@@ -120,15 +148,15 @@ impl Kind {
                     "an old Excel file (.xls) or one protected by a password",
                 ));
             }
-            Self::Utf16 | Self::Binary | Self::Text => {}
+            Self::Other(what) => return Err(Fault::Unsupported(what)),
+            Self::Binary | Self::Text => {}
         }
         match name.map_or(Promise::Text, Promise::of) {
             Promise::Text => {}
-            Promise::Workbook => return Err(Fault::Damaged("the file does not start as a workbook".into())),
-            Promise::OldWorkbook | Promise::Nothing => return Err(Fault::Unsupported("neither XLSX nor CSV")),
+            Promise::Workbook => return Err(Fault::Damaged(strangers::NO_BEGINNING.into())),
+            Promise::OldWorkbook | Promise::Nothing => return Err(Fault::Unsupported(strangers::NO_TABLE)),
         }
         match self {
-            Self::Utf16 => Err(Fault::Encoding("UTF-16")),
             Self::Binary => Err(Fault::Encoding("binary data")),
             _ => Ok(ReadAs::Text),
         }
@@ -171,14 +199,18 @@ mod tests {
             ("XLSX, ODS", b"PK\x03\x04\x14\0", Kind::Container),
             ("an empty archive", b"PK\x05\x06\0\0", Kind::Container),
             ("XLS", b"\xD0\xCF\x11\xE0\xA1\xB1", Kind::OldOffice),
-            ("HTML", b"<html><table><tr><td>1</td></tr></table></html>", Kind::Text),
+            (
+                "HTML",
+                b"<html><table><tr><td>1</td></tr></table></html>",
+                Kind::Other(strangers::HTML),
+            ),
             ("UTF-8", "Номер;Тема\n".as_bytes(), Kind::Text),
             ("UTF-8 with its mark", "\u{feff}Номер;Тема\n".as_bytes(), Kind::Text),
             ("Windows-1251", b"\xCD\xEE\xEC\xE5\xF0\t1\n", Kind::Text),
-            ("UTF-16, little end first", b"\xFF\xFE1\0", Kind::Utf16),
-            ("UTF-16, big end first", b"\xFE\xFF\x001", Kind::Utf16),
-            ("a picture", b"\x89PNG\r\n\x1A\n\0\0", Kind::Binary),
-            ("PDF", b"%PDF-1.4\n", Kind::Text),
+            ("UTF-16, little end first", b"\xFF\xFE1\0", Kind::Text),
+            ("UTF-16, big end first", b"\xFE\xFF\x001", Kind::Text),
+            ("a picture", b"\x89PNG\r\n\x1A\n\0\0", Kind::Other(strangers::PICTURE)),
+            ("PDF", b"%PDF-1.4\n", Kind::Other(strangers::PDF)),
         ] {
             assert_eq!(start(bytes).kind(), kind, "{what}");
         }
@@ -189,14 +221,13 @@ mod tests {
         let read = |kind: Kind| [None, Some("a.csv"), Some("a.XLSX"), Some("a.xls")].map(|name| kind.read_as(name));
         let old = "an old Excel file (.xls) or one protected by a password";
         let no_workbook = Err(Fault::Damaged("the file does not start as a workbook".into()));
-        let neither = Err(Fault::Unsupported("neither XLSX nor CSV"));
+        let neither = Err(Fault::Unsupported(strangers::NO_TABLE));
         // A page of HTML that pretends to be a workbook is told by the last two.
         let as_text = |said: Result<ReadAs, Fault>| [said.clone(), said, no_workbook.clone(), neither.clone()];
         assert_eq!(read(Kind::Empty), [(); 4].map(|()| Err(Fault::Empty)));
         assert_eq!(read(Kind::Container), [(); 4].map(|()| Ok(ReadAs::Workbook)));
         assert_eq!(read(Kind::OldOffice), [(); 4].map(|()| Err(Fault::Unsupported(old))));
         assert_eq!(read(Kind::Text), as_text(Ok(ReadAs::Text)));
-        assert_eq!(read(Kind::Utf16), as_text(Err(Fault::Encoding("UTF-16"))));
         assert_eq!(read(Kind::Binary), as_text(Err(Fault::Encoding("binary data"))));
     }
 

@@ -6,7 +6,10 @@ use std::{
     io::{self, Read, Seek, SeekFrom},
     os::unix::fs::FileExt,
     path::Path,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 /// Bytes of one open file, from a position on.
@@ -14,7 +17,37 @@ use std::{
 pub struct Source {
     file: Arc<File>,
     at: u64,
+    stop: Stop,
 }
+
+/// Ends every reading of the sources it was given to, wherever it stands: with [`Fault::Stopped`](crate::Fault::Stopped).
+#[derive(Debug, Clone, Default)]
+pub struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    /// From now on nothing is read.
+    pub fn stop(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it was told to.
+    pub fn is_stopped(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// As an error of a reader, when it was told to.
+    pub(crate) fn check(&self) -> io::Result<()> {
+        match self.is_stopped() {
+            true => Err(io::Error::other(Stopped)),
+            false => Ok(()),
+        }
+    }
+}
+
+/// The error of a reader that was stopped.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("stopped")]
+pub(crate) struct Stopped;
 
 impl Source {
     /// Opens a file that the caller named on purpose; links are followed.
@@ -23,6 +56,18 @@ impl Source {
     /// What the file system says.
     pub fn open(path: &Path) -> io::Result<Self> {
         File::open(path).map(Self::from)
+    }
+
+    /// The same file, its reading ended by whoever holds the other end.
+    #[must_use]
+    pub fn stopped_by(mut self, stop: &Stop) -> Self {
+        self.stop = stop.clone();
+        self
+    }
+
+    /// What ends its reading.
+    pub(crate) fn stop(&self) -> &Stop {
+        &self.stop
     }
 
     /// Size, time of change and identity as they are now.
@@ -39,6 +84,7 @@ impl Source {
         Self {
             file: Arc::clone(&self.file),
             at: 0,
+            stop: self.stop.clone(),
         }
     }
 }
@@ -48,12 +94,14 @@ impl From<File> for Source {
         Self {
             file: Arc::new(file),
             at: 0,
+            stop: Stop::default(),
         }
     }
 }
 
 impl Read for Source {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.stop.check()?;
         let read = self.file.read_at(buffer, self.at)?;
         self.at += read as u64;
         Ok(read)
