@@ -35,4 +35,4 @@ pub use fault::{Fault, RowFault};
 pub use plain::PlainTable;
 pub use row::{Broken, Note, Noted, RawRow};
 pub use source::{Source, Stop};
-pub use xlsx::{SharedStrings, SheetRows, Workbook, has_end};
+pub use xlsx::{SharedStrings, Sheet, SheetRows, Visibility, Workbook, has_end};

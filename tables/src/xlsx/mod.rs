@@ -13,6 +13,6 @@ mod styles;
 mod tests;
 mod xml;
 
-pub use package::{Workbook, has_end};
+pub use package::{Sheet, Visibility, Workbook, has_end};
 pub use sheet::SheetRows;
 pub use strings::SharedStrings;

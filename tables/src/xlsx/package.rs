@@ -9,7 +9,7 @@ use std::{
 };
 
 use flate2::read::DeflateDecoder;
-use quick_xml::events::Event;
+use quick_xml::events::{BytesStart, Event};
 use zip::{CompressionMethod, ZipArchive};
 
 use super::{
@@ -24,19 +24,59 @@ use crate::{
         FREE_UNPACKED, LARGEST_DIRECTORY, LARGEST_PART, LARGEST_SMALL_PART, MOST_PARTS, MOST_RATIO, MOST_SHEETS,
         Measure, OverLimit,
     },
-    source::Source,
+    source::{Source, Stop},
+    strangers,
 };
+
+/// A sheet that leads nowhere.
+const MISSING: &str = "a sheet is missing";
 
 /// An open workbook.
 #[derive(Debug)]
 pub struct Workbook {
     source: Source,
     parts: HashMap<String, Part>,
-    /// Name and part of each worksheet, in the order of the book.
-    sheets: Vec<(String, String)>,
+    /// The worksheets, in the order of the book.
+    sheets: Vec<Sheet>,
     strings_part: Option<String>,
     pub(super) kinds: Vec<NumberKind>,
     pub(super) from_1904: bool,
+}
+
+/// A worksheet of a workbook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sheet {
+    /// Its name.
+    pub name: String,
+    /// Whether people see it.
+    pub visibility: Visibility,
+    /// Why it can't be read, when that is known without reading it.
+    pub unreadable: Option<Fault>,
+    pub(super) part: String,
+}
+
+/// Whether people see a worksheet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Visibility {
+    /// They do.
+    #[default]
+    Visible,
+    /// They can bring it back.
+    Hidden,
+    /// Only programs can.
+    VeryHidden,
+}
+
+impl Sheet {
+    /// A worksheet that people see.
+    pub(crate) fn new(name: String, visibility: Visibility) -> Self {
+        Self {
+            name,
+            visibility,
+            unreadable: None,
+            part: String::new(),
+        }
+    }
 }
 
 /// Where the bytes of a part are.
@@ -54,6 +94,7 @@ pub struct Part {
 #[derive(Debug)]
 pub struct PartReader {
     bytes: Bytes,
+    stop: Stop,
     packed: u64,
     unpacked: u64,
     largest: u64,
@@ -79,6 +120,7 @@ impl PartReader {
 
 impl Read for PartReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.stop.check()?;
         let read = match &mut self.bytes {
             Bytes::Stored(source) => source.read(buffer)?,
             Bytes::Deflated(source) => source.read(buffer)?,
@@ -130,6 +172,7 @@ impl Part {
             } else {
                 Bytes::Deflated(Box::new(DeflateDecoder::new(packed)))
             },
+            stop: source.stop().clone(),
             packed: self.packed,
             unpacked: 0,
             largest,
@@ -163,7 +206,7 @@ impl Workbook {
         for index in 0..archive.len() {
             let entry = archive.by_index_raw(index).map_err(damaged)?;
             if entry.encrypted() {
-                return Err(Fault::Unsupported("a workbook protected by a password"));
+                return Err(Fault::Unsupported(strangers::PROTECTED));
             }
             let stored = match entry.compression() {
                 CompressionMethod::Stored => true,
@@ -194,9 +237,15 @@ impl Workbook {
         Ok(book)
     }
 
-    /// Names of the worksheets.
+    /// The worksheets, in the order of the book; also those that can't be read.
+    pub fn sheets(&self) -> &[Sheet] {
+        &self.sheets
+    }
+
+    /// Names of the worksheets that can be read.
     pub fn sheet_names(&self) -> impl Iterator<Item = &str> {
-        self.sheets.iter().map(|(name, _)| name.as_str())
+        let readable = self.sheets.iter().filter(|sheet| sheet.unreadable.is_none());
+        readable.map(|sheet| sheet.name.as_str())
     }
 
     /// The table of strings. A large one goes to a temporary file in `scratch`.
@@ -212,9 +261,9 @@ impl Workbook {
         let part = self
             .sheets
             .iter()
-            .find(|(name, _)| name == sheet)
-            .and_then(|(_, part)| self.parts.get(part))
-            .ok_or_else(|| damaged("a sheet is missing"))?;
+            .find(|known| known.name == sheet)
+            .and_then(|known| self.parts.get(&known.part))
+            .ok_or_else(|| damaged(MISSING))?;
         SheetRows::new(self, sheet, *part, part.open(&self.source)?, strings)
     }
 
@@ -232,7 +281,7 @@ impl Workbook {
             .find(|(kind, _)| kind.ends_with("/officeDocument"))
             .map_or_else(|| "xl/workbook.xml".to_owned(), |(_, target)| target.clone());
         let Some(source) = self.small_part(&book)? else {
-            return Err(Fault::Unsupported("an archive without a workbook in it"));
+            return Err(Fault::Unsupported(self.without_workbook()));
         };
         let (folder, file) = book.rsplit_once('/').unwrap_or(("", book.as_str()));
         let links = self.relationships(&format!("{folder}/_rels/{file}.rels"), folder)?;
@@ -242,8 +291,11 @@ impl Workbook {
                 .find(|(k, _)| k.ends_with(kind))
                 .map(|(_, target)| target.clone())
         };
-        self.strings_part = by_kind("/sharedStrings").map(|name| name.to_lowercase());
-        if let Some(name) = by_kind("/styles")
+        // Where every program puts them, when nothing leads there.
+        let usual = |name: &str| Some(format!("{folder}/{name}")).filter(|name| self.parts.contains_key(name));
+        let strings = by_kind("/sharedStrings").or_else(|| usual("sharedstrings.xml"));
+        self.strings_part = strings.map(|name| name.to_lowercase());
+        if let Some(name) = by_kind("/styles").or_else(|| usual("styles.xml"))
             && let Some(styles) = self.small_part(&name)?
         {
             self.kinds = styles::read(styles)?;
@@ -256,23 +308,23 @@ impl Workbook {
         source: BufReader<PartReader>,
         links: &HashMap<String, (String, String)>,
     ) -> Result<(), Fault> {
+        /// `workbook` itself, and what stands right in it: extensions use the same names deeper.
+        const IN_BOOK: usize = 2;
+        const IN_SHEETS: usize = 3;
         let mut events = Events::new(source);
         loop {
+            let depth = events.depth() + 1;
             match events.next()? {
                 Event::Start(element) => match element.local_name().as_ref() {
-                    "workbookPr" => {
+                    "workbookPr" if depth == IN_BOOK => {
                         self.from_1904 = matches!(attribute(&element, "date1904").as_deref(), Some("1" | "true"));
                     }
-                    "sheet" => {
-                        let link = attribute(&element, "id").and_then(|id| links.get(&id));
-                        if let (Some(name), Some((kind, target))) = (attribute(&element, "name"), link)
-                            && kind.ends_with("/worksheet")
-                        {
-                            if self.sheets.len() == MOST_SHEETS {
-                                return Err(Fault::over(Measure::Sheets, MOST_SHEETS));
-                            }
-                            self.sheets.push((name, target.to_lowercase()));
+                    "sheet" if depth == IN_SHEETS => {
+                        if self.sheets.len() == MOST_SHEETS {
+                            return Err(Fault::over(Measure::Sheets, MOST_SHEETS));
                         }
+                        let link = attribute(&element, "id").and_then(|id| links.get(&id));
+                        self.sheets.extend(self.sheet(&element, link));
                     }
                     _ => {}
                 },
@@ -284,6 +336,40 @@ impl Workbook {
             return Err(damaged("the workbook has no sheet"));
         }
         Ok(())
+    }
+
+    /// A sheet of the list, unless it is one of charts or dialogues.
+    fn sheet(&self, element: &BytesStart<'_>, link: Option<&(String, String)>) -> Option<Sheet> {
+        let name = attribute(element, "name")?;
+        let visibility = match attribute(element, "state").as_deref() {
+            Some("hidden") => Visibility::Hidden,
+            Some("veryHidden") => Visibility::VeryHidden,
+            _ => Visibility::Visible,
+        };
+        let mut sheet = Sheet::new(name, visibility);
+        match link {
+            Some((kind, _)) if !kind.ends_with("/worksheet") => return None,
+            Some((_, target)) => sheet.part = target.to_lowercase(),
+            None => {}
+        }
+        if !self.parts.contains_key(&sheet.part) {
+            sheet.unreadable = Some(damaged(MISSING));
+        }
+        Some(sheet)
+    }
+
+    /// What an archive is in which no workbook was found.
+    fn without_workbook(&self) -> &'static str {
+        let has = |part: &str| self.parts.keys().any(|name| name.starts_with(part));
+        if has("index/document.iwa") || has("index.zip") {
+            strangers::NUMBERS
+        } else if has("word/") {
+            strangers::WORD
+        } else if has("ppt/") || has("visio/") {
+            strangers::SLIDES
+        } else {
+            strangers::NO_WORKBOOK
+        }
     }
 
     /// Kind and target by id.
@@ -338,6 +424,7 @@ impl Seek for Allowance {
 
 /// A target relative to a folder of the container.
 fn resolve(folder: &str, target: &str) -> String {
+    let target = target.replace('\\', "/");
     if let Some(absolute) = target.strip_prefix('/') {
         return absolute.to_owned();
     }

@@ -14,8 +14,8 @@ use crate::{
     columns::column_index,
     dates,
     fault::{Fault, RowFault},
-    limits::{LONGEST_CELL, LONGEST_ROW, MOST_COLUMNS, MOST_MERGED, Measure},
-    row::RawRow,
+    limits::{LONGEST_CELL, LONGEST_ROW, MOST_BLANK, MOST_CHARACTERS, MOST_COLUMNS, MOST_MERGED, Measure, is_too_long},
+    row::{Note, Noted, RawRow},
 };
 
 /// Bytes kept of a row that is too long.
@@ -56,6 +56,15 @@ struct CellHead {
     style: usize,
 }
 
+/// What a cell holds.
+struct Value {
+    text: String,
+    note: Option<Noted>,
+}
+
+/// A cell, or why its row is held.
+type Read = Result<Value, RowFault>;
+
 impl SheetRows {
     pub(super) fn new(
         book: &Workbook,
@@ -77,9 +86,19 @@ impl SheetRows {
             strict: false,
             merged: Vec::new(),
         };
+        let mut is_sheet = false;
         loop {
             match rows.events.next().map_err(|fault| fault.at(Some(name), 0))? {
-                Event::Start(element) if element.local_name().as_ref() == "sheetData" => return Ok(rows),
+                Event::Start(element) => match element.local_name().as_ref() {
+                    "sheetData" => return Ok(rows),
+                    "worksheet" => is_sheet = true,
+                    _ => {}
+                },
+                // Nothing was ever written there.
+                Event::Eof if is_sheet => {
+                    rows.finished = true;
+                    return Ok(rows);
+                }
                 Event::Eof => return Err(damaged("a sheet without data")),
                 _ => {}
             }
@@ -106,7 +125,8 @@ impl SheetRows {
         self.strings
     }
 
-    /// The next row that is not blank.
+    /// The next row that is not blank. Of many blank ones in a row some are given out, so that whoever reads them can stop
+    /// between any two rows.
     ///
     /// # Errors
     /// When the sheet is damaged from here on.
@@ -115,6 +135,7 @@ impl SheetRows {
     }
 
     fn row_after(&mut self) -> Result<Option<RawRow>, Fault> {
+        let mut blank = 0;
         while !self.finished {
             match self.events.next()? {
                 Event::Start(element) if element.local_name().as_ref() == "row" => {
@@ -123,7 +144,8 @@ impl SheetRows {
                     self.between = false;
                     let row = self.cells()?;
                     self.between = true;
-                    if !row.is_blank() {
+                    blank += 1;
+                    if blank == MOST_BLANK || !row.is_blank() {
                         return Ok(Some(row));
                     }
                 }
@@ -190,46 +212,58 @@ impl SheetRows {
 
     /// The row whose start was just read, up to its end.
     fn cells(&mut self) -> Result<RawRow, Fault> {
-        let mut cells: Vec<String> = Vec::new();
+        let mut row = RawRow::good(self.row, Vec::new());
         let mut bytes = 0_usize;
-        let mut too_long: Option<TooLong> = None;
+        let mut held: Option<Held> = None;
+        let mut next = 0;
         loop {
             match self.events.next()? {
                 Event::Start(element) if element.local_name().as_ref() == "c" => {
                     let head = CellHead {
                         column: attribute(&element, "r")
                             .and_then(|text| column_of(&text))
-                            .unwrap_or(cells.len()),
+                            .unwrap_or(next),
                         kind: attribute(&element, "t"),
                         style: attribute(&element, "s").and_then(|text| text.parse().ok()).unwrap_or(0),
                     };
-                    let text = self.value(&head)?;
-                    if text.is_empty() || head.column >= MOST_COLUMNS {
-                        continue;
+                    next = head.column.saturating_add(1);
+                    let value = self.value(&head, held.is_some())?;
+                    let value = match value {
+                        Ok(Value { text, .. }) if text.is_empty() => continue,
+                        Ok(Value { text, .. }) if held.is_some() || is_too_long(&text) => {
+                            Err((RowFault::CellTooLong { limit: MOST_CHARACTERS }, text))
+                        }
+                        Ok(Value { text, .. }) if head.column >= MOST_COLUMNS => {
+                            Err((RowFault::TooWide { limit: MOST_COLUMNS }, text))
+                        }
+                        Ok(Value { text, .. }) if bytes + text.len() > LONGEST_ROW => {
+                            Err((RowFault::TooLong { limit: LONGEST_ROW }, text))
+                        }
+                        Ok(value) => Ok(value),
+                        Err(fault) => Err((fault, String::new())),
+                    };
+                    match value {
+                        Ok(value) => {
+                            bytes += value.text.len();
+                            if row.cells.len() <= head.column {
+                                row.cells.resize(head.column + 1, String::new());
+                            }
+                            row.notes.extend(value.note.map(|what| Note {
+                                column: head.column,
+                                what,
+                            }));
+                            row.cells[head.column] = value.text;
+                        }
+                        Err((fault, text)) => {
+                            let held = held.get_or_insert_with(|| Held::new(fault, row.cells.drain(..)));
+                            held.add(&text);
+                        }
                     }
-                    bytes += text.len();
-                    if let Some(row) = &mut too_long {
-                        row.add(&text);
-                        continue;
-                    }
-                    if bytes > LONGEST_ROW {
-                        let mut row = TooLong::default();
-                        cells.drain(..).for_each(|cell| row.add(&cell));
-                        row.add(&text);
-                        too_long = Some(row);
-                        continue;
-                    }
-                    if cells.len() <= head.column {
-                        cells.resize(head.column + 1, String::new());
-                    }
-                    cells[head.column] = text;
                 }
                 Event::End(element) if element.local_name().as_ref() == "row" => {
-                    return Ok(match too_long {
-                        None => RawRow::good(self.row, cells),
-                        Some(row) => {
-                            RawRow::broken(self.row, RowFault::TooLong { limit: LONGEST_ROW }, &row.finish(bytes))
-                        }
+                    return Ok(match held {
+                        None => row,
+                        Some(held) => held.finish(self.row),
                     });
                 }
                 Event::Eof => return Err(damaged("the sheet ends inside a row")),
@@ -238,10 +272,13 @@ impl SheetRows {
         }
     }
 
-    /// Text of the cell whose start was just read, up to its end.
-    fn value(&mut self, head: &CellHead) -> Result<String, Fault> {
+    /// The cell whose start was just read, up to its end; `in_short`: the row is held anyway, of a shared text its number
+    /// will do.
+    fn value(&mut self, head: &CellHead, in_short: bool) -> Result<Read, Fault> {
         let mut text = String::new();
+        let mut inline: Option<String> = None;
         let mut in_value = false;
+        let mut note = None;
         loop {
             if text.len() > LONGEST_CELL {
                 return Err(Fault::over(Measure::Cell, LONGEST_CELL));
@@ -249,7 +286,8 @@ impl SheetRows {
             match self.events.next()? {
                 Event::Start(element) => match element.local_name().as_ref() {
                     "v" => in_value = true,
-                    "is" => xml::push_string(&mut self.events, "is", &mut text)?,
+                    "f" => note = Some(Noted::Formula),
+                    "is" => xml::push_string(&mut self.events, "is", inline.get_or_insert_default())?,
                     _ => {}
                 },
                 Event::Text(part) if in_value => text.push_str(&part.xml10_content()),
@@ -264,53 +302,83 @@ impl SheetRows {
                 _ => {}
             }
         }
-        match head.kind.as_deref() {
-            Some("s") => {
-                let index = text
-                    .trim()
-                    .parse()
-                    .map_err(|_| damaged("a string number that is no number"))?;
-                self.strings.get(index)
-            }
-            Some("str") => {
+        let kind = head.kind.as_deref();
+        let text = match (kind, inline) {
+            // What it holds itself is its value, whatever stands beside it.
+            (Some("inlineStr"), Some(inline)) => inline,
+            (_, Some(inline)) if text.is_empty() => inline,
+            (Some("s"), _) if text.trim().is_empty() => String::new(),
+            (Some("s"), _) if in_short => text,
+            (Some("s"), _) => match text.trim().parse().map(|index| self.strings.get(index)) {
+                Ok(found) => match found? {
+                    Some(text) => text,
+                    None => return Ok(Err(RowFault::NoString)),
+                },
+                Err(_) => return Ok(Err(RowFault::NoString)),
+            },
+            (Some("str"), _) => {
                 xml::unescape_control_characters(&mut text, 0);
-                Ok(text)
+                text
             }
-            Some("inlineStr" | "d") => Ok(text),
+            (Some("inlineStr" | "d"), _) => text,
             // A formula that failed: `#Н/Д` is no value of the source.
-            Some("e") if self.strict => Ok(text),
-            Some("e") => Ok(String::new()),
-            Some("b") => Ok(if text.trim() == "1" {
-                "да".into()
-            } else {
-                "нет".into()
-            }),
-            _ => Ok(self.number(&text, head.style)),
-        }
+            (Some("e"), _) if self.strict => text,
+            (Some("e"), _) => String::new(),
+            (Some("b"), _) => boolean(text),
+            _ => {
+                let (text, is_date) = self.number(text, head.style);
+                note = if is_date { Some(Noted::ShownAsDate) } else { note };
+                text
+            }
+        };
+        Ok(Ok(Value { text, note }))
     }
 
-    fn number(&self, text: &str, style: usize) -> String {
-        let Ok(number) = text.trim().parse::<f64>() else {
-            return text.to_owned();
+    /// A number as a text, and whether it is shown as a date.
+    fn number(&self, text: String, style: usize) -> (String, bool) {
+        let Some(number) = text.trim().parse::<f64>().ok().filter(|number| number.is_finite()) else {
+            return (text, false);
         };
-        match self.kinds.get(style) {
-            Some(NumberKind::DateTime) => date_text(if self.from_1904 { number + DAYS_1904 } else { number }),
+        // A time of day has no epoch.
+        let is_time = (0.0..1.0).contains(&number);
+        let shown = match self.kinds.get(style) {
+            Some(NumberKind::DateTime) => date_text(if self.from_1904 && !is_time {
+                number + DAYS_1904
+            } else {
+                number
+            }),
             Some(NumberKind::Duration) => duration_text(number),
-            _ => None,
+            _ => return (plain_number(text, number), false),
+        };
+        match shown {
+            Some(shown) => (shown, true),
+            None => (plain_number(text, number), false),
         }
-        .unwrap_or_else(|| plain_number(number))
     }
 }
 
-/// What is kept of a row that is too long: its beginning, and a hash of all of it, so that two rows are not taken for one.
-#[derive(Default)]
-struct TooLong {
+/// What is kept of a row that is held: why, its beginning, and a hash of all of it, so that two rows are not taken for one.
+struct Held {
+    fault: RowFault,
     kept: Vec<u8>,
+    bytes: usize,
     hasher: blake3::Hasher,
 }
 
-impl TooLong {
+impl Held {
+    fn new(fault: RowFault, before: impl Iterator<Item = String>) -> Self {
+        let mut held = Self {
+            fault,
+            kept: Vec::new(),
+            bytes: 0,
+            hasher: blake3::Hasher::new(),
+        };
+        before.for_each(|cell| held.add(&cell));
+        held
+    }
+
     fn add(&mut self, cell: &str) {
+        self.bytes += cell.len();
         self.hasher.update(cell.as_bytes());
         self.hasher.update(b"\x1f");
         let room = KEPT_OF_ROW.saturating_sub(self.kept.len());
@@ -320,11 +388,22 @@ impl TooLong {
         }
     }
 
-    fn finish(mut self, bytes: usize) -> Vec<u8> {
-        let hash = self.hasher.finalize().to_hex();
+    fn finish(mut self, row: u64) -> RawRow {
+        let (bytes, hash) = (self.bytes, self.hasher.finalize().to_hex());
         self.kept
             .extend_from_slice(format!("… ({bytes} bytes, blake3 {})", &hash[..32]).as_bytes());
-        self.kept
+        RawRow::broken(row, self.fault, &self.kept)
+    }
+}
+
+/// As the words people write there.
+fn boolean(text: String) -> String {
+    match text.trim() {
+        "1" => "да".into(),
+        "0" => "нет".into(),
+        word if word.eq_ignore_ascii_case("true") => "да".into(),
+        word if word.eq_ignore_ascii_case("false") => "нет".into(),
+        _ => text,
     }
 }
 
@@ -334,9 +413,11 @@ fn column_of(reference: &str) -> Option<usize> {
     column_index(letters)
 }
 
-/// Whole numbers without a fraction, others as short as they can be.
-fn plain_number(number: f64) -> String {
-    format!("{number}")
+/// Whole numbers without a fraction, others as short as they can be. Digits that are written out stay as they are: a
+/// number of seventeen digits is no number that can be reckoned with.
+fn plain_number(text: String, number: f64) -> String {
+    let is_written_out = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
+    if is_written_out { text } else { format!("{number}") }
 }
 
 /// A day when there is no time of day, ISO with seconds otherwise.

@@ -28,11 +28,19 @@ const SHORT: usize = 128;
 /// Short strings remembered; then all are forgotten and the common ones come back at once.
 const REMEMBERED: usize = 8192;
 
+/// Strings of which the first one's place is kept in memory: the others are found by walking on from it.
+const BLOCK: usize = 8;
+/// Bytes before each string that say its length.
+const HEAD: usize = size_of::<u32>();
+
 /// Strings by number.
 #[derive(Debug, Default)]
 pub struct SharedStrings {
-    /// End of each string in the concatenation of all.
-    ends: Vec<u64>,
+    count: usize,
+    /// Place of the first string of each block in the concatenation of all, each behind its length.
+    blocks: Vec<u64>,
+    /// The string behind the one that was asked for last, and its place: it is often asked for next.
+    next: (usize, u64),
     /// The concatenation, or the part of it that starts at `window_start`.
     window: Vec<u8>,
     window_start: u64,
@@ -57,17 +65,27 @@ impl SharedStrings {
             }
             text.clear();
             xml::push_string(&mut events, "si", &mut text)?;
-            end += text.len() as u64;
+            if strings.count == MOST_STRINGS {
+                return Err(Fault::over(Measure::Strings, MOST_STRINGS));
+            }
+            if strings.count % BLOCK == 0 {
+                strings.blocks.push(end);
+            }
+            strings.count += 1;
+            let length = u32::try_from(text.len()).map_err(damaged)?.to_le_bytes();
+            end += (HEAD + text.len()) as u64;
             if end > LARGEST_STRINGS {
                 return Err(Fault::over(Measure::StringBytes, LARGEST_STRINGS));
             }
-            if strings.ends.len() == MOST_STRINGS {
-                return Err(Fault::over(Measure::Strings, MOST_STRINGS));
-            }
-            strings.ends.push(end);
             match &mut spill {
-                Some(file) => file.write_all(text.as_bytes()).map_err(no_scratch)?,
-                None => strings.window.extend_from_slice(text.as_bytes()),
+                Some(file) => {
+                    file.write_all(&length).map_err(no_scratch)?;
+                    file.write_all(text.as_bytes()).map_err(no_scratch)?;
+                }
+                None => {
+                    strings.window.extend_from_slice(&length);
+                    strings.window.extend_from_slice(text.as_bytes());
+                }
             }
             if spill.is_none() && strings.window.len() > IN_MEMORY {
                 let mut file = BufWriter::new(scratch_file(scratch)?);
@@ -83,13 +101,16 @@ impl SharedStrings {
         Ok(strings)
     }
 
-    /// A string by its number.
-    pub fn get(&mut self, index: usize) -> Result<String, Fault> {
+    /// A string by its number; `None` when there is none.
+    pub fn get(&mut self, index: usize) -> Result<Option<String>, Fault> {
+        if index >= self.count {
+            return Ok(None);
+        }
         if self.spilled.is_none() {
-            return self.read_back(index);
+            return self.read_back(index).map(Some);
         }
         if let Some(known) = self.remembered.get(&index) {
-            return Ok(known.clone());
+            return Ok(Some(known.clone()));
         }
         let text = self.read_back(index)?;
         if text.len() <= SHORT {
@@ -98,35 +119,47 @@ impl SharedStrings {
             }
             self.remembered.insert(index, text.clone());
         }
-        Ok(text)
+        Ok(Some(text))
     }
 
     fn read_back(&mut self, index: usize) -> Result<String, Fault> {
-        let end = *self
-            .ends
-            .get(index)
-            .ok_or_else(|| damaged("a cell names a string that is not in the table"))?;
-        let start = if index == 0 { 0 } else { self.ends[index - 1] };
-        self.load(start, end)?;
-        let from = usize::try_from(start - self.window_start).expect("the window holds the string");
-        let to = usize::try_from(end - self.window_start).expect("the window holds the string");
-        String::from_utf8(self.window[from..to].to_vec()).map_err(damaged)
+        let first = index - index % BLOCK;
+        let (mut at, mut start) = match self.next {
+            (known, start) if (first..=index).contains(&known) && known > 0 => (known, start),
+            _ => (first, self.blocks[index / BLOCK]),
+        };
+        while at < index {
+            start += HEAD as u64 + self.length_at(start)?;
+            at += 1;
+        }
+        let length = self.length_at(start)?;
+        let text = start + HEAD as u64;
+        self.next = (index + 1, text + length);
+        String::from_utf8(self.bytes(text, text + length)?.to_vec()).map_err(damaged)
     }
 
-    /// Makes the window hold `start..end`.
-    fn load(&mut self, start: u64, end: u64) -> Result<(), Fault> {
-        let Some(file) = &mut self.spilled else {
-            return Ok(());
-        };
-        if start >= self.window_start && end <= self.window_start + self.window.len() as u64 {
-            return Ok(());
+    /// Length of the string that stands at a place.
+    fn length_at(&mut self, start: u64) -> Result<u64, Fault> {
+        let head = self.bytes(start, start + HEAD as u64)?;
+        let head = head
+            .first_chunk()
+            .ok_or_else(|| damaged("the table of strings is cut"))?;
+        Ok(u32::from_le_bytes(*head).into())
+    }
+
+    /// The bytes of `start..end`, read back when they are not in the window.
+    fn bytes(&mut self, start: u64, end: u64) -> Result<&[u8], Fault> {
+        let is_there = start >= self.window_start && end <= self.window_start + self.window.len() as u64;
+        if let (false, Some(file)) = (is_there, &mut self.spilled) {
+            let want = (end - start).max(WINDOW as u64);
+            file.seek(SeekFrom::Start(start)).map_err(no_scratch)?;
+            self.window.clear();
+            file.take(want).read_to_end(&mut self.window).map_err(no_scratch)?;
+            self.window_start = start;
         }
-        let want = (end - start).max(WINDOW as u64);
-        file.seek(SeekFrom::Start(start)).map_err(no_scratch)?;
-        self.window.clear();
-        file.take(want).read_to_end(&mut self.window).map_err(no_scratch)?;
-        self.window_start = start;
-        Ok(())
+        let place = |at: u64| usize::try_from(at - self.window_start).unwrap_or(usize::MAX);
+        let bytes = self.window.get(place(start)..place(end));
+        bytes.ok_or_else(|| damaged("the table of strings is cut"))
     }
 }
 

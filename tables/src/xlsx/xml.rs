@@ -9,13 +9,14 @@ use quick_xml::{
 };
 
 use crate::{
+    encoding::{Encoding, Utf16},
     fault::Fault,
     limits::{DEEPEST, LONGEST_CELL, LONGEST_NAME, Measure, OverLimit},
 };
 
 /// Events of a part.
 pub struct Events<R> {
-    reader: Reader<Metered<R>>,
+    reader: Reader<Metered<Unicode<R>>>,
     buffer: Vec<u8>,
     depth: usize,
 }
@@ -24,7 +25,7 @@ impl<R: BufRead> Events<R> {
     /// Events of a source.
     pub fn new(source: R) -> Self {
         let mut reader = Reader::from_reader(Metered {
-            source,
+            source: Unicode::new(source),
             left: LONGEST_CELL,
         });
         let config = reader.config_mut();
@@ -63,14 +64,91 @@ impl<R: BufRead> Events<R> {
         Ok(event)
     }
 
+    /// How many elements are open.
+    pub fn depth(&self) -> usize {
+        self.depth
+    }
+
     /// What the events are read from.
     pub fn source(&self) -> &R {
-        &self.reader.get_ref().source
+        &self.reader.get_ref().source.source
     }
 
     /// The same, to read on without looking at events.
     pub fn source_mut(&mut self) -> &mut R {
-        &mut self.reader.get_mut().source
+        &mut self.reader.get_mut().source.source
+    }
+}
+
+/// Bytes of a part as UTF-8: it may be in UTF-16, too.
+struct Unicode<R> {
+    source: R,
+    /// Until the first bytes were seen.
+    is_new: bool,
+    utf16: Option<Utf16>,
+    decoded: Vec<u8>,
+    given: usize,
+}
+
+impl<R: BufRead> Unicode<R> {
+    fn new(source: R) -> Self {
+        Self {
+            source,
+            is_new: true,
+            utf16: None,
+            decoded: Vec::new(),
+            given: 0,
+        }
+    }
+
+    /// UTF-16 is told by its mark, or by the first tag.
+    fn begin(&mut self) -> io::Result<()> {
+        self.is_new = false;
+        let (encoding, mark) = match self.source.fill_buf()? {
+            [0xFF, 0xFE, ..] => (Encoding::Utf16Le, 2),
+            [0xFE, 0xFF, ..] => (Encoding::Utf16Be, 2),
+            [b'<', 0, ..] => (Encoding::Utf16Le, 0),
+            [0, b'<', ..] => (Encoding::Utf16Be, 0),
+            _ => return Ok(()),
+        };
+        self.source.consume(mark);
+        self.utf16 = Utf16::of(encoding);
+        Ok(())
+    }
+
+    /// The next bytes of a part in UTF-16.
+    fn decode(&mut self, mut utf16: Utf16) -> io::Result<&[u8]> {
+        while self.given == self.decoded.len() {
+            self.decoded.clear();
+            self.given = 0;
+            let bytes = self.source.fill_buf()?;
+            let length = bytes.len();
+            if length == 0 {
+                utf16.finish(&mut self.decoded);
+                break;
+            }
+            utf16.push(bytes, &mut self.decoded);
+            self.source.consume(length);
+        }
+        self.utf16 = Some(utf16);
+        Ok(&self.decoded[self.given..])
+    }
+
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.is_new {
+            self.begin()?;
+        }
+        match self.utf16.take() {
+            Some(utf16) => self.decode(utf16),
+            None => self.source.fill_buf(),
+        }
+    }
+
+    fn consume(&mut self, amount: usize) {
+        match self.utf16 {
+            Some(_) => self.given = self.decoded.len().min(self.given + amount),
+            None => self.source.consume(amount),
+        }
     }
 }
 
@@ -80,7 +158,7 @@ struct Metered<R> {
     left: usize,
 }
 
-impl<R: BufRead> BufRead for Metered<R> {
+impl<R: BufRead> BufRead for Metered<Unicode<R>> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         if self.left == 0 {
             return Err(OverLimit::new(Measure::Piece, LONGEST_CELL as u64).into_io());
@@ -95,7 +173,7 @@ impl<R: BufRead> BufRead for Metered<R> {
     }
 }
 
-impl<R: BufRead> Read for Metered<R> {
+impl<R: BufRead> Read for Metered<Unicode<R>> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let bytes = self.fill_buf()?;
         let taken = bytes.len().min(buffer.len());
@@ -115,18 +193,12 @@ pub fn damaged(error: impl std::fmt::Display) -> Fault {
 
 /// An error of a reader of bytes.
 pub fn broken(error: io::Error) -> Fault {
-    match OverLimit::of_io(&error) {
-        Some(over) => Fault::OverLimit(over),
-        None => damaged(error),
-    }
+    Fault::known_of_io(&error).unwrap_or_else(|| damaged(error))
 }
 
 fn unreadable(error: quick_xml::Error) -> Fault {
     match &error {
-        quick_xml::Error::Io(below) => match OverLimit::of_io(below) {
-            Some(over) => Fault::OverLimit(over),
-            None => damaged(error),
-        },
+        quick_xml::Error::Io(below) => Fault::known_of_io(below).unwrap_or_else(|| damaged(error)),
         _ => damaged(error),
     }
 }
@@ -209,7 +281,7 @@ pub fn unescape_control_characters(out: &mut String, from: usize) {
         rest = &rest[at..];
         let code = rest
             .get(2..6)
-            .filter(|_| rest.as_bytes().get(6) == Some(&b'_'))
+            .filter(|hex| rest.as_bytes().get(6) == Some(&b'_') && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
             .and_then(|hex| u32::from_str_radix(hex, 16).ok())
             .and_then(char::from_u32);
         match code {

@@ -7,6 +7,8 @@ use priem_city::exports::{self, ExportSpec, Format, Layout, sample_voice};
 use proptest::prelude::*;
 use rust_xlsxwriter::{ExcelDateTime, Format as CellFormat, Formula, Workbook as Writer};
 
+mod kinds;
+
 use super::Workbook;
 use crate::{fault::Fault, row::RawRow, source::Source};
 
