@@ -35,7 +35,6 @@ strangers! {
         "откройте её в Excel, LibreOffice, МойОфис или Р7-Офис, снимите пароль («Файл» → «Сведения» → «Защита книги» → \
          «Зашифровать с паролем», оставить пустым; в LibreOffice: «Сохранить как» без отметки «Сохранить с паролем») и положите снова";
     NO_WORKBOOK: "an archive without a workbook in it", "архив, в котором нет книги", UNPACK;
-    OLD_OFFICE: "a file of the old Office without a workbook in it", "файл старого Office, в котором нет книги", SAVE_AS;
     ARCHIVE: "an archive (RAR, 7z, gzip)", "архив (RAR, 7z, gzip)", UNPACK;
     NUMBERS: "a table of Apple Numbers", "таблица Apple Numbers", "в Numbers выберите «Файл» → «Экспортировать в» → «Excel» и положите новый файл";
     WORD: "a text document (Word, OpenDocument)", "текстовый документ (Word, OpenDocument), а не таблица", ASK_FOR_TABLE;
@@ -48,8 +47,6 @@ strangers! {
     FLAT_OPEN_DOCUMENT: "an OpenDocument table as one XML file", "таблица OpenDocument одним файлом XML (.fods)", SAVE_AS;
     XML: "an XML file", "файл XML, а не таблица", ASK_FOR_TABLE;
     SYLK: "a table in SYLK", "таблица SYLK (.slk)", SAVE_AS;
-    TOO_LARGE_TO_CONVERT: "a workbook in XLS, XLSB or ODS that is too large to be read whole",
-        "книга XLS, XLSB или ODS больше, чем читается целиком (16 МБ; читаются только .xlsx и CSV любого размера)", SAVE_AS;
     NO_BEGINNING: "the file does not start as a workbook", "начало файла не похоже на книгу", SAVE_AS;
 }
 
