@@ -34,6 +34,10 @@ use super::cursor::Stamp;
 /// Symbolic links followed on the way to a folder, as many as the kernel does.
 const MOST_LINKS: usize = 40;
 
+/// Longest name the usual file systems take, bytes; some that encrypt names take less, none less than a short name.
+const USUAL_LIMIT: usize = 255;
+const SHORTEST_LIMIT: usize = 64;
+
 /// Why something in a drop folder is not read as a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -210,6 +214,16 @@ impl Folder {
     /// Whether both are the same folder, whatever their paths are.
     pub fn is(&self, other: &Self) -> bool {
         self.entry.is(&other.entry)
+    }
+
+    /// Longest name its file system takes, bytes.
+    pub fn longest_name(&self) -> usize {
+        let found = fs::fstatvfs(&self.descriptor).ok();
+        let longest = found.and_then(|found| usize::try_from(found.f_namemax).ok());
+        longest
+            .filter(|longest| *longest >= SHORTEST_LIMIT)
+            .unwrap_or(USUAL_LIMIT)
+            .min(USUAL_LIMIT)
     }
 
     /// A path by which this process reaches the folder itself, for libraries that want one.

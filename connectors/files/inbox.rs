@@ -33,12 +33,26 @@ const UNFINISHED: &[&str] = &[
     "crdownload",
     "filepart",
     "download",
+    "opdownload",
+    "aria2",
     "swp",
+    "lock",
+];
+/// What operating systems and file servers put into any folder, for themselves.
+const OF_SYSTEMS: &[&str] = &[
+    "thumbs.db",
+    "ehthumbs.db",
+    "desktop.ini",
+    "icon\r",
+    "$recycle.bin",
+    "system volume information",
+    "__macosx",
+    "lost+found",
+    "#recycle",
+    "@eadir",
 ];
 /// Ending of the report beside a file in `failed/`.
 pub const REPORT: &str = ".report.txt";
-/// Longest name the usual file systems take, bytes.
-const LONGEST_NAME: usize = 255;
 
 /// The drop folder.
 #[derive(Debug)]
@@ -229,7 +243,7 @@ impl Inbox {
                 look.left.add(&name);
                 continue;
             };
-            if is_unfinished(&name) {
+            if is_no_export(&name) {
                 continue;
             }
             // What goes away between the listing and here is no error.
@@ -344,7 +358,7 @@ impl Inbox {
             Ok(Ok((source, stamp))) if stamp.is_same(cursor.stamp) => Some(source),
             _ => None,
         };
-        let report = report(source.as_ref()).map(|text| (report_name(&name), text));
+        let report = report(source.as_ref()).map(|text| (report_name(&name, folder.longest_name()), text));
         if let Some((beside, text)) = &report {
             // Before the move: after it nothing would remind us. One that is there is of a move that a crash stopped.
             if folder.entry(beside).map_err(failed)?.is_some() {
@@ -412,13 +426,13 @@ fn is_missing(error: &FolderError) -> bool {
     matches!(&error.why, Why::Io(error) if error.kind() == io::ErrorKind::NotFound)
 }
 
-/// Hidden, temporary or locked by an office program.
-fn is_unfinished(name: &str) -> bool {
+/// Hidden, temporary, locked by an office program, or of the system: nobody means it to be read.
+pub fn is_no_export(name: &str) -> bool {
     let lower = name.to_lowercase();
-    lower.starts_with(['.', '~'])
-        || lower
-            .rsplit_once('.')
-            .is_some_and(|(_, extension)| UNFINISHED.contains(&extension))
+    let is_unfinished = lower
+        .rsplit_once('.')
+        .is_some_and(|(_, extension)| UNFINISHED.contains(&extension));
+    lower.starts_with(['.', '~']) || lower.ends_with('~') || is_unfinished || OF_SYSTEMS.contains(&lower.as_str())
 }
 
 /// The name itself, or `name (2).xlsx` and so on.
@@ -431,7 +445,7 @@ fn free_name(folder: &Folder, name: &str) -> io::Result<String> {
         None => (name, String::new()),
     };
     for number in 2..100_000 {
-        let candidate = fitted(stem, &format!(" ({number}){extension}"));
+        let candidate = fitted(stem, &format!(" ({number}){extension}"), folder.longest_name());
         if folder.entry(&candidate)?.is_none() {
             return Ok(candidate);
         }
@@ -440,17 +454,17 @@ fn free_name(folder: &Folder, name: &str) -> io::Result<String> {
 }
 
 /// Name of the report beside a file. Of a name that is too long for an ending, the beginning and a sign of the whole.
-fn report_name(name: &str) -> String {
-    if name.len() + REPORT.len() <= LONGEST_NAME {
+fn report_name(name: &str, longest: usize) -> String {
+    if name.len() + REPORT.len() <= longest {
         return format!("{name}{REPORT}");
     }
     let sign = blake3::hash(name.as_bytes()).to_hex();
-    fitted(name, &format!("-{}{REPORT}", &sign[..8]))
+    fitted(name, &format!("-{}{REPORT}", &sign[..8]), longest)
 }
 
 /// A name of two parts, the first cut where the whole would be too long for a file system.
-fn fitted(start: &str, end: &str) -> String {
-    let mut length = start.len().min(LONGEST_NAME.saturating_sub(end.len()));
+fn fitted(start: &str, end: &str, longest: usize) -> String {
+    let mut length = start.len().min(longest.saturating_sub(end.len()));
     while !start.is_char_boundary(length) {
         length -= 1;
     }

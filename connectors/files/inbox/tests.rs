@@ -182,6 +182,22 @@ fn names_that_are_too_long_or_taken_stop_nothing() {
 }
 
 #[test]
+fn the_report_of_a_long_name_is_as_long_as_the_file_system_takes() {
+    let name = format!("{}.csv", "ж".repeat(69));
+    assert_eq!(report_name(&name, 255), format!("{name}{REPORT}"));
+    for longest in [143, 152, 100] {
+        let beside = report_name(&name, longest);
+        assert!(
+            beside.len() <= longest && beside.len() + 2 > longest && beside.ends_with(REPORT),
+            "{beside}"
+        );
+    }
+    assert_ne!(report_name(&name, 143), report_name(&format!("{name}x"), 143));
+    let place = Place::new();
+    assert!((64..=255).contains(&place.held.done.longest_name()));
+}
+
+#[test]
 fn control_characters_in_a_name_leave_it_alone() {
     let place = Place::new();
     fs::write(place.path("inbox/a\n\u{1b}[31m.csv"), "1").expect("a file");
