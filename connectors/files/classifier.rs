@@ -11,7 +11,7 @@ use priem_sdk::{
 };
 use serde::Deserialize;
 
-use super::mapping::plain_header;
+use super::fold::plain_header;
 
 /// The classifier of «Инцидент менеджмент» that ships with Priem.
 const INCIDENT: &str = include_str!("../../config/classifiers/incident.yaml");

@@ -11,7 +11,7 @@ use priem_sdk::Cursor;
 use priem_tables::Source;
 use serde::{Deserialize, Serialize};
 
-use super::{folder::Refusal, table::Place};
+use super::{folder::Refusal, known::Known, table::Place};
 
 /// Position in the drop folder. Compact JSON; unknown to the host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +23,9 @@ pub struct FileCursor {
     pub stamp: Stamp,
     /// BLAKE3 of its content, 32 hex digits.
     pub hash: String,
+    /// Which of the sheets that are read is being read.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub sheet: usize,
     /// Number of the last row stored.
     pub row: u64,
     /// CSV: byte of the next row.
@@ -35,6 +38,24 @@ pub struct FileCursor {
     pub good: u64,
     /// Rows stored that were bad.
     pub bad: u64,
+    /// Rows passed over: they number columns, or are totals.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub skipped: u64,
+    /// Rows whose number was in the file before.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub twice: u64,
+    /// Parts of addresses that a spreadsheet turned into dates.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub turned: u64,
+    /// A report belongs beside the file though it was read.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub tell: bool,
+    /// The same bytes were read before.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub again: bool,
+    /// Files read to their end before.
+    #[serde(default, skip_serializing_if = "Known::is_empty")]
+    pub known: Known,
     /// How the file ended; absent while it is being read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<End>,
@@ -135,6 +156,16 @@ fn is_zero(value: &u64) -> bool {
     *value == 0
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_none(value: &usize) -> bool {
+    *value == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_false(value: &bool) -> bool {
+    !*value
+}
+
 impl FileCursor {
     /// Before the first row of a file.
     pub fn start(file: String, stamp: Stamp, hash: String) -> Self {
@@ -142,11 +173,18 @@ impl FileCursor {
             file,
             stamp,
             hash,
+            sheet: 0,
             row: 0,
             offset: 0,
             texts: 0,
             good: 0,
             bad: 0,
+            skipped: 0,
+            twice: 0,
+            turned: 0,
+            tell: false,
+            again: false,
+            known: Known::default(),
             end: None,
             refused: Vec::new(),
         }
@@ -164,6 +202,7 @@ impl FileCursor {
     /// Place in the file.
     pub fn place(&self) -> Place {
         Place {
+            sheet: self.sheet,
             row: self.row,
             offset: self.offset,
             texts: self.texts,

@@ -10,6 +10,7 @@ use priem_sdk::{
 };
 
 use super::{
+    keys,
     mapping::{Cells, FieldKind, FieldSpec, Mapping, Role, Spellings},
     shared::{self, field},
 };
@@ -29,7 +30,7 @@ pub static MAPPING: Mapping = Mapping {
     spellings: Spellings::new(),
 };
 
-use FieldKind::{Date, Text};
+use FieldKind::{Date, Place as Part, Text};
 use Role::{Important, Key, Optional, Subject, Volatile};
 
 /// Fields of the export. The first spelling of each is the one seen, unless marked as a guess.
@@ -46,9 +47,9 @@ const FIELDS: &[FieldSpec] = &[
     field("topic", Important, Text, "Тема", &["Тема инцидента"]),
     field("region", Optional, Text, "Регион", &["Субъект", "Субъект РФ"]),
     field("municipality", Important, Text, "Муниципалитет", &["Муниципальное образование", "МО"]),
-    field("settlement", Optional, Text, "Населённый пункт", &["Нас. пункт", "Населенный пункт инцидента"]),
-    field("street", Optional, Text, "Улица", &[]),
-    field("house", Optional, Text, "Дом", &["Номер дома", "№ дома"]),
+    field("settlement", Optional, Part, "Населённый пункт", &["Нас. пункт", "Населенный пункт инцидента"]),
+    field("street", Optional, Part, "Улица", &[]),
+    field("house", Optional, Part, "Дом", &["Номер дома", "№ дома"]),
     field("kind", Optional, Text, "Тип инцидента", &["Тип"]),
     field("outcome", Optional, Text, "Итог", &["Итог инцидента", "Результат"]),
     field("tags", Optional, Text, "Теги", &["Тэги"]),
@@ -172,9 +173,9 @@ fn fill_place(cells: &Cells<'_>, data: &mut MessageData) {
         text: cells.owned("address"),
         region: cells.owned("region"),
         municipality: cells.owned("municipality"),
-        settlement: cells.owned("settlement"),
-        street: cells.owned("street"),
-        house: cells.owned("house"),
+        settlement: shared::place_part(cells, "settlement", data),
+        street: shared::place_part(cells, "street", data),
+        house: shared::place_part(cells, "house", data),
         ..Place::default()
     }
     .with_precision();
@@ -205,7 +206,9 @@ fn fill_times(cells: &Cells<'_>, zone: &TimeZone, data: &mut MessageData) {
 /// they share; where it names the incident another one was joined to, that is the parent.
 fn fill_group(cells: &Cells<'_>, data: &mut MessageData) {
     let number = cells.said("number");
-    let main = cells.said("main_incident").filter(|main| Some(*main) != number);
+    // A number that a spreadsheet has spoilt would join what does not belong together.
+    let main = cells.said("main_incident").and_then(|main| keys::clean(main).ok());
+    let main = main.as_deref().filter(|main| Some(*main) != number);
     data.external.parent = main.map(str::to_owned);
     let is_part = cells.said("message_number").is_some();
     data.external.group = number.filter(|_| is_part).map(str::to_owned);

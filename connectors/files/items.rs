@@ -7,6 +7,8 @@
 //! A row with aspects is several items: the row, and its status, rating, reopening as objects of their own beside it.
 //! So the journal tells which of them changed, and `normalize` needs no previous row (ADR 0010).
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use data_encoding::HEXLOWER;
 use jiff::tz::TimeZone;
@@ -16,19 +18,17 @@ use serde::{Deserialize, Serialize, ser::SerializeMap};
 use serde_json::{Map, Value};
 
 use super::{
-    Checked,
+    Checked, keys,
     layout::Layout,
     mapping::{self, Aspect, Cells, FieldKind, Mapping, Role},
     problem::{FileProblem, RowProblem},
-    when,
+    rows, when,
 };
 
 /// Shape of a row's body.
 pub const ROW_FORMAT: &str = "files.row";
 /// Shape of the body that stands for a whole file.
 pub const FILE_FORMAT: &str = "files.file";
-/// Longest key, characters: longer ones are shifted columns.
-const LONGEST_KEY: usize = 64;
 
 /// What is the same for all rows of a file.
 #[derive(Debug)]
@@ -52,6 +52,20 @@ pub struct RowItems {
     pub problem: Option<RowProblem>,
 }
 
+impl RowItems {
+    /// Key and content of a good row, with all that its aspects say.
+    pub fn content(&self) -> Option<(&str, u64)> {
+        let first = self.items.first().filter(|_| self.problem.is_none())?;
+        let mut hasher = blake3::Hasher::new();
+        for item in &self.items {
+            hasher.update(&item.fingerprint?);
+        }
+        let hash = hasher.finalize();
+        let content = u64::from_le_bytes(hash.as_bytes()[..8].try_into().unwrap_or_default());
+        Some((&first.external_id, content))
+    }
+}
+
 #[derive(Serialize)]
 struct RowBody<'a> {
     file: &'a str,
@@ -70,6 +84,14 @@ struct RowBody<'a> {
     /// The same in hexadecimal, when the bytes are no text.
     #[serde(skip_serializing_if = "Option::is_none")]
     line_hex: Option<String>,
+    /// The row is no message, for a reason that its cells alone do not tell.
+    #[serde(skip_serializing_if = "is_false")]
+    foreign: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 /// Filled cells under their headers, those that may be stored.
@@ -118,7 +140,6 @@ pub fn row_items(context: &RowContext<'_>, row: &RawRow) -> RowItems {
     }
     let mapping = context.layout.mapping;
     let cells = context.layout.cells(row);
-    let content = canonical(&cells, mapping, context.zone, None);
     let has_key = context.layout.has(|spec| spec.role == Role::Key);
     let named = if has_key {
         identity(mapping, &cells).map(Some)
@@ -129,9 +150,17 @@ pub fn row_items(context: &RowContext<'_>, row: &RawRow) -> RowItems {
         Ok(key) => key,
         Err(problem) => return bad_row(context, row, problem),
     };
+    if let Some(key) = &key
+        && rows::is_foreign(context.layout, &cells, &key.own, context.zone)
+    {
+        return bad_row(context, row, RowProblem::NoMessage);
+    }
+    let number = key.as_ref().map(|key| &*key.own);
+    let content = canonical(&cells, mapping, context.zone, number, None);
     // No key column: the content is the key, so a changed row is a new message.
     let own_key = key
-        .clone()
+        .as_ref()
+        .map(Key::whole)
         .unwrap_or_else(|| format!("blake3:{}", HEXLOWER.encode(&content[..8])));
     let item = |external_id: String, content: [u8; 16], body: Bytes| Item {
         conversation: Some(own_key.clone()),
@@ -152,7 +181,7 @@ pub fn row_items(context: &RowContext<'_>, row: &RawRow) -> RowItems {
             continue;
         }
         let content = if says {
-            canonical(&cells, mapping, context.zone, Some(aspect))
+            canonical(&cells, mapping, context.zone, number, Some(aspect))
         } else {
             SILENCE
         };
@@ -167,7 +196,7 @@ pub fn row_items(context: &RowContext<'_>, row: &RawRow) -> RowItems {
 const SILENCE: [u8; 16] = [0; 16];
 
 /// A layout without a key column is understood by its text alone.
-fn without_key(mapping: &Mapping, cells: &Cells<'_>) -> Result<Option<String>, RowProblem> {
+fn without_key<'a>(mapping: &Mapping, cells: &Cells<'a>) -> Result<Option<Key<'a>>, RowProblem> {
     let subject = mapping.fields.iter().position(|spec| spec.role == Role::Subject);
     if subject.is_some_and(|field| cells.at(field).is_some()) {
         return Ok(None);
@@ -175,34 +204,49 @@ fn without_key(mapping: &Mapping, cells: &Cells<'_>) -> Result<Option<String>, R
     Err(RowProblem::NoText)
 }
 
-/// The key of a row, completed where one key stands on several rows.
-fn identity(mapping: &Mapping, cells: &Cells<'_>) -> Result<String, RowProblem> {
-    let key = mapping
+/// The key of a row.
+#[derive(Debug, Clone)]
+struct Key<'a> {
+    /// The number, in its one spelling.
+    own: Cow<'a, str>,
+    /// What completes it where one number stands on several rows.
+    part: Option<Cow<'a, str>>,
+}
+
+impl Key<'_> {
+    fn whole(&self) -> String {
+        let own = &self.own;
+        match &self.part {
+            None => own.to_string(),
+            Some(part) if part.chars().count() > keys::LONGEST_KEY || part.contains('\n') => {
+                format!("{own}/{}", &blake3::hash(part.as_bytes()).to_hex()[..16])
+            }
+            Some(part) => format!("{own}/{part}"),
+        }
+    }
+}
+
+fn identity<'a>(mapping: &Mapping, cells: &Cells<'a>) -> Result<Key<'a>, RowProblem> {
+    let cell = mapping
         .key()
         .and_then(|field| cells.at(field))
         .ok_or(RowProblem::NoKey)?;
-    check_key(key)?;
-    let Some(part) = mapping.key_with.and_then(|name| cells.said(name)) else {
-        return Ok(key.to_owned());
-    };
-    if part.chars().count() > LONGEST_KEY || part.contains('\n') {
-        return Ok(format!("{key}/{}", &blake3::hash(part.as_bytes()).to_hex()[..16]));
-    }
-    Ok(format!("{key}/{part}"))
-}
-
-/// A key has a digit and is short; anything else is the text of a shifted row.
-fn check_key(key: &str) -> Result<(), RowProblem> {
-    let characters = key.chars().count();
-    if characters > LONGEST_KEY || key.contains('\n') || !key.chars().any(|c| c.is_ascii_digit()) {
-        return Err(RowProblem::StrangeKey { characters });
-    }
-    Ok(())
+    let part = mapping.key_with.and_then(|name| cells.said(name));
+    Ok(Key {
+        own: keys::clean(cell)?,
+        part: part.map(keys::clean_part).transpose()?.filter(|part| !part.is_empty()),
+    })
 }
 
 /// Hash of what a reader would see of an aspect, or of the row without its aspects: the known fields but the volatile
-/// ones, dates in one spelling.
-fn canonical(cells: &Cells<'_>, mapping: &Mapping, zone: &TimeZone, part: Option<&Aspect>) -> [u8; 16] {
+/// ones, dates and the number in one spelling.
+fn canonical(
+    cells: &Cells<'_>,
+    mapping: &Mapping,
+    zone: &TimeZone,
+    number: Option<&str>,
+    part: Option<&Aspect>,
+) -> [u8; 16] {
     let mut parts: Vec<(&str, String)> = Vec::with_capacity(mapping.fields.len());
     for (index, spec) in mapping.fields.iter().enumerate() {
         let is_of_part = mapping.aspect_of(spec.name).map(|aspect| aspect.name) == part.map(|aspect| aspect.name);
@@ -213,8 +257,9 @@ fn canonical(cells: &Cells<'_>, mapping: &Mapping, zone: &TimeZone, part: Option
             continue;
         };
         let value = match spec.kind {
+            _ if spec.role == Role::Key => number.unwrap_or(value).to_owned(),
             FieldKind::Date => when::parse(value, zone).map_or_else(|| value.to_owned(), |moment| moment.value),
-            FieldKind::Text => value.replace("\r\n", "\n"),
+            FieldKind::Text | FieldKind::Place => value.replace("\r\n", "\n"),
         };
         parts.push((spec.name, value));
     }
@@ -228,6 +273,10 @@ fn canonical(cells: &Cells<'_>, mapping: &Mapping, zone: &TimeZone, part: Option
 }
 
 fn body(context: &RowContext<'_>, row: &RawRow, aspect: Option<&str>, which: Which) -> Bytes {
+    body_of(context, row, aspect, which, false)
+}
+
+fn body_of(context: &RowContext<'_>, row: &RawRow, aspect: Option<&str>, which: Which, foreign: bool) -> Bytes {
     let (mut line, mut line_hex) = (None, None);
     if let Some(broken) = &row.broken {
         line = Some(String::from_utf8_lossy(&broken.line).into_owned());
@@ -248,6 +297,7 @@ fn body(context: &RowContext<'_>, row: &RawRow, aspect: Option<&str>, which: Whi
         }),
         line,
         line_hex,
+        foreign,
     };
     serde_json::to_vec(&body)
         .expect("texts and numbers always serialise")
@@ -256,7 +306,7 @@ fn body(context: &RowContext<'_>, row: &RawRow, aspect: Option<&str>, which: Whi
 
 /// Bad rows are told apart by their content, so the same bad row in the next export is not quarantined again.
 fn bad_row(context: &RowContext<'_>, row: &RawRow, problem: RowProblem) -> RowItems {
-    let body = body(context, row, None, Which::All);
+    let body = body_of(context, row, None, Which::All, problem == RowProblem::NoMessage);
     let mut item = Item::malformed(ROW_FORMAT, body, problem.error(row.number));
     let mut hasher = blake3::Hasher::new();
     for cell in &row.cells {
@@ -301,6 +351,8 @@ struct StoredRow {
     row: u64,
     mapping: String,
     aspect: Option<String>,
+    #[serde(default)]
+    foreign: bool,
     /// In the order of the file: the first filled column of a field wins.
     cells: Option<Map<String, Value>>,
 }
@@ -330,6 +382,9 @@ pub fn normalize(raw: &RawItem, checked: &Checked) -> Result<Vec<Message>, Norma
             format!("row {}: it could not be split into cells", stored.row),
         ));
     };
+    if stored.foreign {
+        return Err(RowProblem::NoMessage.error(stored.row));
+    }
     let mut cells = Cells::new(mapping);
     for (header, value) in filled {
         if let (Some((field, _)), Some(value)) = (mapping.find(header), value.as_str()) {
@@ -356,8 +411,13 @@ pub fn normalize(raw: &RawItem, checked: &Checked) -> Result<Vec<Message>, Norma
     else {
         return Ok(Vec::new());
     };
+    let own = key.as_ref().map(|key| key.own.clone().into_owned());
+    let whole = key.map(|key| key.whole());
+    if let (Some(field), Some(own)) = (mapping.key(), &own) {
+        cells.replace(field, own);
+    }
     let mut data = (mapping.build)(&cells, &checked.zone);
-    data.external.id = key.unwrap_or_default();
+    data.external.id = whole.unwrap_or_default();
     data.external
         .conversation
         .get_or_insert_with(|| data.external.id.clone());

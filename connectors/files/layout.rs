@@ -5,23 +5,33 @@ use std::collections::{HashMap, HashSet};
 use priem_tables::{Fault, RawRow, column_letters};
 
 use super::{
-    mapping::{AUTO, Cells, FieldKind, FieldSpec, Mapping, Role, plain_header},
+    fold::{self, plain_header},
+    guess::guess,
+    keys,
+    mapping::{AUTO, Cells, FieldKind, FieldSpec, Mapping},
+    notes::Note,
     problem::FileProblem,
-    when,
+    rows, two_rows, when,
 };
 
 /// The header is looked for in this many rows: exports may start with a title and a period.
 pub const HEADER_WITHIN: usize = 20;
+/// Rows that count from one: more need not be looked at.
+const ENOUGH_TO_COUNT: usize = 5;
 
 /// Columns of a file.
 #[derive(Debug, Clone)]
 pub struct Layout {
     /// What kind of file it is.
     pub mapping: &'static Mapping,
-    /// Number of the header row; 0 when the settings name the columns.
+    /// Number of the header row, the last one of two; 0 when the settings name the columns.
     pub header_row: u64,
     /// Columns in order.
     pub columns: Vec<Column>,
+    /// Numbers of this table have words in them.
+    pub wordy: bool,
+    /// What was guessed and left out.
+    pub notes: Vec<Note>,
 }
 
 /// One column.
@@ -61,22 +71,25 @@ impl Layout {
         let &[mapping] = candidates else {
             return Self::recognise(first, candidates);
         };
-        let mut half_known = false;
-        for row in first.iter().take(HEADER_WITHIN) {
-            let layout = Self::from_header(row, mapping, &named.headers);
+        let mut half_known = None;
+        for index in 0..first.len().min(HEADER_WITHIN) {
+            let layout = Self::at(first, index, mapping, &named.headers);
             if layout.known_fields() < mapping.header_fields {
                 continue;
             }
             if layout.has(FieldSpec::identifies) {
                 return Ok(layout);
             }
-            half_known = true;
+            half_known = half_known.or(Some(layout));
         }
         if first.iter().all(RawRow::is_blank) {
             return Err(Fault::Empty.into());
         }
-        if half_known {
-            return Err(FileProblem::NothingToIdentify { mapping: mapping.name });
+        if let Some(layout) = half_known {
+            return Err(FileProblem::NothingToIdentify {
+                mapping: mapping.name,
+                counted: layout.notes.iter().any(|note| matches!(note, Note::CountsRows { .. })),
+            });
         }
         if !named.columns.is_empty() {
             return Ok(Self::from_settings(first, mapping, &named.columns));
@@ -91,9 +104,9 @@ impl Layout {
     /// The candidate that knows most fields of a row among the first; of equals the first in the list.
     fn recognise(first: &[RawRow], candidates: &[&'static Mapping]) -> Result<Self, FileProblem> {
         let mut best: Option<(usize, Self)> = None;
-        for row in first.iter().take(HEADER_WITHIN) {
+        for index in 0..first.len().min(HEADER_WITHIN) {
             for mapping in candidates {
-                let layout = Self::from_header(row, mapping, &HashMap::new());
+                let layout = Self::at(first, index, mapping, &HashMap::new());
                 let known = layout.known_fields();
                 let is_signed = layout.has(|spec| mapping.signature.contains(&spec.name));
                 let fits = known >= mapping.header_fields && is_signed && layout.has(FieldSpec::identifies);
@@ -115,9 +128,135 @@ impl Layout {
         })
     }
 
-    fn known_fields(&self) -> usize {
-        let known: HashSet<usize> = self.columns.iter().filter_map(|column| column.field).collect();
-        known.len()
+    /// The header that begins in a row: of this row, or of it and the next one together when both say more.
+    fn at(first: &[RawRow], index: usize, mapping: &'static Mapping, headers: &HashMap<String, usize>) -> Self {
+        let row = &first[index];
+        let mut layout = Self::from_header(row, mapping, headers);
+        let mut below = &first[index + 1..];
+        if let Some((next, rest)) = below.split_first()
+            && let Some(joined) = two_rows::join(row, next, |title| {
+                headers.contains_key(&plain_header(title)) || mapping.find(title).is_some()
+            })
+        {
+            let both = Self::from_header(&joined, mapping, headers);
+            // A title above a header of one row adds nothing to it.
+            let apart = Self::from_header(next, mapping, headers).known_fields();
+            if both.known_fields() > layout.known_fields().max(apart) {
+                layout = both;
+                layout.notes.push(Note::TwoHeaderRows {
+                    first: row.number,
+                    second: next.number,
+                });
+                below = rest;
+            } else if layout.known_fields() >= mapping.header_fields && layout.has_no_header_over(next) {
+                layout.notes.push(Note::MaybeTwoHeaderRows { second: next.number });
+            }
+        }
+        let records: Vec<&RawRow> = below.iter().filter(|row| !rows::numbers_columns(row)).collect();
+        layout.choose_key(&records);
+        layout.wordy = layout.has_wordy_numbers(&records);
+        layout
+    }
+
+    /// Whether a row stands mostly where the header has nothing: the second half of a header nobody knows.
+    fn has_no_header_over(&self, row: &RawRow) -> bool {
+        let filled = row.cells.iter().enumerate().filter(|(_, cell)| !cell.trim().is_empty());
+        let (over, under): (Vec<_>, Vec<_>) =
+            filled.partition(|(index, _)| self.columns.get(*index).is_some_and(|column| column.field.is_some()));
+        under.len() >= 2 && over.is_empty()
+    }
+
+    /// Of several columns that may hold the number the best one is it: not one that counts the rows, and the one whose
+    /// header says most clearly that it is the number. The others are columns like any unknown one.
+    fn choose_key(&mut self, records: &[&RawRow]) {
+        let Some(key) = self.mapping.key() else {
+            return;
+        };
+        let spelling = |column: &Column| {
+            let position = self.mapping.fields[key]
+                .spellings()
+                .position(|known| Some(known) == column.alias);
+            // A column that the settings name comes first.
+            position.map_or(0, |position| position + 1)
+        };
+        let mut found: Vec<(bool, usize, usize)> = self
+            .columns
+            .iter()
+            .enumerate()
+            .filter(|(_, column)| column.field == Some(key))
+            .map(|(index, column)| (counts_rows(index, records), spelling(column), index))
+            .collect();
+        found.sort_unstable();
+        let Some(&(counts, _, best)) = found.first() else {
+            return;
+        };
+        let others: Vec<usize> = found.iter().skip(1).map(|(.., index)| *index).collect();
+        for &other in &others {
+            let header = self.forget(other);
+            let chosen = self.columns[best].name.clone();
+            self.notes.push(Note::OtherNumber { chosen, header });
+        }
+        let column = &self.columns[best];
+        if counts && column.alias.is_some() && fold::is_ordinal(&column.written) {
+            let header = self.forget(best);
+            self.notes.push(Note::CountsRows { header });
+        }
+    }
+
+    /// Makes a column an unknown one, under a name that no mapping knows. Its header.
+    fn forget(&mut self, index: usize) -> String {
+        let header = self.columns[index].name.clone();
+        let name = format!("{header} [{}]", column_letters(index));
+        let column = &mut self.columns[index];
+        (column.field, column.alias, column.name) = (None, None, name);
+        header
+    }
+
+    /// Whether the first record of the table, a row with most of its cells, has words in its number.
+    fn has_wordy_numbers(&self, records: &[&RawRow]) -> bool {
+        let Some(key) = self.mapping.key() else {
+            return false;
+        };
+        let enough = self.known_fields().div_ceil(2);
+        let cells = records.iter().map(|row| self.cells(row));
+        let mut numbers = cells
+            .filter(|cells| cells.filled() >= enough)
+            .filter_map(|cells| cells.at(key));
+        numbers.next().is_some_and(keys::has_words)
+    }
+
+    /// How many different fields the columns hold.
+    pub fn known_fields(&self) -> usize {
+        self.fields().len()
+    }
+
+    /// The fields the columns hold.
+    pub fn fields(&self) -> HashSet<usize> {
+        self.columns.iter().filter_map(|column| column.field).collect()
+    }
+
+    /// Columns that are kept in the raw row only, as `AI «Название»`.
+    pub fn unknown_columns(&self) -> Vec<String> {
+        let columns = self.columns.iter().enumerate();
+        let unknown = columns.filter(|(_, column)| column.field.is_none() && !column.forbidden);
+        unknown
+            .map(|(index, column)| (column_letters(index), &column.name))
+            .filter(|(letters, name)| letters != *name)
+            .map(|(letters, name)| {
+                let header = name.strip_suffix(&format!(" [{letters}]")).unwrap_or(name);
+                format!("{letters} «{header}»")
+            })
+            .collect()
+    }
+
+    /// Cells of a row that hold a part of an address and were turned into a date by a spreadsheet.
+    pub fn turned_into_dates(&self, row: &RawRow) -> u64 {
+        let cells = row.cells.iter().zip(&self.columns);
+        let turned = cells.filter(|(cell, column)| {
+            let kind = column.field.map(|field| self.mapping.fields[field].kind);
+            kind == Some(FieldKind::Place) && when::is_spreadsheet_date(cell.trim())
+        });
+        turned.count() as u64
     }
 
     fn from_header(row: &RawRow, mapping: &'static Mapping, headers: &HashMap<String, usize>) -> Self {
@@ -167,6 +306,8 @@ impl Layout {
             mapping,
             header_row: row.number,
             columns,
+            wordy: false,
+            notes: Vec::new(),
         }
     }
 
@@ -192,11 +333,15 @@ impl Layout {
                 }
             })
             .collect();
-        Self {
+        let mut layout = Self {
             mapping,
             header_row: 0,
             columns,
-        }
+            wordy: false,
+            notes: Vec::new(),
+        };
+        layout.wordy = layout.has_wordy_numbers(&first.iter().collect::<Vec<_>>());
+        layout
     }
 
     /// Whether some column holds a field of this sort.
@@ -227,6 +372,22 @@ impl Layout {
                 column.field.is_none() || plain_header(cell) == column.written
             })
     }
+}
+
+/// Whether a column holds 1, 2, 3 … from the first record on.
+fn counts_rows(index: usize, records: &[&RawRow]) -> bool {
+    let mut numbers = records
+        .iter()
+        .filter_map(|row| row.cells.get(index))
+        .map(|cell| cell.trim())
+        .filter(|cell| !cell.is_empty())
+        .peekable();
+    // Totals below the table end the count, they do not make it one.
+    numbers.peek().is_some()
+        && (1_u64..)
+            .zip(numbers)
+            .take(ENOUGH_TO_COUNT)
+            .all(|(number, cell)| cell.trim_end_matches(['.', ')']).parse() == Ok(number))
 }
 
 /// Whether a header, as compared, names what is never stored.
@@ -263,81 +424,4 @@ pub fn short(text: &str, limit: usize) -> String {
     }
     let cut: String = line.chars().take(limit.saturating_sub(1)).collect();
     format!("{cut}…")
-}
-
-/// A guess at `columns:` from what the columns hold. Only offered in the report, never applied: no headerless layout is
-/// known well enough.
-fn guess(first: &[RawRow], mapping: &Mapping) -> Option<String> {
-    const ENOUGH_ROWS: usize = 3;
-    let rows: Vec<&RawRow> = first.iter().filter(|row| !row.is_blank()).collect();
-    if rows.len() < ENOUGH_ROWS {
-        return None;
-    }
-    let width = rows.iter().map(|row| row.cells.len()).max()?;
-    let column = |index: usize| -> Vec<&str> {
-        rows.iter()
-            .filter_map(|row| row.cells.get(index))
-            .map(|cell| cell.trim())
-            .filter(|cell| !cell.is_empty())
-            .collect()
-    };
-    let mut found: Vec<(usize, &str)> = Vec::new();
-    let free = |found: &[(usize, &str)], index: usize| !found.iter().any(|(known, _)| *known == index);
-    for (field, words) in mapping.vocabulary {
-        let holds = |index: &usize| {
-            let values = column(*index);
-            let hits = values.iter().filter(|value| words.contains(value)).count();
-            values.len() >= ENOUGH_ROWS && hits * 10 >= values.len() * 8
-        };
-        if let Some(index) = (0..width).find(holds) {
-            found.push((index, field));
-        }
-    }
-    let is_key = |index: &usize| {
-        let values = column(*index);
-        let different: HashSet<&&str> = values.iter().collect();
-        values.len() == rows.len()
-            && different.len() == values.len()
-            && values
-                .iter()
-                .all(|value| (4..=20).contains(&value.len()) && value.bytes().all(|b| b.is_ascii_digit()))
-    };
-    if let (Some(key), Some(index)) = (mapping.key(), (0..width).find(is_key)) {
-        found.push((index, mapping.fields[key].name));
-    }
-    let utc = jiff::tz::TimeZone::UTC;
-    let is_date = |index: &usize| {
-        let values = column(*index);
-        values.len() >= ENOUGH_ROWS
-            && values
-                .iter()
-                .all(|value| value.contains(['.', '-', '/']) && when::parse(value, &utc).is_some())
-    };
-    let first_date = mapping.fields.iter().find(|spec| spec.kind == FieldKind::Date);
-    if let (Some(date), Some(index)) = (first_date, (0..width).filter(|i| free(&found, *i)).find(is_date)) {
-        found.push((index, date.name));
-    }
-    let length = |index: usize| column(index).iter().map(|value| value.chars().count()).sum::<usize>();
-    let longest = (0..width).filter(|i| free(&found, *i)).max_by_key(|i| length(*i));
-    let subject = mapping.fields.iter().find(|spec| spec.role == Role::Subject);
-    if let (Some(subject), Some(index)) = (subject, longest)
-        && length(index) > 40 * rows.len()
-    {
-        found.push((index, subject.name));
-    }
-    found.sort_unstable();
-    let has_subject = found.iter().any(|(_, name)| {
-        mapping
-            .fields
-            .iter()
-            .any(|spec| spec.name == *name && spec.identifies())
-    });
-    if !has_subject {
-        return None;
-    }
-    let list: Vec<String> = found
-        .iter()
-        .map(|(index, name)| format!("{}: {name}", column_letters(*index)))
-        .collect();
-    Some(format!("columns: {{ {} }}", list.join(", ")))
 }

@@ -8,7 +8,10 @@ use std::{collections::HashMap, sync::OnceLock};
 use jiff::tz::TimeZone;
 use priem_sdk::{EventType, MessageData};
 
-use super::{fz59, incident, mss, pos_registry, uv, votes};
+use super::{
+    fold::{is_unseen, plain_header},
+    fz59, incident, mss, pos_registry, uv, votes,
+};
 
 /// Every mapping, by the name used in the settings.
 pub static MAPPINGS: &[&Mapping] = &[
@@ -95,7 +98,7 @@ pub struct FieldSpec {
     pub name: &'static str,
     /// Header as the source writes it.
     pub header: &'static str,
-    /// Other spellings, compared without case, stars, `ё` and repeated spaces.
+    /// Other spellings, compared as [`plain_header`] says.
     pub aliases: &'static [&'static str],
     /// What sort of value it holds.
     pub kind: FieldKind,
@@ -110,6 +113,8 @@ pub enum FieldKind {
     Text,
     /// A day or a moment, day first.
     Date,
+    /// A part of an address: never a date.
+    Place,
 }
 
 /// What a field is for.
@@ -178,25 +183,6 @@ impl Mapping {
     }
 }
 
-/// A header as it is compared: lower case, `ё` as `е`, without stars and quotes, spaces single.
-pub fn plain_header(header: &str) -> String {
-    let mut out = String::with_capacity(header.len());
-    for c in header.chars() {
-        match c {
-            '*' | '★' | '☆' | '"' | '«' | '»' | '\u{feff}' | '\u{200b}' => {}
-            c if c.is_whitespace() || c == '_' => {
-                if !out.is_empty() && !out.ends_with(' ') {
-                    out.push(' ');
-                }
-            }
-            'ё' | 'Ё' => out.push('е'),
-            c => out.extend(c.to_lowercase()),
-        }
-    }
-    out.truncate(out.trim_end_matches([' ', ':', '.']).len());
-    out
-}
-
 /// Whether a cell holds only a mark for "nothing".
 fn is_nothing(value: &str) -> bool {
     const MARKS: &[&str] = &["н/д", "нет данных", "не указано", "не указан", "null"];
@@ -221,10 +207,20 @@ impl<'a> Cells<'a> {
 
     /// Fills a field, unless an earlier column did.
     pub fn set(&mut self, field: usize, value: &'a str) {
-        let value = value.trim();
+        let value = value.trim_matches(|c: char| c.is_whitespace() || is_unseen(c));
         if !value.is_empty() && self.values[field].is_none() {
             self.values[field] = Some(value);
         }
+    }
+
+    /// Puts another value in the place of what a field holds.
+    pub fn replace(&mut self, field: usize, value: &'a str) {
+        self.values[field] = Some(value);
+    }
+
+    /// How many fields are filled.
+    pub fn filled(&self) -> usize {
+        self.values.iter().flatten().count()
     }
 
     /// Value of a field by its position.
@@ -263,12 +259,6 @@ impl<'a> Cells<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn headers_are_compared_without_case_stars_and_spaces() {
-        assert_eq!(plain_header("  * Населённый\u{a0} ПУНКТ: "), "населенный пункт");
-        assert_eq!(plain_header("\u{feff}\"Тема\""), "тема");
-    }
 
     #[test]
     fn no_spelling_means_two_fields() {

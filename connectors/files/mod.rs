@@ -6,30 +6,42 @@
 //!
 //! An open file is kept between polls as an optimisation only: the cursor alone is enough to go on.
 
+mod checking;
 mod classifier;
 pub mod config;
 mod conformance;
 mod cursor;
+mod endings;
+mod fold;
 pub mod folder;
 mod fz59;
+mod guess;
+pub mod headers;
 mod inbox;
 mod incident;
 mod items;
+mod keys;
+mod known;
 mod layout;
 mod left;
 pub mod mapping;
 mod mss;
 mod naming;
+mod notes;
 mod pos_registry;
 pub mod probe;
 mod probe_text;
 mod problem;
 mod reading;
 mod refusals;
+mod report;
+mod rows;
 mod shared;
+mod sheets;
 mod table;
 #[cfg(test)]
 mod tests;
+mod two_rows;
 mod uv;
 mod votes;
 mod when;
@@ -95,9 +107,27 @@ impl FilesConnector {
         work: impl FnOnce(&Reading) -> Result<T, ConnectorError> + Send + 'static,
     ) -> Result<T, ConnectorError> {
         let reading = Arc::clone(&self.reading);
+        // Whoever gives up waiting (the service ends) gives up the reading, too: it stops between two rows.
+        let _given_up = GivenUp::new(&self.reading);
         tokio::task::spawn_blocking(move || work(&reading))
             .await
             .map_err(|_| ConnectorError::transient("the reading of a file was interrupted"))?
+    }
+}
+
+/// Stops the reading when nobody waits for it any more.
+struct GivenUp(Arc<Reading>);
+
+impl GivenUp {
+    fn new(reading: &Arc<Reading>) -> Self {
+        reading.stop(false);
+        Self(Arc::clone(reading))
+    }
+}
+
+impl Drop for GivenUp {
+    fn drop(&mut self) {
+        self.0.stop(true);
     }
 }
 
@@ -119,7 +149,7 @@ impl Connector for FilesConnector {
     }
 
     async fn check(&self, _cx: &Cx) -> Result<CheckReport, ConnectorError> {
-        self.blocking(|reading| Ok(reading.check())).await
+        self.blocking(|reading| Ok(checking::check(reading.inbox()))).await
     }
 
     fn left_alone(&self) -> Option<LeftAlone> {

@@ -5,11 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use priem_sdk::ConfigError;
 use priem_tables::column_index;
 
-use super::{
-    layout::is_forbidden,
-    mapping::{Mapping, plain_header},
-    shared::COMMON_STATUSES,
-};
+use super::{fold::plain_header, layout::is_forbidden, mapping::Mapping, shared::COMMON_STATUSES};
 
 /// Columns of files without a header row.
 ///

@@ -36,7 +36,7 @@ use Role::{Important, Key, Optional, Volatile};
 /// Columns of the registry, read by header. Names of staff are known, so that nobody wonders, and go nowhere.
 #[rustfmt::skip]
 const FIELDS: &[FieldSpec] = &[
-    field("number", Key, Text, "Номер", &["Номер сообщения", "№", "№ сообщения", "Номер ПОС"]),
+    field("number", Key, Text, "Номер", &["Номер сообщения", "Номер обращения", "№ сообщения", "№ обращения", "Номер ПОС", "ID", "ID сообщения", "ID обращения", "Идентификатор", "№"]),
     field("number_epgu", Optional, Text, "Номер ЕПГУ", &["№ ЕПГУ"]),
     field("source", Optional, Text, "Источник", &["Источник сообщения"]),
     field("top", Optional, Text, "Верхнеуровневый ЛКО", &["Верхнеуровневый личный кабинет организации"]),

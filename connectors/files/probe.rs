@@ -5,14 +5,15 @@ use std::path::Path;
 use bytes::Bytes;
 use jiff::Timestamp;
 use priem_sdk::{ConfigError, Message, RawItem, contract::ConnectorId};
-use priem_tables::{Fault, RawRow, Source, column_letters};
+use priem_tables::{Fault, RawRow, Source, column_letters, sniff::Promise};
 use serde::Serialize;
 
 use super::{
-    Checked, FilesSettings, folder,
+    Checked, FilesSettings, folder, inbox,
     items::{self, RowContext},
     left,
     mapping::{self, FieldKind, Mapping, Role},
+    notes::Note,
     problem::{self, FileProblem},
     table::Table,
     when,
@@ -57,6 +58,12 @@ pub struct ProbeReport {
     pub missing: Vec<&'static str>,
     /// Fields that `columns:` may name, in the order of the mapping.
     pub fields: Vec<&'static str>,
+    /// What was guessed and left out, in Russian.
+    pub notes: Vec<String>,
+    /// Rows passed over: they number columns, or are totals.
+    pub skipped_rows: u64,
+    /// Rows whose number was in the file before, with another content.
+    pub contradicting_rows: u64,
     /// Rows that become messages.
     pub good_rows: u64,
     /// Rows that would go to quarantine.
@@ -84,7 +91,7 @@ pub struct KnownColumn {
     pub alias: Option<&'static str>,
     /// Good rows in which something stands here.
     pub filled: u64,
-    /// Of these, cells of a date column that are no date.
+    /// Of these, cells of a date column that are no date, and cells of an address that a spreadsheet turned into one.
     pub unread: u64,
 }
 
@@ -162,15 +169,21 @@ pub fn open_listed(path: &Path) -> Result<Source, FileProblem> {
     }
 }
 
-/// Why the daemon never reads what stands in a folder of people under this name, in Russian; nothing when it may.
+/// Why what stands in a folder of people under this name is no export, in Russian; nothing when it may be one.
 pub fn never_read(name: &std::ffi::OsStr, is_folder: bool) -> Option<&'static str> {
-    match left::readable(name) {
-        None => Some("имя не в UTF-8 или с управляющими символами: переименуйте"),
-        Some(name) if is_folder && !name.starts_with(['.', '~']) => {
-            Some("каталог: положите файлы из него в саму папку")
-        }
-        Some(_) => None,
+    let Some(name) = left::readable(name) else {
+        return Some("имя не в UTF-8 или с управляющими символами: переименуйте");
+    };
+    if inbox::is_no_export(&name) {
+        return Some("временный или служебный, служба его не трогает");
     }
+    if is_folder {
+        return Some("каталог: положите файлы из него в саму папку");
+    }
+    if name.ends_with(inbox::REPORT) {
+        return Some("отчёт прошлой загрузки");
+    }
+    (Promise::of(&name) == Promise::Nothing).then_some("не XLSX и не CSV, судя по имени")
 }
 
 /// The same as [`probe`] for a file that is open or could not be opened, and hands over every message with the number of
@@ -205,6 +218,9 @@ pub fn walk(
         forbidden_columns: Vec::new(),
         missing: Vec::new(),
         fields: asked.map(fields_of).unwrap_or_default(),
+        notes: Vec::new(),
+        skipped_rows: 0,
+        contradicting_rows: 0,
         good_rows: 0,
         bad_rows: 0,
         problems: Vec::new(),
@@ -254,6 +270,8 @@ pub fn walk(
             None => {
                 report.good_rows += 1;
                 report.count_cells(&table, &row, &checked);
+                let contradicts = made.content().is_some_and(|content| table.contradicts(content));
+                report.contradicting_rows += u64::from(contradicts);
                 // The row comes first; what its aspects would say on first sight is in it already.
                 let item = made.items.swap_remove(0);
                 for message in message(item.external_id, item.body, &checked) {
@@ -270,6 +288,7 @@ pub fn walk(
             on_progress(done, total);
         }
     }
+    report.skipped_rows = table.take_skipped();
     let (done, total) = table.progress();
     on_progress(done, total);
     Ok(report)
@@ -314,8 +333,12 @@ impl ProbeReport {
                 continue;
             };
             column.filled += 1;
-            let is_date = mapping.fields[field].kind == FieldKind::Date;
-            column.unread += u64::from(is_date && when::parse(value, &checked.zone).is_none());
+            let is_unread = match mapping.fields[field].kind {
+                FieldKind::Date => when::parse(value, &checked.zone).is_none(),
+                FieldKind::Place => when::is_spreadsheet_date(value),
+                FieldKind::Text => false,
+            };
+            column.unread += u64::from(is_unread);
         }
     }
 
@@ -329,6 +352,8 @@ impl ProbeReport {
         self.encoding = table.format.encoding;
         self.delimiter = table.format.delimiter;
         self.header_row = Some(table.layout.header_row);
+        self.notes = table.notes.iter().map(Note::russian).collect();
+        self.unknown_columns = table.layout.unknown_columns();
         for (index, column) in table.layout.columns.iter().enumerate() {
             let letters = column_letters(index);
             match column.field {
@@ -340,9 +365,8 @@ impl ProbeReport {
                     filled: 0,
                     unread: 0,
                 }),
-                None if column.name == letters => {}
                 None if column.forbidden => self.forbidden_columns.push(format!("{letters} «{}»", column.name)),
-                None => self.unknown_columns.push(format!("{letters} «{}»", column.name)),
+                None => {}
             }
         }
         let has = |index: usize| table.layout.columns.iter().any(|column| column.field == Some(index));

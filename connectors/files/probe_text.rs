@@ -28,6 +28,12 @@ pub fn render(report: &ProbeReport) -> String {
         None => {}
     }
     columns(report, &mut out);
+    if !report.notes.is_empty() {
+        let _ = writeln!(out, "\nНа что обратить внимание:");
+    }
+    for note in &report.notes {
+        let _ = writeln!(out, "  - {note}");
+    }
     if let Some(failure) = &report.failure {
         let _ = writeln!(out, "\nФАЙЛ НЕ ПРИНЯТ ({})\n{}", failure.reason, failure.why_ru);
         if failure.is_unknown_layout() && report.mapping != mapping::AUTO {
@@ -51,6 +57,23 @@ pub fn render(report: &ProbeReport) -> String {
             "\nСтрок: хороших {}, в карантин {}",
             report.good_rows, report.bad_rows
         );
+    }
+    if report.skipped_rows > 0 {
+        let _ = writeln!(
+            out,
+            "Пропущено строк: {} (нумерация колонок, итоги и отметки программы)",
+            report.skipped_rows
+        );
+    }
+    if report.contradicting_rows > 0 {
+        let _ = writeln!(
+            out,
+            "Строк с номером, который в файле уже был, и другим содержимым: {} (действует последняя)",
+            report.contradicting_rows
+        );
+    }
+    if report.kind.is_some() && report.failure.is_none() && report.good_rows == 0 {
+        let _ = writeln!(out, "НИ ОДНА СТРОКА НЕ СТАНЕТ СООБЩЕНИЕМ");
     }
     for problem in &report.problems {
         let _ = writeln!(out, "  строка {}: {}", problem.row, problem.why_ru);
@@ -100,11 +123,14 @@ fn columns(report: &ProbeReport, out: &mut String) {
                 column.field,
                 short(&column.header, SHOWN)
             );
-            match column.alias {
-                Some(alias) if alias != column.header => {
-                    let _ = writeln!(out, " (как «{alias}»)");
+            if let Some(alias) = column.alias.filter(|alias| *alias != column.header) {
+                let _ = write!(out, " (как «{alias}»)");
+            }
+            match column.unread {
+                0 => out.push('\n'),
+                unread => {
+                    let _ = writeln!(out, " — не прочитано ячеек: {unread} из {}", column.filled);
                 }
-                _ => out.push('\n'),
             }
         }
     }

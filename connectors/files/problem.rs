@@ -5,7 +5,7 @@
 use priem_sdk::NormalizeError;
 use priem_tables::{Fault, RowFault};
 
-use super::{folder::Refusal, mapping};
+use super::{folder::Refusal, keys::Bent, mapping};
 
 /// [`FileProblem::reason`] of a file without a known header: its report quotes the file.
 pub const UNKNOWN_LAYOUT: &str = "file_unknown_layout";
@@ -45,7 +45,12 @@ pub enum FileProblem {
     NothingToIdentify {
         /// Name of the mapping.
         mapping: &'static str,
+        /// There is a column that counts the rows, and it is no key.
+        counted: bool,
     },
+    /// A header and nothing below it.
+    #[error("the file has a header and no row of data")]
+    NoRows,
     /// The file went away or was changed before it was read to its end.
     #[error("the file was removed from the folder, or changed, before it was read to its end")]
     Vanished,
@@ -81,6 +86,7 @@ impl FileProblem {
             Self::NoHeader { .. } | Self::NothingToIdentify { .. } => UNKNOWN_LAYOUT,
             Self::Table(Fault::Encoding(_)) => "file_encoding",
             Self::Table(Fault::Stopped) => "file_not_finished",
+            Self::NoRows => "file_no_rows",
             Self::Vanished => "file_vanished",
             Self::Refused(_) => "file_refused",
         }
@@ -97,6 +103,7 @@ impl FileProblem {
             "file_killed_process",
             UNKNOWN_LAYOUT,
             "file_encoding",
+            "file_no_rows",
             "file_vanished",
             "file_refused",
         ];
@@ -150,10 +157,20 @@ impl FileProblem {
                 }
                 text
             }
-            Self::NothingToIdentify { mapping } => format!(
-                "В заголовке нет ни номера, ни текста сообщения.\nЧто сделать: выгрузите файл с колонкой {}.",
+            Self::NothingToIdentify { mapping, counted } => format!(
+                "В заголовке нет ни номера, ни текста сообщения.{}\nЧто сделать: выгрузите файл с колонкой {}.",
+                match counted {
+                    true =>
+                        " Колонка, которая только считает строки (1, 2, 3 …), номером не служит: в следующей выгрузке \
+                             под тем же числом стоит другое сообщение.",
+                    false => "",
+                },
                 wanted(mapping)
             ),
+            Self::NoRows => "В файле есть заголовок и нет ни одной строки с сообщением: ничего не принято.\n\
+                 Что сделать: если за этот период сообщений не было, ничего. Иначе проверьте отбор при выгрузке и \
+                 положите новый файл."
+                .into(),
             Self::Vanished => "Файл убрали из папки или изменили до конца загрузки.\n\
                  Что сделать: положите его снова, если его нет в inbox/; уже принятые строки не удвоятся."
                 .into(),
@@ -230,6 +247,10 @@ pub enum RowProblem {
         /// Characters in the cell.
         characters: usize,
     },
+    /// The key is not what the source wrote.
+    BentKey(Bent),
+    /// A title, a signature or a row of another table: there is something in it, but no message.
+    NoMessage,
     /// A layout without a key, and no text either.
     NoText,
     /// It can't be split into cells.
@@ -249,6 +270,8 @@ impl RowProblem {
             Self::StrangeKey { characters } => {
                 format!("the number cell holds {characters} characters that are no number: shifted columns?")
             }
+            Self::BentKey(bent) => bent.english().into(),
+            Self::NoMessage => "no message: a title, a signature or a row of another table".into(),
             Self::NoText => "no text and no number".into(),
             Self::Unread(fault) => fault.english(),
         }
@@ -260,6 +283,12 @@ impl RowProblem {
             Self::NoKey => "нет номера".into(),
             Self::StrangeKey { characters } => {
                 format!("в колонке номера стоит не номер ({characters} знаков): строка сдвинута?")
+            }
+            Self::BentKey(bent) => bent.russian().into(),
+            Self::NoMessage => {
+                "похоже на заголовок, подпись или строку другой таблицы, а не на сообщение. Если это сообщение, исправьте номер \
+                 и положите файл снова"
+                    .into()
             }
             Self::NoText => "нет ни номера, ни текста".into(),
             Self::Unread(fault) => fault.russian(),

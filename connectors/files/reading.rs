@@ -1,10 +1,17 @@
 //! The blocking half of the connector: one page of rows after a cursor.
 
-use std::{io, path::PathBuf, sync::OnceLock, time::SystemTime};
+use std::{
+    path::PathBuf,
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::SystemTime,
+};
 
 use parking_lot::Mutex;
 use priem_sdk::{
-    CheckReport, ConnectorError, Cursor, Item, Page, Wait,
+    ConnectorError, Cursor, Item, Page, Wait,
     contract::{LeftAlone, Progress},
     in_hand::{Deadly, InHand},
 };
@@ -12,13 +19,16 @@ use priem_tables::{Fault, Source};
 
 use super::{
     Checked, FilesSettings, Inbox,
-    cursor::{End, FileCursor, Refused, Stamp, content_hash},
-    folder::{Folder, FolderError, Why},
-    inbox::{Held, REPORT, Ready},
+    checking::{in_folder, unusable},
+    cursor::{End, FileCursor, Stamp, content_hash},
+    endings::{again, failed, refused, refused_cursor, vanished},
+    inbox::{Held, Ready},
     items::{self, RowContext},
-    left::Left,
+    known::{self, Known},
+    notes::Note,
     problem::{FileProblem, UNKNOWN_LAYOUT},
     refusals::Refusals,
+    report,
     table::Table,
 };
 
@@ -38,6 +48,8 @@ pub struct Reading {
     refusals: Mutex<Refusals>,
     /// What is being read, for the case that the process dies over it; opened with the first poll.
     in_hand: OnceLock<InHand>,
+    /// Nobody waits for what is being read any more.
+    stop: AtomicBool,
 }
 
 impl Reading {
@@ -51,7 +63,13 @@ impl Reading {
             open: Mutex::new(None),
             refusals: Mutex::default(),
             in_hand: OnceLock::new(),
+            stop: AtomicBool::new(false),
         }
+    }
+
+    /// Ends the reading of a page after the row that is being read: its result is wanted no more.
+    pub fn stop(&self, stop: bool) {
+        self.stop.store(stop, Ordering::Relaxed);
     }
 
     /// Notes that a file is read from a row on. The process may die over each page; a page that it died over twice is not
@@ -69,6 +87,11 @@ impl Reading {
         if let Some(note) = self.in_hand.get() {
             note.clear();
         }
+    }
+
+    /// The folders.
+    pub fn inbox(&self) -> &Inbox {
+        &self.inbox
     }
 
     /// What the settings mean.
@@ -115,10 +138,10 @@ impl Reading {
             // The host has stored the end of this file: it may go, if it did not yet.
             Some(finished) if finished.end.is_some() => {
                 self.put_away_in(&held, &finished)?;
-                self.next_file(&held, cursor)
+                self.next_file(&held, cursor, finished.known)
             }
             Some(standing) => Ok(self.go_on(&held, standing)),
-            None => self.next_file(&held, cursor),
+            None => self.next_file(&held, cursor, Known::default()),
         };
         self.put_down();
         page
@@ -150,7 +173,7 @@ impl Reading {
     /// unknown layout is looked up again; only in a proper file of the folder that is still the one that was read.
     fn report(&self, held: &Held, cursor: &FileCursor, source: Option<&Source>) -> Option<String> {
         let Some(End::Failed { reason, report }) = &cursor.end else {
-            return None;
+            return self.report_done(held, cursor, source);
         };
         // Looked into once more, it may kill once more: what is stored must do then.
         if FileProblem::known_reason(reason) == UNKNOWN_LAYOUT
@@ -158,9 +181,18 @@ impl Reading {
             && self.take_in_hand(held, &cursor.file, cursor.stamp, u64::MAX).is_ok()
             && let Err(problem) = self.open_table(held, source, &cursor.file)
         {
-            return Some(report_text(cursor, &problem));
+            return Some(report::failed(cursor, &problem));
         }
         Some(report.clone())
+    }
+
+    /// What is written beside a file in `done/`. Opened once more, it may kill once more: the counts must do then.
+    fn report_done(&self, held: &Held, cursor: &FileCursor, source: Option<&Source>) -> Option<String> {
+        let opened = source.filter(|_| cursor.tell && !cursor.again).and_then(|source| {
+            self.take_in_hand(held, &cursor.file, cursor.stamp, u64::MAX).ok()?;
+            self.open_table(held, source, &cursor.file).ok()
+        });
+        report::done(cursor, opened.as_ref())
     }
 
     fn open_table(&self, held: &Held, source: &Source, name: &str) -> Result<Table, FileProblem> {
@@ -169,7 +201,7 @@ impl Reading {
     }
 
     /// The next refused entries that still stand where they were seen.
-    fn next_refused(&self, held: &Held) -> Option<Page> {
+    fn next_refused(&self, held: &Held, known: &Known) -> Option<Page> {
         let mut refusals = self.refusals.lock();
         loop {
             let mut entries = refusals.page(self.settings.rows_per_page);
@@ -181,14 +213,14 @@ impl Reading {
                 found.is_some_and(|found| found.stamp.is_same(entry.stamp))
             });
             if !entries.is_empty() {
-                return Some(refused(entries));
+                return Some(refused(entries, known));
             }
         }
     }
 
     /// Looks for the next file and reads its first page, or takes out what is no file.
-    fn next_file(&self, held: &Held, cursor: &Cursor) -> Result<Page, ConnectorError> {
-        if let Some(page) = self.next_refused(held) {
+    fn next_file(&self, held: &Held, cursor: &Cursor, known: Known) -> Result<Page, ConnectorError> {
+        if let Some(page) = self.next_refused(held, &known) {
             return Ok(page);
         }
         let look = self
@@ -196,7 +228,7 @@ impl Reading {
             .look(&held.inbox, SystemTime::now())
             .map_err(|error| in_folder(&held.inbox, error))?;
         self.refusals.lock().begin(look.refused, look.ready.is_some());
-        if let Some(page) = self.next_refused(held) {
+        if let Some(page) = self.next_refused(held, &known) {
             return Ok(page);
         }
         let Some(Ready { name, stamp }) = look.ready else {
@@ -207,7 +239,9 @@ impl Reading {
             });
         };
         let unread = |stamp: Stamp, problem: FileProblem| {
-            Ok(failed(FileCursor::unread(name.clone(), stamp), Vec::new(), &problem))
+            let mut cursor = FileCursor::unread(name.clone(), stamp);
+            cursor.known.clone_from(&known);
+            Ok(failed(cursor, Vec::new(), &problem))
         };
         if stamp.size > self.settings.max_file_bytes {
             let limit = self.settings.max_file_bytes;
@@ -225,8 +259,14 @@ impl Reading {
         }
         match content_hash(&source) {
             Ok(hash) => {
+                let is_known = known.has(&known::sign(&hash, &self.settings));
+                let mut start = FileCursor::start(name.clone(), stamp, hash);
+                start.known.clone_from(&known);
+                if is_known {
+                    return Ok(again(start));
+                }
                 tracing::info!(file = name, bytes = stamp.size, "reading a file");
-                Ok(self.read(held, FileCursor::start(name, stamp, hash), &source))
+                Ok(self.read(held, start, &source))
             }
             Err(error) => unread(stamp, FileProblem::Table(Fault::of_io(&error))),
         }
@@ -274,6 +314,9 @@ impl Reading {
         let mut page_items: Vec<Item> = Vec::with_capacity(self.settings.rows_per_page);
         let mut bytes = 0;
         while page_items.len() < self.settings.rows_per_page && bytes < PAGE_BYTES {
+            if self.stop.load(Ordering::Relaxed) {
+                break;
+            }
             let row = match table.next_row() {
                 Ok(Some(row)) => row,
                 Ok(None) => {
@@ -281,7 +324,8 @@ impl Reading {
                     if !is_unchanged(&mut standing, table.source(), stamp) {
                         return vanished(standing, page_items);
                     }
-                    standing.end = Some(End::Done);
+                    standing.skipped += table.take_skipped();
+                    self.end(&mut standing, &table, &mut page_items);
                     break;
                 }
                 Err(problem) => return failed(standing, page_items, &problem),
@@ -298,10 +342,16 @@ impl Reading {
                 Some(_) => standing.bad += 1,
                 None => standing.good += 1,
             }
+            if let Some(content) = made.content() {
+                standing.twice += u64::from(table.contradicts(content));
+                standing.turned += table.layout.turned_into_dates(&row);
+            }
             page_items.extend(made.items);
         }
         let place = table.place();
-        (standing.row, standing.offset, standing.texts) = (place.row, place.offset, place.texts);
+        standing.skipped += table.take_skipped();
+        (standing.sheet, standing.row) = (place.sheet, place.row);
+        (standing.offset, standing.texts) = (place.offset, place.texts);
         let (done, total) = table.progress();
         let progress = Progress {
             what: standing.file.clone(),
@@ -322,69 +372,35 @@ impl Reading {
         }
     }
 
-    /// Folders and what stands in them.
-    pub fn check(&self) -> CheckReport {
-        let mut report = CheckReport::default();
-        let folder = self.inbox.folder().display();
-        let too_open = match self.inbox.try_writing() {
-            Ok(Some(too_open)) => too_open,
-            Ok(None) => {
-                report.ok("folder", format!("{folder}: made when the daemon starts"));
-                return report;
-            }
-            Err(error) => {
-                let cure = cure(&error.why);
-                report.fail("folder", error.to_string(), cure);
-                return report;
-            }
-        };
-        report.ok("folder", folder.to_string());
-        if !too_open.is_empty() {
-            report.warn(
-                "rights",
-                format!("users other than the service can write into {}", too_open.join(", ")),
-                "chmod go-w; only inbox/ needs to be writable for people",
+    /// A file was read to its end. What should be known of it is told: nothing is ever read without a row, or not read,
+    /// in silence.
+    fn end(&self, standing: &mut FileCursor, table: &Table, page_items: &mut Vec<Item>) {
+        standing.known.add(known::sign(&standing.hash, &self.settings));
+        let (good, bad, skipped, twice) = (standing.good, standing.bad, standing.skipped, standing.twice);
+        if good + bad == 0 {
+            page_items.push(items::file_item(&standing.file, &standing.hash, &FileProblem::NoRows));
+        }
+        let doubts = table.notes.iter().filter(|note| note.is_loud()).count();
+        let turned = standing.turned;
+        standing.tell = good == 0 || twice + skipped + turned > 0 || !table.notes.is_empty();
+        if good == 0 || twice + turned > 0 || doubts > 0 {
+            let notes: Vec<String> = table.notes.iter().map(Note::russian).collect();
+            tracing::warn!(
+                file = standing.file,
+                good,
+                bad,
+                skipped,
+                twice,
+                turned,
+                notes = notes.join(" "),
+                "a file was read, and something in it was not, or is in doubt: see the report beside it"
             );
         }
-        let inbox = Folder::configured(self.inbox.folder(), false).and_then(|base| base.child("inbox", None));
-        let Ok(inbox) = inbox else {
-            report.ok("inbox", "made when the daemon starts");
-            return report;
-        };
-        match self.inbox.look(&inbox, SystemTime::now()) {
-            Ok(look) => {
-                let files = look.waiting + look.refused.len() + usize::from(look.ready.is_some());
-                report.ok("inbox", format!("{files} files"));
-                let Left { folders, names, shown } = look.left;
-                if folders > 0 {
-                    report.warn(
-                        "folders",
-                        format!("{folders} folders are never read: {}", shown.join(", ")),
-                        "take the files out of them and put them into inbox/ itself",
-                    );
-                }
-                if names > 0 {
-                    report.warn(
-                        "names",
-                        format!(
-                            "{names} names are not UTF-8 or hold control characters; they are never read: {}",
-                            shown.join(", ")
-                        ),
-                        "rename them, or mount the share with iocharset=utf8",
-                    );
-                }
-            }
-            Err(error) => report.fail("inbox", error.to_string(), CHOWN),
+        let unknown = table.layout.unknown_columns();
+        if !unknown.is_empty() {
+            tracing::info!(file = standing.file, columns = unknown.join(", "), "unknown columns");
         }
-        let failed = self.inbox.count("failed", |name| !name.ends_with(REPORT));
-        if failed > 0 {
-            report.warn(
-                "failed",
-                format!("{failed} files could not be imported"),
-                "read the .report.txt beside each, mend the export and put it into inbox/ again",
-            );
-        }
-        report
+        standing.end = Some(End::Done);
     }
 }
 
@@ -399,123 +415,4 @@ fn is_unchanged(standing: &mut FileCursor, source: &Source, stamp: Stamp) -> boo
         standing.stamp = stamp;
     }
     is_same
-}
-
-/// The last page of a file that can't be read on: rows up to here, and an item that says what happened.
-fn failed(mut standing: FileCursor, mut page_items: Vec<Item>, problem: &FileProblem) -> Page {
-    tracing::warn!(file = standing.file, %problem, "a file can't be imported");
-    page_items.push(items::file_item(&standing.file, &standing.hash, problem));
-    standing.end = Some(End::Failed {
-        reason: problem.reason().to_owned(),
-        report: report_text(&standing, &problem.without_quotes()),
-    });
-    Page {
-        items: page_items,
-        next: standing.encode(),
-        ..Page::default()
-    }
-}
-
-/// The page of refused entries: an item for each, one line in the log for all.
-fn refused(entries: Vec<Refused>) -> Page {
-    let problem = |entry: &Refused| FileProblem::Refused(entry.refusal);
-    let items = entries.iter().map(|entry| {
-        let cursor = FileCursor::unread(entry.file.clone(), entry.stamp);
-        items::file_item(&cursor.file, &cursor.hash, &problem(entry))
-    });
-    let items: Vec<Item> = items.collect();
-    let many = entries.len();
-    let mut entries = entries.into_iter();
-    let Some(first) = entries.next() else {
-        return Page::default();
-    };
-    tracing::warn!(
-        file = first.file,
-        entries = many,
-        problem = %problem(&first),
-        "no files of the inbox: not read, taken out"
-    );
-    let mut cursor = refused_cursor(&first);
-    cursor.refused = entries.collect();
-    Page {
-        items,
-        next: cursor.encode(),
-        ..Page::default()
-    }
-}
-
-/// The end of a refused entry.
-fn refused_cursor(entry: &Refused) -> FileCursor {
-    let mut cursor = FileCursor::unread(entry.file.clone(), entry.stamp);
-    let problem = FileProblem::Refused(entry.refusal);
-    cursor.end = Some(End::Failed {
-        reason: problem.reason().to_owned(),
-        report: report_text(&cursor, &problem),
-    });
-    cursor
-}
-
-/// The file is gone or replaced: nothing to put away, so its stamp is made to match nothing. What has its name now is
-/// read as a file of its own.
-fn vanished(mut standing: FileCursor, page_items: Vec<Item>) -> Page {
-    standing.stamp = Stamp::default();
-    failed(standing, page_items, &FileProblem::Vanished)
-}
-
-/// What is written beside a file in `failed/`.
-fn report_text(standing: &FileCursor, problem: &FileProblem) -> String {
-    let mut text = format!("Файл: {}\n\n{}\n", standing.file, problem.russian());
-    if standing.good + standing.bad > 0 {
-        text.push_str(&format!(
-            "\nДо этого места принято строк: {}, отложено в карантин: {}.\n",
-            standing.good, standing.bad
-        ));
-    }
-    text.push_str(&format!("\nКод: {}\n", problem.reason()));
-    text
-}
-
-/// Cure of a folder that is not there or not ours.
-const CHOWN: &str = "create the folder and give it to the user the service runs as (chown priem)";
-
-fn cure(why: &Why) -> &'static str {
-    match why {
-        Why::Link { .. } => {
-            "remove the link and see who made it; `folder` may name the real place, and inbox, done and failed must be folders"
-        }
-        Why::Io(error) => match error.kind() {
-            io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::CrossesDevices => {
-                "inbox, done and failed must be writable folders of one file system"
-            }
-            _ => CHOWN,
-        },
-    }
-}
-
-fn in_folder(folder: &Folder, error: io::Error) -> ConnectorError {
-    unusable(FolderError {
-        path: folder.path().to_owned(),
-        why: Why::Io(error),
-    })
-}
-
-fn unusable(error: FolderError) -> ConnectorError {
-    let needs_human = match &error.why {
-        Why::Link { .. } => true,
-        Why::Io(error) => matches!(
-            error.kind(),
-            io::ErrorKind::PermissionDenied
-                | io::ErrorKind::NotFound
-                | io::ErrorKind::NotADirectory
-                | io::ErrorKind::AlreadyExists
-                | io::ErrorKind::ReadOnlyFilesystem
-                | io::ErrorKind::CrossesDevices
-        ),
-    };
-    match needs_human {
-        true => ConnectorError::Misconfigured {
-            hint: format!("{error}; {}", cure(&error.why)),
-        },
-        false => ConnectorError::transient(error.to_string()),
-    }
 }

@@ -42,14 +42,15 @@ pub fn is_yes(value: &str) -> bool {
     let lower = value.trim().to_lowercase();
     let rest = lower.strip_prefix("да");
     rest.is_some_and(|rest| !rest.starts_with(char::is_alphabetic))
-        || matches!(lower.as_str(), "1" | "+" | "true" | "yes")
+        || matches!(lower.as_str(), "1" | "1.0" | "+" | "true" | "yes" | "истина")
 }
 
 /// Whether a cell says no.
 pub fn is_no(value: &str) -> bool {
     let lower = value.trim().to_lowercase();
     let rest = lower.strip_prefix("нет");
-    rest.is_some_and(|rest| !rest.starts_with(char::is_alphabetic)) || matches!(lower.as_str(), "0" | "false" | "no")
+    rest.is_some_and(|rest| !rest.starts_with(char::is_alphabetic))
+        || matches!(lower.as_str(), "0" | "0.0" | "false" | "no" | "ложь")
 }
 
 /// Whether a yes-or-no field says anything but no: a date or a reason stands for yes.
@@ -120,11 +121,24 @@ pub fn extra(cells: &Cells<'_>, name: &str, data: &mut MessageData) {
     }
 }
 
-/// A deadline the source gives. A day is due at its last second in the zone of the source.
+/// A part of an address; none when a spreadsheet has turned it into a date («5/1» into a day of May): what stood there can't
+/// be known, so the date is kept in `extra`.
+pub fn place_part(cells: &Cells<'_>, name: &str, data: &mut MessageData) -> Option<String> {
+    let part = cells.said(name)?;
+    if when::is_spreadsheet_date(part) {
+        extra(cells, name, data);
+        return None;
+    }
+    Some(part.to_owned())
+}
+
+/// A deadline the source gives. A day is due at its last second in the zone of the source, also when the source writes the
+/// day with a time of 0:00:00.
 pub fn fill_deadline(cells: &Cells<'_>, name: &str, stage: DeadlineStage, zone: &TimeZone, data: &mut MessageData) {
     let Some(moment) = date(cells, name, zone, data) else {
         return;
     };
+    let moment = when::whole_day(moment, zone);
     let Some(due_at) = when::due(&moment, zone) else {
         return;
     };
@@ -219,6 +233,10 @@ mod tests {
             ("нетипично", false, false),
             ("1", true, false),
             ("0", false, true),
+            ("TRUE", true, false),
+            ("Истина", true, false),
+            ("false", false, true),
+            ("ЛОЖЬ", false, true),
             ("05.01.2026", false, false),
         ] {
             assert_eq!((is_yes(value), is_no(value)), (yes, no), "{value}");

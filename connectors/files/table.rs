@@ -1,9 +1,9 @@
 //! An open file as a table: what it is, where its header is, and its rows from any place on.
 
-use std::path::Path;
+use std::{collections::HashMap, hash::BuildHasher as _, path::Path};
 
 use priem_tables::{
-    CsvRows, Fault, RawRow, SheetRows, Source, Workbook,
+    CsvRows, Fault, RawRow, Source,
     dialect::{Delimiter, Encoding},
     limits::{Measure, most_texts},
     sniff::{ReadAs, Start},
@@ -12,12 +12,20 @@ use priem_tables::{
 use super::{
     config::{Checked, EncodingSetting, FilesSettings},
     layout::{HEADER_WITHIN, Layout},
+    notes::Note,
     problem::FileProblem,
+    rows,
+    sheets::Sheets,
 };
+
+/// Keys of one file that are remembered to tell one that comes twice.
+const KEYS_KEPT: usize = 300_000;
 
 /// Where reading stands; enough to go on in another process.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Place {
+    /// Which of the sheets that are read.
+    pub sheet: usize,
     /// Number of the last row that was given out; 0 before the first.
     pub row: u64,
     /// CSV: byte at which the next row starts.
@@ -44,10 +52,14 @@ pub struct Format {
 pub struct Table {
     /// What the file is.
     pub format: Format,
-    /// Its columns.
+    /// Its columns; those of the sheet that is being read.
     pub layout: Layout,
+    /// What was guessed and left out.
+    pub notes: Vec<Note>,
     rows: Rows,
     place: Place,
+    skipped: u64,
+    keys: HashMap<u64, u64>,
     size: u64,
     source: Source,
 }
@@ -55,7 +67,7 @@ pub struct Table {
 #[derive(Debug)]
 enum Rows {
     Csv(CsvRows),
-    Xlsx(Box<SheetRows>),
+    Xlsx(Box<Sheets>),
 }
 
 impl Rows {
@@ -124,6 +136,7 @@ impl Table {
         let header = first.iter().position(|row| row.number == layout.header_row);
         let offset = header.map_or(dialect.mark, |index| ends[index]);
         let place = Place {
+            sheet: 0,
             row: layout.header_row,
             offset,
             texts: 0,
@@ -140,63 +153,40 @@ impl Table {
                 encoding: Some(dialect.encoding.name()),
                 delimiter: Some(char::from(dialect.delimiter)),
             },
+            notes: layout.notes.clone(),
             layout,
             rows: Rows::Csv(rows),
             place,
+            skipped: 0,
+            keys: HashMap::new(),
             size,
             source: source.clone(),
         })
     }
 
     fn open_xlsx(source: &Source, checked: &Checked, scratch: &Path, size: u64) -> Result<Self, FileProblem> {
-        let book = Workbook::open(source)?;
-        let mut strings = book.strings(scratch)?;
-        let mut problem = None;
-        for sheet in book.sheet_names() {
-            let mut rows = book.rows(sheet, strings)?;
-            let mut first = Vec::new();
-            let mut stopped = None;
-            while first.len() < HEADER_WITHIN {
-                match rows.next_row() {
-                    Ok(Some(row)) => first.push(row),
-                    Ok(None) => break,
-                    // The rows before it may be imported still, when the header is among them.
-                    Err(fault) => {
-                        stopped = Some(fault);
-                        break;
-                    }
-                }
-            }
-            strings = rows.into_strings();
-            match Layout::find(&first, &checked.mappings, &checked.named) {
-                Ok(layout) => {
-                    let mut rows = book.rows(sheet, strings)?;
-                    rows.skip_to(layout.header_row)?;
-                    return Ok(Self {
-                        format: Format {
-                            kind: "xlsx",
-                            sheet: Some(sheet.to_owned()),
-                            encoding: None,
-                            delimiter: None,
-                        },
-                        place: Place {
-                            row: layout.header_row,
-                            offset: 0,
-                            texts: 0,
-                        },
-                        layout,
-                        rows: Rows::Xlsx(Box::new(rows)),
-                        size,
-                        source: source.clone(),
-                    });
-                }
-                Err(_) if stopped.is_some() => return Err(stopped.unwrap_or(Fault::Empty).into()),
-                // The first sheet with something in it says most.
-                Err(found) if problem.is_none() || problem == Some(Fault::Empty.into()) => problem = Some(found),
-                Err(_) => {}
-            }
-        }
-        Err(problem.unwrap_or(Fault::Empty.into()))
+        let sheets = Sheets::open(source, checked, scratch)?;
+        let (name, layout) = sheets.sheet();
+        let (name, layout) = (name.to_owned(), layout.clone());
+        Ok(Self {
+            format: Format {
+                kind: "xlsx",
+                sheet: Some(name),
+                encoding: None,
+                delimiter: None,
+            },
+            place: Place {
+                row: layout.header_row,
+                ..Place::default()
+            },
+            layout,
+            notes: sheets.notes.clone(),
+            rows: Rows::Xlsx(Box::new(sheets)),
+            skipped: 0,
+            keys: HashMap::new(),
+            size,
+            source: source.clone(),
+        })
     }
 
     /// Goes on from a place an earlier reader of the same bytes reached.
@@ -204,34 +194,86 @@ impl Table {
     /// # Errors
     /// When the file can't be read up to there.
     pub fn skip_to(&mut self, place: Place) -> Result<(), FileProblem> {
-        if place.row <= self.place.row {
+        if (place.sheet, place.row) <= (self.place.sheet, self.place.row) {
             return Ok(());
         }
         match &mut self.rows {
             Rows::Csv(rows) => rows.seek(place.offset, place.row + 1)?,
-            Rows::Xlsx(rows) => rows.skip_to(place.row)?,
+            Rows::Xlsx(rows) => rows.skip_to(place.sheet, place.row)?,
         }
         self.place = place;
+        self.take_sheet();
         Ok(())
     }
 
-    /// The next row of data that is neither blank nor the header again.
+    /// Speaks of the sheet that is being read.
+    fn take_sheet(&mut self) {
+        if let Rows::Xlsx(rows) = &self.rows {
+            let (name, layout) = rows.sheet();
+            self.place.sheet = rows.at();
+            self.format.sheet = Some(name.to_owned());
+            self.layout = layout.clone();
+        }
+    }
+
+    /// Goes on to the next sheet; whether there is one.
+    fn next_sheet(&mut self) -> Result<bool, Fault> {
+        let Rows::Xlsx(rows) = &mut self.rows else {
+            return Ok(false);
+        };
+        if !rows.next_sheet()? {
+            return Ok(false);
+        }
+        self.take_sheet();
+        self.place.row = self.layout.header_row;
+        Ok(true)
+    }
+
+    /// Rows passed over since this was last asked.
+    pub fn take_skipped(&mut self) -> u64 {
+        std::mem::take(&mut self.skipped)
+    }
+
+    /// Notes the key of a row and its content; whether this reader has met the key with another content. Of very many keys
+    /// not all are remembered.
+    pub fn contradicts(&mut self, (key, content): (&str, u64)) -> bool {
+        let sign = self.keys.hasher().hash_one(key);
+        match self.keys.get_mut(&sign) {
+            Some(known) => std::mem::replace(known, content) != content,
+            None => {
+                if self.keys.len() < KEYS_KEPT {
+                    self.keys.insert(sign, content);
+                }
+                false
+            }
+        }
+    }
+
+    /// The next row of data that is neither blank nor the header again, nor a line that numbers the columns or a total.
     ///
     /// # Errors
     /// When the file can't be read on from here.
     pub fn next_row(&mut self) -> Result<Option<RawRow>, FileProblem> {
         loop {
             let Some(row) = self.rows.next_row()? else {
-                return Ok(None);
+                match self.next_sheet()? {
+                    true => continue,
+                    false => return Ok(None),
+                }
             };
             self.place.row = row.number;
             if let Rows::Csv(rows) = &self.rows {
                 self.place.offset = rows.offset();
             }
-            if !row.is_blank() && !self.layout.repeats_header(&row) {
-                self.count_texts(&row)?;
-                return Ok(Some(row));
+            if row.is_blank() || self.layout.repeats_header(&row) {
+                continue;
             }
+            if rows::numbers_columns(&row) || rows::is_note(&self.layout, &row) {
+                self.skipped += 1;
+                continue;
+            }
+            self.count_texts(&row)?;
+            return Ok(Some(row));
         }
     }
 

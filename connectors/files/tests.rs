@@ -1,8 +1,11 @@
 //! The drop folder as the host drives it: pages, crashes at every step, broken files.
 
+mod again;
 mod bombs;
+mod books;
 mod killed;
 mod registries;
+mod wild;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -365,13 +368,27 @@ fn temporary_files_and_folders_are_ignored() {
         "a.csv.filepart",
         "a.crdownload",
         "a.tmp",
+        "Thumbs.db",
+        "desktop.ini",
+        ".DS_Store",
+        ".~lock.a.ods#",
+        "~WRL0001.tmp",
+        "a.csv~",
     ] {
         host.drop_text(name, HEADER);
     }
+    for folder in ["$RECYCLE.BIN", "System Volume Information", "__MACOSX", "@eaDir"] {
+        fs::create_dir(host.path("inbox", folder)).expect("folder");
+    }
     fs::create_dir(host.path("inbox", "folder.csv")).expect("folder");
     host.run();
-    assert_eq!(host.names("inbox").len(), 7);
+    assert_eq!(host.names("inbox").len(), 17);
     assert!(host.stored.is_empty());
+    assert_eq!(
+        host.connector.left_alone().map(|left| left.count),
+        Some(1),
+        "the folder alone"
+    );
 }
 
 #[test]

@@ -27,6 +27,35 @@ pub fn due(moment: &Moment, zone: &TimeZone) -> Option<Timestamp> {
         .map(|zoned| zoned.timestamp())
 }
 
+/// A moment at midnight as the whole day: programs without days of their own write «19.01.2026 0:00:00» for one.
+pub fn whole_day(moment: Moment, zone: &TimeZone) -> Moment {
+    let Some(instant) = moment.instant() else {
+        return moment;
+    };
+    let here = instant.to_zoned(zone.clone()).datetime();
+    // Written with an offset, the day is the one that is written.
+    let written = moment.source_text.as_deref().map(|text| text.replacen(' ', "T", 1));
+    let written: Option<civil::DateTime> = written.and_then(|text| text.parse().ok());
+    let midnight = [Some(here), written]
+        .into_iter()
+        .flatten()
+        .find(|at| at.time() == civil::Time::midnight());
+    match midnight {
+        Some(at) => match moment.source_text {
+            Some(text) => Moment::from_date(at.date(), zone).with_source_text(text),
+            None => Moment::from_date(at.date(), zone),
+        },
+        None => moment,
+    }
+}
+
+/// Whether a text is a day as only the cell of a spreadsheet gives it.
+pub fn is_spreadsheet_date(text: &str) -> bool {
+    let day = text.get(..10).filter(|day| day.as_bytes()[4] == b'-');
+    let rest = text.get(10..).unwrap_or_default();
+    day.is_some_and(|day| day.parse::<civil::Date>().is_ok()) && (rest.is_empty() || rest.starts_with('T'))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -97,6 +126,41 @@ mod tests {
             due(&moment, &zone()),
             Some("2026-01-05T18:59:59Z".parse().expect("instant"))
         );
+    }
+
+    #[test]
+    fn midnight_is_the_whole_day_of_a_term() {
+        for text in [
+            "05.01.2026 0:00:00",
+            "05.01.2026 00:00",
+            "2026-01-05 00:00:00",
+            "2026-01-05T00:00:00+03:00",
+            "2026-01-04T19:00:00Z",
+        ] {
+            let moment = whole_day(parse(text, &zone()).expect("a date"), &zone());
+            assert_eq!(
+                (moment.value.as_str(), moment.precision),
+                ("2026-01-05", Precision::Date),
+                "{text}"
+            );
+        }
+        let noon = parse("05.01.2026 12:00", &zone()).expect("a date");
+        assert_eq!(whole_day(noon.clone(), &zone()), noon);
+    }
+
+    #[test]
+    fn a_house_is_no_date_and_a_date_is_no_house() {
+        assert!(is_spreadsheet_date("2026-05-01") && is_spreadsheet_date("2026-05-01T00:00:00"));
+        for house in [
+            "5/1",
+            "2026",
+            "20260501",
+            "ул. Мира",
+            "2026-05-01 корп. 2",
+            "12-34-5678",
+        ] {
+            assert!(!is_spreadsheet_date(house), "{house}");
+        }
     }
 
     proptest! {

@@ -15,7 +15,7 @@ const MIB: usize = 1024 * 1024;
 
 /// A container written by hand: parts may be packed beyond reason and their sizes may lie.
 #[derive(Default)]
-struct Container {
+pub(super) struct Container {
     bytes: Vec<u8>,
     directory: Vec<u8>,
     parts: u16,
@@ -49,7 +49,7 @@ impl Container {
         self
     }
 
-    fn text(self, name: &str, text: &str) -> Self {
+    pub(super) fn text(self, name: &str, text: &str) -> Self {
         self.part(name, text, "", 0, "")
     }
 
@@ -77,7 +77,7 @@ impl Container {
         self.parts = self.parts.wrapping_add(1);
     }
 
-    fn finish(mut self) -> Vec<u8> {
+    pub(super) fn finish(mut self) -> Vec<u8> {
         let (start, size) = (self.bytes.len(), self.directory.len());
         self.bytes.write_all(&self.directory).expect("memory");
         self.bytes.extend_from_slice(b"PK\x05\x06\0\0\0\0");

@@ -1,0 +1,110 @@
+//! What was guessed about a file and what in it is not read: told by `probe`, in the report beside the file and in the log.
+
+/// One thing that whoever made the file should know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Note {
+    /// A sheet that is not read.
+    SheetNotRead {
+        /// Its name.
+        sheet: String,
+        /// Why.
+        why: NotRead,
+    },
+    /// Only a hidden sheet has the table.
+    HiddenSheet {
+        /// Its name.
+        sheet: String,
+    },
+    /// Several sheets are read, one after the other.
+    ManySheets {
+        /// Their names.
+        sheets: Vec<String>,
+    },
+    /// Another column that could be the number.
+    OtherNumber {
+        /// Header of the column that is taken.
+        chosen: String,
+        /// Header of the one that is not.
+        header: String,
+    },
+    /// A column that could be the number only counts the rows.
+    CountsRows {
+        /// Its header.
+        header: String,
+    },
+    /// The header was put together from two rows.
+    TwoHeaderRows {
+        /// Number of the upper row.
+        first: u64,
+        /// Number of the lower row.
+        second: u64,
+    },
+    /// The row below the header looks like its lower half and means nothing.
+    MaybeTwoHeaderRows {
+        /// Its number.
+        second: u64,
+    },
+}
+
+/// Why a sheet is not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotRead {
+    /// Its columns are others than those of the sheet that is read.
+    OtherColumns,
+    /// No row of it looks like a header.
+    NoHeader,
+    /// It is hidden, and a visible one has the table.
+    Hidden,
+    /// It can't be read.
+    Damaged,
+}
+
+impl NotRead {
+    fn russian(self) -> &'static str {
+        match self {
+            Self::OtherColumns => "у него другие колонки, чем у прочитанного",
+            Self::NoHeader => "на нём нет строки со знакомыми заголовками",
+            Self::Hidden => "он скрыт, а таблица есть на видимом листе",
+            Self::Damaged => "он повреждён или его нет в книге",
+        }
+    }
+}
+
+impl Note {
+    /// In Russian, with what to do.
+    pub fn russian(&self) -> String {
+        match self {
+            Self::SheetNotRead { sheet, why } => format!(
+                "Лист «{sheet}» не прочитан: {}. Если на нём есть сообщения, сохраните его отдельной книгой.",
+                why.russian()
+            ),
+            Self::HiddenSheet { sheet } => {
+                format!("Прочитан скрытый лист «{sheet}»: на видимых листах таблицы нет. Проверьте, тот ли это лист.")
+            }
+            Self::ManySheets { sheets } => {
+                format!("Прочитаны листы с одинаковыми колонками: «{}».", sheets.join("», «"))
+            }
+            Self::OtherNumber { chosen, header } => {
+                format!("Номером взята колонка «{chosen}»; колонка «{header}» номером не считается.")
+            }
+            Self::CountsRows { header } => {
+                format!("Колонка «{header}» считает строки (1, 2, 3 …) и номером сообщения не взята.")
+            }
+            Self::TwoHeaderRows { first, second } => {
+                format!("Заголовок занимает две строки ({first} и {second}): названия колонок сложены из обеих.")
+            }
+            Self::MaybeTwoHeaderRows { second } => format!(
+                "Строка {second} похожа на вторую строку заголовка, но таких названий программа не знает. Проверьте \
+                 колонки; их можно назвать в настройке headers."
+            ),
+        }
+    }
+
+    /// Whether something of the file was left out or doubtful, and not only done in another way than usual.
+    pub fn is_loud(&self) -> bool {
+        !matches!(
+            self,
+            Self::ManySheets { .. } | Self::OtherNumber { .. } | Self::TwoHeaderRows { .. }
+        )
+    }
+}
