@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use priem_connectors::files::{
     FilesSettings,
     config::{DelimiterSetting, EncodingSetting},
+    headers,
     probe::{self, ProbeReport},
 };
 
@@ -25,6 +26,10 @@ enum FilesCommand {
     ///
     /// Exit code 0: all rows are good. 1: the file was not understood or has bad rows. 3: there is no such file.
     Probe(ProbeArgs),
+    /// Print in Russian which headers are known, with all their spellings: what to ask the operator of a system for
+    ///
+    /// Exit code 0: printed. 2: there is no such mapping.
+    Columns(ColumnsArgs),
     /// Show what yesterday's exports would become: rows understood, sectors and recipients, terms, likely duplicates
     ///
     /// Takes a folder with exports of «Инцидент менеджмент», ПОС, «Управляем вместе», 59-ФЗ and votes, each told by its
@@ -59,6 +64,13 @@ struct ProbeArgs {
     columns: Vec<(String, String)>,
 }
 
+#[derive(Debug, clap::Args)]
+struct ColumnsArgs {
+    /// What kind of file: incident, pos, uv, fz59, votes, mss, or auto (all of them)
+    #[arg(default_value = "auto", value_name = "MAPPING")]
+    mapping: String,
+}
+
 fn encoding(text: &str) -> Result<EncodingSetting, String> {
     serde_json::from_value(text.into()).map_err(|_| "one of auto, utf-8, windows-1251".into())
 }
@@ -80,8 +92,19 @@ fn column(text: &str) -> Result<(String, String), String> {
 pub fn run(args: FilesArgs, rules_dir: &dyn Fn() -> anyhow::Result<Option<PathBuf>>) -> anyhow::Result<u8> {
     match args.command {
         FilesCommand::Probe(args) => run_probe(args),
+        FilesCommand::Columns(args) => run_columns(&args),
         FilesCommand::Report(args) => report::run(&args, rules_dir),
     }
+}
+
+fn run_columns(args: &ColumnsArgs) -> anyhow::Result<u8> {
+    let Some(text) = headers::known(&args.mapping) else {
+        let known = headers::names().join(", ");
+        output::say!("unknown mapping `{}`, known: {known}", args.mapping);
+        return Ok(USAGE);
+    };
+    output::lines(&text)?;
+    Ok(DONE)
 }
 
 fn run_probe(args: ProbeArgs) -> anyhow::Result<u8> {
@@ -140,6 +163,18 @@ mod tests {
     fn exit_code(arguments: &[&str]) -> u8 {
         let cli = Cli::try_parse_from([&["priem", "probe"], arguments].concat()).expect("arguments");
         run(cli.files, &|| Ok(None)).expect("runs")
+    }
+
+    #[test]
+    fn the_headers_of_a_known_mapping_are_printed() {
+        let columns = |arguments: &[&str]| {
+            let cli = Cli::try_parse_from([&["priem", "columns"], arguments].concat()).expect("arguments");
+            run(cli.files, &|| Ok(None)).expect("runs")
+        };
+        assert_eq!(
+            (columns(&["pos"]), columns(&[]), columns(&["poz"])),
+            (DONE, DONE, USAGE)
+        );
     }
 
     #[test]

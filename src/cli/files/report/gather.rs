@@ -12,7 +12,6 @@ use priem_sdk::{
     ConfigError, Message,
     message::{DeadlineStage, Flags, Topic},
 };
-use priem_tables::sniff::Promise;
 
 use super::{
     duplicates::{self, Key},
@@ -106,25 +105,19 @@ pub fn gather(question: &Question<'_>) -> Result<Result<Report, io::Error>, Conf
     Ok(Ok(report))
 }
 
-/// Files of the folder by name, and what in it is never read; temporary and hidden files, and reports of earlier runs, are
-/// left out.
+/// Files of the folder by name, and everything else in it with the reason why it is no export: nothing in the folder goes
+/// unnamed.
 fn exports(folder: &Path) -> Result<(Vec<PathBuf>, Vec<String>), io::Error> {
     let (mut files, mut left_alone) = (Vec::new(), Vec::new());
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
         let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
-        if let Some(why) = probe::never_read(&entry.file_name(), is_folder) {
-            left_alone.push(format!(
+        match probe::never_read(&entry.file_name(), is_folder) {
+            Some(why) => left_alone.push(format!(
                 "{} — {why}",
                 entry.file_name().to_string_lossy().escape_debug()
-            ));
-            continue;
-        }
-        let path = entry.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
-        let is_export = Promise::of(&name) != Promise::Nothing;
-        if is_export && !path.is_dir() && !name.starts_with(['.', '~']) && !name.ends_with(".report.txt") {
-            files.push(path);
+            )),
+            None => files.push(entry.path()),
         }
     }
     files.sort();

@@ -93,6 +93,12 @@ pub struct FileReport {
     pub good_rows: u64,
     /// Rows that need a hand.
     pub bad_rows: u64,
+    /// What was guessed and left out, in Russian.
+    pub notes: Vec<String>,
+    /// Rows passed over: they number columns, or are totals.
+    pub skipped_rows: u64,
+    /// Rows whose number was in the file before, with another content.
+    pub contradicting_rows: u64,
     /// Columns whose meaning is known, and how many rows fill them.
     pub columns: Vec<KnownColumn>,
     /// Columns that stay in the journal only.
@@ -114,6 +120,9 @@ impl From<ProbeReport> for FileReport {
             mapping_title: probed.mapping_title,
             good_rows: probed.good_rows,
             bad_rows: probed.bad_rows,
+            notes: probed.notes,
+            skipped_rows: probed.skipped_rows,
+            contradicting_rows: probed.contradicting_rows,
             columns: probed.columns,
             unknown_columns: probed.unknown_columns,
             forbidden_columns: probed.forbidden_columns,

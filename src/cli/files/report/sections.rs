@@ -58,7 +58,7 @@ fn summary(report: &Report) -> Section {
         .note("Ничего не принято и не отправлено: это взгляд на файлы.");
     if !report.left_alone.is_empty() {
         section = section.note(format!(
-            "В папке лежит то, что служба не читает: {}.",
+            "В папке лежит и то, что выгрузкой не является: {}.",
             report.left_alone.join("; ")
         ));
     }
@@ -93,6 +93,23 @@ fn file(file: &FileReport) -> Section {
     ] {
         if !list.is_empty() {
             section = section.note(format!("{what}: {}.", list.join(", ")));
+        }
+    }
+    for note in &file.notes {
+        section = section.note(note.clone());
+    }
+    for (what, rows) in [
+        (
+            "Пропущено строк (нумерация колонок, итоги, отметки программы)",
+            file.skipped_rows,
+        ),
+        (
+            "Строк с номером, который в файле уже был, и другим содержимым (действует последняя)",
+            file.contradicting_rows,
+        ),
+    ] {
+        if rows > 0 {
+            section = section.note(format!("{what}: {rows}."));
         }
     }
     if !file.missing.is_empty() {
