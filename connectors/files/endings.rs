@@ -1,6 +1,6 @@
 //! Pages with which a file ends before its last row, or without any.
 
-use priem_sdk::{Item, Page};
+use priem_sdk::{Cursor, Item, Page};
 
 use super::{
     cursor::{End, FileCursor, Refused, Stamp},
@@ -20,6 +20,14 @@ pub fn again(mut standing: FileCursor) -> Page {
     standing.end = Some(End::Done);
     Page {
         next: standing.encode(),
+        ..Page::default()
+    }
+}
+
+/// No page: the reading was stopped with the service, and begins again where it began.
+pub fn stopped(at: Cursor) -> Page {
+    Page {
+        next: at,
         ..Page::default()
     }
 }

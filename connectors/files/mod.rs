@@ -54,6 +54,7 @@ use priem_sdk::{
     contract::{Claim, LeftAlone},
     registry,
 };
+use priem_tables::Stop;
 
 use config::Checked;
 pub use config::FilesSettings;
@@ -108,26 +109,21 @@ impl FilesConnector {
     ) -> Result<T, ConnectorError> {
         let reading = Arc::clone(&self.reading);
         // Whoever gives up waiting (the service ends) gives up the reading, too: it stops between two rows.
-        let _given_up = GivenUp::new(&self.reading);
-        tokio::task::spawn_blocking(move || work(&reading))
-            .await
-            .map_err(|_| ConnectorError::transient("the reading of a file was interrupted"))?
+        let mut unfinished = Unfinished(Some(self.reading.stop()));
+        let done = tokio::task::spawn_blocking(move || work(&reading)).await;
+        unfinished.0 = None;
+        done.map_err(|_| ConnectorError::transient("the reading of a file was interrupted"))?
     }
 }
 
-/// Stops the reading when nobody waits for it any more.
-struct GivenUp(Arc<Reading>);
+/// Stops the reading when nobody waits for its end.
+struct Unfinished(Option<Stop>);
 
-impl GivenUp {
-    fn new(reading: &Arc<Reading>) -> Self {
-        reading.stop(false);
-        Self(Arc::clone(reading))
-    }
-}
-
-impl Drop for GivenUp {
+impl Drop for Unfinished {
     fn drop(&mut self) {
-        self.0.stop(true);
+        if let Some(stop) = &self.0 {
+            stop.stop();
+        }
     }
 }
 

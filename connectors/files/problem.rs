@@ -73,6 +73,11 @@ impl FileProblem {
         }
     }
 
+    /// Whether nothing is wrong with the file: its reading was stopped with the service.
+    pub fn is_stopped(&self) -> bool {
+        matches!(self, Self::Table(Fault::Stopped))
+    }
+
     /// Bounded name, a metric label.
     pub fn reason(&self) -> &'static str {
         match self {

@@ -1,13 +1,6 @@
 //! The blocking half of the connector: one page of rows after a cursor.
 
-use std::{
-    path::PathBuf,
-    sync::{
-        OnceLock,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::SystemTime,
-};
+use std::{path::PathBuf, sync::OnceLock, time::SystemTime};
 
 use parking_lot::Mutex;
 use priem_sdk::{
@@ -15,13 +8,13 @@ use priem_sdk::{
     contract::{LeftAlone, Progress},
     in_hand::{Deadly, InHand},
 };
-use priem_tables::{Fault, Source};
+use priem_tables::{Fault, Source, Stop};
 
 use super::{
     Checked, FilesSettings, Inbox,
     checking::{in_folder, unusable},
     cursor::{End, FileCursor, Stamp, content_hash},
-    endings::{again, failed, refused, refused_cursor, vanished},
+    endings::{again, failed, refused, refused_cursor, stopped, vanished},
     inbox::{Held, Ready},
     items::{self, RowContext},
     known::{self, Known},
@@ -48,8 +41,8 @@ pub struct Reading {
     refusals: Mutex<Refusals>,
     /// What is being read, for the case that the process dies over it; opened with the first poll.
     in_hand: OnceLock<InHand>,
-    /// Nobody waits for what is being read any more.
-    stop: AtomicBool,
+    /// Ends what is being read.
+    stop: Mutex<Stop>,
 }
 
 impl Reading {
@@ -63,13 +56,19 @@ impl Reading {
             open: Mutex::new(None),
             refusals: Mutex::default(),
             in_hand: OnceLock::new(),
-            stop: AtomicBool::new(false),
+            stop: Mutex::default(),
         }
     }
 
-    /// Ends the reading of a page after the row that is being read: its result is wanted no more.
-    pub fn stop(&self, stop: bool) {
-        self.stop.store(stop, Ordering::Relaxed);
+    /// What ends the reading that begins now, wherever it stands. What was opened under one that has ended something is
+    /// opened anew.
+    pub fn stop(&self) -> Stop {
+        let mut stop = self.stop.lock();
+        if stop.is_stopped() {
+            *self.open.lock() = None;
+            *stop = Stop::default();
+        }
+        stop.clone()
     }
 
     /// Notes that a file is read from a row on. The process may die over each page; a page that it died over twice is not
@@ -250,7 +249,7 @@ impl Reading {
         }
         // What was listed a moment ago may be another by now: what is opened decides.
         let (source, stamp) = match held.inbox.open(&name) {
-            Ok(Ok(opened)) => opened,
+            Ok(Ok((source, stamp))) => (source.stopped_by(&self.stop.lock()), stamp),
             Ok(Err(refusal)) => return unread(stamp, FileProblem::Refused(refusal)),
             Err(error) => return unread(stamp, FileProblem::Table(Fault::of_io(&error))),
         };
@@ -268,7 +267,10 @@ impl Reading {
                 tracing::info!(file = name, bytes = stamp.size, "reading a file");
                 Ok(self.read(held, start, &source))
             }
-            Err(error) => unread(stamp, FileProblem::Table(Fault::of_io(&error))),
+            Err(error) => match FileProblem::Table(Fault::of_io(&error)) {
+                problem if problem.is_stopped() => Ok(stopped(cursor.clone())),
+                problem => unread(stamp, problem),
+            },
         }
     }
 
@@ -284,6 +286,7 @@ impl Reading {
         let Ok(Ok((source, stamp))) = held.inbox.open(&standing.file) else {
             return vanished(standing, Vec::new());
         };
+        let source = source.stopped_by(&self.stop.lock());
         match is_unchanged(&mut standing, &source, stamp) {
             true => self.read(held, standing, &source),
             false => vanished(standing, Vec::new()),
@@ -294,6 +297,7 @@ impl Reading {
     fn read(&self, held: &Held, standing: FileCursor, source: &Source) -> Page {
         let table = match self.table_at(held, &standing, source) {
             Ok(table) => table,
+            Err(problem) if problem.is_stopped() => return stopped(standing.encode()),
             Err(problem) => return failed(standing, Vec::new(), &problem),
         };
         self.read_page(standing, table)
@@ -312,11 +316,9 @@ impl Reading {
 
     fn read_page(&self, mut standing: FileCursor, mut table: Table) -> Page {
         let mut page_items: Vec<Item> = Vec::with_capacity(self.settings.rows_per_page);
+        let begin = standing.encode();
         let mut bytes = 0;
         while page_items.len() < self.settings.rows_per_page && bytes < PAGE_BYTES {
-            if self.stop.load(Ordering::Relaxed) {
-                break;
-            }
             let row = match table.next_row() {
                 Ok(Some(row)) => row,
                 Ok(None) => {
@@ -328,6 +330,8 @@ impl Reading {
                     self.end(&mut standing, &table, &mut page_items);
                     break;
                 }
+                // The page begins again with the next start.
+                Err(problem) if problem.is_stopped() => return stopped(begin),
                 Err(problem) => return failed(standing, page_items, &problem),
             };
             let context = RowContext {

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use priem_tables::{Fault, RawRow, SharedStrings, SheetRows, Source, Workbook};
+use priem_tables::{Fault, RawRow, SharedStrings, SheetRows, Source, Visibility, Workbook};
 
 use super::{
     config::Checked,
     layout::{HEADER_WITHIN, Layout},
-    mapping::FieldSpec,
+    mapping::{FieldSpec, Role},
     notes::{NotRead, Note},
     problem::FileProblem,
 };
@@ -43,19 +43,25 @@ impl Sheets {
         let mut stopped_problem: Option<FileProblem> = None;
         let mut found = Vec::new();
         let mut notes = Vec::new();
-        for sheet in book.sheet_names() {
+        for sheet in book.sheets() {
+            let mut not_read = |why| {
+                notes.push(Note::SheetNotRead {
+                    sheet: sheet.name.clone(),
+                    why,
+                });
+            };
+            if let Some(fault) = &sheet.unreadable {
+                not_read(NotRead::Damaged);
+                stopped_problem.get_or_insert(fault.clone().into());
+                continue;
+            }
             let table = match strings.take() {
                 Some(strings) => strings,
                 None => book.strings(scratch)?,
             };
-            let mut not_read = |why| {
-                notes.push(Note::SheetNotRead {
-                    sheet: sheet.to_owned(),
-                    why,
-                });
-            };
-            let mut rows = match book.rows(sheet, table) {
+            let mut rows = match book.rows(&sheet.name, table) {
                 Ok(rows) => rows,
+                Err(Fault::Stopped) => return Err(Fault::Stopped.into()),
                 Err(fault) => {
                     not_read(NotRead::Damaged);
                     stopped_problem.get_or_insert(fault.into());
@@ -63,12 +69,15 @@ impl Sheets {
                 }
             };
             let (first, stopped) = first_rows(&mut rows);
+            if stopped == Some(Fault::Stopped) {
+                return Err(Fault::Stopped.into());
+            }
             strings = Some(rows.into_strings());
             match Layout::find(&first, &checked.mappings, &checked.named) {
                 Ok(layout) => found.push(Candidate {
-                    name: sheet.to_owned(),
+                    name: sheet.name.clone(),
                     layout,
-                    hidden: is_hidden(&book, sheet),
+                    hidden: sheet.visibility != Visibility::Visible,
                 }),
                 Err(_) if stopped.is_some() => {
                     not_read(NotRead::Damaged);
@@ -247,12 +256,8 @@ fn are_alike(one: &Layout, other: &Layout) -> bool {
     let (a, b) = (one.fields(), other.fields());
     let common = a.intersection(&b).count();
     let identified = |layout: &Layout, role| layout.has(|spec: &FieldSpec| spec.role == role);
-    let same = [super::mapping::Role::Key, super::mapping::Role::Subject]
+    let same = [Role::Key, Role::Subject]
         .into_iter()
         .all(|role| identified(one, role) == identified(other, role));
     one.mapping.name == other.mapping.name && same && common * 3 >= a.len().max(b.len()) * 2
-}
-
-fn is_hidden(_book: &Workbook, _sheet: &str) -> bool {
-    false
 }

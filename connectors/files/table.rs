@@ -143,7 +143,11 @@ impl Table {
         };
         let mut rows = CsvRows::new(source.from_start(), offset, layout.header_row + 1, dialect)?;
         match header {
-            Some(index) => rows.expect_header(&first[index].cells)?,
+            // Titles as they are compared: of both rows, where a header has two.
+            Some(_) => {
+                let titles: Vec<String> = layout.columns.iter().map(|column| column.written.clone()).collect();
+                rows.expect_header(&titles)?;
+            }
             None => rows.expect_width(layout.columns.len()),
         }
         Ok(Self {

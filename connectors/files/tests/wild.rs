@@ -260,6 +260,55 @@ fn sheets_with_the_same_columns_are_all_read_and_the_others_told() {
 }
 
 #[test]
+fn a_hidden_sheet_is_read_only_when_no_visible_one_has_the_table() {
+    let day = "05.01.2026";
+    let hidden = |name, key: &'static str, state| Sheet {
+        attributes: state,
+        ..sheet(name, &[HEADER, &[key, day, "Дороги", "Ямы", "давняя яма"]])
+    };
+    let visible = || sheet("Выгрузка", &[HEADER, &["550001", day, "Дороги", "Ямы", "яма"]]);
+    let archive = || hidden("Архив", "110001", "state=\"hidden\"");
+    for (sheets, expected, words) in [
+        (
+            vec![
+                archive(),
+                visible(),
+                hidden("Служебный", "120001", "state=\"veryHidden\""),
+            ],
+            "550001",
+            "Лист «Архив» не прочитан: он скрыт",
+        ),
+        (
+            vec![archive(), sheet("Титул", &[&["Титул"]])],
+            "110001",
+            "Прочитан скрытый лист «Архив»",
+        ),
+    ] {
+        let mut host = Host::new(|_| {});
+        fs::write(host.path("inbox", "a.xlsx"), book(&sheets)).expect("written");
+        host.run();
+        assert_eq!(keys(&host), [expected]);
+        assert!(report(&host, "a.xlsx").contains(words), "{}", report(&host, "a.xlsx"));
+    }
+}
+
+#[test]
+fn a_reading_that_nobody_waits_for_stops_and_is_no_failure() {
+    let mut host = Host::new(|_| {});
+    let rows: String = (0..50)
+        .map(|number| format!("66{number:04};05.01.2026;Дороги;Ямы;яма\n"))
+        .collect();
+    host.drop_text("a.csv", format!("{INCIDENT}{rows}"));
+    // The service ends while the page is read.
+    host.connector.reading.stop().stop();
+    let stopped = host.connector.reading.poll(&host.cursor).expect("a page");
+    assert!(stopped.items.is_empty() && stopped.next == host.cursor, "{stopped:?}");
+    host.run();
+    assert_eq!(keys(&host).len(), 50);
+    assert!(host.names("failed").is_empty());
+}
+
+#[test]
 fn a_crash_between_two_sheets_loses_nothing() {
     let day = "05.01.2026";
     let bytes = book(&[
