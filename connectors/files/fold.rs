@@ -78,6 +78,15 @@ pub fn is_ordinal(plain: &str) -> bool {
         || letters.starts_with("порядков") && letters.contains("номер")
 }
 
+/// Whether an unknown header, as compared, may be that of the number.
+pub fn may_be_number(plain: &str) -> bool {
+    const WORDS: &[&str] = &["номер", "№", "id", "ид", "идентификатор", "код", "рег"];
+    !is_ordinal(plain)
+        && plain
+            .split(|c: char| !c.is_alphanumeric() && c != '№')
+            .any(|word| WORDS.contains(&word))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

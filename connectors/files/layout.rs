@@ -8,7 +8,7 @@ use super::{
     fold::{self, plain_header},
     guess::guess,
     keys,
-    mapping::{AUTO, Cells, FieldKind, FieldSpec, Mapping},
+    mapping::{AUTO, Cells, FieldKind, FieldSpec, Mapping, Role},
     notes::Note,
     problem::FileProblem,
     rows, two_rows, when,
@@ -18,6 +18,8 @@ use super::{
 pub const HEADER_WITHIN: usize = 20;
 /// Rows that count from one: more need not be looked at.
 const ENOUGH_TO_COUNT: usize = 5;
+/// Rows that may have such numbers by chance.
+const FEW_TO_COUNT: usize = 3;
 
 /// Columns of a file.
 #[derive(Debug, Clone)]
@@ -154,6 +156,7 @@ impl Layout {
         }
         let records: Vec<&RawRow> = below.iter().filter(|row| !rows::numbers_columns(row)).collect();
         layout.choose_key(&records);
+        layout.tell_no_number();
         layout.wordy = layout.has_wordy_numbers(&records);
         layout
     }
@@ -200,7 +203,25 @@ impl Layout {
         if counts && column.alias.is_some() && fold::is_ordinal(&column.written) {
             let header = self.forget(best);
             self.notes.push(Note::CountsRows { header });
+        } else if counts && records.len() >= FEW_TO_COUNT {
+            let header = column.name.clone();
+            self.notes.push(Note::MayCountRows { header });
         }
+    }
+
+    /// Tells that no column is the number, and which might be it.
+    fn tell_no_number(&mut self) {
+        let has_number = self.mapping.key().is_none() || self.has(|spec| spec.role == Role::Key);
+        if has_number {
+            return;
+        }
+        let unknown = self
+            .columns
+            .iter()
+            .filter(|column| column.field.is_none() && !column.forbidden);
+        let maybe = unknown.filter(|column| fold::may_be_number(&column.written));
+        let maybe = maybe.map(|column| column.name.clone()).collect();
+        self.notes.push(Note::NoNumber { maybe });
     }
 
     /// Makes a column an unknown one, under a name that no mapping knows. Its header.
@@ -247,6 +268,15 @@ impl Layout {
                 format!("{letters} «{header}»")
             })
             .collect()
+    }
+
+    /// Headers of the fields that rules usually need and no column holds.
+    pub fn missing(&self) -> Vec<&'static str> {
+        let fields = self.fields();
+        let needed = self.mapping.fields.iter().enumerate().filter(|(index, spec)| {
+            matches!(spec.role, Role::Key | Role::Subject | Role::Important) && !fields.contains(index)
+        });
+        needed.map(|(_, spec)| spec.header).collect()
     }
 
     /// Cells of a row that hold a part of an address and were turned into a date by a spreadsheet.

@@ -32,6 +32,16 @@ pub enum Note {
         /// Its header.
         header: String,
     },
+    /// The numbers are 1, 2, 3 …: they may count the rows.
+    MayCountRows {
+        /// Header of the column.
+        header: String,
+    },
+    /// No column is the number, so the content of a row stands for it.
+    NoNumber {
+        /// Headers of unknown columns that may be the number.
+        maybe: Vec<String>,
+    },
     /// The header was put together from two rows.
     TwoHeaderRows {
         /// Number of the upper row.
@@ -90,6 +100,19 @@ impl Note {
             Self::CountsRows { header } => {
                 format!("Колонка «{header}» считает строки (1, 2, 3 …) и номером сообщения не взята.")
             }
+            Self::MayCountRows { header } => format!(
+                "Номера в колонке «{header}» идут подряд с единицы. Если это счёт строк, а не номера системы, выгрузите файл с \
+                 колонкой номера: иначе завтра под тем же номером придёт другое сообщение."
+            ),
+            Self::NoNumber { maybe } if maybe.is_empty() => {
+                "Колонки с номером нет: сообщение узнаётся по содержимому строки, изменённая строка станет новым."
+                    .into()
+            }
+            Self::NoNumber { maybe } => format!(
+                "Колонки с номером нет: сообщение узнаётся по содержимому строки, изменённая строка станет новым. Не номер ли \
+                 это: «{}»? Тогда назовите колонку в настройке headers.",
+                maybe.join("», «")
+            ),
             Self::TwoHeaderRows { first, second } => {
                 format!("Заголовок занимает две строки ({first} и {second}): названия колонок сложены из обеих.")
             }
@@ -98,6 +121,11 @@ impl Note {
                  колонки; их можно назвать в настройке headers."
             ),
         }
+    }
+
+    /// Whether a report beside the file tells it. An export that is known not to have a number is as it should be.
+    pub fn is_told(&self) -> bool {
+        !matches!(self, Self::NoNumber { maybe } if maybe.is_empty())
     }
 
     /// Whether something of the file was left out or doubtful, and not only done in another way than usual.

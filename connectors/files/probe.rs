@@ -12,7 +12,7 @@ use super::{
     Checked, FilesSettings, folder, inbox,
     items::{self, RowContext},
     left,
-    mapping::{self, FieldKind, Mapping, Role},
+    mapping::{self, FieldKind, Mapping},
     notes::Note,
     problem::{self, FileProblem},
     table::Table,
@@ -369,13 +369,6 @@ impl ProbeReport {
                 None => {}
             }
         }
-        let has = |index: usize| table.layout.columns.iter().any(|column| column.field == Some(index));
-        self.missing = mapping
-            .fields
-            .iter()
-            .enumerate()
-            .filter(|(index, spec)| matches!(spec.role, Role::Key | Role::Subject | Role::Important) && !has(*index))
-            .map(|(_, spec)| spec.header)
-            .collect();
+        self.missing = table.layout.missing();
     }
 }

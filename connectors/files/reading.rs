@@ -386,7 +386,7 @@ impl Reading {
         }
         let doubts = table.notes.iter().filter(|note| note.is_loud()).count();
         let turned = standing.turned;
-        standing.tell = good == 0 || twice + skipped + turned > 0 || !table.notes.is_empty();
+        standing.tell = good == 0 || twice + skipped + turned > 0 || table.notes.iter().any(Note::is_told);
         if good == 0 || twice + turned > 0 || doubts > 0 {
             let notes: Vec<String> = table.notes.iter().map(Note::russian).collect();
             tracing::warn!(

@@ -81,6 +81,10 @@ fn notes(notes: &[Note], text: &mut String) {
 }
 
 fn columns(table: &Table, text: &mut String) {
+    let missing = table.layout.missing();
+    if !missing.is_empty() {
+        text.push_str(&format!("\nНет важных колонок: {}.\n", missing.join(", ")));
+    }
     let unknown = table.layout.unknown_columns();
     if unknown.is_empty() {
         return;

@@ -72,6 +72,9 @@ pub fn is_note(layout: &Layout, row: &RawRow) -> bool {
     let Some((first, note)) = filled.next() else {
         return false;
     };
+    if note.trim_start().starts_with(|c: char| c.is_ascii_digit()) {
+        return false;
+    }
     let role = |index: usize| {
         let field = layout.columns.get(index).and_then(|column| column.field);
         field.map(|field| layout.mapping.fields[field].role)

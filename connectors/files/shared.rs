@@ -11,6 +11,7 @@ use priem_sdk::{
 };
 
 use super::{
+    fold::plain_header,
     mapping::{Cells, FieldKind, FieldSpec, Role},
     when,
 };
@@ -166,10 +167,13 @@ pub fn status(cells: &Cells<'_>, names: &[&str], outcome: &str, table: &[(&str, 
     }
     let common = |word: &str| {
         let lower = word.to_lowercase();
-        table
-            .iter()
-            .find(|(known, _)| *known == lower)
-            .map(|(_, common)| *common)
+        let exact = table.iter().find(|(known, _)| *known == lower);
+        // Spaces that do not break, letters of another alphabet.
+        let folded = || {
+            let word = plain_header(word);
+            table.iter().find(|(known, _)| plain_header(known) == word)
+        };
+        exact.or_else(folded).map(|(_, common)| *common)
     };
     Some(Status {
         common: words

@@ -140,6 +140,38 @@ fn rows_that_are_only_counted_have_no_number_and_are_refused() {
 }
 
 #[test]
+fn a_number_nobody_recognised_and_one_that_may_count_are_told() {
+    let mut host =
+        incidents("1;05.01.2026;Дороги;Ямы;яма\n2;05.01.2026;ЖКХ;Крыша;течёт\n3;05.01.2026;ЖКХ;Свет;темно\n");
+    assert_eq!(keys(&host), ["1", "2", "3"]);
+    assert!(report(&host, "a.csv").contains("идут подряд с единицы"));
+    host.drop_text(
+        "b.csv",
+        "Номер карточки;Группа тем;Тема;Текст инцидента\n550001;Дороги;Ямы;яма\n",
+    );
+    host.run();
+    assert!(report(&host, "b.csv").contains("Не номер ли это: «Номер карточки»"));
+    host.drop_text("c.csv", "Группа тем;Тема;Текст инцидента\nДороги;Ямы;другая яма\n");
+    host.run();
+    assert!(
+        !host.names("done").contains("c.csv.report.txt"),
+        "known to be without a number"
+    );
+    let text = probed(&host, "done", "c.csv", &FilesSettings::new("/in"));
+    assert!(text.contains("Колонки с номером нет"), "{text}");
+}
+
+#[test]
+fn a_status_with_a_space_that_does_not_break_is_that_status() {
+    let host =
+        pos("Номер;Источник;Организация, в которой находится сообщение;Статус\n30001;Виджет;Отдел;В\u{a0}рaботе\n");
+    assert_eq!(
+        host.messages("30001")[0].data.status.as_ref().expect("a status").common,
+        "in_work"
+    );
+}
+
+#[test]
 fn titles_numbered_columns_and_totals_are_no_messages() {
     for (name, text) in [
         (
