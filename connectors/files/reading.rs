@@ -373,6 +373,7 @@ impl Reading {
             wait: Wait::Now,
             progress: Some(progress),
             gap: None,
+            hold: None,
         }
     }
 

@@ -5,12 +5,13 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use priem_sdk::{
     ConnectorError, Secret,
-    http::{HttpClient, HttpRequest, HttpResponse, Retry},
+    http::{Hold, HttpClient, HttpRequest, HttpResponse, Retry},
+    json,
 };
-use serde::{Deserialize, de::DeserializeOwned};
-use serde_json::json;
+use serde::de::DeserializeOwned;
 
 use super::api::{self, ApiError, Chat, Done, Me, Membership, Subscription, Subscriptions};
 
@@ -75,8 +76,9 @@ impl Client {
 
     /// Long poll. `marker` acknowledges everything before it, for good. No kinds are named: a filter would hide the
     /// kinds of the next version.
-    pub async fn updates(&self, marker: Option<i64>, limit: u32, hold: Duration) -> Result<HttpResponse, Trouble> {
-        let (limit, seconds) = (limit.to_string(), hold.as_secs().to_string());
+    pub async fn updates(&self, marker: Option<i64>, limit: u32, hold: &Hold) -> Result<Option<HttpResponse>, Trouble> {
+        let held = hold.now();
+        let (limit, seconds) = (limit.to_string(), held.as_secs().to_string());
         let marker = marker.map(|marker| marker.to_string());
         let mut request = self
             .get("/updates")
@@ -84,7 +86,8 @@ impl Client {
         if let Some(marker) = &marker {
             request = request.query([("marker", marker.as_str())]);
         }
-        self.send(request.timeout(hold.min(LONGEST_HOLD) + POLL_MARGIN)).await
+        let request = self.of_bot(request.timeout(held.min(LONGEST_HOLD) + POLL_MARGIN));
+        self.http.send_held(request, hold).await.map_err(Trouble::Decision)
     }
 
     pub async fn me(&self) -> Result<Me, Trouble> {
@@ -98,7 +101,7 @@ impl Client {
 
     /// Registers a webhook for every kind of update.
     pub async fn subscribe(&self, url: &Secret<String>, secret: &Secret<String>) -> Result<(), Trouble> {
-        let body = json!({"url": url.expose(), "secret": secret.expose()});
+        let body = serde_json::json!({"url": url.expose(), "secret": secret.expose()});
         let request = HttpRequest::post(self.address("/subscriptions")).json(&body);
         self.change(request).await
     }
@@ -165,21 +168,31 @@ impl Client {
     }
 
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, Trouble> {
-        let request = request
+        self.http.send(self.of_bot(request)).await.map_err(Trouble::Decision)
+    }
+
+    fn of_bot(&self, request: HttpRequest) -> HttpRequest {
+        request
             .header("authorization", self.token.expose())
-            .limit_key(&self.token);
-        self.http.send(request).await.map_err(Trouble::Decision)
+            .limit_key(&self.token)
+    }
+
+    /// The members of an answer, none of them read yet: a record that can't be read must not hold the others.
+    pub fn members(&self, response: &HttpResponse, list: &str) -> Result<(json::Members, Vec<Bytes>), Trouble> {
+        let answer = json::Members::of(&response.body).filter(|_| response.is_success());
+        answer
+            .and_then(|answer| answer.list(list).map(|list| (answer, list)))
+            .ok_or_else(|| self.refusal(response))
     }
 
     /// Reads an answer. A body that is not the API's JSON is trouble on the way (a proxy's page), never "no updates".
-    pub fn read<'a, T: Deserialize<'a>>(&self, response: &'a HttpResponse) -> Result<T, Trouble> {
-        if response.is_success()
-            && let Ok(answer) = serde_json::from_slice(&response.body)
-        {
-            return Ok(answer);
-        }
-        let error: Option<ApiError> = serde_json::from_slice(&response.body).ok();
-        Err(self.decide(response, error))
+    fn read<T: DeserializeOwned>(&self, response: &HttpResponse) -> Result<T, Trouble> {
+        let read = json::from_slice(&response.body).ok().filter(|_| response.is_success());
+        read.ok_or_else(|| self.refusal(response))
+    }
+
+    fn refusal(&self, response: &HttpResponse) -> Trouble {
+        self.decide(response, json::from_slice(&response.body).ok())
     }
 
     fn decide(&self, response: &HttpResponse, error: Option<ApiError>) -> Trouble {

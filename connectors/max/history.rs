@@ -12,9 +12,8 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use bytes::Bytes;
-use priem_sdk::{ConnectorError, Cursor, Item, Page, Wait, http::HttpResponse};
+use priem_sdk::{ConnectorError, Cursor, Item, Page, Wait, http::HttpResponse, json};
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 
 use super::{
     api,
@@ -267,20 +266,10 @@ struct Messages {
 
 impl Messages {
     fn of(client: &Client, response: &HttpResponse) -> Result<Self, Trouble> {
-        #[derive(Deserialize)]
-        struct List<'a> {
-            #[serde(borrow)]
-            messages: Vec<&'a RawValue>,
-        }
-        let list: List<'_> = client.read(response)?;
-        let bodies: Vec<Bytes> = list
-            .messages
-            .iter()
-            .map(|raw| response.body.slice_ref(raw.get().as_bytes()))
-            .collect();
+        let (_, bodies) = client.members(response, "messages")?;
         let times = bodies
             .iter()
-            .filter_map(|body| serde_json::from_slice::<api::Message>(body).ok()?.timestamp)
+            .filter_map(|body| json::from_slice::<api::Message>(body).ok()?.timestamp)
             .collect();
         Ok(Self { bodies, times })
     }
@@ -305,7 +294,7 @@ impl Messages {
 
 /// Both sides of a dialogue stand in its history.
 fn is_by_bot(body: &[u8]) -> bool {
-    serde_json::from_slice::<api::Message>(body)
+    json::from_slice::<api::Message>(body)
         .ok()
         .and_then(|message| message.sender)
         .is_some_and(|sender| sender.is_bot)

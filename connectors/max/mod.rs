@@ -38,13 +38,11 @@ use priem_sdk::{
     FileSource, HookRequest, Message, NormalizeError, Page, RawItem, Receipt, Refusal, Reply, Secret, Stream,
     StreamKind, Wait,
     contract::ConnectorId,
-    http::{HttpClient, HttpOptions},
+    http::{Hold, HttpClient, HttpOptions},
     message::Attachment,
     registry,
     webhook::{require_header_secret, require_method},
 };
-use serde::Deserialize;
-use serde_json::value::RawValue;
 use tracing::warn;
 
 pub use config::{Bots, ChatSettings, HistorySettings, MaxSettings, Mode, PollSettings, WebhookSettings};
@@ -99,6 +97,7 @@ struct Max {
     told: Mutex<history::Told>,
     looked_at: Mutex<Option<Instant>>,
     warned_at: Mutex<Option<Instant>>,
+    hold: Hold,
 }
 
 fn build(settings: serde_json::Value, context: &BuildContext) -> Result<Arc<dyn Connector>, ConfigError> {
@@ -155,6 +154,7 @@ impl Max {
             told: Mutex::default(),
             looked_at: Mutex::default(),
             warned_at: Mutex::default(),
+            hold: Hold::new(Duration::from_secs(settings.poll.timeout_s)),
             settings,
         }
     }
@@ -187,25 +187,28 @@ impl Max {
         let poll = &self.settings.poll;
         // Without a marker the server gives the last update only and forgets the others: the call must not wait while
         // people write.
-        let hold = if marker.is_some() { poll.timeout_s } else { 0 };
-        let response = self
-            .client
-            .updates(marker, poll.limit, Duration::from_secs(hold))
-            .await?;
-        let answer: Answer<'_> = self.client.read(&response)?;
+        let at_once = Hold::new(Duration::ZERO);
+        let hold = if marker.is_some() { &self.hold } else { &at_once };
+        let held = hold.now();
+        let response = self.client.updates(marker, poll.limit, hold).await?;
+        let (answer, updates) = match response {
+            Some(response) => self.client.members(&response, "updates")?,
+            None => Default::default(),
+        };
         let mut page = Page {
             next: cursor.clone(),
+            hold: Some(held),
             // Counted from the answer: whatever the way costs, two calls arrive no closer than this.
             wait: Wait::For(poll.least_pause()),
             ..Page::default()
         };
-        for update in &answer.updates {
-            let split = split::update(response.body.slice_ref(update.get().as_bytes()));
+        for update in updates {
+            let split = split::update(update);
             self.note(&split);
             page.items.push(split.item);
         }
         // A null marker says nothing: the old one stays. Zero is a marker like any other.
-        if let Some(marker) = answer.marker.and_then(whole_number) {
+        if let Some(marker) = answer.number("marker") {
             page.next = Cursor(marker.to_string());
         }
         if page.items.is_empty() {
@@ -263,18 +266,6 @@ impl Max {
             );
         }
     }
-}
-
-/// The answer of `GET /updates`.
-#[derive(Deserialize)]
-struct Answer<'a> {
-    #[serde(borrow)]
-    updates: Vec<&'a RawValue>,
-    marker: Option<&'a RawValue>,
-}
-
-fn whole_number(raw: &RawValue) -> Option<i64> {
-    serde_json::from_str(raw.get()).ok()
 }
 
 fn marker(text: &str) -> Result<i64, ConnectorError> {

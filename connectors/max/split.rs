@@ -13,9 +13,13 @@
 //! to the next.
 
 use bytes::Bytes;
-use priem_sdk::{Item, NormalizeError, contract::fingerprint, json};
-use serde::Deserialize;
-use serde_json::{Value, value::RawValue};
+use priem_sdk::{
+    Item, NormalizeError,
+    contract::fingerprint,
+    json::{self, Sound},
+};
+use serde::{Deserialize, de::IgnoredAny};
+use serde_json::Value;
 
 use super::{
     attachments,
@@ -46,17 +50,6 @@ pub(super) struct Split {
     pub heard: Option<Heard>,
 }
 
-/// The outside of an update. Only its kind is read strictly.
-#[derive(Deserialize)]
-struct Envelope<'a> {
-    update_type: String,
-    #[serde(borrow)]
-    timestamp: Option<&'a RawValue>,
-    message: Option<&'a RawValue>,
-    message_id: Option<&'a RawValue>,
-    chat_id: Option<&'a RawValue>,
-}
-
 /// What the key of a message needs. Everything visible stays loose: nothing strange in it can spoil the key.
 #[derive(Deserialize)]
 struct Glance {
@@ -79,85 +72,112 @@ struct Recipient {
     chat_type: Value,
 }
 
-/// The same update with its texts mended, when it is one then; otherwise the bytes are kept as they came.
-fn again(body: &Bytes) -> Option<Split> {
-    let mended = update(json::mend(body)?.into());
-    mended.item.problem.is_none().then_some(mended)
-}
-
 /// Makes an item of one update. Never fails: what can't be understood becomes an item with a problem.
 pub(super) fn update(body: Bytes) -> Split {
-    let nothing_heard = |item| Split { item, heard: None };
-    let envelope: Envelope<'_> = match serde_json::from_slice(&body) {
-        Ok(envelope) => envelope,
-        Err(error) => {
-            return match again(&body) {
-                Some(mended) => mended,
-                None => nothing_heard(Item::malformed(UPDATE, body.clone(), problem("an update", &error))),
-            };
-        }
-    };
-    let Some(act) = kinds::act_of(&envelope.update_type) else {
-        let conversation = envelope.chat_id.and_then(number).map(|chat| chat.to_string());
-        return nothing_heard(itself(&body, conversation, None));
-    };
-    let at = envelope.timestamp.and_then(number);
-    if act == Act::Removed {
-        return nothing_heard(removal(&envelope, &body));
-    }
-    let Some(message) = envelope.message else {
-        let problem = NormalizeError::new(
-            "unexpected_shape",
-            format!("{} without a message", envelope.update_type),
-        );
-        return nothing_heard(itself(&body, None, Some(problem)));
-    };
-    let glance: Glance = match serde_json::from_str(message.get()) {
-        Ok(glance) => glance,
-        Err(error) => {
-            return match again(&body) {
-                Some(mended) => mended,
-                None => nothing_heard(itself(&body, None, Some(problem("the message", &error)))),
-            };
-        }
-    };
-    let print = visible(&glance);
-    let revision = match (act, at) {
-        (Act::Edited, Some(at)) => Some(format!("{at}.{}", short(&print))),
-        (Act::Edited, None) => None,
-        _ => Some("0".into()),
-    };
-    Split {
-        heard: heard(&glance),
-        item: item(UPDATE, body.clone(), &glance, revision, print),
-    }
+    whole(body, read_update)
 }
 
 /// Makes an item of one message of a chat's history.
 pub(super) fn message(body: Bytes) -> Split {
-    match serde_json::from_slice::<Glance>(&body) {
+    whole(body, read_message)
+}
+
+fn whole(body: Bytes, read: fn(Bytes) -> Split) -> Split {
+    let sound = Sound::of(body);
+    let split = read(sound.body.clone());
+    Split {
+        item: sound.hold(split.item),
+        ..split
+    }
+}
+
+fn read_update(body: Bytes) -> Split {
+    let nothing_heard = |item| Split { item, heard: None };
+    let members = json::Members::of(&body);
+    let kind = members.as_ref().and_then(|update| update.read::<String>("update_type"));
+    let (Some(update), Some(kind)) = (&members, kind) else {
+        let problem = match json::from_slice::<IgnoredAny>(&body) {
+            Err(error) => problem("an update", &error),
+            Ok(_) => NormalizeError::new(
+                "unexpected_shape",
+                "not an update of MAX: `update_type` is missing or no text",
+            ),
+        };
+        return nothing_heard(Item::malformed(UPDATE, body, problem));
+    };
+    let Some(act) = kinds::act_of(&kind) else {
+        let conversation = update.number("chat_id").map(|chat| chat.to_string());
+        return nothing_heard(itself(&body, conversation, None));
+    };
+    let at = update.number("timestamp");
+    if act == Act::Removed {
+        return nothing_heard(removal(&kind, update, &body));
+    }
+    let Some(message) = update.raw("message") else {
+        let problem = NormalizeError::new("unexpected_shape", format!("{kind} without a message"));
+        return nothing_heard(itself(&body, None, Some(problem)));
+    };
+    let revision = |print: &[u8; 16]| match (act, at) {
+        (Act::Edited, Some(at)) => Some(format!("{at}.{}", short(print))),
+        (Act::Edited, None) => None,
+        _ => Some("0".into()),
+    };
+    match json::from_slice::<Glance>(message) {
+        Ok(glance) => {
+            let print = visible(&glance);
+            Split {
+                heard: heard(&glance),
+                item: item(UPDATE, body.clone(), &glance, revision(&print), print),
+            }
+        }
+        Err(error) => {
+            let problem = problem("the message", &error);
+            let item = damaged(message, &body, UPDATE, &problem, revision);
+            nothing_heard(item.unwrap_or_else(|| itself(&body, None, Some(problem))))
+        }
+    }
+}
+
+fn read_message(body: Bytes) -> Split {
+    match json::from_slice::<Glance>(&body) {
         Ok(glance) => Split {
             heard: heard(&glance),
             item: item(MESSAGE, body, &glance, None, visible(&glance)),
         },
-        Err(error) => Split {
-            item: Item::malformed(MESSAGE, body, problem("a message", &error)),
-            heard: None,
-        },
+        Err(error) => {
+            let problem = problem("a message", &error);
+            let item = damaged(&body, &body, MESSAGE, &problem, |_| None);
+            Split {
+                item: item.unwrap_or_else(|| Item::malformed(MESSAGE, body, problem)),
+                heard: None,
+            }
+        }
     }
 }
 
-fn removal(envelope: &Envelope<'_>, body: &Bytes) -> Item {
-    let id = envelope
-        .message_id
-        .and_then(|raw| serde_json::from_str::<String>(raw.get()).ok())
-        .filter(|id| !id.is_empty());
-    let conversation = envelope.chat_id.and_then(number).map(|chat| chat.to_string());
+/// A message that can't be read as one, under the name of its sound repetition where that can be read.
+fn damaged(
+    message: &Bytes,
+    body: &Bytes,
+    format: &'static str,
+    problem: &NormalizeError,
+    revision: impl Fn(&[u8; 16]) -> Option<String>,
+) -> Option<Item> {
+    let mid: String = json::Members::of(message)?.object("body")?.read("mid")?;
+    let print = fingerprint([&body[..]]);
+    (!mid.is_empty()).then(|| Item {
+        external_id: mid,
+        revision: revision(&print),
+        fingerprint: Some(print),
+        ..Item::malformed(format, body.clone(), problem.clone())
+    })
+}
+
+fn removal(kind: &str, update: &json::Members, body: &Bytes) -> Item {
+    let id = update.read::<String>("message_id").filter(|id| !id.is_empty());
+    let conversation = update.number("chat_id").map(|chat| chat.to_string());
     let Some(id) = id else {
-        let problem = NormalizeError::new(
-            "unexpected_shape",
-            format!("{} without message_id", envelope.update_type),
-        );
+        let problem = NormalizeError::new("unexpected_shape", format!("{kind} without message_id"));
         return itself(body, conversation, Some(problem));
     };
     Item {
@@ -222,10 +242,6 @@ fn heard(glance: &Glance) -> Option<Heard> {
         is_dialog: glance.recipient.chat_type == "dialog",
         at: glance.timestamp?,
     })
-}
-
-fn number(raw: &RawValue) -> Option<i64> {
-    serde_json::from_str(raw.get()).ok()
 }
 
 fn short(print: &[u8; 16]) -> String {
@@ -354,6 +370,29 @@ mod tests {
             (removed.external_id.as_str(), removed.revision.as_deref()),
             ("mid.a1", Some("removed"))
         );
+    }
+
+    #[test]
+    fn a_damaged_message_has_the_key_of_its_sound_repetition() {
+        let sound = written("message_created", 5, "яма");
+        let text = sound.to_string();
+        let sound = of(&sound);
+        let damages = [
+            text.replace("яма", "яма\u{1}").into_bytes(),
+            text.replace("-70", "[-70]").into_bytes(),
+            text.replace("\"яма\"", &format!("{}{}", "[".repeat(400), "]".repeat(400)))
+                .into_bytes(),
+            [&text.as_bytes()[..text.len() - 1], b",\"x\":\"\xFF\"}"].concat(),
+        ];
+        for damaged in damages {
+            let held = update(Bytes::from(damaged.clone())).item;
+            assert_eq!(held.body.as_ref(), &damaged[..]);
+            assert!(held.problem.is_some());
+            assert_eq!(
+                (&held.external_id, &held.revision),
+                (&sound.external_id, &sound.revision)
+            );
+        }
     }
 
     #[test]

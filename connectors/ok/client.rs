@@ -10,13 +10,14 @@ use bytes::Bytes;
 use priem_sdk::{
     ConnectorError, Secret,
     http::{HttpClient, HttpRequest, HttpResponse, Retry},
+    json,
 };
 use serde::{Deserialize, de::DeserializeOwned};
-use serde_json::{Value, value::RawValue};
+use serde_json::Value;
 use tokio::sync::Mutex;
 
 use super::{
-    api::{Chat, Named, Subscription},
+    api::{Chat, Named, Subscription, Text},
     errors::{ErrorBody, Trouble, decide},
     session::{Session, Sessions},
 };
@@ -75,17 +76,29 @@ impl Line {
     }
 
     /// Reads an answer; `null` reads as nothing.
-    fn read<'a, T: Deserialize<'a> + Default>(&self, response: &'a HttpResponse) -> Result<T, Trouble> {
-        let read: Result<Option<T>, _> = serde_json::from_slice(&response.body);
-        read.map(Option::unwrap_or_default).map_err(|_| {
-            let why = format!(
-                "{}: the answer is not the JSON expected (status {}, {} bytes)",
-                self.whom,
-                response.status,
-                response.body.len()
-            );
-            ConnectorError::Transient { why }.into()
-        })
+    fn read<T: DeserializeOwned + Default>(&self, response: &HttpResponse) -> Result<T, Trouble> {
+        let read: Option<Option<T>> = json::from_slice(&response.body).ok();
+        read.map(Option::unwrap_or_default)
+            .ok_or_else(|| self.not_expected(response))
+    }
+
+    /// The members of an answer, none of them read yet: an object that can't be read must not hold the others. `null`
+    /// has none.
+    fn members(&self, response: &HttpResponse) -> Result<json::Members, Trouble> {
+        if response.body.trim_ascii() == b"null" {
+            return Ok(json::Members::default());
+        }
+        json::Members::of(&response.body).ok_or_else(|| self.not_expected(response))
+    }
+
+    fn not_expected(&self, response: &HttpResponse) -> Trouble {
+        let why = format!(
+            "{}: the answer is not the JSON expected (status {}, {} bytes)",
+            self.whom,
+            response.status,
+            response.body.len()
+        );
+        ConnectorError::Transient { why }.into()
     }
 }
 
@@ -153,7 +166,7 @@ impl Graph {
         #[serde(default)]
         struct Answer {
             chats: Option<Vec<Chat>>,
-            marker: super::api::Text,
+            marker: Text,
         }
         let mut parameters = vec![("count", PAGE)];
         parameters.extend(marker.map(|marker| ("marker", marker)));
@@ -163,17 +176,11 @@ impl Graph {
 
     /// Messages of a chat at or before `from` (the *later* bound, ms), newest first.
     pub async fn messages(&self, chat: &str, from: Option<i64>) -> Result<Vec<Bytes>, Trouble> {
-        #[derive(Default, Deserialize)]
-        struct Answer<'a> {
-            #[serde(borrow, default)]
-            messages: Option<Vec<&'a RawValue>>,
-        }
         let from = from.map(|from| from.to_string());
         let mut parameters = vec![("chat_id", chat), ("count", PAGE)];
         parameters.extend(from.as_deref().map(|from| ("from", from)));
         let response = self.fetch("messages", &parameters).await?;
-        let answer: Answer<'_> = self.line.read(&response)?;
-        Ok(slices(&response, answer.messages.unwrap_or_default()))
+        Ok(self.line.members(&response)?.list("messages").unwrap_or_default())
     }
 
     async fn get<T: DeserializeOwned + Default>(&self, path: &str, parameters: &[(&str, &str)]) -> Result<T, Trouble> {
@@ -273,36 +280,21 @@ impl Rest {
     /// A page of the list `key` in the answer, which may lie in `entities`. A missing list is an empty one.
     pub async fn page(&self, method: &str, parameters: &[(&str, &str)], key: &str) -> Result<RawPage, Trouble> {
         let response = self.call(method, parameters).await?;
-        let answer: Paged<'_> = self.line.read(&response)?;
-        let list = match key {
-            "comments" => answer.comments,
-            "discussions" => answer.discussions,
-            _ => answer
-                .entities
-                .and_then(|entities| entities.media_topics)
-                .or(answer.media_topics),
-        };
-        let objects = slices(&response, list.unwrap_or_default());
-        let goes_on = match answer.has_more {
-            Some(has_more) => has_more,
-            None => !objects.is_empty(),
-        };
+        let answer = self.line.members(&response)?;
+        let entities = answer.object("entities").and_then(|entities| entities.list(key));
+        let objects = entities.or_else(|| answer.list(key)).unwrap_or_default();
+        let goes_on = answer.read("has_more").unwrap_or(!objects.is_empty());
+        let anchor: Text = answer.read("anchor").unwrap_or_default();
         Ok(RawPage {
-            more: answer.anchor.into_text().filter(|_| goes_on),
+            more: anchor.into_text().filter(|_| goes_on),
             objects,
         })
     }
 
     /// One comment by its id.
     pub async fn comment(&self, parameters: &[(&str, &str)]) -> Result<Option<Bytes>, Trouble> {
-        #[derive(Default, Deserialize)]
-        struct Answer<'a> {
-            #[serde(borrow, default)]
-            comment: Option<&'a RawValue>,
-        }
         let response = self.call("discussions.getComment", parameters).await?;
-        let answer: Answer<'_> = self.line.read(&response)?;
-        Ok(slices(&response, answer.comment.into_iter().collect()).pop())
+        Ok(self.line.members(&response)?.raw("comment").cloned())
     }
 
     /// Names of people (`users.getInfo`) or groups (`group.getInfo`), at most [`NAMES_AT_ONCE`].
@@ -313,35 +305,6 @@ impl Rest {
         };
         self.ask(method, &[("uids", &ids.join(",")), ("fields", fields)]).await
     }
-}
-
-/// The outside of every paged answer.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Paged<'a> {
-    #[serde(borrow)]
-    comments: Option<Vec<&'a RawValue>>,
-    #[serde(borrow)]
-    discussions: Option<Vec<&'a RawValue>>,
-    #[serde(borrow)]
-    media_topics: Option<Vec<&'a RawValue>>,
-    #[serde(borrow)]
-    entities: Option<Entities<'a>>,
-    anchor: super::api::Text,
-    has_more: Option<bool>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Entities<'a> {
-    #[serde(borrow)]
-    media_topics: Option<Vec<&'a RawValue>>,
-}
-
-fn slices(response: &HttpResponse, list: Vec<&RawValue>) -> Vec<Bytes> {
-    list.into_iter()
-        .map(|object| response.body.slice_ref(object.get().as_bytes()))
-        .collect()
 }
 
 /// Pause before the next look, for [`priem_sdk::Wait`].

@@ -241,7 +241,7 @@ fn oldest_first<T>(mut pages: Vec<Vec<(Option<i64>, T)>>) -> Vec<(Option<i64>, T
 }
 
 fn date(body: &[u8]) -> Option<i64> {
-    let comment: Comment = serde_json::from_slice(body).ok()?;
+    let comment: Comment = priem_sdk::json::from_slice(body).ok()?;
     time::millis(&comment.date_ms, &comment.date)
 }
 

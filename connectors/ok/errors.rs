@@ -56,7 +56,7 @@ pub(super) struct ErrorBody {
 impl ErrorBody {
     /// The error in an answer, if it is one. Lists and `null` are no errors.
     pub fn of(body: &[u8]) -> Option<(i64, String)> {
-        let error: Self = serde_json::from_slice(body).ok()?;
+        let error: Self = priem_sdk::json::from_slice(body).ok()?;
         let code = error.error_code.number()?;
         let mut words = error.error_msg.into_text().unwrap_or_default();
         if let Some(field) = error.error_field.text() {

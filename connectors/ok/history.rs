@@ -207,6 +207,6 @@ async fn messages(graph: &Graph, chat: &str, oldest: i64) -> Result<Vec<Bytes>, 
 }
 
 fn timestamp(body: &[u8]) -> Option<i64> {
-    let delivery: Delivery = serde_json::from_slice(body).ok()?;
+    let delivery: Delivery = priem_sdk::json::from_slice(body).ok()?;
     time::millis(&delivery.timestamp, &Text::default())
 }

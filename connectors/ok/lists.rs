@@ -42,7 +42,7 @@ pub(super) async fn topics(
         let page = asked.rest.page("stream.get", &parameters, "media_topics").await?;
         let mut newest = 0;
         for body in page.objects {
-            let topic: Topic = serde_json::from_slice(&body).unwrap_or_default();
+            let topic: Topic = priem_sdk::json::from_slice(&body).unwrap_or_default();
             let created = topic.created_ms.number().unwrap_or(0);
             newest = newest.max(created);
             note(&topic, found);
@@ -123,7 +123,7 @@ pub(super) async fn discussions(
             .await?;
         let mut last = 0;
         for body in page.objects {
-            let discussion: Discussion = serde_json::from_slice(&body).unwrap_or_default();
+            let discussion: Discussion = priem_sdk::json::from_slice(&body).unwrap_or_default();
             let at = time::millis(&discussion.last_activity_date_ms, &discussion.last_activity_date);
             last = at.unwrap_or(last);
             newest_of_all = newest_of_all.max(last);
@@ -175,7 +175,7 @@ pub(super) async fn shown(rest: &Rest, group: &str) -> Result<(usize, usize), Tr
     let all: Vec<Discussion> = page
         .objects
         .iter()
-        .map(|body| serde_json::from_slice(body).unwrap_or_default())
+        .map(|body| priem_sdk::json::from_slice(body).unwrap_or_default())
         .collect();
     Ok((all.iter().filter(|one| belongs_to(one, group)).count(), all.len()))
 }

@@ -11,12 +11,16 @@
 //! journal tells versions apart by the fingerprint: words, attachments (by what stays the same in them), removal.
 
 use bytes::Bytes;
-use priem_sdk::{Item, NormalizeError, contract::fingerprint};
+use priem_sdk::{
+    Item, NormalizeError,
+    contract::fingerprint,
+    json::{self, Sound},
+};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{
-    api::{Comment, Delivery, Party, Topic},
+    api::{Comment, Delivery, Party, Text, Topic},
     attachments, topic,
 };
 
@@ -34,9 +38,17 @@ const HASH_DIGITS: usize = 32;
 
 /// Makes an item of a delivery or a message of the history.
 pub(super) fn message(group: &str, body: Bytes) -> Item {
+    whole(body, |body| read_message(group, body))
+}
+
+fn read_message(group: &str, body: Bytes) -> Item {
     let delivery: Delivery = match read(&body) {
         Ok(delivery) => delivery,
-        Err(problem) => return Item::malformed(MESSAGE, body, problem),
+        Err(problem) => {
+            let members = json::Members::of(&body);
+            let mid = members.and_then(|delivery| delivery.object("message")?.read::<Text>("mid"));
+            return damaged(MESSAGE, group, mid, body, problem);
+        }
     };
     let chat = delivery.recipient.as_ref().and_then(|to| to.chat_id.text());
     let user = delivery.sender.as_ref().and_then(|from| from.user_id.text());
@@ -63,11 +75,18 @@ pub(super) fn message(group: &str, body: Bytes) -> Item {
 
 /// Makes an item of a comment below a discussion.
 pub(super) fn comment(group: &str, kind: &str, discussion: &str, body: Bytes) -> Item {
+    whole(body, |body| read_comment(group, kind, discussion, body))
+}
+
+fn read_comment(group: &str, kind: &str, discussion: &str, body: Bytes) -> Item {
+    let place = format!("{group}/{kind}/{discussion}");
     let comment: Comment = match read(&body) {
         Ok(comment) => comment,
-        Err(problem) => return Item::malformed(COMMENT, body, problem),
+        Err(problem) => {
+            let id = json::Members::of(&body).and_then(|comment| comment.read::<Text>("id"));
+            return damaged(COMMENT, &place, id, body, problem);
+        }
     };
-    let place = format!("{group}/{kind}/{discussion}");
     let Some(id) = comment.id.text() else {
         let problem = NormalizeError::new("unexpected_shape", "a comment without an id");
         return Item::malformed(COMMENT, body, problem);
@@ -79,9 +98,16 @@ pub(super) fn comment(group: &str, kind: &str, discussion: &str, body: Bytes) ->
 
 /// Makes an item of a topic.
 pub(super) fn topic(group: &str, body: Bytes) -> Item {
+    whole(body, |body| read_topic(group, body))
+}
+
+fn read_topic(group: &str, body: Bytes) -> Item {
     let topic: Topic = match read(&body) {
         Ok(topic) => topic,
-        Err(problem) => return Item::malformed(TOPIC, body, problem),
+        Err(problem) => {
+            let id = json::Members::of(&body).and_then(|topic| topic.read::<Text>("id"));
+            return damaged(TOPIC, &format!("{group}/{GROUP_TOPIC}"), id, body, problem);
+        }
     };
     let Some(id) = topic.id.text() else {
         let problem = NormalizeError::new("unexpected_shape", "a topic without an id");
@@ -95,6 +121,24 @@ pub(super) fn topic(group: &str, body: Bytes) -> Item {
     let seen = prints(&content.text, references.collect(), topic.on_moderation.is_true());
     let place = format!("{group}/{GROUP_TOPIC}/{id}");
     item(TOPIC, place.clone(), Some(seen), Some(place), body)
+}
+
+fn whole(body: Bytes, read: impl FnOnce(Bytes) -> Item) -> Item {
+    let sound = Sound::of(body);
+    let item = read(sound.body.clone());
+    sound.hold(item)
+}
+
+/// What can't be read, under the name of its sound repetition where that can be read.
+fn damaged(format: &'static str, place: &str, id: Option<Text>, body: Bytes, problem: NormalizeError) -> Item {
+    let print = fingerprint([&body[..]]);
+    match id.and_then(Text::into_text) {
+        Some(id) => Item {
+            problem: Some(problem),
+            ..item(format, format!("{place}/{id}"), Some(print), None, body)
+        },
+        None => Item::malformed(format, body, problem),
+    }
 }
 
 /// The conversation of a private message: its chat, else the other side.

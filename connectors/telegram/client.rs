@@ -4,12 +4,14 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use priem_sdk::{
     ConnectorError, Secret,
-    http::{HttpClient, HttpRequest, HttpResponse, Retry},
+    http::{Hold, HttpClient, HttpRequest, HttpResponse, Retry},
+    json,
 };
 use serde::{Deserialize, de::DeserializeOwned};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::api::{Answer, ChatMember, Me, ResponseParameters, WebhookInfo};
 
@@ -66,29 +68,32 @@ impl Client {
         }
     }
 
-    /// Long poll. `offset` confirms everything below it. The response holds the raw updates.
+    /// Long poll. `offset` confirms everything below it. The response holds the raw updates; there is none when
+    /// something on the way cut the call.
     pub async fn get_updates(
         &self,
         offset: Option<i64>,
         limit: u32,
-        hold: Duration,
+        hold: &Hold,
         allowed: &[&str],
-    ) -> Result<HttpResponse, Trouble> {
+    ) -> Result<Option<HttpResponse>, Trouble> {
         // `allowed_updates` is remembered by the server: it is sent every time, so that nobody's test changes ours.
-        let mut arguments = json!({"limit": limit, "timeout": hold.as_secs(), "allowed_updates": allowed});
+        let held = hold.now();
+        let mut arguments = serde_json::json!({"limit": limit, "timeout": held.as_secs(), "allowed_updates": allowed});
         if let Some(offset) = offset {
             arguments["offset"] = offset.into();
         }
-        let request = self.request("getUpdates", &arguments).timeout(hold + POLL_MARGIN);
-        self.http.send(request).await.map_err(Trouble::Decision)
+        let request = self.request("getUpdates", &arguments).timeout(held + POLL_MARGIN);
+        self.http.send_held(request, hold).await.map_err(Trouble::Decision)
     }
 
     pub async fn get_me(&self) -> Result<Me, Trouble> {
-        self.call("getMe", &json!({}), Retry::Idempotent).await
+        self.call("getMe", &serde_json::json!({}), Retry::Idempotent).await
     }
 
     pub async fn get_webhook_info(&self) -> Result<WebhookInfo, Trouble> {
-        self.call("getWebhookInfo", &json!({}), Retry::Idempotent).await
+        self.call("getWebhookInfo", &serde_json::json!({}), Retry::Idempotent)
+            .await
     }
 
     pub async fn set_webhook(&self, arguments: &Value) -> Result<(), Trouble> {
@@ -97,18 +102,19 @@ impl Client {
 
     /// Removes the webhook; what waits in the queue stays.
     pub async fn delete_webhook(&self) -> Result<(), Trouble> {
-        let arguments = json!({"drop_pending_updates": false});
+        let arguments = serde_json::json!({"drop_pending_updates": false});
         self.call::<bool>("deleteWebhook", &arguments, Retry::None)
             .await
             .map(drop)
     }
 
     pub async fn get_chat(&self, chat: i64) -> Result<super::api::Chat, Trouble> {
-        self.call("getChat", &json!({"chat_id": chat}), Retry::Idempotent).await
+        self.call("getChat", &serde_json::json!({"chat_id": chat}), Retry::Idempotent)
+            .await
     }
 
     pub async fn get_chat_member(&self, chat: i64, user: i64) -> Result<ChatMember, Trouble> {
-        let arguments = json!({"chat_id": chat, "user_id": user});
+        let arguments = serde_json::json!({"chat_id": chat, "user_id": user});
         self.call("getChatMember", &arguments, Retry::Idempotent).await
     }
 
@@ -118,7 +124,7 @@ impl Client {
         struct File {
             file_path: Option<String>,
         }
-        let arguments = json!({"file_id": file_id});
+        let arguments = serde_json::json!({"file_id": file_id});
         let file: File = self.call("getFile", &arguments, Retry::Idempotent).await?;
         Ok(file.file_path)
     }
@@ -140,18 +146,32 @@ impl Client {
             .limit_key(&self.token)
     }
 
+    /// The updates of a batch, each as it came: one that can't be read must not hold the others.
+    pub fn updates(&self, response: &HttpResponse) -> Result<Vec<Bytes>, Trouble> {
+        let answer = json::Members::of(&response.body).filter(|_| response.is_success());
+        answer
+            .filter(|answer| answer.read("ok") == Some(true))
+            .and_then(|answer| answer.list("result"))
+            .ok_or_else(|| self.refusal(response))
+    }
+
     /// Reads an answer. A body that is not the API's JSON is trouble on the way (a proxy's page), never "no updates".
-    pub fn read<'a, T: Deserialize<'a>>(&self, response: &'a HttpResponse) -> Result<T, Trouble> {
+    fn read<T: DeserializeOwned>(&self, response: &HttpResponse) -> Result<T, Trouble> {
         if response.is_success()
             && let Ok(Answer {
                 ok: true,
                 result: Some(result),
                 ..
-            }) = serde_json::from_slice::<Answer<T>>(&response.body)
+            }) = json::from_slice::<Answer<T>>(&response.body)
         {
             return Ok(result);
         }
-        let refusal: Option<Answer<serde::de::IgnoredAny>> = serde_json::from_slice(&response.body).ok();
+        Err(self.refusal(response))
+    }
+
+    /// What an answer means that is not what was asked for.
+    fn refusal(&self, response: &HttpResponse) -> Trouble {
+        let refusal: Option<Answer<serde::de::IgnoredAny>> = json::from_slice(&response.body).ok();
         let is_api = refusal.as_ref().is_some_and(|answer| !answer.ok);
         let (description, parameters) = match refusal {
             Some(answer) => (
@@ -160,7 +180,7 @@ impl Client {
             ),
             None => (String::new(), ResponseParameters::default()),
         };
-        Err(decide(response, is_api, description, parameters))
+        decide(response, is_api, description, parameters)
     }
 
     /// A description as it may stand in a log: bounded and without the token.

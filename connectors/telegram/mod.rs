@@ -25,12 +25,12 @@ use priem_sdk::{
     Admission, BuildContext, CheckReport, ConfigError, Connector, ConnectorError, ConnectorType, Cursor, Cx,
     FileSource, HookRequest, Message, NormalizeError, Page, RawItem, Receipt, Refusal, Reply, Secret, Stream,
     StreamKind, Wait,
-    http::HttpClient,
+    http::{Hold, HttpClient},
     message::Attachment,
     registry,
     webhook::{host_of, require_header_secret, require_method},
 };
-use serde_json::{json, value::RawValue};
+use serde_json::json;
 
 pub use config::{BusinessOutgoing, ChatSettings, Mode, PollSettings, TelegramSettings, WebhookSettings};
 
@@ -74,6 +74,7 @@ struct Telegram {
     hook: Option<config::Hook>,
     allowed: Vec<&'static str>,
     policy: normalize::Policy,
+    hold: Hold,
 }
 
 fn build(settings: serde_json::Value, context: &BuildContext) -> Result<Arc<dyn Connector>, ConfigError> {
@@ -104,6 +105,7 @@ impl Telegram {
         Self {
             client: client::Client::new(http, &settings.api_url, token),
             policy: settings.policy(),
+            hold: Hold::new(Duration::from_secs(settings.poll.timeout_s)),
             hook,
             allowed,
             settings,
@@ -173,13 +175,19 @@ impl Connector for Telegram {
             "" => None,
             text => Some(offset(text)?),
         };
-        let hold = Duration::from_secs(self.settings.poll.timeout_s);
+        let hold = self.hold.now();
         let response = self
             .client
-            .get_updates(offset, self.settings.poll.limit, hold, &self.allowed)
+            .get_updates(offset, self.settings.poll.limit, &self.hold, &self.allowed)
             .await?;
-        let updates: Vec<&RawValue> = self.client.read(&response)?;
-        Ok(page(&response.body, &updates, cursor))
+        let updates = match response {
+            Some(response) => self.client.updates(&response)?,
+            None => Vec::new(),
+        };
+        Ok(Page {
+            hold: Some(hold),
+            ..page(updates, cursor)
+        })
     }
 
     fn admit(&self, head: &HookRequest) -> Result<Admission, Refusal> {
@@ -219,21 +227,31 @@ fn offset(text: &str) -> Result<i64, ConnectorError> {
 
 /// Splits a batch. The next offset follows the *last* update received, whatever its number: ids restart at random
 /// after a quiet week, so a higher stored offset means nothing.
-fn page(body: &Bytes, updates: &[&RawValue], cursor: &Cursor) -> Page {
+///
+/// Updates without a readable id are stored like all others, and ids grow from one to the next: the last of several has
+/// an id that is higher than the one read before them by their number at least, so this much is confirmed and no more.
+fn page(updates: Vec<Bytes>, cursor: &Cursor) -> Page {
     let mut page = Page {
         next: cursor.clone(),
         ..Page::default()
     };
-    let mut last_id = None;
+    let is_empty = updates.is_empty();
+    let mut next = cursor.0.parse::<i64>().ok();
+    let mut has_ids = false;
     for update in updates {
-        let split = split::split(body.slice_ref(update.get().as_bytes()));
-        last_id = split.update_id.or(last_id);
+        let split = split::split(update);
+        has_ids |= split.update_id.is_some();
+        next = match split.update_id {
+            Some(id) => Some(id.saturating_add(1).max(0)),
+            None => next.map(|next| next.saturating_add(1)),
+        };
         page.items.push(split.item);
     }
-    match last_id {
-        Some(id) => page.next = Cursor(id.saturating_add(1).max(0).to_string()),
-        None if !updates.is_empty() => page.wait = Wait::For(NO_IDS_PAUSE),
-        None => {}
+    if let Some(next) = next.filter(|_| !is_empty) {
+        page.next = Cursor(next.to_string());
+    }
+    if !is_empty && !has_ids {
+        page.wait = Wait::For(NO_IDS_PAUSE);
     }
     page
 }

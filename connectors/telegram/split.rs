@@ -14,9 +14,13 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use priem_sdk::{Item, NormalizeError, contract::fingerprint, json};
-use serde::Deserialize;
-use serde_json::value::RawValue;
+use priem_sdk::{
+    Item, NormalizeError,
+    contract::fingerprint,
+    json::{self, Sound},
+};
+use serde::{Deserialize, de::IgnoredAny};
+use serde_json::{Map, Value, value::RawValue};
 
 use super::{
     api::{Location, Poll, RichMessage},
@@ -34,20 +38,17 @@ pub(super) struct Split {
     pub item: Item,
 }
 
-/// The outside of an update: nothing inside the payloads is read yet.
-#[derive(Deserialize)]
-struct Envelope<'a> {
-    update_id: i64,
-    #[serde(borrow)]
-    message: Option<&'a RawValue>,
-    edited_message: Option<&'a RawValue>,
-    channel_post: Option<&'a RawValue>,
-    edited_channel_post: Option<&'a RawValue>,
-    business_message: Option<&'a RawValue>,
-    edited_business_message: Option<&'a RawValue>,
-    guest_message: Option<&'a RawValue>,
-    deleted_business_messages: Option<&'a RawValue>,
-}
+/// Payloads with a message inside; the last one is read in a world of its own.
+const WITH_MESSAGE: [&str; 7] = [
+    "message",
+    "edited_message",
+    "channel_post",
+    "edited_channel_post",
+    "business_message",
+    "edited_business_message",
+    GUEST,
+];
+const GUEST: &str = "guest_message";
 
 /// What the key of a message needs. Everything visible stays raw: nothing strange in it can spoil the key.
 #[derive(Deserialize)]
@@ -89,77 +90,53 @@ struct UniqueId {
     file_unique_id: String,
 }
 
-/// The same update with its texts mended, when it is one then; otherwise the bytes are kept as they came.
-fn again(body: &Bytes) -> Option<Split> {
-    let mended = split(json::mend(body)?.into());
-    mended.item.problem.is_none().then_some(mended)
-}
-
 /// Makes an item of one update. Never fails: what can't be understood becomes an item with a problem.
 pub(super) fn split(body: Bytes) -> Split {
-    let envelope: Envelope<'_> = match serde_json::from_slice(&body) {
-        Ok(envelope) => envelope,
-        Err(error) => {
-            if let Some(mended) = again(&body) {
-                return mended;
-            }
-            let reason = if error.is_data() {
-                "unexpected_shape"
-            } else {
-                "not_json"
-            };
-            let problem = NormalizeError::new(reason, format!("not an update: {}", place_of(&error)));
-            return Split {
-                update_id: None,
-                item: Item::malformed(FORMAT, body, problem),
-            };
-        }
+    let sound = Sound::of(body);
+    let split = read(sound.body.clone());
+    Split {
+        item: sound.hold(split.item),
+        ..split
+    }
+}
+
+fn read(body: Bytes) -> Split {
+    let Some(update) = json::Members::of(&body) else {
+        let why = serde_json::from_slice::<Map<String, Value>>(&body)
+            .map_or_else(|error| place_of(&error), |_| String::new());
+        let reason = if serde_json::from_slice::<IgnoredAny>(&body).is_ok() {
+            "unexpected_shape"
+        } else {
+            "not_json"
+        };
+        let problem = NormalizeError::new(reason, format!("not an update: {why}"));
+        return Split {
+            update_id: None,
+            item: Item::malformed(FORMAT, body, problem),
+        };
     };
-    let update_id = envelope.update_id;
-    let (payload, guest) = match &envelope {
-        Envelope { message: Some(raw), .. }
-        | Envelope {
-            edited_message: Some(raw),
-            ..
-        }
-        | Envelope {
-            channel_post: Some(raw),
-            ..
-        }
-        | Envelope {
-            edited_channel_post: Some(raw),
-            ..
-        }
-        | Envelope {
-            business_message: Some(raw),
-            ..
-        }
-        | Envelope {
-            edited_business_message: Some(raw),
-            ..
-        } => (Some(*raw), false),
-        Envelope {
-            guest_message: Some(raw),
-            ..
-        } => (Some(*raw), true),
-        _ => (None, false),
+    let Some(update_id) = update.number("update_id") else {
+        let problem = NormalizeError::new("unexpected_shape", "not an update: `update_id` is missing or no number");
+        return Split {
+            update_id: None,
+            item: Item::malformed(FORMAT, body, problem),
+        };
     };
+    let payload = WITH_MESSAGE
+        .into_iter()
+        .find_map(|name| Some((update.raw(name)?, name == GUEST)));
     let itself = || format!("update:{update_id}:{}", short_hash(&body));
-    let (key, problem) = match payload.map(|raw| serde_json::from_str::<Glance<'_>>(raw.get())) {
-        Some(Ok(glance)) => (message_key(update_id, &glance, guest, itself), None),
-        Some(Err(error)) => {
-            if let Some(mended) = again(&body) {
-                return mended;
+    let (key, problem) = match payload {
+        Some((raw, guest)) => match serde_json::from_slice::<Glance<'_>>(raw) {
+            Ok(glance) => (message_key(update_id, &glance, guest, itself), None),
+            Err(error) => {
+                let why = format!("the message of update {update_id} can't be read: {}", place_of(&error));
+                let key = loose_key(update_id, raw, guest).unwrap_or_else(|| update_key(itself(), None));
+                (key, Some(NormalizeError::new("unexpected_shape", why)))
             }
-            let why = format!(
-                "the message of update {update_id} has no usable ids: {}",
-                place_of(&error)
-            );
-            let problem = NormalizeError::new("unexpected_shape", why);
-            (update_key(itself(), None), Some(problem))
-        }
+        },
         None => {
-            let conversation = envelope.deleted_business_messages.and_then(deleted_conversation);
+            let conversation = update.raw("deleted_business_messages").and_then(deleted_conversation);
             (update_key(itself(), conversation), None)
         }
     };
@@ -175,6 +152,25 @@ pub(super) fn split(body: Bytes) -> Split {
             problem,
         },
     }
+}
+
+/// The key of a message that can't be read as one, by what can be read of it: its sound repetition has the same.
+fn loose_key(update_id: i64, raw: &Bytes, guest: bool) -> Option<Key> {
+    let message = json::Members::of(raw)?;
+    let id = message.number("message_id").filter(|id| *id != 0)?;
+    let connection: Option<String> = message.read("business_connection_id");
+    let conversation = conversation(message.object("chat")?.number("id")?, connection.as_deref(), guest);
+    Some(Key {
+        external_id: format!("{conversation}:{id}"),
+        revision: revision(message.number("edit_date"), update_id),
+        conversation: Some(conversation),
+        fingerprint: None,
+    })
+}
+
+/// Name of a version.
+fn revision(edited: Option<i64>, update_id: i64) -> String {
+    edited.map_or_else(|| "0".into(), |edited| format!("{edited}.{update_id}"))
 }
 
 /// First 8 hex digits of the hash of the bytes.
@@ -218,10 +214,7 @@ fn message_key(update_id: i64, glance: &Glance<'_>, guest: bool, itself: impl Fn
     }
     Key {
         external_id: format!("{conversation}:{}", glance.message_id),
-        revision: match glance.edit_date {
-            Some(edited) => format!("{edited}.{update_id}"),
-            None => "0".into(),
-        },
+        revision: revision(glance.edit_date, update_id),
         conversation: Some(conversation),
         fingerprint: Some(visible(glance)),
     }
@@ -236,13 +229,13 @@ pub(super) fn conversation(chat: i64, business_connection: Option<&str>, guest: 
     }
 }
 
-fn deleted_conversation(raw: &RawValue) -> Option<String> {
+fn deleted_conversation(raw: &Bytes) -> Option<String> {
     #[derive(Deserialize)]
     struct Deleted {
         business_connection_id: String,
         chat: ChatId,
     }
-    let deleted: Deleted = serde_json::from_str(raw.get()).ok()?;
+    let deleted: Deleted = json::from_slice(raw).ok()?;
     Some(conversation(
         deleted.chat.id,
         Some(&deleted.business_connection_id),
@@ -441,13 +434,31 @@ mod tests {
             (&b"<html>"[..], "not_json", false),
             (b"[]", "unexpected_shape", false),
             (b"{\"message\":{}}", "unexpected_shape", false),
-            (b"{\"update_id\":\"7\"}", "unexpected_shape", false),
+            (b"{\"update_id\":\"seven\"}", "unexpected_shape", false),
             (b"{\"update_id\":7,\"message\":{\"chat\":1}}", "unexpected_shape", true),
         ] {
             let split = split(Bytes::from_static(body));
             assert_eq!(split.item.problem.as_ref().map(|problem| problem.reason), Some(reason));
             assert_eq!(split.update_id.is_some(), has_id);
             assert_eq!(split.item.body, body);
+        }
+    }
+
+    #[test]
+    fn a_damaged_message_has_the_key_of_its_sound_repetition() {
+        let sound = item(&message(10, "яма", None));
+        let text = message(10, "яма", None).to_string();
+        let damages = [
+            text.replace("яма", "яма\u{1}").into_bytes(),
+            text.replace("\"message_id\":7", "\"message_id\":\"7\"").into_bytes(),
+            [&text.as_bytes()[..text.len() - 1], b",\"x\":\"\xFF\"}"].concat(),
+        ];
+        for damaged in damages {
+            let held = split(Bytes::from(damaged.clone()));
+            assert_eq!((held.update_id, held.item.body.as_ref()), (Some(10), &damaged[..]));
+            assert!(held.item.problem.is_some());
+            assert_eq!(held.item.external_id, sound.external_id);
+            assert_eq!(held.item.revision, sound.revision);
         }
     }
 

@@ -4,7 +4,7 @@
 //! missing field must never cost a message. Unknown fields are ignored; what nests freely stays JSON.
 
 use serde::{Deserialize, Deserializer};
-use serde_json::{Value, value::RawValue};
+use serde_json::Value;
 
 /// The answer to a call: `{"response": …}` or `{"error": …}`; `execute` may give both and the errors of its parts.
 #[derive(Debug, Deserialize)]
@@ -33,16 +33,6 @@ pub(super) struct LongPollServer {
     pub server: String,
     #[serde(deserialize_with = "text_or_number")]
     pub ts: String,
-}
-
-/// The answer of a long poll.
-#[derive(Debug, Deserialize)]
-pub(super) struct LongPoll<'a> {
-    pub failed: Option<i64>,
-    #[serde(default, deserialize_with = "optional_text_or_number")]
-    pub ts: Option<String>,
-    #[serde(borrow)]
-    pub updates: Option<Vec<&'a RawValue>>,
 }
 
 /// `groups.getLongPollSettings`.

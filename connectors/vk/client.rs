@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use priem_sdk::{
     ConnectorError, Secret,
-    http::{HttpClient, HttpRequest, HttpResponse, Retry, is_loopback},
+    http::{Hold, HttpClient, HttpRequest, HttpResponse, Retry, is_loopback},
+    json,
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -165,16 +166,17 @@ impl Client {
         server: &str,
         key: &Secret<String>,
         ts: &str,
-        wait: Duration,
-    ) -> Result<HttpResponse, ConnectorError> {
+        hold: &Hold,
+    ) -> Result<Option<HttpResponse>, ConnectorError> {
         let address = self.server_address(server)?;
-        let hold = wait.as_secs().to_string();
-        let query = [("act", "a_check"), ("key", key.expose()), ("ts", ts), ("wait", &hold)];
+        let held = hold.now();
+        let wait = held.as_secs().to_string();
+        let query = [("act", "a_check"), ("key", key.expose()), ("ts", ts), ("wait", &wait)];
         let request = HttpRequest::get(address)
             .query(query)
             .limit_key(token.secret())
-            .timeout(wait + POLL_MARGIN);
-        self.community.send(request).await
+            .timeout(held + POLL_MARGIN);
+        self.community.send_held(request, hold).await
     }
 
     /// The server is named by VK with its scheme; older answers leave it out. Plain http only beside a plain API.
@@ -224,7 +226,7 @@ impl Client {
             _ => response.error_for_status().map_err(Trouble::Decision)?,
         };
         let answer: Answer<T> =
-            serde_json::from_slice(&response.body).map_err(|_| Trouble::Decision(in_the_way(&response)))?;
+            json::from_slice(&response.body).map_err(|_| Trouble::Decision(in_the_way(&response)))?;
         match answer {
             Answer {
                 response: Some(value),

@@ -8,17 +8,20 @@
 //! - 4: a version we don't speak;
 //! - anything else: a new session, after a pause.
 //!
-//! A session that was made anew and fails the same way before it ever answered is not renewed at once: the host's
-//! growing pauses keep us from spinning.
+//! A failure is the first of an episode or one more of it: an episode ends with an answer that holds events or none.
+//! Only the first is acted on at once; the others are trouble, so that the host's growing pauses keep us from spinning and
+//! catch-up begins once, and once more at the end when more was lost meanwhile.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc};
 
-use bytes::Bytes;
 use parking_lot::Mutex;
-use priem_sdk::{ConnectorError, Cursor, Item, Page, Secret, http::HttpResponse};
-use serde_json::value::RawValue;
+use priem_sdk::{
+    ConnectorError, Cursor, Page, Secret,
+    http::{Hold, HttpResponse},
+    json,
+};
 
-use super::{api::LongPoll, client::Client, split, token::Token};
+use super::{client::Client, split, token::Token};
 
 /// Longest `ts` that is taken for one.
 const LONGEST_TS: usize = 64;
@@ -28,15 +31,21 @@ const LONGEST_TS: usize = 64;
 struct Session {
     server: Secret<String>,
     key: Secret<String>,
-    /// It has answered with events or with none.
-    proven: bool,
-    /// What the one before had failed with.
-    after: Option<i64>,
+}
+
+/// What is known of a community between two questions.
+#[derive(Debug, Clone, Default)]
+struct Known {
+    session: Option<Session>,
+    /// Failures of this episode.
+    failures: u32,
+    /// Where VK told us to go on, when it told so again: in place of the cursor.
+    ts: Option<String>,
 }
 
 /// Sessions of the communities of one entry.
 #[derive(Debug, Default)]
-pub(super) struct Sessions(Mutex<HashMap<i64, Session>>);
+pub(super) struct Sessions(Mutex<HashMap<i64, Known>>);
 
 /// One community, as its long poll needs it.
 pub(super) struct Source<'a> {
@@ -44,61 +53,161 @@ pub(super) struct Source<'a> {
     pub sessions: &'a Sessions,
     pub token: &'a Arc<Token>,
     pub group: i64,
-    pub wait: Duration,
+    pub hold: &'a Hold,
 }
 
 impl Source<'_> {
-    /// Asks once.
+    /// Asks once, and once more with a new key when the old one is refused.
     pub async fn poll(&self, cursor: &Cursor) -> Result<Page, ConnectorError> {
-        let known = self.sessions.0.lock().get(&self.group).cloned();
-        let session = match known {
-            Some(session) if !cursor.is_start() => session,
-            _ => {
-                let (session, ts) = self.open(None).await?;
-                if cursor.is_start() {
-                    // Committed before the first question, so that a crash in between loses nothing.
-                    return Ok(Page {
-                        next: Cursor(ts),
-                        ..Page::default()
-                    });
-                }
-                session
-            }
-        };
-        let ts = cursor.0.as_str();
-        if ts.len() > LONGEST_TS {
+        if cursor.is_start() {
+            let ts = self.open().await?;
+            // Committed before the first question, so that a crash in between loses nothing.
+            return Ok(Page {
+                next: Cursor(ts),
+                ..Page::default()
+            });
+        }
+        if cursor.0.len() > LONGEST_TS {
             return Err(ConnectorError::Misconfigured {
                 hint: "the stored cursor is not a ts of long polling".into(),
             });
         }
-        let response = self
-            .client
-            .long_poll(self.token, session.server.expose(), &session.key, ts, self.wait)
-            .await?;
-        let answer: LongPoll<'_> = match serde_json::from_slice(&response.body) {
-            Ok(answer) if response.is_success() => answer,
-            _ => return Err(self.not_an_answer(&response)),
-        };
-        match answer.failed {
-            None => self.events(&response.body, answer, cursor),
-            Some(code) => self.failed(code, answer.ts, &session, cursor).await,
+        if self.known(|known| known.session.is_none()) {
+            self.open().await?;
+        }
+        match self.ask(cursor).await? {
+            Answer::Events(page) => Ok(page),
+            Answer::Failed(2, _) if self.failed() == 1 => {
+                self.open().await?;
+                match self.ask(cursor).await? {
+                    Answer::Events(page) => Ok(page),
+                    Answer::Failed(code, _) => Err(self.again(code)),
+                }
+            }
+            Answer::Failed(2, _) => Err(self.again(2)),
+            Answer::Failed(1, Some(ts)) => {
+                self.lost(1, ts, "VK no longer has the events since the last answer (failed 1)")
+            }
+            Answer::Failed(3, _) => {
+                let ts = self.open().await?;
+                self.lost(3, ts, "VK lost the place in its events (failed 3)")
+            }
+            Answer::Failed(4, _) => Err(ConnectorError::Misconfigured {
+                hint: format!(
+                    "community {}: VK refuses our version of long polling (failed 4)",
+                    self.group
+                ),
+            }),
+            Answer::Failed(code, _) => Err(self.again(code)),
         }
     }
 
-    async fn open(&self, after: Option<i64>) -> Result<(Session, String), ConnectorError> {
+    async fn ask(&self, cursor: &Cursor) -> Result<Answer, ConnectorError> {
+        let Known { session, ts, .. } = self.known(|known| known.clone());
+        let Some(session) = session else {
+            return Err(ConnectorError::transient("there is no session of long polling"));
+        };
+        let ts = ts.as_deref().unwrap_or(&cursor.0);
+        let hold = self.hold.now();
+        let response = self
+            .client
+            .long_poll(self.token, session.server.expose(), &session.key, ts, self.hold)
+            .await?;
+        let mut page = Page {
+            next: cursor.clone(),
+            hold: Some(hold),
+            ..Page::default()
+        };
+        let Some(response) = response else {
+            return Ok(Answer::Events(page));
+        };
+        let Some(answer) = json::Members::of(&response.body).filter(|_| response.is_success()) else {
+            return Err(self.not_an_answer(&response));
+        };
+        let ts: Option<String> = answer
+            .read("ts")
+            .or_else(|| answer.number("ts").map(|ts| ts.to_string()));
+        if let Some(code) = answer.number("failed") {
+            return Ok(Answer::Failed(code, ts));
+        }
+        let Some(ts) = ts else {
+            self.forget();
+            return Err(ConnectorError::transient("the long poll answered without ts"));
+        };
+        page.items = answer
+            .list("updates")
+            .unwrap_or_default()
+            .into_iter()
+            .map(split::item)
+            .collect();
+        page.next = Cursor(ts);
+        page.gap = self.sound();
+        Ok(Answer::Events(page))
+    }
+
+    fn known<T>(&self, look: impl FnOnce(&mut Known) -> T) -> T {
+        look(self.sessions.0.lock().entry(self.group).or_default())
+    }
+
+    /// Asks for a server, a key and the `ts` of now.
+    async fn open(&self) -> Result<String, ConnectorError> {
         let server = self.client.long_poll_server(self.token, self.group).await?;
         let session = Session {
             server: Secret::new(server.server),
             key: Secret::new(server.key),
-            proven: false,
-            after,
         };
-        self.sessions.0.lock().insert(self.group, session.clone());
-        Ok((session, server.ts))
+        self.known(|known| known.session = Some(session));
+        Ok(server.ts)
     }
 
     fn forget(&self) {
-        self.sessions.0.lock().remove(&self.group);
+        self.known(|known| known.session = None);
+    }
+
+    /// One more failure; how many there are.
+    fn failed(&self) -> u32 {
+        self.known(|known| {
+            known.failures += 1;
+            known.failures
+        })
+    }
+
+    /// An answer that ends the episode; the gap that is to be told of now.
+    fn sound(&self) -> Option<String> {
+        let (failures, ts) = self.known(|known| (std::mem::take(&mut known.failures), known.ts.take()));
+        ts.map(|_| {
+            format!(
+                "community {}: VK answers again, after {failures} failures; what came in between is read anew",
+                self.group
+            )
+        })
+    }
+
+    /// Events are gone: told at the first time of an episode.
+    fn lost(&self, code: i64, ts: String, what: &str) -> Result<Page, ConnectorError> {
+        if self.failed() == 1 {
+            return Ok(Page {
+                next: Cursor(ts),
+                gap: Some(format!("community {}: {what}", self.group)),
+                ..Page::default()
+            });
+        }
+        self.known(|known| known.ts = Some(ts));
+        Err(self.trouble(code))
+    }
+
+    /// One more failure that a new session did not end, or may end.
+    fn again(&self, code: i64) -> ConnectorError {
+        self.known(|known| known.failures += 1);
+        self.forget();
+        self.trouble(code)
+    }
+
+    fn trouble(&self, code: i64) -> ConnectorError {
+        ConnectorError::transient(format_args!(
+            "community {}: the long poll fails with {code} again and again",
+            self.group
+        ))
     }
 
     /// Trouble of the server itself passes and leaves the session; anything else may mean that it has moved.
@@ -116,69 +225,11 @@ impl Source<'_> {
             None => error,
         }
     }
+}
 
-    fn events(&self, body: &Bytes, answer: LongPoll<'_>, cursor: &Cursor) -> Result<Page, ConnectorError> {
-        let Some(ts) = answer.ts else {
-            self.forget();
-            return Err(ConnectorError::transient("the long poll answered without ts"));
-        };
-        if let Some(session) = self.sessions.0.lock().get_mut(&self.group) {
-            session.proven = true;
-        }
-        let updates = answer.updates.unwrap_or_default();
-        if updates.is_empty() && ts == cursor.0 {
-            return Ok(Page {
-                next: cursor.clone(),
-                ..Page::default()
-            });
-        }
-        let item = |update: &&RawValue| -> Item { split::item(body.slice_ref(update.get().as_bytes())) };
-        Ok(Page {
-            items: updates.iter().map(item).collect(),
-            next: Cursor(ts),
-            ..Page::default()
-        })
-    }
-
-    async fn failed(
-        &self,
-        code: i64,
-        ts: Option<String>,
-        session: &Session,
-        cursor: &Cursor,
-    ) -> Result<Page, ConnectorError> {
-        let gap = |next: String, what: &str| Page {
-            next: Cursor(next),
-            gap: Some(format!("community {}: {what}", self.group)),
-            ..Page::default()
-        };
-        let may_renew = session.proven || session.after != Some(code);
-        match (code, ts) {
-            (1, Some(ts)) => Ok(gap(ts, "VK no longer has the events since the last answer (failed 1)")),
-            (2, _) if may_renew => {
-                self.open(Some(2)).await?;
-                Ok(Page {
-                    next: cursor.clone(),
-                    ..Page::default()
-                })
-            }
-            (3, _) if may_renew => {
-                let (_, ts) = self.open(Some(3)).await?;
-                Ok(gap(ts, "VK lost the place in its events (failed 3)"))
-            }
-            (4, _) => Err(ConnectorError::Misconfigured {
-                hint: format!(
-                    "community {}: VK refuses our version of long polling (failed 4)",
-                    self.group
-                ),
-            }),
-            (code, _) => {
-                self.forget();
-                Err(ConnectorError::transient(format_args!(
-                    "community {}: the long poll failed with {code}; a new session follows",
-                    self.group
-                )))
-            }
-        }
-    }
+/// What an answer says.
+enum Answer {
+    Events(Page),
+    /// The code of `failed`, and the `ts` beside it.
+    Failed(i64, Option<String>),
 }

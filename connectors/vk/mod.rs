@@ -33,7 +33,7 @@ use jiff::Timestamp;
 use priem_sdk::{
     Admission, BuildContext, CheckReport, ConfigError, Connector, ConnectorError, ConnectorType, Cursor, Cx,
     HookRequest, Item, Message, NormalizeError, Page, RawItem, Receipt, Refusal, Stream, StreamKind,
-    http::{HttpClient, HttpOptions},
+    http::{Hold, HttpClient, HttpOptions},
     registry,
 };
 use tracing::info;
@@ -79,6 +79,7 @@ struct Vk {
     catch_up_token: Option<Arc<Token>>,
     names: names::Names,
     policy: normalize::Policy,
+    hold: Hold,
 }
 
 fn build(settings: serde_json::Value, context: &BuildContext) -> Result<Arc<dyn Connector>, ConfigError> {
@@ -148,6 +149,7 @@ impl Vk {
                 own_words: settings.own_words == OwnWords::Publish,
             },
             sessions: longpoll::Sessions::default(),
+            hold: Hold::new(Duration::from_secs(settings.longpoll.wait_s)),
             settings,
             communities,
             client,
@@ -175,7 +177,7 @@ impl Vk {
             sessions: &self.sessions,
             token,
             group: community.id,
-            wait: Duration::from_secs(self.settings.longpoll.wait_s),
+            hold: &self.hold,
         };
         let page = source.poll(cursor).await?;
         if page.gap.is_some() {

@@ -13,7 +13,12 @@
 //! of pictures change by themselves and don't count.
 
 use bytes::Bytes;
-use priem_sdk::{Item, NormalizeError, contract::fingerprint, json, webhook::parse_json_bounded};
+use priem_sdk::{
+    Item, NormalizeError,
+    contract::fingerprint,
+    json::{self, Sound},
+    webhook::parse_json_bounded,
+};
 use serde::Deserialize;
 use serde_json::{Map, Value, value::RawValue};
 
@@ -25,17 +30,6 @@ use super::{
 
 /// Shape of every item: the envelope of an event. Polled objects are wrapped the same way.
 pub(super) const FORMAT: &str = "vk.event";
-
-/// The envelope of long poll and callback, and of what we polled.
-#[derive(Deserialize)]
-struct Envelope<'a> {
-    #[serde(rename = "type")]
-    kind: String,
-    group_id: i64,
-    event_id: Option<String>,
-    #[serde(borrow)]
-    object: Option<&'a RawValue>,
-}
 
 /// Ids of an object and what a reader sees of it; messages, posts, comments and deletions share the names.
 #[derive(Debug, Default, Deserialize)]
@@ -80,51 +74,52 @@ pub(super) struct Names {
     pub own: i64,
 }
 
-/// The same event with its texts mended, when it is one then; otherwise the bytes are kept as they came.
-fn again(body: &Bytes) -> Option<Item> {
-    let mended = item(json::mend(body)?.into());
-    mended.problem.is_none().then_some(mended)
-}
-
 /// Makes an item of one event. Never fails: what can't be understood becomes an item with a problem.
 pub(super) fn item(body: Bytes) -> Item {
-    let envelope: Envelope<'_> = match parse_json_bounded_borrowed(&body) {
-        Ok(envelope) => envelope,
-        Err(problem) => {
-            return match again(&body) {
-                Some(mended) => mended,
-                None => Item::malformed(FORMAT, body, problem),
-            };
-        }
+    let sound = Sound::of(body);
+    let item = read(sound.body.clone());
+    sound.hold(item)
+}
+
+fn read(body: Bytes) -> Item {
+    let members = json::Members::of(&body);
+    let envelope = members.as_ref().and_then(|event| {
+        let kind: String = event.read("type")?;
+        Some((event, kind, event.number("group_id")?))
+    });
+    let Some((event, kind, group)) = envelope else {
+        // The owned parser knows how to say what is wrong without quoting it.
+        let problem = parse_json_bounded::<Box<RawValue>>(&body).err().unwrap_or_else(|| {
+            NormalizeError::new(
+                "unexpected_shape",
+                "not an event: `type` and `group_id` are missing or of another type",
+            )
+        });
+        return Item::malformed(FORMAT, body, problem);
     };
-    let event_id = envelope.event_id.filter(|id| !id.is_empty() && id.len() <= 128);
-    let itself = |problem: Option<NormalizeError>| Item {
+    let event_id: Option<String> = event.read("event_id");
+    let event_id = event_id.filter(|id| !id.is_empty() && id.len() <= 128);
+    let itself = || Item {
         external_id: match &event_id {
-            Some(id) => format!("event:{}:{id}", envelope.group_id),
-            None => format!("event:{}:{}", envelope.group_id, &blake3::hash(&body).to_hex()[..32]),
+            Some(id) => format!("event:{group}:{id}"),
+            None => format!("event:{group}:{}", &blake3::hash(&body).to_hex()[..32]),
         },
         revision: Some("0".into()),
         fingerprint: None,
         conversation: None,
         format: FORMAT,
         body: body.clone(),
-        problem,
+        problem: None,
     };
-    let Event::Words(subject, act) = event::read(&envelope.kind) else {
-        return itself(None);
+    let Event::Words(subject, act) = event::read(&kind) else {
+        return itself();
     };
-    let glance = match envelope.object.map(|raw| glance(subject, raw)) {
-        Some(Ok(glance)) => glance,
-        // Whether the object holds something is for `normalize` to say: `{"warning": …}` has its own reason.
-        Some(Err(_)) | None => {
-            return match again(&body) {
-                Some(mended) => mended,
-                None => itself(None),
-            };
-        }
+    // Whether the object holds something is for `normalize` to say: `{"warning": …}` has its own reason.
+    let Some(glance) = event.raw("object").and_then(|raw| glance(subject, raw)) else {
+        return itself();
     };
-    let Some(names) = names(subject, envelope.group_id, &glance) else {
-        return itself(None);
+    let Some(names) = names(subject, group, &glance) else {
+        return itself();
     };
     let deleted = act == Act::Delete || glance.deleted.as_ref().is_some_and(super::api::is_set);
     Item {
@@ -182,8 +177,24 @@ pub(super) fn inner(subject: Subject, raw: &RawValue) -> &str {
     raw.get()
 }
 
-fn glance(subject: Subject, raw: &RawValue) -> serde_json::Result<Glance> {
-    serde_json::from_str(inner(subject, raw))
+/// What can be seen of an object: at least its ids, when a field of it can't be read. The bytes then tell its versions
+/// apart, and `normalize` says what is wrong.
+fn glance(subject: Subject, raw: &Bytes) -> Option<Glance> {
+    let object = match json::Members::of(raw)?.raw("message") {
+        Some(message) if subject == Subject::Message && message.starts_with(b"{") => message.clone(),
+        _ => raw.clone(),
+    };
+    if let Ok(glance) = json::from_slice(&object) {
+        return Some(glance);
+    }
+    let members = json::Members::of(&object)?;
+    let ids = members.numbers().filter(|(name, _)| name.ends_with("id"));
+    let ids: Map<String, Value> = ids.map(|(name, id)| (name.to_owned(), id.into())).collect();
+    let glance: Glance = serde_json::from_value(Value::Object(ids)).ok()?;
+    Some(Glance {
+        text: Some(blake3::hash(&object).to_hex().to_string()),
+        ..glance
+    })
 }
 
 /// `None` when an id is missing or the community's number is none.
@@ -269,20 +280,6 @@ fn visible(glance: &Glance) -> [u8; 16] {
         forwarded.as_bytes(),
         if suggested { &b"suggest"[..] } else { b"" },
     ])
-}
-
-fn parse_json_bounded_borrowed(body: &[u8]) -> Result<Envelope<'_>, NormalizeError> {
-    match serde_json::from_slice(body) {
-        Ok(envelope) => Ok(envelope),
-        // The owned parser knows how to say what is wrong without quoting it.
-        Err(_) => {
-            parse_json_bounded::<Box<RawValue>>(body)?;
-            Err(NormalizeError::new(
-                "unexpected_shape",
-                "not an event: `type` and `group_id` are missing or of another type",
-            ))
-        }
-    }
 }
 
 #[cfg(test)]
@@ -375,6 +372,28 @@ mod tests {
             .fingerprint
         };
         assert_eq!(post(1, "https://a"), post(2, "https://b"));
+    }
+
+    #[test]
+    fn a_damaged_event_has_the_key_of_its_sound_repetition() {
+        let sound = json!({"type": "wall_reply_new", "group_id": 9, "event_id": "e",
+            "object": {"id": 7, "post_id": 3, "post_owner_id": -9, "text": "яма"}});
+        let text = sound.to_string();
+        let sound = of(sound);
+        let damages = [
+            text.replace("яма", "яма\u{1}").into_bytes(),
+            text.replace("\"id\":7", "\"id\":\"7\"").into_bytes(),
+            text.replace("\"яма\"", "[[7]]").into_bytes(),
+            [&text.as_bytes()[..text.len() - 1], b",\"x\":\"\xFF\"}"].concat(),
+        ];
+        for damaged in damages {
+            let held = item(Bytes::from(damaged.clone()));
+            assert_eq!(held.body.as_ref(), &damaged[..]);
+            assert_eq!(
+                (&held.external_id, &held.revision),
+                (&sound.external_id, &sound.revision)
+            );
+        }
     }
 
     #[test]

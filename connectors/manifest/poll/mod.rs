@@ -204,6 +204,7 @@ impl Poller {
             },
             progress: None,
             gap: step.trouble,
+            hold: None,
         })
     }
 

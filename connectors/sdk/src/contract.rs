@@ -211,8 +211,11 @@ pub struct Page {
     pub progress: Option<Progress>,
     /// The platform says that events before [`Page::next`] were lost: what is known about the loss. The host alarms and
     /// counts it, stores page and cursor as usual, and at once wakes the other polled streams of the connector, those
-    /// with the same key first, to catch up.
+    /// with the same key first, to catch up. Told again and again without a sound answer in between, it is one gap.
     pub gap: Option<String>,
+    /// How long the platform was asked to hold the call while it has nothing to tell (a long poll). When it gives nothing
+    /// much earlier than that, again and again, the host asks with growing pauses.
+    pub hold: Option<Duration>,
 }
 
 /// What lies at a source and is never read, however long one waits: somebody must act.

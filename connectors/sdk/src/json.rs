@@ -1,13 +1,22 @@
 //! JSON as platforms send it: with halves of emoji, cut characters, other encodings. One such text must not keep the
 //! records beside it from being read.
 //!
-//! Nothing is mended that reads as it is: a body is looked through only after a reader refused it, or once for each
-//! answer of a platform.
+//! Nothing is mended that reads as it is: a body is looked through only after a reader refused it.
+//!
+//! What holds several records is taken apart first ([`Members`], [`elements`]), so that damage costs one record; whether
+//! a record is whole is [`Sound`]'s to say.
+
+mod mark;
+mod nulls;
+mod pieces;
+mod sound;
 
 use std::borrow::Cow;
 
-use bytes::Bytes;
 use serde::de::DeserializeOwned;
+
+pub use pieces::{Members, elements};
+pub use sound::Sound;
 
 /// What a value costs in memory at most, bytes: an object of one field takes a whole node of a tree.
 const OBJECT: usize = 640;
@@ -35,30 +44,19 @@ pub fn mend(body: &[u8]) -> Option<Vec<u8>> {
     Some(mended)
 }
 
-/// [`mend`] for a body that is handed on: the same bytes when there is nothing to mend or it does not look like JSON.
-pub fn mended(body: Bytes) -> Bytes {
-    let start = body.iter().find(|byte| !byte.is_ascii_whitespace());
-    if !matches!(start, Some(b'{' | b'[' | 0xEF | 0xFE | 0xFF)) {
-        return body;
-    }
-    match mend(&body) {
-        Some(mended) if matches!(mended.trim_ascii_start().first(), Some(b'{' | b'[')) => mended.into(),
-        _ => body,
-    }
-}
-
-/// Reads JSON, mended when it does not read as it is.
+/// Reads JSON; when it does not read as it is, mended, and with every explicit null left out.
 ///
 /// # Errors
 /// Those of the reader, about the body as it came.
 pub fn from_slice<T: DeserializeOwned>(body: &[u8]) -> serde_json::Result<T> {
     serde_json::from_slice(body).or_else(|error| {
-        if error.is_data() {
-            return Err(error);
-        }
-        mend(body)
-            .and_then(|mended| serde_json::from_slice(&mended).ok())
-            .ok_or(error)
+        let mended = mend(body);
+        let read = match &mended {
+            Some(mended) => serde_json::from_slice(mended).or_else(|_| nulls::without(mended)),
+            None if error.is_data() => nulls::without(body),
+            None => return Err(error),
+        };
+        read.map_err(|_| error)
     })
 }
 
@@ -82,16 +80,11 @@ pub fn weight(body: &[u8]) -> usize {
 }
 
 fn as_utf8(body: &[u8]) -> Cow<'_, [u8]> {
-    let utf16 = match body {
-        [0xFF, 0xFE, ..] => Some(encoding_rs::UTF_16LE),
-        [0xFE, 0xFF, ..] => Some(encoding_rs::UTF_16BE),
-        _ => None,
-    };
-    if let Some(encoding) = utf16 {
+    if let Some(encoding) = mark::utf16(body) {
         let (text, _) = encoding.decode_with_bom_removal(body);
         return Cow::Owned(text.into_owned().into_bytes());
     }
-    let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
+    let body = mark::after(body);
     if std::str::from_utf8(body).is_ok() {
         return Cow::Borrowed(body);
     }
@@ -176,7 +169,6 @@ mod tests {
             .flat_map(u16::to_le_bytes)
             .collect();
         assert_eq!(from_slice::<Value>(&wide).expect("mended"), json!(["Яма"]));
-        assert_eq!(mended(wide.into()), Bytes::from("[\"Яма\"]"));
     }
 
     #[test]
@@ -185,8 +177,32 @@ mod tests {
             assert_eq!(mend(body.as_bytes()), None, "{body}");
         }
         assert!(from_slice::<Value>(b"[\"a\nb\"]").is_err());
-        let csv = Bytes::from_static(b"\xEF\xBB\xBFa;b\n");
-        assert_eq!(mended(csv.clone()), csv);
+    }
+
+    #[test]
+    fn an_explicit_null_reads_as_absent() {
+        #[derive(Debug, PartialEq, serde::Deserialize)]
+        struct Known {
+            #[serde(default)]
+            at: i64,
+            list: Option<Vec<String>>,
+            #[serde(default)]
+            names: Vec<String>,
+        }
+        let expected = Known {
+            at: 0,
+            list: Some(vec!["\u{fffd}".into()]),
+            names: Vec::new(),
+        };
+        for body in [
+            r#"{"at":null,"list":["\ud83d"],"names":null}"#,
+            r#"{"list":[null,"\ud83d"],"names":[null]}"#,
+        ] {
+            assert_eq!(from_slice::<Known>(body.as_bytes()).expect(body), expected);
+        }
+        let text: Value = from_slice(b"[null]").expect("reads as it is");
+        assert_eq!(text, json!([null]));
+        assert!(from_slice::<Known>(br#"{"at":"null"}"#).is_err());
     }
 
     #[test]

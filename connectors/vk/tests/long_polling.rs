@@ -95,14 +95,44 @@ async fn failed_2_takes_a_new_key_and_keeps_the_place() {
     let connector = Setup::new().against(&vk, json!({}));
     poll(&connector, "90").await.expect("a page");
     let page = poll(&connector, "101").await.expect("a page");
+    assert_eq!((page.next.0.as_str(), page.gap, page.items.len()), ("102", None, 1));
+    let asked = vk.calls("a_check");
     assert_eq!(
-        (page.next.0.as_str(), page.gap),
-        ("101", None),
+        (asked[2].param("key"), asked[2].param("ts")),
+        ("key+1=", "101"),
         "not the 100 of the new server"
     );
-    poll(&connector, "101").await.expect("a page");
-    let asked = vk.calls("a_check");
-    assert_eq!((asked[2].param("key"), asked[2].param("ts")), ("key+1=", "101"));
+}
+
+#[tokio::test]
+async fn what_fails_again_and_again_is_one_gap_and_one_more_at_its_end() {
+    for code in [1, 3] {
+        let failed = |ts: i64| json!({"failed": code, "ts": ts});
+        let vk = vk(vec![
+            json!({"ts": "101", "updates": []}),
+            failed(150),
+            failed(151),
+            failed(152),
+            json!({"ts": "160", "updates": [event(1)]}),
+        ])
+        .await;
+        let connector = Setup::new().against(&vk, json!({}));
+        poll(&connector, "90").await.expect("a page");
+        let page = poll(&connector, "101").await.expect("a page");
+        assert!(page.gap.is_some(), "{code}");
+        for _ in 0..2 {
+            let error = poll(&connector, &page.next.0)
+                .await
+                .expect_err("trouble with growing pauses");
+            assert_eq!(error.kind(), "transient");
+        }
+        let end = poll(&connector, &page.next.0).await.expect("a page");
+        assert_eq!(
+            (end.next.0.as_str(), end.items.len(), end.gap.is_some()),
+            ("160", 1, true)
+        );
+        assert!(vk.calls("groups.getLongPollServer").len() <= 4, "{code}");
+    }
 }
 
 #[tokio::test]

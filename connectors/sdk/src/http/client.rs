@@ -1,6 +1,12 @@
 //! Sending: the rate limit, the quick retries, the bounded body, and errors without addresses.
 
-use std::{error::Error, fmt, path::Path, sync::Arc, time::Duration};
+use std::{
+    error::Error,
+    fmt,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use backon::{ExponentialBuilder, Retryable};
 use bytes::{Bytes, BytesMut};
@@ -8,11 +14,13 @@ use governor::{Quota, RateLimiter, clock::DefaultClock, state::keyed::HashMapSta
 use jiff::Timestamp;
 use reqwest::{Certificate, Identity, Proxy, Response, Url, redirect};
 
-use super::{HttpOptions, HttpRequest, HttpResponse, Retry, install_crypto_provider, response::retry_after};
-use crate::{
-    error::{ConfigError, ConnectorError},
-    json,
+use super::{
+    HttpOptions, HttpRequest, HttpResponse, Retry,
+    hold::{Cut, Hold},
+    install_crypto_provider,
+    response::retry_after,
 };
+use crate::error::{ConfigError, ConnectorError};
 
 /// Redirects inside one host that are followed.
 const MOST_REDIRECTS: usize = 5;
@@ -20,6 +28,9 @@ const MOST_REDIRECTS: usize = 5;
 const MOST_PREALLOCATED: usize = 64 * 1024;
 /// Limit keys beyond which the limiter forgets those that are idle.
 const MOST_LIMIT_KEYS: usize = 1024;
+
+/// Answers of those who stand between us and a platform and have waited long enough.
+const OF_A_GATEWAY: [u16; 4] = [408, 502, 504, 524];
 
 type Limiter = RateLimiter<(String, u64), HashMapStateStore<(String, u64)>, DefaultClock>;
 
@@ -43,8 +54,19 @@ impl fmt::Debug for HttpClient {
 
 /// Why an attempt did not end well, and whether a quick second one makes sense.
 enum Failure {
-    Error { error: ConnectorError, connection: bool },
+    Error { error: ConnectorError, stage: Stage },
     Answer(HttpResponse),
+}
+
+/// How far an attempt came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Nobody was reached.
+    Connecting,
+    /// The connection broke off.
+    Waiting,
+    /// It took its time, or another attempt would not help.
+    Over,
 }
 
 impl HttpClient {
@@ -88,12 +110,7 @@ impl HttpClient {
     /// [`ConnectorError::Transient`] when there was no complete answer within time and size limits;
     /// [`ConnectorError::Misconfigured`] when the request itself can't be built. Statuses are not errors here.
     pub async fn send(&self, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
-        let (Some(url), None) = (&request.url, &request.problem) else {
-            return Err(ConnectorError::Misconfigured {
-                hint: request.problem.unwrap_or_else(|| "the request has no address".into()),
-            });
-        };
-        let attempt = || self.attempt(&request, url);
+        let attempt = || self.once(&request);
         let outcome = match request.retry {
             Retry::None => attempt().await,
             Retry::Idempotent => {
@@ -107,6 +124,58 @@ impl HttpClient {
         match outcome {
             Ok(response) | Err(Failure::Answer(response)) => Ok(response),
             Err(Failure::Error { error, .. }) => Err(error),
+        }
+    }
+
+    /// Sends a request that the platform holds while it has nothing to tell; `None` when something on the way cut it
+    /// before that: it may be made again at once, and [`Hold::now`] may be shorter then. Cancel-safe.
+    ///
+    /// # Errors
+    /// As [`HttpClient::send`].
+    pub async fn send_held(&self, request: HttpRequest, hold: &Hold) -> Result<Option<HttpResponse>, ConnectorError> {
+        let began = Instant::now();
+        let host = request.host().to_owned();
+        let outcome = self.once(&request).await;
+        let after = began.elapsed();
+        let outcome = match outcome {
+            Ok(response) | Err(Failure::Answer(response)) => Ok(response),
+            Err(Failure::Error {
+                error,
+                stage: Stage::Waiting,
+            }) => Err(error),
+            Err(Failure::Error { error, .. }) => return Err(error),
+        };
+        let is_cut = match &outcome {
+            Ok(response) => OF_A_GATEWAY.contains(&response.status) && response.retry_after.is_none(),
+            Err(_) => true,
+        };
+        if !is_cut {
+            hold.answered(after);
+            return outcome.map(Some);
+        }
+        match hold.broke_off(after) {
+            Cut::Trouble => return outcome.map(Some),
+            Cut::Passing => {}
+            Cut::Shortened(now) => tracing::warn!(
+                host,
+                cut_after_s = after.as_secs(),
+                now_s = now.as_secs(),
+                "something on the way cuts long polls before the platform answers; from now on they are shorter"
+            ),
+        }
+        Ok(None)
+    }
+
+    async fn once(&self, request: &HttpRequest) -> Result<HttpResponse, Failure> {
+        match (&request.url, &request.problem) {
+            (Some(url), None) => self.attempt(request, url).await,
+            (_, problem) => {
+                let hint = problem.clone().unwrap_or_else(|| "the request has no address".into());
+                Err(Failure::Error {
+                    error: ConnectorError::Misconfigured { hint },
+                    stage: Stage::Over,
+                })
+            }
         }
     }
 
@@ -153,7 +222,7 @@ impl HttpClient {
         let limit = self.max_response_bytes;
         let too_large = || Failure::Error {
             error: ConnectorError::transient(format_args!("{host}: the answer is larger than {limit} bytes")),
-            connection: false,
+            stage: Stage::Over,
         };
         let claimed = answer
             .content_length()
@@ -168,14 +237,13 @@ impl HttpClient {
             }
             body.extend_from_slice(&chunk);
         }
-        // Once here, for whoever reads it: one broken text must not make a whole page unreadable.
-        Ok(json::mended(body.freeze()))
+        Ok(body.freeze())
     }
 }
 
 fn worth_another_attempt(failure: &Failure) -> bool {
     match failure {
-        Failure::Error { connection, .. } => *connection,
+        Failure::Error { stage, .. } => *stage != Stage::Over,
         // A platform that names the pause gets it from the host, not a quick retry from us.
         Failure::Answer(response) => response.retry_after.is_none(),
     }
@@ -186,19 +254,19 @@ fn failure(host: &str, timeout: Duration, error: reqwest::Error) -> Failure {
     if error.is_timeout() && !error.is_connect() {
         return Failure::Error {
             error: ConnectorError::transient(format_args!("{host}: no complete answer within {timeout:?}")),
-            connection: false,
+            stage: Stage::Over,
         };
     }
-    let what = if error.is_connect() {
-        "connection failed"
+    let (what, stage) = if error.is_connect() {
+        ("connection failed", Stage::Connecting)
     } else if error.is_body() || error.is_decode() {
-        "the answer broke off"
+        ("the answer broke off", Stage::Waiting)
     } else {
-        "the request failed"
+        ("the request failed", Stage::Waiting)
     };
     Failure::Error {
         error: ConnectorError::transient(format_args!("{host}: {what}: {}", reason(error))),
-        connection: true,
+        stage,
     }
 }
 

@@ -10,12 +10,14 @@
 
 mod address;
 mod client;
+mod hold;
 mod options;
 mod request;
 mod response;
 
 pub use address::{is_loopback, require_safe_address, resolve_at_home};
 pub use client::HttpClient;
+pub use hold::Hold;
 pub use options::{HttpClientSettings, HttpOptions};
 pub use request::{HttpRequest, Retry};
 pub use response::HttpResponse;

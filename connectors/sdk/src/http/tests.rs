@@ -353,7 +353,28 @@ async fn one_broken_text_does_not_make_an_answer_unreadable() {
     let address = serve(Router::new().route("/", get(|| async { HALF }))).await;
     let request = HttpRequest::get(format!("http://{address}/"));
     let response = client().send(request).await.expect("an answer");
-    let answer: serde_json::Value = serde_json::from_slice(&response.body).expect("JSON for every reader");
+    let answer: serde_json::Value = response.json().expect("mended");
     assert_eq!(answer["items"][1]["text"], "cut \u{fffd}");
     assert_eq!(answer["items"][2]["text"], "three");
+}
+
+#[tokio::test]
+async fn a_proxy_without_patience_makes_long_polls_shorter_and_is_no_trouble() {
+    let cut = || async {
+        tokio::time::sleep(Duration::from_millis(1_400)).await;
+        axum::http::StatusCode::GATEWAY_TIMEOUT
+    };
+    let address = serve(Router::new().route("/", get(cut))).await;
+    let hold = Hold::new(Duration::from_secs(50));
+    let poll = || async {
+        let request = HttpRequest::get(format!("http://{address}/"));
+        client().send_held(request, &hold).await.expect("no trouble")
+    };
+    for _ in 0..3 {
+        assert_eq!(hold.now(), Duration::from_secs(50));
+        assert_eq!(poll().await, None);
+    }
+    assert_eq!(hold.now(), Duration::from_secs(1));
+    let answer = poll().await.expect("calls can't be shorter than this");
+    assert_eq!(answer.status, 504);
 }
