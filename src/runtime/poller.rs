@@ -45,6 +45,12 @@ const LONGEST_WAIT: Duration = Duration::from_secs(240);
 /// thousand requests in one moment would break every limit of a platform.
 const STEP: Duration = Duration::from_millis(20);
 
+/// A platform that was asked to wait answered at once.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
+/// Such answers in a row before it is told.
+const HASTY_TOLD: u32 = 5;
+
 /// Progress of a long import is logged this often.
 const REPORT_EVERY: Duration = Duration::from_secs(5);
 
@@ -94,6 +100,23 @@ struct Turns {
     /// The source may not know that everything up to `cursor` is stored.
     owes_acknowledgement: bool,
     gaps: watch::Receiver<GapNotice>,
+    /// A gap was told, and nothing sound has come since.
+    gap_told: bool,
+    /// Answers in a row that a platform had promised to hold and gave at once, with nothing in them.
+    hasty: u32,
+}
+
+/// What a good turn leads to.
+struct Turn {
+    wait: Wait,
+    /// It brought nothing and cost no time: the next one comes after a growing pause.
+    fruitless: bool,
+}
+
+impl Turn {
+    fn then(wait: Wait) -> Self {
+        Self { wait, fruitless: false }
+    }
 }
 
 impl Poller {
@@ -149,21 +172,25 @@ impl Poller {
 
     async fn run(&self, shutdown: &CancellationToken) {
         let mut pauses = self.fresh_pauses();
-        let mut turns = Turns {
-            registered: false,
-            cursor: None,
-            owes_acknowledgement: false,
-            gaps: self.streams.gaps(),
-        };
+        let mut turns = self.first_turns();
         loop {
             let turn = tokio::select! {
                 () = shutdown.cancelled() => return,
                 turn = self.turn(&mut turns) => turn,
             };
             match turn {
-                Ok(wait) => {
-                    pauses = self.fresh_pauses();
-                    let Wait::For(pause) = wait else { continue };
+                Ok(turn) => {
+                    let growing = if turn.fruitless {
+                        pauses.next().unwrap_or(self.host.pauses.1)
+                    } else {
+                        pauses = self.fresh_pauses();
+                        Duration::ZERO
+                    };
+                    let pause = match turn.wait {
+                        Wait::For(pause) => pause.max(growing),
+                        Wait::Now if turn.fruitless => growing,
+                        Wait::Now => continue,
+                    };
                     tokio::select! {
                         () = shutdown.cancelled() => return,
                         () = tokio::time::sleep(pause) => {}
@@ -181,6 +208,17 @@ impl Poller {
                     }
                 }
             }
+        }
+    }
+
+    fn first_turns(&self) -> Turns {
+        Turns {
+            registered: false,
+            cursor: None,
+            owes_acknowledgement: false,
+            gaps: self.streams.gaps(),
+            gap_told: false,
+            hasty: 0,
         }
     }
 
@@ -207,12 +245,13 @@ impl Poller {
 
     /// Asks once and stores what came. Dropped at shutdown: what was handed to the journal is committed with its
     /// cursor, and acknowledged at the next start.
-    async fn turn(&self, turns: &mut Turns) -> Result<Wait, Trouble> {
+    async fn turn(&self, turns: &mut Turns) -> Result<Turn, Trouble> {
         if self.kind == StreamKind::Webhook {
             self.connector.subscribe_stream(&self.cx, &self.stream.id).await?;
             self.succeeded(false);
             let (shortest, longest) = REGISTRATION_PAUSES;
-            return Ok(Wait::For(self.connector.subscription_period().clamp(shortest, longest)));
+            let period = self.connector.subscription_period().clamp(shortest, longest);
+            return Ok(Turn::then(Wait::For(period)));
         }
         if self.registers && !turns.registered {
             self.connector.subscribe_stream(&self.cx, &self.stream.id).await?;
@@ -231,11 +270,15 @@ impl Poller {
             self.connector.acknowledge(&self.cx, &self.stream.id, &before).await?;
             turns.owes_acknowledgement = false;
         }
+        let asked = Instant::now();
         let page = self.connector.poll(&self.cx, &self.stream.id, &before).await?;
+        let fruitless = self.is_fruitless(&page, asked.elapsed(), turns);
         self.succeeded(!page.items.is_empty());
         self.tell_left_alone();
         if let Some(what) = &page.gap {
             self.tell_gap(what, turns);
+        } else {
+            turns.gap_told &= fruitless;
         }
         let Page {
             items,
@@ -243,13 +286,15 @@ impl Poller {
             wait,
             progress,
             gap: _,
+            hold: _,
         } = page;
         let wait = match wait {
             Wait::For(pause) => Wait::For(pause.min(LONGEST_WAIT)),
             Wait::Now => Wait::Now,
         };
+        let turn = Turn { wait, fruitless };
         if items.is_empty() && next == before {
-            return Ok(wait);
+            return Ok(turn);
         }
         self.report(progress.as_ref());
         let stored = self
@@ -261,7 +306,22 @@ impl Poller {
         turns.owes_acknowledgement = true;
         self.connector.acknowledge(&self.cx, &self.stream.id, &next).await?;
         turns.owes_acknowledgement = false;
-        Ok(wait)
+        Ok(turn)
+    }
+
+    /// Whether a page only says that there is nothing, or no way to it, and could be asked for again and again.
+    fn is_fruitless(&self, page: &Page, took: Duration, turns: &mut Turns) -> bool {
+        let hasty = page.hold.is_some_and(|hold| took < AT_ONCE.min(hold / 2));
+        let fruitless = page.items.is_empty() && (hasty || page.gap.is_some());
+        turns.hasty = if fruitless && hasty { turns.hasty + 1 } else { 0 };
+        if turns.hasty == HASTY_TOLD {
+            warn!(
+                connector = self.cx.id.as_str(),
+                stream = &*self.stream.id,
+                "the source answers at once that there is nothing, in place of waiting; it is asked with growing pauses"
+            );
+        }
+        fruitless
     }
 
     fn succeeded(&self, new_items: bool) {
@@ -295,8 +355,18 @@ impl Poller {
         (before, loud)
     }
 
+    /// Tells of a gap, once until something sound comes: a platform that tells of it every time starts nothing anew.
     fn tell_gap(&self, what: &str, turns: &mut Turns) {
         let connector = self.cx.id.as_str();
+        if std::mem::replace(&mut turns.gap_told, true) {
+            debug!(
+                connector,
+                stream = &*self.stream.id,
+                what,
+                "source tells of a gap again"
+            );
+            return;
+        }
         self.host.metrics.gaps.with_label_values(&[connector]).inc();
         error!(
             connector,

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// How a stream of [`Town`] answers, by its key.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Answer {
     /// One item on the first poll, nothing later; asks to wait for an hour.
     Slow,
@@ -23,6 +23,10 @@ enum Answer {
     LostAfterBell,
     /// The token is dead.
     Dead,
+    /// Has nothing, and says so at once though it was asked to hold the call.
+    Hasty,
+    /// Tells of a gap every time.
+    GapEachTime,
 }
 
 struct Town {
@@ -115,6 +119,12 @@ impl Connector for Town {
                 hint: "new token".into(),
             }),
             Answer::Slow => Ok(page),
+            Answer::Hasty | Answer::GapEachTime => Ok(Page {
+                next: Cursor(format!("{key}:{}", self.polls_of(stream).len())),
+                hold: (answer == Answer::Hasty).then_some(Duration::from_secs(3600)),
+                gap: (answer == Answer::GapEachTime).then(|| "an hour".into()),
+                ..Page::default()
+            }),
             Answer::GapAfterBell if again => Ok(Page {
                 gap: Some("an hour".into()),
                 ..page
@@ -142,6 +152,14 @@ struct Running {
 }
 
 fn start(town: &Arc<Town>) -> Running {
+    let (pollers, running) = ready(town);
+    for poller in pollers {
+        poller.supervise(&running.group);
+    }
+    running
+}
+
+fn ready(town: &Arc<Town>) -> (Vec<Poller>, Running) {
     let folder = tempfile::tempdir().expect("a folder");
     let metrics = Metrics::new();
     let settings = JournalSettings {
@@ -162,16 +180,15 @@ fn start(town: &Arc<Town>) -> Running {
     let health = Health::new(&[]);
     let group = Supervisor::new(health.clone(), metrics.clone(), Restarts::default()).group();
     let connector = Arc::clone(town) as Arc<dyn Connector>;
-    for poller in Poller::all(&connector, &cx, &host, &health) {
-        poller.supervise(&group);
-    }
-    Running {
+    let pollers = Poller::all(&connector, &cx, &host, &health);
+    let running = Running {
         journal,
         metrics,
         health,
         group,
         _folder: folder,
-    }
+    };
+    (pollers, running)
 }
 
 impl Running {
@@ -197,6 +214,26 @@ async fn a_gap_wakes_every_other_stream_once() {
         assert_eq!(running.metrics.gaps.with_label_values(&["town"]).get(), 1);
         running.stop().await;
     }
+}
+
+#[tokio::test]
+async fn what_brings_nothing_and_costs_no_time_is_asked_for_with_growing_pauses_and_told_once() {
+    for (answer, gaps) in [(Answer::Hasty, 0), (Answer::GapEachTime, 1)] {
+        let town = Town::new([("1", answer)]);
+        let (pollers, running) = ready(&town);
+        let mut turns = pollers[0].first_turns();
+        for _ in 0..8 {
+            let turn = pollers[0].turn(&mut turns).await.expect("a page");
+            assert!(turn.fruitless);
+        }
+        assert_eq!(running.metrics.gaps.with_label_values(&["town"]).get(), gaps);
+        running.stop().await;
+    }
+    let town = Town::new([("1", Answer::Slow)]);
+    let (pollers, running) = ready(&town);
+    let turn = pollers[0].turn(&mut pollers[0].first_turns()).await.expect("a page");
+    assert!(!turn.fruitless);
+    running.stop().await;
 }
 
 #[tokio::test]
