@@ -75,6 +75,11 @@ fn render(decision: &Decided) -> String {
             let reason = text("/reason");
             return format!("Запись {seq}: снята с карантина человеком {at}, причина {reason}; содержимое удалено\n");
         }
+        "superseded" => {
+            return format!(
+                "Запись {seq}: снята с карантина {at}: источник прислал её снова, целой, и принята новая\n"
+            );
+        }
         _ => {}
     }
     let outcome = outcome_ru(&decision.outcome);

@@ -7,6 +7,7 @@ pub use connectors::{Connectors, normalize};
 use std::sync::Arc;
 
 use priem_sdk::{Cursor, Item, Stream, contract::ConnectorId};
+use tracing::info;
 
 use crate::{
     journal::{Appended, Journal, JournalError},
@@ -75,6 +76,13 @@ impl Intake {
                     .with_label_values(&[name, kind])
                     .inc_by(count as u64);
             }
+        }
+        if appended.superseded > 0 {
+            info!(
+                connector = name,
+                items = appended.superseded,
+                "the source repeated quarantined items, sound this time"
+            );
         }
         for reason in &appended.quarantined {
             self.metrics.quarantined.with_label_values(&[name, reason]).inc();

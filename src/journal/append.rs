@@ -12,6 +12,7 @@ use super::{
     dedupe::{self, HashKey, Verdict},
     keys::Shelf,
     ledger::Ledger,
+    superseded,
 };
 
 /// Bytes a stored item takes beside its body and external id, about.
@@ -85,7 +86,13 @@ impl AppendState {
         let received_at = Timestamp::from_microsecond(wall).unwrap_or(Timestamp::UNIX_EPOCH);
         let mut appended = Appended::default();
         for item in items {
-            let (revision, ordinal) = match dedupe::admit(connection, &self.hash_key, connector.as_str(), item, now)? {
+            let verdict = dedupe::admit(connection, &self.hash_key, connector.as_str(), item, now)?;
+            let (verdict, needless) = superseded::judge(connection, number, item, verdict)?;
+            for seq in &needless {
+                superseded::mark(connection, &mut self.ledger, *seq, now)?;
+            }
+            appended.superseded += needless.len();
+            let (revision, ordinal) = match verdict {
                 Verdict::New { revision, ordinal } => (revision, ordinal),
                 Verdict::Seen => {
                     appended.seen += 1;

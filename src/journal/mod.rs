@@ -43,6 +43,7 @@ mod settle;
 mod settled;
 pub mod stats;
 pub mod store;
+mod superseded;
 mod sweep;
 mod tail;
 #[cfg(test)]
@@ -100,6 +101,8 @@ pub struct Appended {
     pub unchanged: usize,
     /// Stored and held at once, by reason.
     pub quarantined: Vec<&'static str>,
+    /// Quarantined items that a sound repetition has taken the place of.
+    pub superseded: usize,
 }
 
 /// The end of an item's way, to be recorded.

@@ -2,7 +2,8 @@
 //!
 //! - `raw`: every item as the source gave it, until retention removes it;
 //! - `pending`: items not yet settled; `position` is their order of publication;
-//! - `held`: items waiting for a person (quarantined, or parked because no queue took them);
+//! - `held`: items waiting for a person (quarantined, or parked because no queue took them); `held_name`: the quarantined
+//!   ones by what they are versions of;
 //! - `settled`: what became of each settled item, for «почему сюда?», with `outlet`, `phrase` and `book` (`settled.rs`,
 //!   `phrases.rs`); holds no citizen's words. `decision` is its older form, emptied bit by bit (`old.rs`);
 //! - `key_lately`, `key_run`, `key_sorted`: by what items and events are found (`keys.rs`). Keyed hashes only;
@@ -199,6 +200,18 @@ const MIGRATIONS: &[&str] = &[
     END;
     CREATE TRIGGER clock_fewer AFTER DELETE ON clock BEGIN
         UPDATE clock_count SET running = running - 1, told = told - (old.tell_at IS NULL);
+    END;
+",
+    "
+    CREATE TABLE held_name (seq INTEGER PRIMARY KEY, connector INTEGER NOT NULL, external_id TEXT NOT NULL);
+    CREATE INDEX held_name_id ON held_name (external_id, connector);
+    INSERT INTO held_name SELECT r.seq, r.connector, r.external_id FROM held h JOIN raw r ON r.seq = h.seq
+        WHERE h.kind = 'quarantined';
+    CREATE TRIGGER held_named AFTER INSERT ON held WHEN new.kind = 'quarantined' BEGIN
+        INSERT INTO held_name SELECT seq, connector, external_id FROM raw WHERE seq = new.seq;
+    END;
+    CREATE TRIGGER held_unnamed AFTER DELETE ON held BEGIN
+        DELETE FROM held_name WHERE seq = old.seq;
     END;
 ",
 ];
