@@ -263,11 +263,9 @@ fn prove<'a>(hook: &config::Hook, groups: &'a [Group], request: &HookRequest) ->
         .path
         .trim_matches('/')
         .rsplit_once('/')
-        .ok_or(Refusal::Forbidden)?;
-    if !hook.path.matches(secret) {
-        return Err(Refusal::Forbidden);
-    }
-    let group = groups.iter().find(|group| group.id == id).ok_or(Refusal::Forbidden)?;
+        .ok_or(Refusal::WrongPath)?;
+    hook.path.require(secret)?;
+    let group = groups.iter().find(|group| group.id == id).ok_or(Refusal::WrongPath)?;
     require_method(request, "POST")?;
     Ok(&group.id)
 }

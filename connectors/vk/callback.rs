@@ -95,10 +95,8 @@ impl Hook {
     /// What of the proof stands in the head: network, path, method.
     pub fn require_head(&self, head: &HookRequest) -> Result<(), Refusal> {
         self.source_networks.require(head.peer)?;
-        if let Some(path) = &self.path
-            && !path.matches(&head.path)
-        {
-            return Err(Refusal::Forbidden);
+        if let Some(path) = &self.path {
+            path.require(&head.path)?;
         }
         require_method(head, "POST")
     }

@@ -5,12 +5,14 @@
 
 mod answer;
 mod body;
+mod refusals;
 
 use std::{
     collections::HashMap,
     net::{SocketAddr, TcpListener},
     path::Path,
     sync::{Arc, OnceLock},
+    time::Instant,
 };
 
 use arc_swap::ArcSwap;
@@ -20,6 +22,8 @@ use priem_sdk::{Connector, StreamKind, contract::ConnectorId};
 use prometheus::{IntCounter, IntGauge};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+
+use refusals::Refusals;
 
 use super::{Certificates, ListenError, WebhookSettings, budget::Budget, listen};
 use crate::{
@@ -40,12 +44,14 @@ struct Hook {
     /// `priem_last_exchange_timestamp_seconds` and `priem_webhook_last_call_timestamp_seconds` of the stream: made at the
     /// first call, because alarms take their absence for "never".
     called: OnceLock<[IntGauge; 2]>,
+    refusals: Arc<Refusals>,
 }
 
 impl Hook {
     /// The platform has called us, with a proof that holds.
     fn was_called(&self, metrics: &Metrics, new_items: bool) {
         self.source.exchanged(new_items);
+        self.refusals.proven();
         let labels = [self.id.as_str(), self.stream.name];
         let gauges = self.called.get_or_init(|| {
             [&metrics.last_exchange, &metrics.last_call].map(|gauges| gauges.with_label_values(&labels))
@@ -79,11 +85,15 @@ impl Hooks {
 
     /// Puts other connectors in place. Requests under way end with the ones they began with.
     pub fn replace(&self, connectors: HashMap<String, Arc<dyn Connector>>) {
-        let table = connectors
+        let table: HookTable = connectors
             .into_iter()
             .filter_map(|(name, connector)| Some((name.clone(), self.hook(name, connector)?)))
             .collect();
-        self.table.store(Arc::new(table));
+        let before = self.table.swap(Arc::new(table));
+        let table = self.table.load();
+        for gone in before.keys().filter(|name| !table.contains_key(*name)) {
+            self.health.remove(&refused(gone));
+        }
     }
 
     fn hook(&self, name: String, connector: Arc<dyn Connector>) -> Option<Hook> {
@@ -95,7 +105,11 @@ impl Hooks {
             // A request does not say which of several registrations it came by.
             stream_id.id = stream.name.into();
         }
+        let refusals = Arc::<Refusals>::default();
+        let asked = Arc::clone(&refusals);
+        self.health.ask(refused(&name), move || asked.condition(Instant::now()));
         Some(Hook {
+            refusals,
             stream: stream_id,
             connector,
             source: self.health.source(&name, stream),
@@ -104,6 +118,11 @@ impl Hooks {
             id: ConnectorId::new(name),
         })
     }
+}
+
+/// Name of the condition that a connector's platform is refused.
+fn refused(connector: &str) -> String {
+    format!("refused {connector}")
 }
 
 impl std::fmt::Debug for Hooks {

@@ -92,9 +92,7 @@ impl Proofs {
     /// The first that does not hold.
     pub fn require_head(&self, head: &HookRequest) -> Result<Admission, Refusal> {
         self.networks.require(head.peer)?;
-        if !self.path.matches(&head.path) {
-            return Err(Refusal::Forbidden);
-        }
+        self.path.require(&head.path)?;
         if !self.methods.contains(&head.method) {
             return Err(Refusal::MethodNotAllowed);
         }

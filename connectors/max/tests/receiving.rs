@@ -47,7 +47,7 @@ fn everybody_else_is_refused() {
     assert_eq!(refused(|_| {}), None);
     assert_eq!(
         refused(|request| request.path = "wrong".into()),
-        Some(Refusal::Forbidden)
+        Some(Refusal::WrongPath)
     );
     assert_eq!(
         refused(|request| request.headers.clear()),
@@ -71,7 +71,7 @@ fn another_network_is_a_warning_or_a_refusal_as_the_settings_say() {
     from_elsewhere.peer = "192.0.2.7".parse().expect("address");
     assert!(connector(json!({})).receive(&from_elsewhere).is_ok());
     let strict = connector(json!({"enforce_source_networks": true}));
-    assert_eq!(strict.receive(&from_elsewhere).err(), Some(Refusal::Forbidden));
+    assert_eq!(strict.receive(&from_elsewhere).err(), Some(Refusal::ForeignNetwork));
     assert!(strict.receive(&request(UPDATE)).is_ok());
 }
 

@@ -59,19 +59,19 @@ fn nobody_else_is_believed() {
         connector.receive(&request).err()
     };
     assert_eq!(refused(|_| {}), None);
-    assert_eq!(refused(|request| request.path = GROUP.into()), Some(Refusal::Forbidden));
-    assert_eq!(refused(|request| request.path = PATH.into()), Some(Refusal::Forbidden));
+    assert_eq!(refused(|request| request.path = GROUP.into()), Some(Refusal::WrongPath));
+    assert_eq!(refused(|request| request.path = PATH.into()), Some(Refusal::WrongPath));
     assert_eq!(
         refused(|request| request.path = format!("{PATH}/57000000000009")),
-        Some(Refusal::Forbidden)
+        Some(Refusal::WrongPath)
     );
     assert_eq!(
         refused(|request| request.path = format!("{PATH}x/{GROUP}")),
-        Some(Refusal::Forbidden)
+        Some(Refusal::WrongPath)
     );
     assert_eq!(
         refused(|request| request.peer = "217.20.151.159".parse().expect("address")),
-        Some(Refusal::Forbidden)
+        Some(Refusal::ForeignNetwork)
     );
     assert_eq!(
         refused(|request| request.method = "GET".into()),

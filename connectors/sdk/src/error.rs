@@ -65,9 +65,15 @@ pub enum Refusal {
     /// No proof of the sender at all.
     #[error("the sender gave no proof")]
     Unauthenticated,
-    /// A proof that does not hold (wrong secret, foreign network).
+    /// A proof that does not hold (a wrong secret, signature or certificate).
     #[error("the sender's proof does not hold")]
     Forbidden,
+    /// The address of the sender lies in none of the networks of the platform.
+    #[error("the sender's network is not listed")]
+    ForeignNetwork,
+    /// The secret part of the path is another one, or missing.
+    #[error("the path is not ours")]
+    WrongPath,
     /// The method is not one the platform uses.
     #[error("method not allowed")]
     MethodNotAllowed,
@@ -81,7 +87,7 @@ impl Refusal {
     pub fn status(self) -> u16 {
         match self {
             Self::Unauthenticated => 401,
-            Self::Forbidden => 403,
+            Self::Forbidden | Self::ForeignNetwork | Self::WrongPath => 403,
             Self::MethodNotAllowed => 405,
             Self::NotFound => 404,
         }
@@ -91,7 +97,9 @@ impl Refusal {
     pub fn kind(self) -> &'static str {
         match self {
             Self::Unauthenticated => "unauthenticated",
-            Self::Forbidden => "forbidden",
+            Self::Forbidden => "secret",
+            Self::ForeignNetwork => "network",
+            Self::WrongPath => "path",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::NotFound => "not_found",
         }

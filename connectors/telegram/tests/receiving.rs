@@ -67,9 +67,9 @@ fn nobody_else_is_believed() {
     assert_eq!(refused(|_| {}), None);
     assert_eq!(
         refused(|request| request.path = "wrong".into()),
-        Some(Refusal::Forbidden)
+        Some(Refusal::WrongPath)
     );
-    assert_eq!(refused(|request| request.path.push('x')), Some(Refusal::Forbidden));
+    assert_eq!(refused(|request| request.path.push('x')), Some(Refusal::WrongPath));
     assert_eq!(
         refused(|request| request.headers.clear()),
         Some(Refusal::Unauthenticated)
@@ -82,7 +82,7 @@ fn nobody_else_is_believed() {
     );
     assert_eq!(
         refused(|request| request.peer = "192.0.2.7".parse().expect("address")),
-        Some(Refusal::Forbidden)
+        Some(Refusal::ForeignNetwork)
     );
     assert_eq!(
         refused(|request| request.method = "GET".into()),

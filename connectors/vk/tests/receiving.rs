@@ -93,11 +93,11 @@ fn a_path_and_networks_are_looked_at_when_set() {
     let connector = setup.build(settings).expect("settings fit");
     let mut request = post(&event(json!({})));
     request.peer = "203.0.113.7".parse().expect("an address");
-    assert_eq!(connector.receive(&request).err(), Some(Refusal::Forbidden));
+    assert_eq!(connector.receive(&request).err(), Some(Refusal::WrongPath));
     request.path = "0123456789abcdef0123456789abcdef".into();
     assert!(connector.receive(&request).is_ok());
     request.peer = "198.51.100.1".parse().expect("an address");
-    assert_eq!(connector.receive(&request).err(), Some(Refusal::Forbidden));
+    assert_eq!(connector.receive(&request).err(), Some(Refusal::ForeignNetwork));
 }
 
 #[test]

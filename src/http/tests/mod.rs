@@ -206,7 +206,7 @@ async fn an_unproven_sender_and_an_unknown_connector_leave_only_counters() {
         assert_eq!(post(path).send().await.expect("an answer").status(), 404, "{path}");
     }
     assert!(house.shelf.stored.lock().is_empty());
-    assert!(house.counted(r#"priem_refused_requests_total{connector="bell",reason="forbidden"} 1"#));
+    assert!(house.counted(r#"priem_refused_requests_total{connector="bell",reason="secret"} 1"#));
     assert!(house.counted(r#"priem_refused_requests_total{connector="bell",reason="unauthenticated"} 1"#));
     assert!(house.counted(r#"priem_refused_requests_total{connector="unknown",reason="not_found"} 4"#));
     assert!(house.counted(r#"priem_webhook_answers_total{connector="unknown",status="404"} 4"#));

@@ -1,9 +1,10 @@
 //! One request: who sends it, by its head; its body; who sends it, for good; the journal; the answer.
 
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
+    time::Instant,
 };
 
 use axum::{
@@ -35,11 +36,17 @@ pub(super) struct Refused {
     status: StatusCode,
     /// Bounded, for counters.
     reason: &'static str,
+    /// Set when the sender was not proven.
+    refusal: Option<Refusal>,
 }
 
 impl Refused {
     pub(super) fn new(status: StatusCode, reason: &'static str) -> Self {
-        Self { status, reason }
+        Self {
+            status,
+            reason,
+            refusal: None,
+        }
     }
 
     /// Asks the platform to send again later.
@@ -51,7 +58,10 @@ impl Refused {
 impl From<Refusal> for Refused {
     fn from(refusal: Refusal) -> Self {
         let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::FORBIDDEN);
-        Self::new(status, refusal.kind())
+        Self {
+            refusal: Some(refusal),
+            ..Self::new(status, refusal.kind())
+        }
     }
 }
 
@@ -105,11 +115,15 @@ pub(super) async fn handle(
     let proof = Proof {
         connection: connection.as_deref(),
     };
-    let outcome = answer(&shared, hook, path, from, request, &proof).await;
+    let sender = peer::sender(from.ip(), request.headers(), &shared.settings.trusted_proxies);
+    let outcome = answer(&shared, hook, path, sender, request, &proof).await;
     proof.answered();
     let name = hook.id.as_str();
     if let Err(refused) = &outcome {
         metrics.refused.with_label_values(&[name, refused.reason]).inc();
+        if let Some(refusal) = refused.refusal {
+            hook.refusals.note(name, refusal, sender, Instant::now());
+        }
     }
     let response = outcome.map_or_else(Refused::into_response, response);
     match response.status() {
@@ -155,7 +169,7 @@ async fn answer(
     shared: &Shared,
     hook: &Hook,
     path: String,
-    from: SocketAddr,
+    sender: IpAddr,
     request: Request,
     proof: &Proof<'_>,
 ) -> Result<Reply, Refused> {
@@ -165,7 +179,7 @@ async fn answer(
         method: head.method.as_str().to_owned(),
         path,
         query: head.uri.query().unwrap_or_default().to_owned(),
-        peer: peer::sender(from.ip(), &head.headers, &settings.trusted_proxies),
+        peer: sender,
         headers: head.headers,
         certificate_sha256: head
             .extensions

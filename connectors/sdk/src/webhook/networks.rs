@@ -44,12 +44,12 @@ impl SourceNetworks {
     /// Lets senders from these networks through, everybody when none is listed.
     ///
     /// # Errors
-    /// [`Refusal::Forbidden`] for everybody else.
+    /// [`Refusal::ForeignNetwork`] for everybody else.
     pub fn require(&self, sender: IpAddr) -> Result<(), Refusal> {
         if self.is_open() || self.contains(sender) {
             Ok(())
         } else {
-            Err(Refusal::Forbidden)
+            Err(Refusal::ForeignNetwork)
         }
     }
 }

@@ -8,7 +8,10 @@ use std::fmt;
 use rustls::crypto::ring;
 use subtle::ConstantTimeEq;
 
-use crate::{error::ConfigError, secret::Secret};
+use crate::{
+    error::{ConfigError, Refusal},
+    secret::Secret,
+};
 
 /// Shortest path secret: 22 characters of the alphabet below hold 131 bits.
 const SHORTEST_PATH_SECRET: usize = 22;
@@ -80,6 +83,18 @@ impl PathSecret {
             ));
         }
         Ok(Self(SharedSecret::new(secret)))
+    }
+
+    /// Lets only requests through whose path is the secret.
+    ///
+    /// # Errors
+    /// [`Refusal::WrongPath`] for any other.
+    pub fn require(&self, path: &str) -> Result<(), Refusal> {
+        if self.matches(path) {
+            Ok(())
+        } else {
+            Err(Refusal::WrongPath)
+        }
     }
 
     /// Whether `path`, without surrounding slashes, is the secret.
