@@ -12,6 +12,7 @@ mod client;
 mod config;
 mod conformance;
 mod files;
+mod hearing;
 mod history;
 mod kinds;
 mod normalize;
@@ -41,6 +42,7 @@ use priem_sdk::{
     http::{Hold, HttpClient, HttpOptions},
     message::Attachment,
     registry,
+    unheard::Unheard,
     webhook::{require_header_secret, require_method},
 };
 use tracing::warn;
@@ -98,6 +100,7 @@ struct Max {
     looked_at: Mutex<Option<Instant>>,
     warned_at: Mutex<Option<Instant>>,
     hold: Hold,
+    unheard: Unheard,
 }
 
 fn build(settings: serde_json::Value, context: &BuildContext) -> Result<Arc<dyn Connector>, ConfigError> {
@@ -155,12 +158,14 @@ impl Max {
             looked_at: Mutex::default(),
             warned_at: Mutex::default(),
             hold: Hold::new(Duration::from_secs(settings.poll.timeout_s)),
+            unheard: Unheard::default(),
             settings,
         }
     }
 
-    /// Notes the chat for the history.
+    /// Notes the chat for the history, and what the update says of our own hearing.
     fn note(&self, split: &split::Split) {
+        hearing::note(&self.unheard, &self.id, &split.item.body);
         if let Some(heard) = split.heard
             && self.settings.history.enabled
         {
@@ -331,6 +336,10 @@ impl Connector for Max {
         }
     }
 
+    fn unheard(&self) -> Vec<String> {
+        self.unheard.told()
+    }
+
     fn admit(&self, head: &HookRequest) -> Result<Admission, Refusal> {
         let hook = self.hook.as_ref().ok_or(Refusal::NotFound)?;
         prove(hook, head).map(|()| Admission::Proven)
@@ -373,9 +382,7 @@ fn prove(hook: &config::Hook, request: &HookRequest) -> Result<(), Refusal> {
     if hook.enforce_source_networks {
         hook.source_networks.require(request.peer)?;
     }
-    if !hook.path.matches(&request.path) {
-        return Err(Refusal::Forbidden);
-    }
+    hook.path.require(&request.path)?;
     require_header_secret(request, SECRET_HEADER, &hook.header)?;
     require_method(request, "POST")
 }

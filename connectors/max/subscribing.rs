@@ -6,7 +6,7 @@ use std::{
 };
 
 use priem_sdk::{ConnectorError, Cx, webhook::host_of};
-use tracing::info;
+use tracing::{debug, info};
 
 use super::{Max, check, config};
 
@@ -30,15 +30,26 @@ impl Max {
         if !is_due {
             return Ok(());
         }
-        match self.client.subscriptions().await?.first() {
-            None => Ok(()),
-            Some(subscription) => Err(in_the_way(&subscription.url)),
+        // A server that can't say refuses the polls, or has none.
+        match self.client.subscriptions().await.ok().as_deref() {
+            Some([subscription, ..]) => Err(in_the_way(&subscription.url)),
+            _ => Ok(()),
         }
     }
 
     /// Polling: no webhook may be subscribed. Our own from an earlier mode goes, somebody else's only when allowed.
     pub(super) async fn clear_the_way(&self, cx: &Cx) -> Result<(), ConnectorError> {
-        for subscription in self.client.subscriptions().await? {
+        let subscriptions = match self.client.subscriptions().await.map_err(ConnectorError::from) {
+            Ok(subscriptions) => subscriptions,
+            Err(error @ (ConnectorError::RateLimited { .. } | ConnectorError::AuthRejected { .. })) => {
+                return Err(error);
+            }
+            Err(error) => {
+                debug!(connector = %self.id, %error, "the server does not say whether a webhook is subscribed");
+                return Ok(());
+            }
+        };
+        for subscription in subscriptions {
             if !check::is_ours(&subscription.url, self.own_base.as_deref()) && !cx.take_over {
                 return Err(in_the_way(&subscription.url));
             }

@@ -188,7 +188,7 @@ fn bot(more: Value) -> Telegram {
         .expect("planted secrets fit")
     });
     let http = HttpClient::new(HttpOptions::default()).expect("default options fit");
-    Telegram::new(settings, Secret::new(TOKEN.into()), hook, http)
+    Telegram::new(id(), settings, Secret::new(TOKEN.into()), hook, http)
 }
 
 fn prove(body: Bytes) -> HookRequest {

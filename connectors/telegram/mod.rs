@@ -11,6 +11,7 @@ mod client;
 mod config;
 mod conformance;
 mod files;
+mod hearing;
 mod normalize;
 mod split;
 #[cfg(test)]
@@ -25,12 +26,14 @@ use priem_sdk::{
     Admission, BuildContext, CheckReport, ConfigError, Connector, ConnectorError, ConnectorType, Cursor, Cx,
     FileSource, HookRequest, Message, NormalizeError, Page, RawItem, Receipt, Refusal, Reply, Secret, Stream,
     StreamKind, Wait,
+    contract::ConnectorId,
     http::{Hold, HttpClient},
     message::Attachment,
     registry,
     webhook::{host_of, require_header_secret, require_method},
 };
 use serde_json::json;
+use tracing::debug;
 
 pub use config::{BusinessOutgoing, ChatSettings, Mode, PollSettings, TelegramSettings, WebhookSettings};
 
@@ -75,6 +78,7 @@ struct Telegram {
     allowed: Vec<&'static str>,
     policy: normalize::Policy,
     hold: Hold,
+    hearing: hearing::Hearing,
 }
 
 fn build(settings: serde_json::Value, context: &BuildContext) -> Result<Arc<dyn Connector>, ConfigError> {
@@ -93,22 +97,58 @@ fn build(settings: serde_json::Value, context: &BuildContext) -> Result<Arc<dyn 
         .apply(defaults, &context.base_dir)
         .map_err(|error| ConfigError::new(format!("http.{}", error.key), error.problem))?;
     let http = HttpClient::new(options)?;
-    Ok(Arc::new(Telegram::new(settings, token, hook, http)))
+    Ok(Arc::new(Telegram::new(context.id.clone(), settings, token, hook, http)))
 }
 
 impl Telegram {
-    fn new(settings: TelegramSettings, token: Secret<String>, hook: Option<config::Hook>, http: HttpClient) -> Self {
+    fn new(
+        id: ConnectorId,
+        settings: TelegramSettings,
+        token: Secret<String>,
+        hook: Option<config::Hook>,
+        http: HttpClient,
+    ) -> Self {
         let mut allowed = ALLOWED_UPDATES.to_vec();
         if settings.guest_messages {
             allowed.push("guest_message");
         }
         Self {
             client: client::Client::new(http, &settings.api_url, token),
+            hearing: hearing::Hearing::new(
+                id,
+                settings.policy().only_chats,
+                settings.chats.iter().map(|chat| chat.id),
+            ),
             policy: settings.policy(),
             hold: Hold::new(Duration::from_secs(settings.poll.timeout_s)),
             hook,
             allowed,
             settings,
+        }
+    }
+}
+
+impl Telegram {
+    /// Polling: no webhook may be set. A server that can't say whether there is one refuses the polls if there is.
+    async fn clear_the_way(&self, cx: &Cx) -> Result<(), ConnectorError> {
+        let info = match self.client.get_webhook_info().await.map_err(ConnectorError::from) {
+            Ok(info) => info,
+            Err(error @ ConnectorError::RateLimited { .. }) => return Err(error),
+            Err(error) => {
+                debug!(%error, "the server does not say whether a webhook is set");
+                return Ok(());
+            }
+        };
+        match info.url.as_str() {
+            "" => Ok(()),
+            _ if cx.take_over => Ok(self.client.delete_webhook().await?),
+            url => Err(ConnectorError::Misconfigured {
+                hint: format!(
+                    "a webhook at {} is set for this bot, so polling is refused: use mode: webhook, or let Priem remove \
+                     it with --take-over",
+                    host_of(url)
+                ),
+            }),
         }
     }
 }
@@ -137,20 +177,11 @@ impl Connector for Telegram {
     }
 
     async fn subscribe(&self, cx: &Cx) -> Result<(), ConnectorError> {
-        let info = self.client.get_webhook_info().await?;
+        self.hearing.resolve(&self.client).await;
         let Some(hook) = &self.hook else {
-            return match info.url.as_str() {
-                "" => Ok(()),
-                _ if cx.take_over => Ok(self.client.delete_webhook().await?),
-                url => Err(ConnectorError::Misconfigured {
-                    hint: format!(
-                        "a webhook at {} is set for this bot, so polling is refused: use mode: webhook, or let Priem \
-                         remove it with --take-over",
-                        host_of(url)
-                    ),
-                }),
-            };
+            return self.clear_the_way(cx).await;
         };
+        let info = self.client.get_webhook_info().await?;
         if !info.url.is_empty() && !check::is_ours(&info.url, hook) && !cx.take_over {
             return Err(ConnectorError::Misconfigured {
                 hint: format!(
@@ -186,8 +217,12 @@ impl Connector for Telegram {
         };
         Ok(Page {
             hold: Some(hold),
-            ..page(updates, cursor)
+            ..page(updates, cursor, |update| self.hearing.split(update))
         })
+    }
+
+    fn unheard(&self) -> Vec<String> {
+        self.hearing.unheard.told()
     }
 
     fn admit(&self, head: &HookRequest) -> Result<Admission, Refusal> {
@@ -201,7 +236,7 @@ impl Connector for Telegram {
         };
         prove(hook, request)?;
         Ok(Receipt {
-            items: vec![split::split(request.body.clone()).item],
+            items: vec![self.hearing.split(request.body.clone()).item],
             // Telegram executes a method named in the answer: the answer stays empty.
             reply: Reply::ok(),
         })
@@ -230,7 +265,7 @@ fn offset(text: &str) -> Result<i64, ConnectorError> {
 ///
 /// Updates without a readable id are stored like all others, and ids grow from one to the next: the last of several has
 /// an id that is higher than the one read before them by their number at least, so this much is confirmed and no more.
-fn page(updates: Vec<Bytes>, cursor: &Cursor) -> Page {
+fn page(updates: Vec<Bytes>, cursor: &Cursor, split: impl Fn(Bytes) -> split::Split) -> Page {
     let mut page = Page {
         next: cursor.clone(),
         ..Page::default()
@@ -239,7 +274,7 @@ fn page(updates: Vec<Bytes>, cursor: &Cursor) -> Page {
     let mut next = cursor.0.parse::<i64>().ok();
     let mut has_ids = false;
     for update in updates {
-        let split = split::split(update);
+        let split = split(update);
         has_ids |= split.update_id.is_some();
         next = match split.update_id {
             Some(id) => Some(id.saturating_add(1).max(0)),
@@ -259,9 +294,7 @@ fn page(updates: Vec<Bytes>, cursor: &Cursor) -> Page {
 /// Proves the sender: network, path, header.
 fn prove(hook: &config::Hook, request: &HookRequest) -> Result<(), Refusal> {
     hook.source_networks.require(request.peer)?;
-    if !hook.path.matches(&request.path) {
-        return Err(Refusal::Forbidden);
-    }
+    hook.path.require(&request.path)?;
     require_header_secret(request, SECRET_HEADER, &hook.header)?;
     require_method(request, "POST")
 }

@@ -46,7 +46,8 @@ enum Source {
 
 /// Turns a stored update into messages.
 pub(super) fn normalize(raw: &RawItem, policy: &Policy) -> Result<Vec<priem_sdk::Message>, NormalizeError> {
-    if raw.format != split::FORMAT {
+    let is_followed = raw.format == split::FOLLOWED;
+    if raw.format != split::FORMAT && !is_followed {
         return Err(NormalizeError::new(
             "unknown_format",
             format!("expected {}, the item is {}", split::FORMAT, raw.format),
@@ -97,6 +98,7 @@ pub(super) fn normalize(raw: &RawItem, policy: &Policy) -> Result<Vec<priem_sdk:
     let is_private = source == Source::Business || message.chat.kind == "private";
     if let Some(only) = &policy.only_chats
         && !is_private
+        && !is_followed
         && !only.contains(&message.chat.id)
     {
         return Ok(Vec::new());

@@ -30,6 +30,9 @@ use super::{
 /// Shape of every item of this connector.
 pub(super) const FORMAT: &str = "telegram.update";
 
+/// The same from a chat that lives on in the place of a listed one: it counts as listed.
+pub(super) const FOLLOWED: &str = "telegram.followed";
+
 /// An update split off a batch or a webhook body.
 pub(super) struct Split {
     /// Its id, when it has one.
@@ -39,7 +42,7 @@ pub(super) struct Split {
 }
 
 /// Payloads with a message inside; the last one is read in a world of its own.
-const WITH_MESSAGE: [&str; 7] = [
+pub(super) const WITH_MESSAGE: [&str; 7] = [
     "message",
     "edited_message",
     "channel_post",

@@ -178,6 +178,7 @@ fn connector(mode: &str, api_url: Option<&str>) -> Vk {
         "the token of catch_up".into(),
     );
     Vk::new(
+        id(),
         settings,
         Communities::from([(GROUP, community)]),
         client,

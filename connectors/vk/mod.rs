@@ -18,6 +18,7 @@ mod conformance;
 mod errors;
 mod event;
 mod geo;
+mod hearing;
 mod longpoll;
 mod names;
 mod normalize;
@@ -33,8 +34,10 @@ use jiff::Timestamp;
 use priem_sdk::{
     Admission, BuildContext, CheckReport, ConfigError, Connector, ConnectorError, ConnectorType, Cursor, Cx,
     HookRequest, Item, Message, NormalizeError, Page, RawItem, Receipt, Refusal, Stream, StreamKind,
+    contract::ConnectorId,
     http::{Hold, HttpClient, HttpOptions},
     registry,
+    unheard::Unheard,
 };
 use tracing::info;
 
@@ -80,6 +83,8 @@ struct Vk {
     names: names::Names,
     policy: normalize::Policy,
     hold: Hold,
+    id: ConnectorId,
+    unheard: Unheard,
 }
 
 fn build(settings: serde_json::Value, context: &BuildContext) -> Result<Arc<dyn Connector>, ConfigError> {
@@ -123,11 +128,19 @@ fn build(settings: serde_json::Value, context: &BuildContext) -> Result<Arc<dyn 
         HttpClient::new(options)
     };
     let client = Client::new(http(COMMUNITY_RATE)?, http(OTHER_RATE)?, &settings.api_url);
-    Ok(Arc::new(Vk::new(settings, communities, client, hook, catch_up_token)))
+    Ok(Arc::new(Vk::new(
+        context.id.clone(),
+        settings,
+        communities,
+        client,
+        hook,
+        catch_up_token,
+    )))
 }
 
 impl Vk {
     fn new(
+        id: ConnectorId,
         settings: VkSettings,
         communities: Communities,
         client: Client,
@@ -142,6 +155,8 @@ impl Vk {
             tokens.extend(catch_up_token.clone());
         }
         Self {
+            id,
+            unheard: Unheard::default(),
             messages: CatchUp::new(Sort::Messages, None, &settings.catch_up),
             walls: CatchUp::new(Sort::Walls, catch_up_token.clone(), &settings.catch_up),
             names: names::Names::new(tokens),
@@ -184,12 +199,16 @@ impl Vk {
             self.messages.start_again(community.id);
             self.walls.start_again(community.id);
         }
-        self.look_for_cropped(&page.items);
+        self.look_at(&page.items);
         Ok(page)
     }
 
-    /// VK cuts long messages for bots: their dialogues are read again, where they stand whole.
-    fn look_for_cropped(&self, items: &[Item]) {
+    /// Looks at what came for what is for us: VK cuts long messages for bots, and their dialogues are read again, where
+    /// they stand whole; and it says when we are put out of a conversation.
+    fn look_at(&self, items: &[Item]) {
+        for item in items {
+            hearing::note(&self.unheard, &self.id, &item.body);
+        }
         for item in items.iter().filter(|item| split::is_cropped(&item.body)) {
             let group = item
                 .conversation
@@ -292,6 +311,10 @@ impl Connector for Vk {
         }
     }
 
+    fn unheard(&self) -> Vec<String> {
+        self.unheard.told()
+    }
+
     fn admit(&self, head: &HookRequest) -> Result<Admission, Refusal> {
         // The secret stands in the body.
         let hook = self.hook.as_ref().ok_or(Refusal::NotFound)?;
@@ -301,7 +324,7 @@ impl Connector for Vk {
     fn receive(&self, request: &HookRequest) -> Result<Receipt, Refusal> {
         let hook = self.hook.as_ref().ok_or(Refusal::NotFound)?;
         let receipt = hook.receive(request, &self.communities)?;
-        self.look_for_cropped(&receipt.items);
+        self.look_at(&receipt.items);
         Ok(receipt)
     }
 

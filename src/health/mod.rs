@@ -148,9 +148,18 @@ impl Health {
         Arc::clone(source)
     }
 
+    /// Shows what a connector says it does not hear, for as long as it says so.
+    pub fn ask_hearing(&self, connector: &str, asked: impl Fn() -> Vec<String> + Send + Sync + 'static) {
+        self.ask(unheard(connector), move || match asked().as_slice() {
+            [] => Condition::Ready,
+            parts => Condition::Degraded { why: parts.join(". ") },
+        });
+    }
+
     /// Forgets the streams of a connector.
     pub fn remove_sources(&self, connector: &str) {
         self.shared.sources.lock().retain(|name, _| name.connector != connector);
+        self.remove(&unheard(connector));
     }
 
     /// Everything, as `/health/ready` answers it.
@@ -246,6 +255,11 @@ impl Source {
             (None, _) => (SourceState::Hearing, None),
         }
     }
+}
+
+/// Name of the condition that parts of a source are not heard.
+fn unheard(connector: &str) -> String {
+    format!("not heard {connector}")
 }
 
 fn now_ms() -> i64 {

@@ -45,8 +45,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(240);
 /// thousand requests in one moment would break every limit of a platform.
 const STEP: Duration = Duration::from_millis(20);
 
-/// A platform that was asked to wait answered at once.
-const AT_ONCE: Duration = Duration::from_secs(1);
+/// Of the time a platform was asked to wait: one that answers within this part of it did not wait at all, the way there
+/// and back took that long.
+const AT_ONCE: u32 = 200;
 
 /// Such answers in a row before it is told.
 const HASTY_TOLD: u32 = 5;
@@ -125,6 +126,8 @@ impl Poller {
         let declared = connector.streams();
         let id = cx.id.as_str();
         let streams = Arc::new(Streams::new(id, &declared, &host.metrics));
+        let hearing = Arc::clone(connector);
+        health.ask_hearing(id, move || hearing.unheard());
         let has_webhook = declared.iter().any(|stream| stream.kind == StreamKind::Webhook);
         let poller = |(place, stream): (usize, &Stream)| Self {
             connector: Arc::clone(connector),
@@ -311,7 +314,7 @@ impl Poller {
 
     /// Whether a page only says that there is nothing, or no way to it, and could be asked for again and again.
     fn is_fruitless(&self, page: &Page, took: Duration, turns: &mut Turns) -> bool {
-        let hasty = page.hold.is_some_and(|hold| took < AT_ONCE.min(hold / 2));
+        let hasty = page.hold.is_some_and(|hold| took < hold / AT_ONCE);
         let fruitless = page.items.is_empty() && (hasty || page.gap.is_some());
         turns.hasty = if fruitless && hasty { turns.hasty + 1 } else { 0 };
         if turns.hasty == HASTY_TOLD {

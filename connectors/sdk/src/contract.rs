@@ -464,6 +464,12 @@ pub trait Connector: Send + Sync {
         None
     }
 
+    /// Parts of the source that are not heard though it answers (a chat the bot was put out of), each with its cure. Shown
+    /// in health for as long as they are told here; no citizen's data. No I/O.
+    fn unheard(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Looks at the head of a request, before a byte of its body is read: path, method, network, secrets in headers.
     /// The host then answers a stranger at once, and a body whose sender is proven never waits for room behind those of
     /// strangers. Without it every body is read before anything is known. No I/O.

@@ -13,6 +13,7 @@
 //! - [`registry`]: how a connector introduces itself.
 //! - [`secret`]: secrets by reference, never printed.
 //! - [`text`], [`utf16`]: markup of sources turned into plain text.
+//! - [`unheard`]: parts of a source that are not heard any more.
 //! - [`webhook`]: proving the sender of a webhook.
 //!
 //! A connector sees its protocol only: not the journal, not the broker, not metrics.
@@ -28,6 +29,7 @@ pub mod json;
 pub mod language;
 pub mod registry;
 pub mod secret;
+pub mod unheard;
 pub mod utf16;
 pub mod webhook;
 

@@ -2,6 +2,7 @@
 
 mod files;
 mod fixtures;
+mod hearing;
 mod polling;
 mod receiving;
 mod settings;
