@@ -15,24 +15,36 @@
 //!
 //! What the columns mean, and what becomes of a file, is for those above: the connector `files` and the tables of rules.
 
+mod book;
+mod cells;
 mod columns;
+mod container;
 mod csv;
 pub mod dates;
 pub mod dialect;
 mod encoding;
 mod fault;
 pub mod limits;
+mod ods;
 mod plain;
 mod row;
 pub mod sniff;
 mod source;
 mod strangers;
+mod xls;
+mod xlsb;
 mod xlsx;
+mod xml;
 
+#[cfg(test)]
+mod tests;
+
+pub use book::{Sheet, SheetRows, Visibility, Workbook};
 pub use columns::{column_index, column_letters};
+pub use container::has_end;
 pub use csv::CsvRows;
 pub use fault::{Fault, RowFault};
 pub use plain::PlainTable;
 pub use row::{Broken, Note, Noted, RawRow};
 pub use source::{Source, Stop};
-pub use xlsx::{SharedStrings, Sheet, SheetRows, Visibility, Workbook, has_end};
+pub use xlsx::SharedStrings;

@@ -13,6 +13,8 @@ pub const LONGEST_ROW: usize = 1024 * 1024;
 pub const MOST_BLANK: usize = 10_000;
 /// Columns a row can have; what spreadsheets hold.
 pub const MOST_COLUMNS: usize = 16_384;
+/// Rows a sheet can have; what spreadsheets hold.
+pub const MOST_ROWS: u64 = 1_048_576;
 /// Sheets, and worksheets looked into for a header.
 pub const MOST_SHEETS: usize = 256;
 /// Parts of a workbook's container, relationships of a part.
@@ -27,6 +29,8 @@ pub const LARGEST_PART: u64 = 16 * 1024 * 1024 * 1024;
 pub const FREE_UNPACKED: u64 = 16 * 1024 * 1024;
 /// Texts and numbers pack 5 to 40 times; what packs 200 times holds one thing over and over.
 pub const MOST_RATIO: u64 = 200;
+/// Largest XLS, bytes: it is read into memory.
+pub const LARGEST_XLS: u64 = 16 * 1024 * 1024;
 /// Shared strings of a workbook.
 pub const MOST_STRINGS: usize = 8_000_000;
 /// Shared strings of a workbook together, bytes; they go to a temporary file.
@@ -72,6 +76,8 @@ pub enum Measure {
     Parts,
     /// Sheets.
     Sheets,
+    /// Rows of a sheet.
+    Rows,
     /// Shared strings by number.
     Strings,
     /// Shared strings by size.
@@ -137,6 +143,7 @@ impl OverLimit {
             Measure::Directory => format!("оглавление архива больше {limit} байт"),
             Measure::Parts => format!("в книге больше {limit} частей"),
             Measure::Sheets => format!("в книге больше {limit} листов"),
+            Measure::Rows => format!("в листе больше {limit} строк"),
             Measure::Strings => format!("в книге больше {limit} разных текстов"),
             Measure::StringBytes => format!("тексты книги вместе больше {limit} байт"),
             Measure::Styles => format!("в книге больше {limit} стилей ячеек"),
@@ -175,6 +182,7 @@ impl fmt::Display for OverLimit {
             Measure::Directory => write!(f, "the list of parts has more than {limit} bytes"),
             Measure::Parts => write!(f, "more than {limit} parts"),
             Measure::Sheets => write!(f, "more than {limit} sheets"),
+            Measure::Rows => write!(f, "more than {limit} rows"),
             Measure::Strings => write!(f, "more than {limit} shared strings"),
             Measure::StringBytes => write!(f, "the shared strings have more than {limit} bytes"),
             Measure::Styles => write!(f, "more than {limit} cell styles"),

@@ -7,6 +7,7 @@
 use std::io::Read;
 
 use crate::{
+    book::OLD_OFFICE,
     dialect::{Delimiter, Dialect, Encoding, Guess},
     encoding::guess,
     fault::Fault,
@@ -45,7 +46,7 @@ pub enum Kind {
 /// What the name of a file promises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Promise {
-    /// A workbook: `.xlsx`, `.xlsm`.
+    /// A workbook: `.xlsx`, `.xlsm`, `.xlsb`, `.ods`.
     Workbook,
     /// A table as text: `.csv`, `.tsv`, `.txt`.
     Text,
@@ -83,7 +84,6 @@ impl Start {
     /// What the file is.
     pub fn kind(&self) -> Kind {
         const CONTAINERS: [&[u8]; 2] = [b"PK\x03\x04", b"PK\x05\x06"];
-        const OLD_OFFICE: &[u8] = &[0xD0, 0xCF, 0x11, 0xE0];
         let begins = |with: &[u8]| self.bytes.starts_with(with);
         if self.bytes.is_empty() {
             Kind::Empty
@@ -142,12 +142,7 @@ impl Kind {
     pub fn read_as(self, name: Option<&str>) -> Result<ReadAs, Fault> {
         match self {
             Self::Empty => return Err(Fault::Empty),
-            Self::Container => return Ok(ReadAs::Workbook),
-            Self::OldOffice => {
-                return Err(Fault::Unsupported(
-                    "an old Excel file (.xls) or one protected by a password",
-                ));
-            }
+            Self::Container | Self::OldOffice => return Ok(ReadAs::Workbook),
             Self::Other(what) => return Err(Fault::Unsupported(what)),
             Self::Binary | Self::Text => {}
         }
@@ -170,7 +165,7 @@ impl Promise {
             return Self::Nothing;
         };
         match extension.to_lowercase().as_str() {
-            "xlsx" | "xlsm" => Self::Workbook,
+            "xlsx" | "xlsm" | "xltx" | "xltm" | "xlsb" | "ods" | "ots" => Self::Workbook,
             "csv" | "tsv" | "txt" => Self::Text,
             "xls" => Self::OldWorkbook,
             _ => Self::Nothing,
@@ -183,7 +178,7 @@ mod tests {
     use std::io::Write as _;
 
     use super::*;
-    use crate::xlsx::Workbook;
+    use crate::book::Workbook;
 
     fn start(bytes: &[u8]) -> Start {
         Start {
@@ -219,14 +214,13 @@ mod tests {
     #[test]
     fn a_text_is_read_when_its_name_does_not_speak_against_it() {
         let read = |kind: Kind| [None, Some("a.csv"), Some("a.XLSX"), Some("a.xls")].map(|name| kind.read_as(name));
-        let old = "an old Excel file (.xls) or one protected by a password";
         let no_workbook = Err(Fault::Damaged("the file does not start as a workbook".into()));
         let neither = Err(Fault::Unsupported(strangers::NO_TABLE));
         // A page of HTML that pretends to be a workbook is told by the last two.
         let as_text = |said: Result<ReadAs, Fault>| [said.clone(), said, no_workbook.clone(), neither.clone()];
         assert_eq!(read(Kind::Empty), [(); 4].map(|()| Err(Fault::Empty)));
         assert_eq!(read(Kind::Container), [(); 4].map(|()| Ok(ReadAs::Workbook)));
-        assert_eq!(read(Kind::OldOffice), [(); 4].map(|()| Err(Fault::Unsupported(old))));
+        assert_eq!(read(Kind::OldOffice), [(); 4].map(|()| Ok(ReadAs::Workbook)));
         assert_eq!(read(Kind::Text), as_text(Ok(ReadAs::Text)));
         assert_eq!(read(Kind::Binary), as_text(Err(Fault::Encoding("binary data"))));
     }
@@ -234,13 +228,11 @@ mod tests {
     #[test]
     fn a_container_without_a_workbook_is_refused_by_its_parts() {
         let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("a.ods");
+        let path = folder.path().join("a.xlsx");
         let mut archive = zip::ZipWriter::new(std::fs::File::create(&path).expect("made"));
         let stored = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
-        archive.start_file("mimetype", stored).expect("a part");
-        archive
-            .write_all(b"application/vnd.oasis.opendocument.spreadsheet")
-            .expect("written");
+        archive.start_file("readme.txt", stored).expect("a part");
+        archive.write_all(b"no workbook").expect("written");
         archive.finish().expect("finished");
         let source = Source::open(&path).expect("open");
         assert_eq!(Start::of(&source).expect("read").kind(), Kind::Container);
@@ -257,7 +249,7 @@ mod tests {
             ("a.tsv", Promise::Text),
             ("a.xlsx.txt", Promise::Text),
             ("a.xls", Promise::OldWorkbook),
-            ("a.ods", Promise::Nothing),
+            ("a.ods", Promise::Workbook),
             ("csv", Promise::Nothing),
         ] {
             assert_eq!(Promise::of(name), promise, "{name}");

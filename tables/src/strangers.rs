@@ -35,6 +35,9 @@ strangers! {
         "откройте её в Excel, LibreOffice, МойОфис или Р7-Офис, снимите пароль («Файл» → «Сведения» → «Защита книги» → \
          «Зашифровать с паролем», оставить пустым; в LibreOffice: «Сохранить как» без отметки «Сохранить с паролем») и положите снова";
     NO_WORKBOOK: "an archive without a workbook in it", "архив, в котором нет книги", UNPACK;
+    OLD_OFFICE: "a file of the old Office without a workbook in it", "файл старого Office, в котором нет книги", SAVE_AS;
+    EXCEL_95: "a workbook of Excel 95 or older", "книга Excel 95 или старше", SAVE_AS;
+    XLS_TOO_LARGE: "a workbook of the old Excel (.xls) of more than 16 MB", "книга старого Excel (.xls) больше 16 МБ", SAVE_AS;
     ARCHIVE: "an archive (RAR, 7z, gzip)", "архив (RAR, 7z, gzip)", UNPACK;
     NUMBERS: "a table of Apple Numbers", "таблица Apple Numbers", "в Numbers выберите «Файл» → «Экспортировать в» → «Excel» и положите новый файл";
     WORD: "a text document (Word, OpenDocument)", "текстовый документ (Word, OpenDocument), а не таблица", ASK_FOR_TABLE;

@@ -5,14 +5,16 @@
 //! temporary file once it is large ([`strings`]), so memory does not grow with the file. On whole workbooks the result is
 //! that of calamine (a test compares every cell). The container and the XML are read by the crates calamine uses itself.
 
-mod package;
+mod book;
+pub(crate) mod formats;
+mod links;
 mod sheet;
 mod strings;
-mod styles;
 #[cfg(test)]
 mod tests;
-mod xml;
 
-pub use package::{Sheet, Visibility, Workbook, has_end};
-pub use sheet::SheetRows;
+pub(crate) use book::Book;
+pub(crate) use links::Links;
+pub(crate) use sheet::XlsxRows;
 pub use strings::SharedStrings;
+pub(crate) use strings::StringsWriter;

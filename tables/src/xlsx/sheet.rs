@@ -4,27 +4,19 @@ use std::io::BufReader;
 
 use quick_xml::events::Event;
 
-use super::{
-    package::{Part, PartReader, Workbook, read_to_end},
-    strings::SharedStrings,
-    styles::NumberKind,
+use super::{book::Book, strings::SharedStrings};
+use crate::{
+    cells::{self, NumberKind, Read, RowBuilder, Value},
+    columns::column_index,
+    container::{Part, PartReader, read_to_end},
+    fault::{Fault, RowFault},
+    limits::{LONGEST_CELL, MOST_BLANK, MOST_MERGED, Measure},
+    row::{Noted, RawRow},
     xml::{self, Events, attribute, damaged},
 };
-use crate::{
-    columns::column_index,
-    dates,
-    fault::{Fault, RowFault},
-    limits::{LONGEST_CELL, LONGEST_ROW, MOST_BLANK, MOST_CHARACTERS, MOST_COLUMNS, MOST_MERGED, Measure, is_too_long},
-    row::{Note, Noted, RawRow},
-};
-
-/// Bytes kept of a row that is too long.
-const KEPT_OF_ROW: usize = 64 * 1024;
-/// Days between the two epochs of spreadsheets.
-const DAYS_1904: f64 = 1462.0;
 
 /// Rows of one worksheet, read as a stream.
-pub struct SheetRows {
+pub(crate) struct XlsxRows {
     events: Events<BufReader<PartReader>>,
     name: String,
     strings: SharedStrings,
@@ -41,14 +33,6 @@ pub struct SheetRows {
     merged: Vec<String>,
 }
 
-impl std::fmt::Debug for SheetRows {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SheetRows")
-            .field("row", &self.row)
-            .finish_non_exhaustive()
-    }
-}
-
 /// What a cell says about its value.
 struct CellHead {
     column: usize,
@@ -56,18 +40,9 @@ struct CellHead {
     style: usize,
 }
 
-/// What a cell holds.
-struct Value {
-    text: String,
-    note: Option<Noted>,
-}
-
-/// A cell, or why its row is held.
-type Read = Result<Value, RowFault>;
-
-impl SheetRows {
+impl XlsxRows {
     pub(super) fn new(
-        book: &Workbook,
+        book: &Book,
         name: &str,
         part: Part,
         source: PartReader,
@@ -106,22 +81,22 @@ impl SheetRows {
     }
 
     /// Packed bytes read, and all of them.
-    pub fn progress(&self) -> (u64, u64) {
+    pub(crate) fn progress(&self) -> (u64, u64) {
         (self.packed - self.events.source().get_ref().left(), self.packed)
     }
 
     /// From now on a formula that failed reads as its error («#N/A»), and merged cells are collected.
-    pub fn be_strict(&mut self) {
+    pub(crate) fn be_strict(&mut self) {
         self.strict = true;
     }
 
     /// Merged cells, «A2:B5», known after the last row; only when [strict](Self::be_strict).
-    pub fn take_merged(&mut self) -> Vec<String> {
+    pub(crate) fn take_merged(&mut self) -> Vec<String> {
         std::mem::take(&mut self.merged)
     }
 
     /// Gives the strings back, to read another sheet.
-    pub fn into_strings(self) -> SharedStrings {
+    pub(crate) fn into_strings(self) -> SharedStrings {
         self.strings
     }
 
@@ -130,7 +105,7 @@ impl SheetRows {
     ///
     /// # Errors
     /// When the sheet is damaged from here on.
-    pub fn next_row(&mut self) -> Result<Option<RawRow>, Fault> {
+    pub(crate) fn next_row(&mut self) -> Result<Option<RawRow>, Fault> {
         self.row_after().map_err(|fault| self.here(fault))
     }
 
@@ -161,7 +136,7 @@ impl SheetRows {
     ///
     /// # Errors
     /// When the sheet is damaged on the way.
-    pub fn skip_to(&mut self, last: u64) -> Result<(), Fault> {
+    pub(crate) fn skip_to(&mut self, last: u64) -> Result<(), Fault> {
         self.skip(last).map_err(|fault| self.here(fault))
     }
 
@@ -212,9 +187,7 @@ impl SheetRows {
 
     /// The row whose start was just read, up to its end.
     fn cells(&mut self) -> Result<RawRow, Fault> {
-        let mut row = RawRow::good(self.row, Vec::new());
-        let mut bytes = 0_usize;
-        let mut held: Option<Held> = None;
+        let mut row = RowBuilder::new(self.row);
         let mut next = 0;
         loop {
             match self.events.next()? {
@@ -227,54 +200,19 @@ impl SheetRows {
                         style: attribute(&element, "s").and_then(|text| text.parse().ok()).unwrap_or(0),
                     };
                     next = head.column.saturating_add(1);
-                    let value = self.value(&head, held.is_some())?;
-                    let value = match value {
-                        Ok(Value { text, .. }) if text.is_empty() => continue,
-                        Ok(Value { text, .. }) if held.is_some() || is_too_long(&text) => {
-                            Err((RowFault::CellTooLong { limit: MOST_CHARACTERS }, text))
-                        }
-                        Ok(Value { text, .. }) if head.column >= MOST_COLUMNS => {
-                            Err((RowFault::TooWide { limit: MOST_COLUMNS }, text))
-                        }
-                        Ok(Value { text, .. }) if bytes + text.len() > LONGEST_ROW => {
-                            Err((RowFault::TooLong { limit: LONGEST_ROW }, text))
-                        }
-                        Ok(value) => Ok(value),
-                        Err(fault) => Err((fault, String::new())),
-                    };
-                    match value {
-                        Ok(value) => {
-                            bytes += value.text.len();
-                            if row.cells.len() <= head.column {
-                                row.cells.resize(head.column + 1, String::new());
-                            }
-                            row.notes.extend(value.note.map(|what| Note {
-                                column: head.column,
-                                what,
-                            }));
-                            row.cells[head.column] = value.text;
-                        }
-                        Err((fault, text)) => {
-                            let held = held.get_or_insert_with(|| Held::new(fault, row.cells.drain(..)));
-                            held.add(&text);
-                        }
-                    }
+                    let value = self.value(&head, row.is_held())?;
+                    row.put(head.column, value);
                 }
-                Event::End(element) if element.local_name().as_ref() == "row" => {
-                    return Ok(match held {
-                        None => row,
-                        Some(held) => held.finish(self.row),
-                    });
-                }
+                Event::End(element) if element.local_name().as_ref() == "row" => return Ok(row.finish()),
                 Event::Eof => return Err(damaged("the sheet ends inside a row")),
                 _ => {}
             }
         }
     }
 
-    /// The cell whose start was just read, up to its end; `in_short`: the row is held anyway, of a shared text its number
+    /// The cell whose start was just read, up to its end; `is_held`: the row is held anyway, of a shared text its number
     /// will do.
-    fn value(&mut self, head: &CellHead, in_short: bool) -> Result<Read, Fault> {
+    fn value(&mut self, head: &CellHead, is_held: bool) -> Result<Read, Fault> {
         let mut text = String::new();
         let mut inline: Option<String> = None;
         let mut in_value = false;
@@ -308,7 +246,7 @@ impl SheetRows {
             (Some("inlineStr"), Some(inline)) => inline,
             (_, Some(inline)) if text.is_empty() => inline,
             (Some("s"), _) if text.trim().is_empty() => String::new(),
-            (Some("s"), _) if in_short => text,
+            (Some("s"), _) if is_held => text,
             (Some("s"), _) => match text.trim().parse().map(|index| self.strings.get(index)) {
                 Ok(found) => match found? {
                     Some(text) => text,
@@ -339,70 +277,18 @@ impl SheetRows {
         let Some(number) = text.trim().parse::<f64>().ok().filter(|number| number.is_finite()) else {
             return (text, false);
         };
-        // A time of day has no epoch.
-        let is_time = (0.0..1.0).contains(&number);
-        let shown = match self.kinds.get(style) {
-            Some(NumberKind::DateTime) => date_text(if self.from_1904 && !is_time {
-                number + DAYS_1904
-            } else {
-                number
-            }),
-            Some(NumberKind::Duration) => duration_text(number),
-            _ => return (plain_number(text, number), false),
-        };
-        match shown {
-            Some(shown) => (shown, true),
-            None => (plain_number(text, number), false),
-        }
-    }
-}
-
-/// What is kept of a row that is held: why, its beginning, and a hash of all of it, so that two rows are not taken for one.
-struct Held {
-    fault: RowFault,
-    kept: Vec<u8>,
-    bytes: usize,
-    hasher: blake3::Hasher,
-}
-
-impl Held {
-    fn new(fault: RowFault, before: impl Iterator<Item = String>) -> Self {
-        let mut held = Self {
-            fault,
-            kept: Vec::new(),
-            bytes: 0,
-            hasher: blake3::Hasher::new(),
-        };
-        before.for_each(|cell| held.add(&cell));
-        held
-    }
-
-    fn add(&mut self, cell: &str) {
-        self.bytes += cell.len();
-        self.hasher.update(cell.as_bytes());
-        self.hasher.update(b"\x1f");
-        let room = KEPT_OF_ROW.saturating_sub(self.kept.len());
-        if room > 0 && !cell.is_empty() {
-            self.kept.extend_from_slice(&cell.as_bytes()[..cell.len().min(room)]);
-            self.kept.push(b';');
-        }
-    }
-
-    fn finish(mut self, row: u64) -> RawRow {
-        let (bytes, hash) = (self.bytes, self.hasher.finalize().to_hex());
-        self.kept
-            .extend_from_slice(format!("… ({bytes} bytes, blake3 {})", &hash[..32]).as_bytes());
-        RawRow::broken(row, self.fault, &self.kept)
+        let kind = self.kinds.get(style).copied().unwrap_or(NumberKind::Plain);
+        cells::number(number, kind, self.from_1904, Some(text))
     }
 }
 
 /// As the words people write there.
 fn boolean(text: String) -> String {
     match text.trim() {
-        "1" => "да".into(),
-        "0" => "нет".into(),
-        word if word.eq_ignore_ascii_case("true") => "да".into(),
-        word if word.eq_ignore_ascii_case("false") => "нет".into(),
+        "1" => cells::boolean(true),
+        "0" => cells::boolean(false),
+        word if word.eq_ignore_ascii_case("true") => cells::boolean(true),
+        word if word.eq_ignore_ascii_case("false") => cells::boolean(false),
         _ => text,
     }
 }
@@ -411,39 +297,4 @@ fn boolean(text: String) -> String {
 fn column_of(reference: &str) -> Option<usize> {
     let letters = reference.trim_end_matches(|c: char| c.is_ascii_digit());
     column_index(letters)
-}
-
-/// Whole numbers without a fraction, others as short as they can be. Digits that are written out stay as they are: a
-/// number of seventeen digits is no number that can be reckoned with.
-fn plain_number(text: String, number: f64) -> String {
-    let is_written_out = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
-    if is_written_out { text } else { format!("{number}") }
-}
-
-/// A day when there is no time of day, ISO with seconds otherwise.
-fn date_text(serial: f64) -> Option<String> {
-    if (0.0..1.0).contains(&serial) {
-        return duration_text(serial);
-    }
-    let at = dates::serial_datetime(serial)?;
-    Some(if serial.fract() == 0.0 {
-        at.date().to_string()
-    } else {
-        at.strftime("%Y-%m-%dT%H:%M:%S").to_string()
-    })
-}
-
-/// `27:05:00`
-fn duration_text(days: f64) -> Option<String> {
-    if !(0.0..100_000.0).contains(&days) {
-        return None;
-    }
-    #[expect(clippy::cast_possible_truncation, reason = "the range was checked above")]
-    let seconds = (days * 86_400.0).round() as i64;
-    Some(format!(
-        "{}:{:02}:{:02}",
-        seconds / 3600,
-        seconds / 60 % 60,
-        seconds % 60
-    ))
 }

@@ -9,13 +9,11 @@ use std::{
 
 use quick_xml::events::Event;
 
-use super::{
-    package::read_to_end,
-    xml::{self, Events, damaged},
-};
 use crate::{
+    container::read_to_end,
     fault::Fault,
     limits::{LARGEST_STRINGS, MOST_STRINGS, Measure},
+    xml::{self, Events, damaged},
 };
 
 /// Bytes of strings kept in memory.
@@ -48,14 +46,67 @@ pub struct SharedStrings {
     remembered: HashMap<usize, String>,
 }
 
+/// A table of strings that is being read. A large one goes to a temporary file in a folder.
+pub(crate) struct StringsWriter<'a> {
+    strings: SharedStrings,
+    spill: Option<BufWriter<File>>,
+    end: u64,
+    scratch: &'a Path,
+}
+
+impl<'a> StringsWriter<'a> {
+    pub(crate) fn new(scratch: &'a Path) -> Self {
+        Self {
+            strings: SharedStrings::default(),
+            spill: None,
+            end: 0,
+            scratch,
+        }
+    }
+
+    pub(crate) fn push(&mut self, text: &str) -> Result<(), Fault> {
+        let strings = &mut self.strings;
+        if strings.count == MOST_STRINGS {
+            return Err(Fault::over(Measure::Strings, MOST_STRINGS));
+        }
+        if strings.count.is_multiple_of(BLOCK) {
+            strings.blocks.push(self.end);
+        }
+        strings.count += 1;
+        let length = u32::try_from(text.len()).map_err(damaged)?.to_le_bytes();
+        self.end += (HEAD + text.len()) as u64;
+        if self.end > LARGEST_STRINGS {
+            return Err(Fault::over(Measure::StringBytes, LARGEST_STRINGS));
+        }
+        if let Some(file) = &mut self.spill {
+            file.write_all(&length).map_err(no_scratch)?;
+            return file.write_all(text.as_bytes()).map_err(no_scratch);
+        }
+        strings.window.extend_from_slice(&length);
+        strings.window.extend_from_slice(text.as_bytes());
+        if strings.window.len() > IN_MEMORY {
+            let mut file = BufWriter::new(scratch_file(self.scratch)?);
+            file.write_all(&strings.window).map_err(no_scratch)?;
+            strings.window = Vec::new();
+            self.spill = Some(file);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn finish(mut self) -> Result<SharedStrings, Fault> {
+        if let Some(file) = self.spill {
+            self.strings.spilled = Some(file.into_inner().map_err(|error| no_scratch(error.into_error()))?);
+        }
+        Ok(self.strings)
+    }
+}
+
 impl SharedStrings {
     /// Reads the table from its XML. A large one goes to a temporary file in `scratch`.
-    pub fn read(source: impl BufRead, scratch: &Path) -> Result<Self, Fault> {
+    pub(crate) fn read(source: impl BufRead, scratch: &Path) -> Result<Self, Fault> {
         let mut events = Events::new(source);
         let mut text = String::new();
-        let mut strings = Self::default();
-        let mut spill: Option<BufWriter<File>> = None;
-        let mut end = 0u64;
+        let mut strings = StringsWriter::new(scratch);
         loop {
             match events.next()? {
                 Event::Start(element) if element.local_name().as_ref() == "si" => {}
@@ -65,44 +116,14 @@ impl SharedStrings {
             }
             text.clear();
             xml::push_string(&mut events, "si", &mut text)?;
-            if strings.count == MOST_STRINGS {
-                return Err(Fault::over(Measure::Strings, MOST_STRINGS));
-            }
-            if strings.count % BLOCK == 0 {
-                strings.blocks.push(end);
-            }
-            strings.count += 1;
-            let length = u32::try_from(text.len()).map_err(damaged)?.to_le_bytes();
-            end += (HEAD + text.len()) as u64;
-            if end > LARGEST_STRINGS {
-                return Err(Fault::over(Measure::StringBytes, LARGEST_STRINGS));
-            }
-            match &mut spill {
-                Some(file) => {
-                    file.write_all(&length).map_err(no_scratch)?;
-                    file.write_all(text.as_bytes()).map_err(no_scratch)?;
-                }
-                None => {
-                    strings.window.extend_from_slice(&length);
-                    strings.window.extend_from_slice(text.as_bytes());
-                }
-            }
-            if spill.is_none() && strings.window.len() > IN_MEMORY {
-                let mut file = BufWriter::new(scratch_file(scratch)?);
-                file.write_all(&strings.window).map_err(no_scratch)?;
-                strings.window = Vec::new();
-                spill = Some(file);
-            }
+            strings.push(&text)?;
         }
         read_to_end(events.source_mut())?;
-        if let Some(file) = spill {
-            strings.spilled = Some(file.into_inner().map_err(|error| no_scratch(error.into_error()))?);
-        }
-        Ok(strings)
+        strings.finish()
     }
 
     /// A string by its number; `None` when there is none.
-    pub fn get(&mut self, index: usize) -> Result<Option<String>, Fault> {
+    pub(crate) fn get(&mut self, index: usize) -> Result<Option<String>, Fault> {
         if index >= self.count {
             return Ok(None);
         }

@@ -4,12 +4,12 @@ use std::io::Write as _;
 
 use super::*;
 use crate::{
+    book::Visibility,
     fault::RowFault,
     limits::{LONGEST_ROW, MOST_BLANK, MOST_CHARACTERS},
     row::Noted,
     source::Stop,
     strangers,
-    xlsx::Visibility,
 };
 
 const ROOT: &str =
@@ -142,6 +142,10 @@ fn what_an_inline_string_holds_is_its_value() {
         (format!("<c t=\"inlineStr\">{is}<v>770001</v></c>"), "770001"),
         (format!("<c t=\"inlineStr\"><v>5</v>{is}</c>"), "770001"),
         ("<c t=\"inlineStr\"><v>5</v></c>".into(), "5"),
+        (
+            "<c t=\"inlineStr\"><is><t>_xD83D__xDE00_ _xD83D_</t></is></c>".into(),
+            "😀 _xD83D_",
+        ),
         (format!("<c>{is}</c>"), "770001"),
         (format!("<c t=\"str\">{is}<v>9</v></c>"), "9"),
         (

@@ -9,8 +9,7 @@ use rust_xlsxwriter::{ExcelDateTime, Format as CellFormat, Formula, Workbook as 
 
 mod kinds;
 
-use super::Workbook;
-use crate::{fault::Fault, row::RawRow, source::Source};
+use crate::{book::Workbook, fault::Fault, row::RawRow, source::Source};
 
 fn read(path: &Path, sheet: &str) -> Result<Vec<RawRow>, Fault> {
     let book = Workbook::open(&Source::open(path).expect("open"))?;

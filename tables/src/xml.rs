@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Events of a part.
-pub struct Events<R> {
+pub(crate) struct Events<R> {
     reader: Reader<Metered<Unicode<R>>>,
     buffer: Vec<u8>,
     depth: usize,
@@ -23,7 +23,7 @@ pub struct Events<R> {
 
 impl<R: BufRead> Events<R> {
     /// Events of a source.
-    pub fn new(source: R) -> Self {
+    pub(crate) fn new(source: R) -> Self {
         let mut reader = Reader::from_reader(Metered {
             source: Unicode::new(source),
             left: LONGEST_CELL,
@@ -43,7 +43,7 @@ impl<R: BufRead> Events<R> {
     ///
     /// # Errors
     /// When the XML is damaged, or goes over a limit.
-    pub fn next(&mut self) -> Result<Event<'_>, Fault> {
+    pub(crate) fn next(&mut self) -> Result<Event<'_>, Fault> {
         self.buffer.clear();
         self.reader.get_mut().left = LONGEST_CELL;
         let event = self.reader.read_event_into(&mut self.buffer).map_err(unreadable)?;
@@ -65,17 +65,17 @@ impl<R: BufRead> Events<R> {
     }
 
     /// How many elements are open.
-    pub fn depth(&self) -> usize {
+    pub(crate) fn depth(&self) -> usize {
         self.depth
     }
 
     /// What the events are read from.
-    pub fn source(&self) -> &R {
+    pub(crate) fn source(&self) -> &R {
         &self.reader.get_ref().source.source
     }
 
     /// The same, to read on without looking at events.
-    pub fn source_mut(&mut self) -> &mut R {
+    pub(crate) fn source_mut(&mut self) -> &mut R {
         &mut self.reader.get_mut().source.source
     }
 }
@@ -184,7 +184,7 @@ impl<R: BufRead> Read for Metered<Unicode<R>> {
 }
 
 /// Anything the XML or the container below it complains of.
-pub fn damaged(error: impl std::fmt::Display) -> Fault {
+pub(crate) fn damaged(error: impl std::fmt::Display) -> Fault {
     // Errors of the XML reader may quote the file; the kind of damage is all a person needs.
     let text = error.to_string();
     let short: String = text.chars().filter(|c| c.is_ascii()).take(120).collect();
@@ -192,7 +192,7 @@ pub fn damaged(error: impl std::fmt::Display) -> Fault {
 }
 
 /// An error of a reader of bytes.
-pub fn broken(error: io::Error) -> Fault {
+pub(crate) fn broken(error: io::Error) -> Fault {
     Fault::known_of_io(&error).unwrap_or_else(|| damaged(error))
 }
 
@@ -204,7 +204,7 @@ fn unreadable(error: quick_xml::Error) -> Fault {
 }
 
 /// Value of an attribute by its local name.
-pub fn attribute(element: &BytesStart<'_>, name: &str) -> Option<String> {
+pub(crate) fn attribute(element: &BytesStart<'_>, name: &str) -> Option<String> {
     element.attributes().with_checks(false).flatten().find_map(|attribute| {
         let local = attribute.key.local_name();
         if local.as_ref() != name {
@@ -218,7 +218,7 @@ pub fn attribute(element: &BytesStart<'_>, name: &str) -> Option<String> {
 }
 
 /// Appends an entity such as `&amp;` or `&#10;`.
-pub fn push_entity(entity: &BytesRef<'_>, out: &mut String) {
+pub(crate) fn push_entity(entity: &BytesRef<'_>, out: &mut String) {
     let name: &str = entity;
     match name {
         "amp" => out.push('&'),
@@ -239,7 +239,7 @@ pub fn push_entity(entity: &BytesRef<'_>, out: &mut String) {
 
 /// Appends the text of a rich or plain string (`<si>` or `<is>`) whose start was just read; reads up to its end.
 /// Phonetic hints (`<rPh>`) are left out.
-pub fn push_string<R: BufRead>(events: &mut Events<R>, close: &str, out: &mut String) -> Result<(), Fault> {
+pub(crate) fn push_string<R: BufRead>(events: &mut Events<R>, close: &str, out: &mut String) -> Result<(), Fault> {
     let from = out.len();
     let (mut in_text, mut phonetic) = (false, false);
     loop {
@@ -270,7 +270,7 @@ pub fn push_string<R: BufRead>(events: &mut Events<R>, close: &str, out: &mut St
 }
 
 /// Spreadsheets write control characters as `_x000D_`, and a literal `_x000D_` as `_x005F_x000D_`.
-pub fn unescape_control_characters(out: &mut String, from: usize) {
+pub(crate) fn unescape_control_characters(out: &mut String, from: usize) {
     if !out[from..].contains("_x") {
         return;
     }
@@ -279,15 +279,19 @@ pub fn unescape_control_characters(out: &mut String, from: usize) {
     while let Some(at) = rest.find("_x") {
         out.push_str(&rest[..at]);
         rest = &rest[at..];
-        let code = rest
-            .get(2..6)
-            .filter(|hex| rest.as_bytes().get(6) == Some(&b'_') && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
-            .and_then(|hex| u32::from_str_radix(hex, 16).ok())
-            .and_then(char::from_u32);
-        match code {
+        // A character beyond the first plane is written as two of them.
+        let unit = escaped_unit(rest);
+        let pair = unit.zip(rest.get(ESCAPE..).and_then(escaped_unit));
+        let of_pair = pair.and_then(|(high, low)| char::decode_utf16([high, low]).next()?.ok());
+        let alone = || unit.and_then(|unit| char::from_u32(unit.into()));
+        let (decoded, length) = match of_pair {
+            Some(c) if c.len_utf16() == 2 => (Some(c), 2 * ESCAPE),
+            _ => (alone(), ESCAPE),
+        };
+        match decoded {
             Some(decoded) => {
                 out.push(decoded);
-                rest = &rest[7..];
+                rest = &rest[length..];
             }
             None => {
                 out.push_str("_x");
@@ -296,4 +300,15 @@ pub fn unescape_control_characters(out: &mut String, from: usize) {
         }
     }
     out.push_str(rest);
+}
+
+/// Bytes of `_x000D_`.
+const ESCAPE: usize = 7;
+
+/// The unit of UTF-16 that is written at the front.
+fn escaped_unit(text: &str) -> Option<u16> {
+    let digits = text.strip_prefix("_x")?.get(..4)?;
+    let is_whole =
+        text.as_bytes().get(ESCAPE - 1) == Some(&b'_') && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_whole.then(|| u16::from_str_radix(digits, 16).ok())?
 }

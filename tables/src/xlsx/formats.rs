@@ -4,25 +4,15 @@ use std::{collections::HashMap, io::BufRead};
 
 use quick_xml::events::Event;
 
-use super::xml::{Events, attribute};
 use crate::{
+    cells::NumberKind,
     fault::Fault,
     limits::{MOST_STYLES, Measure},
+    xml::{Events, attribute},
 };
 
-/// How a number in a cell is meant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NumberKind {
-    /// A number.
-    Plain,
-    /// A day, a time of day or both.
-    DateTime,
-    /// A length of time (`[h]:mm`).
-    Duration,
-}
-
 /// Kind by style number, in the order of `cellXfs`.
-pub fn read(source: impl BufRead) -> Result<Vec<NumberKind>, Fault> {
+pub(super) fn read(source: impl BufRead) -> Result<Vec<NumberKind>, Fault> {
     let mut events = Events::new(source);
     let mut custom: HashMap<String, NumberKind> = HashMap::new();
     let mut kinds = Vec::new();
@@ -42,7 +32,12 @@ pub fn read(source: impl BufRead) -> Result<Vec<NumberKind>, Fault> {
                 "cellXfs" => in_cells = true,
                 "xf" if in_cells => {
                     let id = attribute(&element, "numFmtId").unwrap_or_default();
-                    kinds.push(custom.get(&id).copied().unwrap_or_else(|| built_in(&id)));
+                    kinds.push(
+                        custom
+                            .get(&id)
+                            .copied()
+                            .unwrap_or_else(|| id.parse().map_or(NumberKind::Plain, built_in)),
+                    );
                 }
                 _ => {}
             },
@@ -54,16 +49,16 @@ pub fn read(source: impl BufRead) -> Result<Vec<NumberKind>, Fault> {
 }
 
 /// Formats every spreadsheet knows by number (ECMA-376, 18.8.30), the East Asian dates included.
-fn built_in(id: &str) -> NumberKind {
-    match id.parse::<u32>() {
-        Ok(14..=22 | 27..=36 | 45 | 47 | 50..=58) => NumberKind::DateTime,
-        Ok(46) => NumberKind::Duration,
+pub(crate) fn built_in(id: u32) -> NumberKind {
+    match id {
+        14..=22 | 27..=36 | 45 | 47 | 50..=58 => NumberKind::DateTime,
+        46 => NumberKind::Duration,
         _ => NumberKind::Plain,
     }
 }
 
 /// A format code is a date when a date letter stands outside quotes, escapes and brackets; `[h]` is a duration.
-fn by_code(code: &str) -> NumberKind {
+pub(crate) fn by_code(code: &str) -> NumberKind {
     let mut chars = code.chars();
     while let Some(c) = chars.next() {
         match c {
@@ -88,8 +83,8 @@ fn by_code(code: &str) -> NumberKind {
             // Formats for negative numbers and text follow.
             ';' => break,
             'd' | 'D' | 'm' | 'M' | 'y' | 'Y' | 'h' | 'H' | 's' | 'S' => return NumberKind::DateTime,
-            // «General» holds no date letter before its `e`; scientific `E+` is a number.
-            'G' | 'g' => break,
+            // A number as it is. A single `g` names an era of Japan.
+            'G' | 'g' if chars.as_str().to_ascii_lowercase().starts_with("eneral") => break,
             _ => {}
         }
     }
@@ -108,6 +103,7 @@ mod tests {
             "[$-419]d mmm yy;@",
             "h:mm",
             "[Red]dd.mm.yy",
+            "[$-411]ggge\"年\"m\"月\"d\"日\";@",
         ] {
             assert_eq!(by_code(code), NumberKind::DateTime, "{code}");
         }
