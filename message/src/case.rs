@@ -31,6 +31,12 @@ pub struct External {
     pub revision: String,
 }
 
+impl External {
+    /// In `extra`: number of a thread inside the conversation that stands for an object elsewhere, such as the copy of a
+    /// post below which comments are written. [`External::thread`] names that object where it is known.
+    pub const THREAD_NUMBER: &str = "thread_number";
+}
+
 /// Legal regime.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Legal {
@@ -337,6 +343,8 @@ pub struct Flags {
 impl Flags {
     /// In [`Flags::other`]: the source's name of the topic is not in the classifier. The host counts such messages.
     pub const UNKNOWN_TOPIC: &str = "unknown_topic";
+    /// In [`Flags::other`]: a newer version of the message, or its removal, came before this one. What it says is older.
+    pub const OUT_OF_ORDER: &str = "out_of_order";
 
     /// Sets a mark by its word, once.
     pub fn set(&mut self, word: &str) {

@@ -43,69 +43,18 @@ impl Store {
     pub fn decisions(&self, wanted: &str) -> Result<Vec<Decided>, JournalError> {
         let mut found = Vec::new();
         match (wanted.parse::<uuid::Uuid>(), wanted.parse::<i64>()) {
-            (Ok(id), _) => self.of_event(id, &mut found)?,
-            (_, Ok(seq)) => self.of_item(seq, &mut found)?,
+            (Ok(id), _) => of_event(&self.connection, id, &mut found)?,
+            (_, Ok(seq)) => of_item(&self.connection, seq, &mut found)?,
             _ => {}
         }
         if found.is_empty() {
-            for seq in self.items_named(wanted)? {
-                self.of_item(seq, &mut found)?;
+            for seq in items_named(&self.connection, wanted)? {
+                of_item(&self.connection, seq, &mut found)?;
             }
         }
         found.sort_by(|one, other| {
             (one.seq, &one.event_id, &one.queue).cmp(&(other.seq, &other.event_id, &other.queue))
         });
-        Ok(found)
-    }
-
-    fn of_event(&self, id: uuid::Uuid, found: &mut Vec<Decided>) -> rusqlite::Result<()> {
-        let (connection, name) = (&self.connection, id.to_string());
-        let mut select = connection.prepare_cached("SELECT seq, at, body FROM settled WHERE id = ?1")?;
-        for shelf in [Shelf::OldSettled, Shelf::Settled] {
-            for number in keys::find(connection, shelf, &settled::event_key(&id))? {
-                collect(connection, &mut select, number, found)?;
-            }
-        }
-        found.retain(|decided| decided.event_id == name);
-        if found.is_empty() && !old::Place::read(connection)?.settled_done {
-            // Only until the old decisions are moved: they have no index.
-            let by_event = "event_id = ?1 /* walks: old decisions without an index */";
-            old_decisions(connection, by_event, &id.as_bytes().to_vec(), found)?;
-        }
-        Ok(())
-    }
-
-    fn of_item(&self, seq: i64, found: &mut Vec<Decided>) -> rusqlite::Result<()> {
-        let mut select = self
-            .connection
-            .prepare_cached("SELECT seq, at, body FROM settled WHERE seq = ?1 ORDER BY id")?;
-        collect(&self.connection, &mut select, seq, found)?;
-        old_decisions(&self.connection, "seq = ?1", &seq, found)
-    }
-
-    /// Numbers of the items that have an external id, as far as they are known still.
-    fn items_named(&self, external_id: &str) -> rusqlite::Result<Vec<i64>> {
-        let connection = &self.connection;
-        let key = dedupe::item_key(&dedupe::hash_key(connection)?, external_id);
-        let mut found = Vec::new();
-        for shelf in [Shelf::OldItems, Shelf::Items] {
-            found.extend(keys::find(connection, shelf, &key)?);
-        }
-        let query = if !old::Place::read(connection)?.is_done() {
-            "SELECT seq FROM raw WHERE external_id = ?1 AND ?2 > 0 /* walks: old items without an index */"
-        } else if found.is_empty() {
-            // Keys go after `journal.dedupe_days`, what waits for a person stays.
-            "SELECT h.seq FROM held h JOIN raw r ON r.seq = h.seq WHERE h.seq IN (SELECT seq FROM held WHERE seq > 0 \
-             ORDER BY seq LIMIT ?2) AND r.external_id = ?1"
-        } else {
-            return Ok(found);
-        };
-        let mut select = connection.prepare_cached(query)?;
-        for seq in select.query_map(params![external_id, LOOKED_THROUGH], |row| row.get(0))? {
-            found.push(seq?);
-        }
-        found.sort_unstable();
-        found.dedup();
         Ok(found)
     }
 
@@ -138,7 +87,7 @@ impl Store {
     /// # Errors
     /// When the journal can't be read.
     pub fn unsettled(&self, wanted: &str) -> Result<Vec<(i64, Waiting)>, JournalError> {
-        let mut numbers = self.items_named(wanted)?;
+        let mut numbers = items_named(&self.connection, wanted)?;
         numbers.extend(wanted.parse::<i64>());
         numbers.sort_unstable();
         numbers.dedup();
@@ -167,6 +116,56 @@ impl Store {
         }
         Ok(waiting)
     }
+}
+
+/// Adds every decision about an event, whichever item it was made for.
+pub(super) fn of_event(connection: &Connection, id: uuid::Uuid, found: &mut Vec<Decided>) -> rusqlite::Result<()> {
+    let name = id.to_string();
+    let mut select = connection.prepare_cached("SELECT seq, at, body FROM settled WHERE id = ?1")?;
+    for shelf in [Shelf::OldSettled, Shelf::Settled] {
+        for number in keys::find(connection, shelf, &settled::event_key(&id))? {
+            collect(connection, &mut select, number, found)?;
+        }
+    }
+    found.retain(|decided| decided.event_id == name);
+    if found.is_empty() && !old::Place::read(connection)?.settled_done {
+        // Only until the old decisions are moved: they have no index.
+        let by_event = "event_id = ?1 /* walks: old decisions without an index */";
+        old_decisions(connection, by_event, &id.as_bytes().to_vec(), found)?;
+    }
+    Ok(())
+}
+
+/// Adds every decision made for an item.
+pub(super) fn of_item(connection: &Connection, seq: i64, found: &mut Vec<Decided>) -> rusqlite::Result<()> {
+    let mut select = connection.prepare_cached("SELECT seq, at, body FROM settled WHERE seq = ?1 ORDER BY id")?;
+    collect(connection, &mut select, seq, found)?;
+    old_decisions(connection, "seq = ?1", &seq, found)
+}
+
+/// Numbers of the items that have an external id, as far as they are known still.
+pub(super) fn items_named(connection: &Connection, external_id: &str) -> rusqlite::Result<Vec<i64>> {
+    let key = dedupe::item_key(&dedupe::hash_key(connection)?, external_id);
+    let mut found = Vec::new();
+    for shelf in [Shelf::OldItems, Shelf::Items] {
+        found.extend(keys::find(connection, shelf, &key)?);
+    }
+    let query = if !old::Place::read(connection)?.is_done() {
+        "SELECT seq FROM raw WHERE external_id = ?1 AND ?2 > 0 /* walks: old items without an index */"
+    } else if found.is_empty() {
+        // Keys go after `journal.dedupe_days`, what waits for a person stays.
+        "SELECT h.seq FROM held h JOIN raw r ON r.seq = h.seq WHERE h.seq IN (SELECT seq FROM held WHERE seq > 0 \
+         ORDER BY seq LIMIT ?2) AND r.external_id = ?1"
+    } else {
+        return Ok(found);
+    };
+    let mut select = connection.prepare_cached(query)?;
+    for seq in select.query_map(params![external_id, LOOKED_THROUGH], |row| row.get(0))? {
+        found.push(seq?);
+    }
+    found.sort_unstable();
+    found.dedup();
+    Ok(found)
 }
 
 /// What a stored item waits for.

@@ -29,6 +29,7 @@ mod limits;
 mod loss;
 mod mark;
 mod meta;
+mod object;
 mod old;
 mod opening;
 mod phrases;
@@ -69,6 +70,7 @@ pub use handle::Journal;
 pub(crate) use job::{Hashes, Job, Look, Transaction};
 pub use loss::Loss;
 pub use mark::sweep_time;
+pub(crate) use object::{Known, Lately, Newest, Object, Objects, Version};
 pub use settings::JournalSettings;
 pub(crate) use sweep::{Slices, Sweep};
 
