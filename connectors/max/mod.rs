@@ -368,6 +368,19 @@ impl Connector for Max {
         normalize::normalize(raw, &self.policy)
     }
 
+    fn answered(&self, raw: &RawItem) -> Option<Message> {
+        normalize::normalize(
+            raw,
+            &normalize::Policy {
+                bots: true,
+                only_chats: None,
+            },
+        )
+        .ok()?
+        .into_iter()
+        .next()
+    }
+
     fn enriches(&self) -> bool {
         true
     }

@@ -245,6 +245,13 @@ impl Connector for Odnoklassniki {
         normalize::normalize(raw, self.policy)
     }
 
+    fn answered(&self, raw: &RawItem) -> Option<Message> {
+        normalize::normalize(raw, normalize::Policy { own_words: true })
+            .ok()?
+            .into_iter()
+            .next()
+    }
+
     fn enriches(&self) -> bool {
         self.rest.is_some()
     }

@@ -249,6 +249,19 @@ impl Connector for Telegram {
     fn normalize(&self, raw: &RawItem) -> Result<Vec<Message>, NormalizeError> {
         normalize::normalize(raw, &self.policy)
     }
+
+    fn answered(&self, raw: &RawItem) -> Option<Message> {
+        normalize::normalize(
+            raw,
+            &normalize::Policy {
+                only_chats: None,
+                business_outgoing: true,
+            },
+        )
+        .ok()?
+        .into_iter()
+        .next()
+    }
 }
 
 fn offset(text: &str) -> Result<i64, ConnectorError> {

@@ -22,6 +22,7 @@ mod hearing;
 mod longpoll;
 mod names;
 mod normalize;
+mod others;
 mod split;
 #[cfg(test)]
 mod tests;
@@ -330,6 +331,13 @@ impl Connector for Vk {
 
     fn normalize(&self, raw: &RawItem) -> Result<Vec<Message>, NormalizeError> {
         normalize::normalize(raw, self.policy)
+    }
+
+    fn answered(&self, raw: &RawItem) -> Option<Message> {
+        normalize::normalize(raw, normalize::Policy { own_words: true })
+            .ok()?
+            .into_iter()
+            .next()
     }
 
     async fn acknowledge(&self, _cx: &Cx, stream: &str, cursor: &Cursor) -> Result<(), ConnectorError> {

@@ -16,13 +16,18 @@
 mod again;
 mod feeder;
 mod flights;
+mod follower;
 mod held_back;
 mod in_force;
 mod in_hand;
+mod lonely;
+mod matter;
 mod parcel;
 mod processor;
+mod quotes;
 mod settler;
 mod stages;
+mod threads;
 mod worker;
 
 use std::sync::Arc;
@@ -108,7 +113,7 @@ pub fn parts(
     let worker = Worker {
         journal: journal.clone(),
         clocks,
-        processor: processor.with_lanes(lanes),
+        processor: processor.with_lanes(lanes).following_what(journal.clone()),
         looked_up,
         publisher,
         in_flight: Arc::clone(&in_flight),

@@ -55,6 +55,8 @@ pub(super) struct Parcel {
     pub publication: Publication,
     /// Set when nothing goes out: no further stage sees the item.
     pub end: Option<End>,
+    /// Where parts of the matter went before these words came: they get a copy.
+    pub tell: Vec<Routing>,
 }
 
 /// A message and where it goes.
@@ -62,6 +64,63 @@ pub(super) struct Letter {
     pub message: Message,
     /// The first is the main one; empty before the rules have spoken.
     pub routes: Vec<Routing>,
+    /// Set when it goes where something before it went.
+    pub follows: Option<Follows>,
+    /// It has no words, and none to go with have come so far: they may come late.
+    pub lacks_words: bool,
+}
+
+/// What a message follows, instead of being decided by its own words.
+pub(super) struct Follows {
+    /// Why.
+    pub why: Why,
+    /// What.
+    pub what: Followed,
+}
+
+/// Why a message follows something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Why {
+    /// Its object was removed at the source.
+    Deleted,
+    /// A newer version came before it.
+    Overtaken,
+    /// An edit that left no words.
+    Edited,
+    /// It is a part of a matter whose words, or first part, came in another message.
+    Part,
+    /// The words of its matter came after it had gone.
+    WordsCame,
+}
+
+impl Why {
+    /// What those are told who have the parts already; the queue follows.
+    pub const TOLD: &str = "Слова к вложениям, которые пришли сюда раньше; основной адресат: ";
+
+    /// For people.
+    pub fn ru(self) -> &'static str {
+        match self {
+            Self::Deleted => "Сообщение удалено в источнике: адресат тот же, что у последней версии, срока нет.",
+            Self::Overtaken => "Первая версия пришла позже новой: адресат тот же, что у новой, своего срока нет.",
+            Self::Edited => "Правка без слов: адресат тот же, что у сообщения, нового срока нет.",
+            Self::Part => "Часть одного обращения: адресат тот же, что у его слов, своего срока нет.",
+            Self::WordsCame => "Слова к этому вложению пришли позже: оно досылается их адресату, своего срока нет.",
+        }
+    }
+}
+
+/// What is followed.
+pub(super) enum Followed {
+    /// Nobody ever heard of the object.
+    Nothing,
+    /// Something was stored once, but where it went is forgotten: the rules decide.
+    Forgotten,
+    /// What is settled: it went there.
+    Routes(Vec<Routing>),
+    /// What is on its way: it is decided as this message is.
+    Like(Box<Message>),
+    /// The first message of the item; it has gone to these queues already.
+    First(Vec<String>),
 }
 
 impl Letter {
@@ -70,6 +129,8 @@ impl Letter {
         Self {
             message,
             routes: Vec::new(),
+            follows: None,
+            lacks_words: false,
         }
     }
 }
@@ -82,6 +143,7 @@ impl Parcel {
             letters: Vec::new(),
             publication: Publication::default(),
             end: None,
+            tell: Vec::new(),
         }
     }
 

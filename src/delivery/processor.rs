@@ -5,6 +5,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 use jiff::Timestamp;
 
 use super::{
+    follower::Follower,
     in_force::RulesInForce,
     in_hand::ItemInHand,
     parcel::{Parcel, Processed},
@@ -15,7 +16,7 @@ use crate::{
     deadlines::Watch,
     duplicates::{Choice, Linker},
     intake::Connectors,
-    journal::Record,
+    journal::{Journal, Record},
     privacy,
     telemetry::Metrics,
 };
@@ -31,6 +32,8 @@ pub struct Processor {
     pub(super) lanes: Option<Lanes>,
     /// Absent when duplicates are not looked for.
     pub(super) linker: Option<Linker>,
+    /// Where others went that a message follows; absent for an item that is taken alone.
+    pub(super) follower: Option<Follower>,
     /// Which of several messages on one matter goes where the rules say.
     pub(super) duplicates: Choice,
     /// Which attachments get a reference into the store, when there is one.
@@ -55,11 +58,13 @@ impl Processor {
         // From zero on, so that the first one is an increase.
         for connector in connectors.keys() {
             metrics.unknown_topics.with_label_values(&[connector.as_str()]);
+            metrics.unheard_deletions.with_label_values(&[connector.as_str()]);
         }
         Self {
             connectors,
             lanes: None,
             linker: None,
+            follower: None,
             attachments: None,
             privacy: Arc::default(),
             duplicates: Choice::default(),
@@ -102,6 +107,13 @@ impl Processor {
     #[must_use]
     pub fn with_deadlines(mut self, deadlines: Watch) -> Self {
         self.deadlines = deadlines;
+        self
+    }
+
+    /// The same, sending what follows something where that went, as the journal knows it.
+    #[must_use]
+    pub(super) fn following_what(mut self, journal: Journal) -> Self {
+        self.follower = Some(Follower::new(journal));
         self
     }
 

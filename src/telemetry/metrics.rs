@@ -91,6 +91,8 @@ metrics! {
     quarantined: counters "priem_quarantined_items_total" ["connector", "reason"];
     /// Items of a kind that carries no citizen's words: stored, not published
     ignored: counters "priem_ignored_items_total" ["connector"];
+    /// Removals of messages that were never published: nobody is told
+    unheard_deletions: counters "priem_unheard_deletions_total" ["connector"];
     /// Webhook requests refused, by reason
     refused: counters "priem_refused_requests_total" ["connector", "reason"];
     /// Webhook requests answered, by HTTP status

@@ -20,7 +20,7 @@ use crate::{
     error::{ConnectorError, NormalizeError, Refusal},
     file::FileSource,
     language,
-    message::{Attachment, EventType, Message, MessageData},
+    message::{Attachment, EventType, Flags, Message, MessageData},
 };
 
 /// Name of one configured connector: `[a-z0-9-]`, at most 64 characters, unique in a configuration.
@@ -180,6 +180,22 @@ pub struct RawItem {
 }
 
 impl RawItem {
+    /// The event of a stored version. `is_first`: the source gives it as the first version of the object, not as an edit.
+    ///
+    /// Platforms keep no order: a first version may come after its edit or removal. It is published as what it is,
+    /// `received`, and marked [`Flags::OUT_OF_ORDER`]: the newest text stays the one that counts. An edit of what never
+    /// came is `received` too.
+    pub fn version(&self, is_first: bool, flags: &mut Flags) -> EventType {
+        if self.ordinal == 0 {
+            return EventType::Received;
+        }
+        if !is_first {
+            return EventType::Updated;
+        }
+        flags.set(Flags::OUT_OF_ORDER);
+        EventType::Received
+    }
+
     /// Builds a message about this very item: `external.id`, `external.revision` and `times.received` are filled
     /// from the item, unless `data` already names another object, and `body.language` from the letters of the text.
     pub fn message(&self, event: EventType, mut data: MessageData) -> Message {
@@ -494,6 +510,11 @@ pub trait Connector: Send + Sync {
     /// # Errors
     /// The host quarantines the item whole with the reason.
     fn normalize(&self, raw: &RawItem) -> Result<Vec<Message>, NormalizeError>;
+
+    /// What a stored item says to those who answer it, also when it is not published (a post of the body itself). Pure.
+    fn answered(&self, raw: &RawItem) -> Option<Message> {
+        self.normalize(raw).ok()?.into_iter().next()
+    }
 
     /// Tells the source that everything up to `cursor` is stored (moving a file, ПОС `mark-accepted`). Called only
     /// after the journal commit; called again after a crash, so it must be idempotent.

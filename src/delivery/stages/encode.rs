@@ -46,7 +46,7 @@ fn order_key(record: &Record) -> u64 {
 /// the decision is a copy: it may wait for its commit longer than the body for the broker.
 fn encode(letter: Letter, order_key: u64, publication: &mut Publication) -> Result<(), serde_json::Error> {
     const ENDING: &[u8] = b"}}";
-    let Letter { message, routes } = letter;
+    let Letter { message, routes, .. } = letter;
     let mut common = Vec::with_capacity(2048);
     serde_json::to_writer(&mut common, &message)?;
     debug_assert!(message.data.routing.is_none() && common.ends_with(ENDING));

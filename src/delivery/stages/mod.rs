@@ -8,6 +8,7 @@ mod attachments;
 mod deadlines;
 mod encode;
 pub(super) mod enrich;
+mod follow;
 mod link;
 pub(super) mod normalise;
 mod privacy;
@@ -32,12 +33,14 @@ use super::{
 /// The way of every item, in its lawful order.
 ///
 /// - Links come before routing: rules may ask whether a message repeats another.
+/// - What follows something is found after links: it is decided like what it follows, link and all.
 /// - References to attachments come before clocks are noted: a reminder says what the message said.
 /// - Personal data goes last before encoding: rules, links and clocks see the whole message, nobody outside does.
 const STAGES: &[Stage] = &[
     Stage::each("normalise", normalise::run),
     Stage::together("enrich", |processor, batch| enrich::run(processor, batch).boxed()),
     Stage::together("link", |processor, batch| link::run(processor, batch).boxed()),
+    Stage::together("follow", |processor, batch| follow::run(processor, batch).boxed()),
     Stage::each("route", route::run),
     Stage::each("attachments", attachments::run),
     Stage::each("deadlines", deadlines::run),

@@ -20,12 +20,14 @@ pub(super) fn run(processor: &Processor, parcel: &mut Parcel, _: Timestamp) {
             next += 1;
             continue;
         }
-        let Letter { message, routes } = parcel.letters.remove(next);
+        let Letter { message, routes, .. } = parcel.letters.remove(next);
         for routing in routes {
             let mut own = message.clone();
             policy.apply(&mut own, &routing);
             let routes = vec![routing];
-            parcel.letters.insert(next, Letter { message: own, routes });
+            let mut letter = Letter::new(own);
+            letter.routes = routes;
+            parcel.letters.insert(next, letter);
             next += 1;
         }
     }

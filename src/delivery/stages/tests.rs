@@ -87,6 +87,7 @@ fn the_order_is_lawful() {
         "normalise",
         "enrich",
         "link",
+        "follow",
         "route",
         "attachments",
         "deadlines",
@@ -94,7 +95,7 @@ fn the_order_is_lawful() {
         "encode",
     ];
     assert_eq!(names().collect::<Vec<_>>(), order);
-    assert_eq!(together().last().map(|stage| stage.name), Some("link"));
+    assert_eq!(together().last().map(|stage| stage.name), Some("follow"));
     assert_eq!(rest().first().map(|stage| stage.name), Some("route"));
 }
 
