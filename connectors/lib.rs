@@ -3,6 +3,8 @@
 //! A new connector adds its folder and two lines here; config schema, reference page, `check`, metrics and the
 //! conformance run follow from the list.
 
+#[cfg(test)]
+mod fields;
 pub mod files;
 pub mod manifest;
 pub mod max;

@@ -17,6 +17,10 @@ pub(super) struct Update {
     pub chat_id: Option<i64>,
     /// Post a comment belongs to.
     pub post_id: Option<String>,
+    /// Who did it, in updates without a message.
+    pub user: Option<User>,
+    /// What the link says by which a person came.
+    pub payload: Option<String>,
 }
 
 /// A message of any chat.

@@ -6,7 +6,10 @@
 //!
 //! A contact card is usually a third person's: only that there was one is passed on, neither number nor name.
 
-use priem_sdk::message::{Attachment, AttachmentKind, Geo, Place};
+use priem_sdk::{
+    message::{Attachment, AttachmentKind, Geo, Place},
+    unread,
+};
 use serde_json::Value;
 
 use super::{api::Body, kinds};
@@ -44,6 +47,24 @@ pub(super) fn place_of(body: &Body) -> Option<Place> {
 pub(super) fn transcription_of(body: &Body) -> Option<&str> {
     let heard = |attachment: &&Value| attachment["type"] == "audio" && transcription(attachment).is_some();
     transcription(body.attachments.iter().flatten().find(heard)?)
+}
+
+/// Words inside attachments: the person's own (the data of a mini-app, whatever looks like words in a kind this version does
+/// not know), and those of others that come along with a link.
+pub(super) fn words_of(body: &Body) -> (Vec<String>, Vec<String>) {
+    let (mut own, mut others) = (Vec::new(), Vec::new());
+    for source in body.attachments.iter().flatten().take(MOST_ATTACHMENTS) {
+        match source["type"].as_str().unwrap_or_default() {
+            // Files say nothing beside what becomes their name; buttons are the bot's; a card is a third person's.
+            "image" | "video" | "audio" | "file" | "sticker" | "location" | "contact" | "inline_keyboard"
+            | "reply_keyboard" => {}
+            "data" => own.extend(source["data"].as_str().map(unread::form)),
+            "share" => others.extend(unread::words_in(source, &|key| key == "title")),
+            _ => own.extend(unread::words_in(source, &|_| false)),
+        }
+    }
+    own.retain(|text| !text.is_empty());
+    (own, others)
 }
 
 fn transcription(attachment: &Value) -> Option<&str> {

@@ -3,6 +3,8 @@
 //! Unknown kinds are kept whole: the API grows several times a year (comments appeared in 0.0.33), and nobody can say
 //! beforehand whether a citizen's words are in a new kind.
 
+use priem_sdk::unread;
+
 /// What an update does to a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Act {
@@ -24,7 +26,10 @@ pub(super) const WITH_WORDS: [&str; 6] = [
     "comment_removed",
 ];
 
-/// Kinds that hold no citizen's words: stored and left alone. A pressed button says what the bot's author wrote.
+/// The person came to the bot.
+pub(super) const STARTED: &str = "bot_started";
+
+/// Kinds that are about no message. What looks like words in one is published.
 const WORDLESS: [&str; 16] = [
     "message_callback",
     "bot_started",
@@ -59,9 +64,23 @@ pub(super) fn is_comment(kind: &str) -> bool {
     kind.starts_with("comment_")
 }
 
-/// Whether a kind is known to hold no words.
+/// Whether a kind is known and about no message.
 pub(super) fn is_wordless(kind: &str) -> bool {
     WORDLESS.contains(&kind)
+}
+
+/// Kinds of these in which nobody but the bot or the chat itself says something: a pressed button, the name of a chat.
+const NOBODYS_WORDS: [&str; 2] = ["message_callback", "chat_title_changed"];
+/// Parts that name people and chats, or are messages of their own.
+const FOREIGN: [&str; 4] = ["message", "user", "chat", "callback"];
+
+/// Whatever looks like words in an update about no message.
+pub(super) fn words_of(kind: &str, body: &[u8]) -> Vec<String> {
+    if NOBODYS_WORDS.contains(&kind) {
+        return Vec::new();
+    }
+    let update = serde_json::from_slice(body).unwrap_or_default();
+    unread::words_in(&update, &|key| FOREIGN.contains(&key))
 }
 
 /// A name as it may stand in a log: the platform's names are plain, anything else is not repeated.

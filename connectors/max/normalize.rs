@@ -4,7 +4,7 @@
 //! - a removal: one `deleted`; clearing a dialogue is none, the messages stay;
 //! - a message read from the history: `received` when it is new to us, `updated` when it shows something else than the
 //!   version we hold (an edit nobody told us about: when it was made is unknown);
-//! - a bot's messages, our own among them, and kinds without words: nothing;
+//! - a bot's messages, our own among them: nothing; of other updates what a person says in them, if anything;
 //! - a kind or content this version does not know: an error, so that the host keeps it whole.
 //!
 //! A forward may have no words of its own: they stand in `link` then. Names of forwarded people and contact cards
@@ -20,7 +20,7 @@ use priem_sdk::{
 };
 
 use super::{
-    api::{Link, Message, Update, User},
+    api::{Body, Link, Message, Update, User},
     attachments,
     kinds::{self, Act},
     split,
@@ -76,7 +76,7 @@ fn update(raw: &RawItem, policy: &Policy) -> Result<Vec<priem_sdk::Message>, Nor
     let kind = update.update_type.as_str();
     let Some(act) = kinds::act_of(kind) else {
         if kinds::is_wordless(kind) {
-            return Ok(Vec::new());
+            return Ok(said_beside(raw, &update).into_iter().collect());
         }
         let why = format!("not a known kind of update: {}", kinds::shown(kind));
         return Err(NormalizeError::new("unknown_kind", why));
@@ -95,6 +95,29 @@ fn update(raw: &RawItem, policy: &Policy) -> Result<Vec<priem_sdk::Message>, Nor
             format!("{kind} without a message"),
         )),
     }
+}
+
+/// What a person says in an update that is about no message: how they came, or whatever looks like words.
+fn said_beside(raw: &RawItem, update: &Update) -> Option<priem_sdk::Message> {
+    let kind = update.update_type.as_str();
+    let parameter = update.payload.as_deref().filter(|_| kind == kinds::STARTED);
+    let mut data = MessageData::new("max", Kind::Direct, Regime::OpenSourceMessage);
+    if let Some(parameter) = parameter.filter(|parameter| !parameter.is_empty()) {
+        // The link or QR code by which the person came; as Telegram writes it.
+        data.body.text = format!("/start {parameter}");
+        data.extra.insert("start_parameter".into(), parameter.into());
+    } else {
+        data.body.text = kinds::words_of(kind, &raw.body).join("\n");
+    }
+    if data.body.text.is_empty() {
+        return None;
+    }
+    let user = update.user.as_ref();
+    data.subchannel = Some(kind.to_owned());
+    data.author = user.map(person).unwrap_or_default();
+    data.external.conversation = split::conversation(update.chat_id, user.and_then(|user| user.user_id));
+    data.times.occurred = update.timestamp.and_then(moment);
+    Some(raw.message(EventType::Received, data))
 }
 
 fn removed(
@@ -158,17 +181,7 @@ fn written(
     if by_bot {
         data.flags.other.push("from_bot".into());
     }
-    let event = match event.act {
-        Some(Act::Created) => {
-            if raw.ordinal > 0 {
-                // A later version or the removal overtook it.
-                data.flags.other.push("out_of_order".into());
-            }
-            EventType::Received
-        }
-        _ if raw.ordinal > 0 => EventType::Updated,
-        _ => EventType::Received,
-    };
+    let event = raw.version(event.act == Some(Act::Created), &mut data.flags);
     Ok(vec![raw.message(event, data)])
 }
 
@@ -183,8 +196,12 @@ fn is_listed(chat: Option<i64>, policy: &Policy) -> bool {
 fn set_content(data: &mut MessageData, message: &Message) {
     let forwarded = forward(message).and_then(|link| link.message.as_ref());
     let mut words = Words::default();
+    let mut others = Vec::new();
     for body in message.body.iter().chain(forwarded) {
         words.add(body);
+        let inside = attachments::words_of(body);
+        words.say(&inside.0);
+        others.extend(inside.1);
         data.attachments.extend(attachments::attachments_of(body));
         if let Some(place) = attachments::place_of(body) {
             data.place = place;
@@ -196,10 +213,18 @@ fn set_content(data: &mut MessageData, message: &Message) {
             data.flags.other.push("transcribed".into());
         }
     }
-    data.attachments.extend(words.links.into_iter().map(|url| Attachment {
-        url: Some(url),
-        ..Attachment::new(AttachmentKind::Link)
-    }));
+    data.attachments
+        .extend(std::mem::take(&mut words.links).into_iter().map(|url| Attachment {
+            url: Some(url),
+            ..Attachment::new(AttachmentKind::Link)
+        }));
+    let answered = answered(message).and_then(|body| body.text.clone());
+    data.body.quote = answered.filter(|text| !text.is_empty());
+    if words.plain.text.is_empty() {
+        words.say(&others);
+    } else if data.body.quote.is_none() && !others.is_empty() {
+        data.body.quote = Some(others.join("\n"));
+    }
     data.body.text = words.plain.text;
     data.body.mentions = words.plain.mentions;
     if let Some(link) = forward(message) {
@@ -214,6 +239,16 @@ fn set_content(data: &mut MessageData, message: &Message) {
 
 fn forward(message: &Message) -> Option<&Link> {
     message.link.as_ref().filter(|link| link.kind == "forward")
+}
+
+/// What a message answers.
+fn answered(message: &Message) -> Option<&Body> {
+    message
+        .link
+        .as_ref()
+        .filter(|link| link.kind == "reply")?
+        .message
+        .as_ref()
 }
 
 fn author_of(message: &Message, kind: Kind) -> Author {
@@ -257,11 +292,12 @@ fn person(user: &User) -> Author {
 fn set_place_in_conversation(data: &mut MessageData, message: &Message, event: Event<'_>) {
     let sender = message.sender.as_ref().and_then(|sender| sender.user_id);
     data.external.conversation = split::conversation(message.recipient.chat_id, sender);
-    let answered = message
-        .link
-        .as_ref()
-        .filter(|link| link.kind == "reply")
-        .and_then(|link| link.message.as_ref()?.mid.clone());
+    let wrote = message.link.as_ref().filter(|link| link.kind == "reply");
+    if let Some(author) = wrote.and_then(|link| link.sender.as_ref()) {
+        data.extra
+            .insert("answered_author".into(), person(author).kind.as_str().into());
+    }
+    let answered = answered(message).and_then(|body| body.mid.clone());
     if event.is_comment {
         let post = event.post.or(message.post_id.as_deref()).map(str::to_owned);
         data.external.thread.clone_from(&post);

@@ -22,6 +22,15 @@ impl Words {
         for markup in body.markup.iter().flatten() {
             self.mark(text, markup);
         }
+        self.push(text);
+    }
+
+    /// Adds words that stand elsewhere.
+    pub fn say(&mut self, words: &[String]) {
+        words.iter().for_each(|text| self.push(text));
+    }
+
+    fn push(&mut self, text: &str) {
         if text.is_empty() {
             return;
         }

@@ -1,7 +1,10 @@
 //! Attachments. Their structure is documented for messages only (`type`, `payload.url`), so they are read as JSON and
 //! looked through for what is needed. Addresses that carry one of our credentials are not passed on.
 
-use priem_sdk::message::{Attachment, AttachmentKind, Geo, Place};
+use priem_sdk::{
+    message::{Attachment, AttachmentKind, Geo, Place},
+    unread,
+};
 use serde_json::Value;
 
 /// Longest address passed on, bytes.
@@ -27,6 +30,16 @@ const CREDENTIALS: [&str; 8] = [
 /// Everything attached.
 pub(super) fn attachments_of(list: &[Value]) -> Vec<Attachment> {
     list.iter().map(attachment).collect()
+}
+
+/// Whatever looks like words inside attachments, beside what becomes their names.
+pub(super) fn words_of(list: &[Value]) -> Vec<String> {
+    let said = list.iter().filter_map(|value| match kind_of(&type_of(value)) {
+        AttachmentKind::Contact => None,
+        AttachmentKind::Other => Some(unread::words_in(value, &|_| false)),
+        _ => Some(unread::words_in(value, &|key| ["name", "title"].contains(&key))),
+    });
+    said.flatten().collect()
 }
 
 /// What a reader would recognise each attachment by. Signed parts of addresses change and don't count.

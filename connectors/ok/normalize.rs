@@ -185,7 +185,13 @@ fn set_words(data: &mut MessageData, words: &Text, list: &[serde_json::Value]) -
     if words.text.is_empty() && list.is_empty() {
         return Err(wordless());
     }
-    data.body.text = words.text;
+    let inside = attachments::words_of(list).join("\n");
+    if words.text.is_empty() {
+        data.body.text = inside;
+    } else {
+        data.body.text = words.text;
+        data.body.quote = Some(inside).filter(|inside| !inside.is_empty());
+    }
     data.body.mentions = words.mentions;
     data.attachments = attachments::attachments_of(list);
     data.place = attachments::place_of(list);

@@ -4,6 +4,7 @@
 use priem_sdk::{
     message::{Attachment, AttachmentKind, Mention},
     text::PlainText,
+    unread,
 };
 use serde_json::Value;
 
@@ -25,6 +26,11 @@ pub(super) fn content_of(media: &[Value]) -> Content {
     let mut content = Content::default();
     for part in media {
         let kind = part.get("type").and_then(Value::as_str).unwrap_or_default();
+        let said = if kind.eq_ignore_ascii_case("text") {
+            Vec::new()
+        } else {
+            unread::words_in(part, &|key| ["question", "title"].contains(&key))
+        };
         match kind.to_ascii_lowercase().as_str() {
             "text" => content.say(text::plain(words(part, "text"))),
             "photo" => content.refer(AttachmentKind::Photo, part, &["photo_refs", "photos"]),
@@ -44,11 +50,16 @@ pub(super) fn content_of(media: &[Value]) -> Content {
                 name: Some(words(part, "title").to_owned()).filter(|title| !title.is_empty()),
                 ..Attachment::new(AttachmentKind::Link)
             }),
-            other => content.attachments.push(Attachment {
-                name: Some(other.to_owned()).filter(|name| !name.is_empty()),
-                ..Attachment::new(AttachmentKind::Other)
-            }),
+            other => {
+                content.say(text::plain(words(part, "title")));
+                content.attachments.push(Attachment {
+                    name: Some(other.to_owned()).filter(|name| !name.is_empty()),
+                    ..Attachment::new(AttachmentKind::Other)
+                });
+            }
         }
+        // Answers of a poll, what stands below a picture or link, and all that a new kind brings.
+        said.iter().for_each(|text| content.say(text::plain(text)));
     }
     content
 }

@@ -151,6 +151,22 @@ pub(super) struct Reply {
     #[serde(default)]
     pub is_automatic_forward: bool,
     pub forward_origin: Option<MessageOrigin>,
+    pub from: Option<User>,
+    pub sender_chat: Option<Chat>,
+    pub text: Option<String>,
+    pub caption: Option<String>,
+    pub rich_message: Option<RichMessage>,
+    pub checklist: Option<Checklist>,
+    pub poll: Option<Poll>,
+    /// The topic that it opened.
+    pub forum_topic_created: Option<TopicName>,
+}
+
+/// A topic of a forum, as the message that opened it names it.
+#[derive(Debug, Deserialize)]
+pub(super) struct TopicName {
+    #[serde(default)]
+    pub name: String,
 }
 
 /// The answered message, when it lives in another chat.
@@ -197,6 +213,10 @@ pub(super) struct File {
     #[serde(default)]
     pub height: i64,
     pub file_name: Option<String>,
+    /// Music only.
+    pub performer: Option<String>,
+    /// Music only.
+    pub title: Option<String>,
     pub mime_type: Option<String>,
     pub file_size: Option<i64>,
     /// Stickers only.
@@ -253,8 +273,14 @@ pub(super) struct Poll {
     pub id: String,
     #[serde(default)]
     pub question: String,
+    /// What stands below the question.
+    #[serde(default)]
+    pub description: String,
     #[serde(default)]
     pub options: Vec<Words>,
+    /// What is shown after an answer.
+    #[serde(default)]
+    pub explanation: String,
 }
 
 /// A list of tasks.

@@ -175,10 +175,19 @@ fn file(kind: AttachmentKind, file: &File) -> Attachment {
         unique_id: file.file_unique_id.clone(),
         mime: file.mime_type.clone(),
         size: file.file_size.and_then(|size| u64::try_from(size).ok()),
-        name: file.file_name.clone(),
+        name: file.file_name.clone().or_else(|| music(file)),
         needs_token: true,
         ..Attachment::new(kind)
     }
+}
+
+/// What a piece of music without a file name is called.
+fn music(file: &File) -> Option<String> {
+    let parts: Vec<&str> = [file.performer.as_deref(), file.title.as_deref()]
+        .into_iter()
+        .flatten()
+        .collect();
+    (!parts.is_empty()).then(|| parts.join(" — "))
 }
 
 fn other(name: &str) -> Attachment {

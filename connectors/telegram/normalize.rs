@@ -4,7 +4,7 @@
 //! - a message, post, comment, business or guest message: one `received`; its edit: `updated` (or `received` when
 //!   nothing of it was stored before: the original is older than the queue or was sent before we listened);
 //! - `deleted_business_messages`: one `deleted` per message;
-//! - service messages, copies of channel posts in their discussion group, pins, outgoing messages of a business
+//! - service messages in which nobody says anything, copies of channel posts in their discussion group, pins, outgoing messages of a business
 //!   account, and update kinds without a citizen's words: nothing;
 //! - a kind or content this version does not know: an error, so that the host keeps it whole.
 //!
@@ -18,14 +18,17 @@ use std::collections::HashSet;
 use jiff::Timestamp;
 use priem_sdk::{
     EventType, MessageData, NormalizeError, RawItem,
-    message::{Attachment, AttachmentKind, Author, AuthorKind, Kind, Moment, Regime},
+    message::{Attachment, AttachmentKind, Author, AuthorKind, External, Kind, Moment, Regime, Topic, TopicNode},
     webhook::parse_json_bounded,
 };
 
 use super::{
-    api::{BusinessMessagesDeleted, Chat, Message, MessageOrigin, Update, User},
+    api::{BusinessMessagesDeleted, Chat, Message, MessageOrigin, Reply, Update, User},
     attachments, split, text, wordless,
 };
+
+/// Classifier of the topics of a forum: people of the chat make them.
+const TOPICS: &str = "chat_topics";
 
 /// What the settings say about messages.
 #[derive(Debug, Default)]
@@ -112,25 +115,26 @@ pub(super) fn normalize(raw: &RawItem, policy: &Policy) -> Result<Vec<priem_sdk:
     }));
     data.place = attachments::place_of(&message);
     let has_words_field = message.text.is_some() || message.caption.is_some() || message.rich_message.is_some();
-    if !has_words_field && words.text.is_empty() && data.attachments.is_empty() {
-        return wordless::message(&raw.body);
-    }
     data.body.text = words.text;
+    if !has_words_field && data.body.text.is_empty() && data.attachments.is_empty() {
+        match wordless::message(&raw.body)? {
+            Some(words) => data.body.text = words,
+            None => return Ok(Vec::new()),
+        }
+    }
     data.body.mentions = words.mentions;
-    data.body.quote = message
-        .quote
-        .as_ref()
-        .map(|quote| quote.text.clone())
-        .filter(|text| !text.is_empty());
+    data.body.quote = quote_of(&message);
     data.author = author_of(&message, outgoing);
     place_externally(&mut data, &message, source);
+    answered(&mut data, &message);
+    if let Some(parameter) = data.body.text.strip_prefix("/start ") {
+        // What the link or QR code says by which the person came.
+        let parameter = parameter.trim().to_owned();
+        data.extra.insert("start_parameter".into(), parameter.into());
+    }
     set_times(&mut data, &message, edit);
     set_marks(&mut data, &message);
-    let event = if edit && raw.ordinal > 0 {
-        EventType::Updated
-    } else {
-        EventType::Received
-    };
+    let event = raw.version(!edit, &mut data.flags);
     Ok(vec![raw.message(event, data)])
 }
 
@@ -233,6 +237,14 @@ fn place_externally(data: &mut MessageData, message: &Message, source: Source) {
         Some(topic) => Some(topic.topic_id.to_string()),
         None => message.message_thread_id.map(|thread| thread.to_string()),
     };
+    if let Some(number) = thread_number(message) {
+        data.extra
+            .insert(External::THREAD_NUMBER.into(), number.to_string().into());
+        if data.subchannel.as_deref() == Some("discussion") {
+            // Everybody below the post is in the thread of its copy; the copy is never published.
+            data.external.thread.clone_from(&data.external.parent);
+        }
+    }
     if source == Source::Chat && message.message_id != 0 && !message.chat.is_direct_messages {
         data.external.url = permalink(&message.chat, message.message_id);
     }
@@ -253,11 +265,66 @@ fn parent_of(message: &Message, conversation: &str) -> Option<String> {
             return Some(format!("{}:{id}", chat.id));
         }
         // In a forum everything "answers" the message that opened the topic; that is not an answer.
-        let opens_topic = message.is_topic_message && message.message_thread_id == Some(reply.message_id);
-        return (!opens_topic && reply.message_id != 0).then(|| format!("{conversation}:{}", reply.message_id));
+        let is_answer = !opens_topic(message, reply);
+        return (is_answer && reply.message_id != 0).then(|| format!("{conversation}:{}", reply.message_id));
     }
     let external = message.external_reply.as_ref()?;
     Some(format!("{}:{}", external.chat.as_ref()?.id, external.message_id?))
+}
+
+/// The message that opened the topic it stands in: in a forum everything without another answer "answers" it.
+fn opens_topic(message: &Message, reply: &Reply) -> bool {
+    message.is_topic_message && message.message_thread_id == Some(reply.message_id)
+}
+
+/// Whether a thread of a group stands for something else: a post of a channel, or the first of a row of answers.
+fn thread_number(message: &Message) -> Option<i64> {
+    let is_group = matches!(message.chat.kind.as_str(), "supergroup" | "group") && !message.chat.is_direct_messages;
+    message
+        .message_thread_id
+        .filter(|_| is_group && !message.is_topic_message)
+}
+
+/// The fragment that was quoted, else the whole of what is answered.
+fn quote_of(message: &Message) -> Option<String> {
+    let fragment = message.quote.as_ref().map(|quote| quote.text.clone());
+    let answered = || {
+        let reply = message
+            .reply_to_message
+            .as_ref()
+            .filter(|reply| !opens_topic(message, reply))?;
+        Some(text::words_of_answered(reply))
+    };
+    fragment
+        .filter(|text| !text.is_empty())
+        .or_else(answered)
+        .filter(|text| !text.is_empty())
+}
+
+/// Who wrote what is answered, and in which topic it stands.
+fn answered(data: &mut MessageData, message: &Message) {
+    let Some(reply) = &message.reply_to_message else { return };
+    if let Some(topic) = &reply.forum_topic_created
+        && opens_topic(message, reply)
+        && !topic.name.is_empty()
+    {
+        data.topic = Some(Topic {
+            classifier: TOPICS.into(),
+            version: None,
+            path: vec![TopicNode {
+                id: message.message_thread_id.map(|thread| thread.to_string()),
+                name: topic.name.clone(),
+            }],
+            starred: false,
+        });
+        return;
+    }
+    let author = match (&reply.sender_chat, &reply.from) {
+        (Some(_), _) => AuthorKind::Community,
+        (None, Some(user)) => person(user).kind,
+        (None, None) => return,
+    };
+    data.extra.insert("answered_author".into(), author.as_str().into());
 }
 
 fn origin_post(origin: &MessageOrigin) -> Option<(&Chat, i64)> {

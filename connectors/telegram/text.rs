@@ -5,7 +5,7 @@
 use priem_sdk::{message::Mention, utf16};
 use serde_json::Value;
 
-use super::api::{Entity, Message};
+use super::api::{Checklist, Entity, Message, Poll, Reply};
 
 /// Nesting of rich text deeper than this is cut off; the parser refuses more than 128 levels anyway.
 const MAX_DEPTH: usize = 100;
@@ -32,24 +32,34 @@ pub(super) fn words_of(message: &Message) -> Words {
     if let Some(rich) = &message.rich_message {
         return flatten_blocks(&rich.blocks);
     }
-    let lines: Vec<&str> = if let Some(checklist) = &message.checklist {
-        list(&checklist.title, &checklist.tasks)
-    } else if let Some(poll) = &message.poll {
-        list(&poll.question, &poll.options)
-    } else {
-        Vec::new()
-    };
     Words {
-        text: lines.join("\n"),
+        text: listed(message.checklist.as_ref(), message.poll.as_ref()),
         ..Words::default()
     }
 }
 
-fn list<'a>(title: &'a str, entries: &'a [super::api::Words]) -> Vec<&'a str> {
-    let mut lines = vec![title];
-    lines.extend(entries.iter().map(|entry| entry.text.as_str()));
+/// The words of an answered message.
+pub(super) fn words_of_answered(reply: &Reply) -> String {
+    let plain = reply.text.as_ref().or(reply.caption.as_ref());
+    plain.cloned().unwrap_or_else(|| match &reply.rich_message {
+        Some(rich) => flatten_blocks(&rich.blocks).text,
+        None => listed(reply.checklist.as_ref(), reply.poll.as_ref()),
+    })
+}
+
+/// The lines of a checklist or poll.
+fn listed(checklist: Option<&Checklist>, poll: Option<&Poll>) -> String {
+    let mut lines: Vec<&str> = Vec::new();
+    if let Some(checklist) = checklist {
+        lines.push(&checklist.title);
+        lines.extend(checklist.tasks.iter().map(|task| task.text.as_str()));
+    } else if let Some(poll) = poll {
+        lines.extend([poll.question.as_str(), &poll.description]);
+        lines.extend(poll.options.iter().map(|option| option.text.as_str()));
+        lines.push(&poll.explanation);
+    }
     lines.retain(|line| !line.is_empty());
-    lines
+    lines.join("\n")
 }
 
 fn marked(text: String, entities: &[Entity]) -> Words {

@@ -1,12 +1,15 @@
-//! Updates and messages in which we read no words: known to hold none, or of a kind this version does not know.
+//! Updates and messages without text, caption or files: known to hold no words, service messages that may hold some, or of
+//! a kind this version does not know.
 //!
-//! The first are confirmed and left alone, the second are kept whole: new kinds appear several times a year, and
+//! The first are confirmed and left alone. Of a service message all words are taken, wherever they stand (tasks added to a
+//! checklist, the name of a new topic, the data of a mini-app); fields that hold nobody's words are listed, not those that do.
+//! The last are kept whole: new kinds appear several times a year, and
 //! nobody can say beforehand whether a citizen's words are in them. Errors repeat field names only, never values.
 
 use std::collections::BTreeMap;
 
-use priem_sdk::{Message, NormalizeError};
-use serde_json::value::RawValue;
+use priem_sdk::{Message, NormalizeError, unread};
+use serde_json::{Value, value::RawValue};
 
 /// Update kinds that hold no citizen's words: confirmed and left alone.
 const KNOWN_KINDS: &[&str] = &[
@@ -93,7 +96,34 @@ const SERVICE_FIELDS: &[&str] = &[
     "voice_chat_started",
     "voice_chat_ended",
     "voice_chat_participants_invited",
+    "web_app_data",
 ];
+
+/// Of these, the ones whose texts are not the author's words: names of chats, people, goods and places in shops, terms of
+/// games, and messages that are published by themselves.
+const NOBODYS_WORDS: &[&str] = &[
+    "new_chat_title",
+    "pinned_message",
+    "invoice",
+    "successful_payment",
+    "refunded_payment",
+    "chat_shared",
+    "unique_gift",
+    "connected_website",
+    "write_access_allowed",
+    "passport_data",
+    "giveaway_created",
+    "giveaway",
+    "giveaway_winners",
+    "giveaway_completed",
+    "managed_bot_created",
+];
+
+/// Parts of a service message that are not its own words: other messages, chats, marks in a text, what the bot wrote.
+fn is_foreign_part(key: &str) -> bool {
+    let endings = ["message", "chat", "entities", "sticker", "button_text"];
+    endings.iter().any(|ending| key.ends_with(ending))
+}
 
 /// No payload we read: known to be of no interest, or unknown.
 pub(super) fn update(body: &[u8]) -> Result<Vec<Message>, NormalizeError> {
@@ -112,8 +142,11 @@ pub(super) fn update(body: &[u8]) -> Result<Vec<Message>, NormalizeError> {
     ))
 }
 
-/// A message without any content we read: a service message, or content of a new kind.
-pub(super) fn message(body: &[u8]) -> Result<Vec<Message>, NormalizeError> {
+/// The words of a message without any content we read: a service message. `None` when nobody says anything in it.
+///
+/// # Errors
+/// It is content of a new kind.
+pub(super) fn message(body: &[u8]) -> Result<Option<String>, NormalizeError> {
     let mut update = fields(body);
     update.remove("update_id");
     let message = update
@@ -121,8 +154,12 @@ pub(super) fn message(body: &[u8]) -> Result<Vec<Message>, NormalizeError> {
         .next()
         .map(|payload| fields(payload.get().as_bytes()))
         .unwrap_or_default();
-    if message.keys().any(|field| SERVICE_FIELDS.contains(&field.as_str())) {
-        return Ok(Vec::new());
+    let is_known = |field: &&String| SERVICE_FIELDS.contains(&field.as_str());
+    if message.keys().any(|field| is_known(&field)) {
+        let said = message.iter().filter(|(field, _)| is_known(field));
+        let said = said.filter(|(field, _)| !NOBODYS_WORDS.contains(&field.as_str()));
+        let words: Vec<String> = said.flat_map(|(field, value)| words_of(field, value)).collect();
+        return Ok((!words.is_empty()).then(|| words.join("\n")));
     }
     let names: Vec<&str> = message.keys().map(|field| shown(field)).collect();
     Err(NormalizeError::new(
@@ -132,6 +169,18 @@ pub(super) fn message(body: &[u8]) -> Result<Vec<Message>, NormalizeError> {
             names.join(", ")
         ),
     ))
+}
+
+fn words_of(field: &str, value: &RawValue) -> Vec<String> {
+    let value: Value = serde_json::from_str(value.get()).unwrap_or_default();
+    // What a mini-app sends is what somebody filled in, whatever it looks like.
+    if let ("web_app_data", Some(data)) = (field, value["data"].as_str()) {
+        return Some(unread::form(data))
+            .filter(|data| !data.is_empty())
+            .into_iter()
+            .collect();
+    }
+    unread::words_in(&value, &is_foreign_part)
 }
 
 fn fields(object: &[u8]) -> BTreeMap<String, &RawValue> {

@@ -150,6 +150,9 @@ pub(super) struct Message {
     pub reply_message: Option<Box<Message>>,
     pub geo: Option<Value>,
     pub action: Option<Value>,
+    /// What the link says by which the person came.
+    #[serde(rename = "ref")]
+    pub reference: Option<String>,
     pub is_cropped: Option<bool>,
     pub is_unavailable: Option<bool>,
     pub is_hidden: Option<bool>,

@@ -5,7 +5,10 @@
 //! but this one file: an address that carries a key or a token is left out and the file has to be asked for anew
 //! (`needs_token`). Films have no address of a file at all: theirs is the page.
 
-use priem_sdk::message::{Attachment, AttachmentKind};
+use priem_sdk::{
+    message::{Attachment, AttachmentKind},
+    unread,
+};
 use serde_json::Value;
 
 /// Sizes of a photo from the largest to the smallest, for old photos without width and height. The cropped ones
@@ -24,6 +27,19 @@ const SECRET_PARAMETERS: &[&str] = &[
     "secret",
     "sid",
     "token",
+];
+/// Names of things, which become the name of the attachment.
+const NAMES: [&str; 3] = ["title", "artist", "performer"];
+/// Parts of an attachment that are nobody's words: places of pictures, what the platform itself says.
+const NOT_SAID: [&str; 8] = [
+    "sizes",
+    "preview",
+    "images",
+    "thumb",
+    "button",
+    "restriction",
+    "ads",
+    "copyright",
 ];
 /// Attachments beyond this are spam.
 const MOST_ATTACHMENTS: usize = 100;
@@ -61,11 +77,24 @@ pub(super) fn own_words(list: &[Value]) -> Vec<String> {
     })
 }
 
-/// Words of others the author passes on: a post or a comment.
+/// Whether a machine has written down what somebody says.
+pub(super) fn is_transcribed(list: &[Value]) -> bool {
+    let mut parts = list.iter().take(MOST_ATTACHMENTS).filter_map(parts);
+    parts.any(|(kind, object)| kind == "audio_message" && !object["transcript"].as_str().unwrap_or_default().is_empty())
+}
+
+/// Words that come with attachments: a post or a comment that is passed on, what stands below a picture or film, in a
+/// product or link, and whatever looks like words in a kind this version does not know.
 pub(super) fn shared_words(list: &[Value]) -> Vec<String> {
-    texts(list, |kind, object| match kind {
-        "wall" | "wall_reply" => object["text"].as_str().map(str::to_owned),
-        _ => None,
+    texts(list, |kind, object| {
+        if ["poll", "audio_message"].contains(&kind) {
+            return None;
+        }
+        // Titles are names of attachments; only those of unknown kinds have another one.
+        let is_known = kind_of(kind) != AttachmentKind::Other;
+        let skip = |key: &str| NOT_SAID.contains(&key) || (is_known && NAMES.contains(&key));
+        let said = unread::words_in(object, &skip);
+        (!said.is_empty()).then(|| said.join("\n"))
     })
 }
 
@@ -89,9 +118,8 @@ fn parts(entry: &Value) -> Option<(&str, &Value)> {
     Some((kind, &entry[kind]))
 }
 
-fn one(entry: &Value) -> Option<Attachment> {
-    let (name, object) = parts(entry)?;
-    let kind = match name {
+fn kind_of(name: &str) -> AttachmentKind {
+    match name {
         "photo" | "posted_photo" | "graffiti" => AttachmentKind::Photo,
         "video" | "clip" => AttachmentKind::Video,
         "audio" => AttachmentKind::Audio,
@@ -102,7 +130,12 @@ fn one(entry: &Value) -> Option<Attachment> {
         "link" => AttachmentKind::Link,
         "wall" | "wall_reply" => AttachmentKind::Post,
         _ => AttachmentKind::Other,
-    };
+    }
+}
+
+fn one(entry: &Value) -> Option<Attachment> {
+    let (name, object) = parts(entry)?;
+    let kind = kind_of(name);
     let unique = reference(name, object);
     let text = |key: &str| object[key].as_str().filter(|text| !text.is_empty()).map(str::to_owned);
     let mut attachment = Attachment {

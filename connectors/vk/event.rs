@@ -37,8 +37,8 @@ pub(super) enum Act {
 pub(super) enum Event {
     /// Citizens' words, or the end of them.
     Words(Subject, Act),
-    /// Known, without words: `like_add`, `group_join` …
-    Wordless,
+    /// Known and neither a message, nor a post, nor a comment: `like_add`, `lead_forms_new` …
+    Other,
     /// Not known to this version.
     Unknown,
 }
@@ -72,8 +72,8 @@ pub(super) const WANTED: [&str; 24] = [
     "market_comment_delete",
 ];
 
-/// Names without citizens' words.
-const WORDLESS: &[&str] = &[
+/// Names of events about something else than messages, posts and comments.
+const OTHERS: &[&str] = &[
     "app_payload",
     "audio_new",
     "confirmation",
@@ -119,7 +119,7 @@ pub(super) fn read(name: &str) -> Event {
         "message_seen" => return Event::Words(Subject::Message, Act::Seen),
         "wall_post_new" | "wall_repost" => return Event::Words(Subject::Post, Act::New),
         "wall_post_seen" => return Event::Words(Subject::Post, Act::Seen),
-        _ if WORDLESS.contains(&name) => return Event::Wordless,
+        _ if OTHERS.contains(&name) => return Event::Other,
         _ => {}
     }
     let places = [
@@ -192,7 +192,7 @@ mod tests {
             read("market_comment_delete"),
             Event::Words(Subject::Comment(Place::Market), Act::Delete)
         );
-        assert_eq!(read("like_add"), Event::Wordless);
+        assert_eq!(read("like_add"), Event::Other);
         for name in ["wall_reply_", "wall_reply_pin", "neural_new", ""] {
             assert_eq!(read(name), Event::Unknown, "{name}");
         }

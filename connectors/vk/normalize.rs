@@ -4,9 +4,9 @@
 //! - new words: `received`; an edit or a restoration: `updated`, or `received` when nothing of the object was stored
 //!   before; a deletion: `deleted`;
 //! - a *new* comment or message that arrives when a version of it is stored already was overtaken by its edit (VK sends
-//!   again for an hour and a half and keeps no order): what it says is older, so nothing is published;
+//!   again for an hour and a half and keeps no order): what it says is older, and marked so (`out_of_order`);
 //! - the community's own posts, comments and answers: nothing, or `staff` when the settings ask for them;
-//! - service messages of chats and events without words: nothing;
+//! - service messages of chats: nothing; other events: what looks like words in them, or nothing (`others`);
 //! - a name or content this version does not know: an error, so that the host keeps it whole.
 
 use jiff::Timestamp;
@@ -22,6 +22,7 @@ use serde_json::value::RawValue;
 use super::{
     api::{Comment, Deletion, Message, Post},
     event::{self, Act, Event, Place, Subject},
+    others,
     split::{self, Glance, Names},
     words,
 };
@@ -29,7 +30,7 @@ use super::{
 /// Peers from here on are group chats.
 const FIRST_CHAT: i64 = 2_000_000_000;
 /// Author of pictures uploaded on behalf of a community.
-const UPLOADED_BY_COMMUNITY: i64 = 100;
+pub(super) const UPLOADED_BY_COMMUNITY: i64 = 100;
 
 /// What the settings say about messages.
 #[derive(Debug, Clone, Copy, Default)]
@@ -66,7 +67,10 @@ pub(super) fn normalize(raw: &RawItem, policy: Policy) -> Result<Vec<priem_sdk::
     let envelope: Envelope = parse_json_bounded(&raw.body)?;
     let (subject, act) = match event::read(&envelope.kind) {
         Event::Words(subject, act) => (subject, act),
-        Event::Wordless => return Ok(Vec::new()),
+        Event::Other => {
+            let object = envelope.object.as_deref();
+            return Ok(others::message(raw, policy, envelope.group_id, &envelope.kind, object));
+        }
         Event::Unknown => return Err(unknown_kind(&envelope.kind)),
     };
     let Some(object) = &envelope.object else {
@@ -124,7 +128,7 @@ impl Known<'_> {
     fn message(self) -> Result<Vec<priem_sdk::Message>, NormalizeError> {
         let message: Message = parse(self.object)?;
         let own = message.out == Some(1) || message.from_id == Some(-self.group);
-        if message.action.is_some() || (own && !self.policy.own_words) || self.is_overtaken() {
+        if message.action.is_some() || (own && !self.policy.own_words) {
             return Ok(Vec::new());
         }
         let peer = self.names.parent;
@@ -141,12 +145,21 @@ impl Known<'_> {
             let hidden = message.is_unavailable == Some(true) || message.is_hidden == Some(true);
             return if hidden { Ok(Vec::new()) } else { Err(no_content()) };
         }
-        data.author = self.author(message.from_id, own);
+        data.author = author(message.from_id, own, self.group);
         let answered = message
             .reply_message
             .as_ref()
             .and_then(|reply| reply.conversation_message_id);
         data.external.parent = answered.map(|id| format!("{}_{id}", self.names.conversation));
+        if let Some(from) = message.reply_message.as_ref().and_then(|reply| reply.from_id) {
+            let answered = author(Some(from), from == -self.group, self.group);
+            data.extra
+                .insert("answered_author".into(), answered.kind.as_str().into());
+        }
+        if let Some(parameter) = message.reference.as_deref().filter(|parameter| !parameter.is_empty()) {
+            // What the link or QR code says by which the person came.
+            data.extra.insert("start_parameter".into(), parameter.into());
+        }
         self.publish(data, message.date, message.update_time)
     }
 
@@ -179,12 +192,21 @@ impl Known<'_> {
         if post.marked_as_ads {
             data.flags.other.push("ads".into());
         }
-        if data.body.text.is_empty() && data.attachments.is_empty() && data.place.is_empty() {
-            // Shared without a word of one's own.
-            let reposted = post.copy_history.is_some_and(|posts| !posts.is_empty());
-            return if reposted { Ok(Vec::new()) } else { Err(no_content()) };
+        let shared = post.copy_history.as_deref().unwrap_or_default();
+        // Without words of one's own, sharing what the community says is no message, and so is sharing nothing.
+        let is_ours = |post: &Post| post.from_id.or(post.owner_id) == Some(-self.group);
+        let has_own = post.text.as_deref().is_some_and(|text| !text.trim().is_empty());
+        if !has_own && data.attachments.is_empty() && !shared.is_empty() && shared.iter().all(is_ours) {
+            return Ok(Vec::new());
         }
-        data.author = self.author(if suggested { post.signer_id.or(from) } else { from }, own);
+        if data.body.text.is_empty() && data.attachments.is_empty() && data.place.is_empty() {
+            return if shared.is_empty() {
+                Err(no_content())
+            } else {
+                Ok(Vec::new())
+            };
+        }
+        data.author = author(if suggested { post.signer_id.or(from) } else { from }, own, self.group);
         self.publish(data, post.date, post.edited)
     }
 
@@ -194,7 +216,7 @@ impl Known<'_> {
             return self.deletion(place);
         }
         let own = comment.from_id == Some(-self.group);
-        if (own && !self.policy.own_words) || self.is_overtaken() {
+        if own && !self.policy.own_words {
             return Ok(Vec::new());
         }
         let mut data = self.data(Kind::Comment, place.subchannel());
@@ -217,7 +239,7 @@ impl Known<'_> {
             None => conversation.clone(),
         });
         data.external.url = permalink(place, &self.names, top);
-        data.author = self.author(comment.from_id, own);
+        data.author = author(comment.from_id, own, self.group);
         self.publish(data, comment.date, None)
     }
 
@@ -242,34 +264,12 @@ impl Known<'_> {
         Ok(vec![self.raw.message(EventType::Deleted, data)])
     }
 
-    /// A new object of which a version is stored was overtaken by its edit, deletion or by polling.
-    fn is_overtaken(&self) -> bool {
-        self.act == Act::New && self.raw.ordinal > 0
-    }
-
     fn data(&self, kind: Kind, subchannel: &str) -> MessageData {
         let mut data = MessageData::new("vk", kind, Regime::OpenSourceMessage);
         data.subchannel = Some(subchannel.to_owned());
         data.external.conversation = Some(self.names.conversation.clone());
         data.extra.insert("community".into(), self.group.to_string().into());
         data
-    }
-
-    fn author(&self, from: Option<i64>, own: bool) -> Author {
-        let Some(from) = from.filter(|id| *id != 0 && *id != i64::MIN) else {
-            return Author::default();
-        };
-        let (kind, id) = match from {
-            _ if own => (AuthorKind::Staff, -self.group),
-            UPLOADED_BY_COMMUNITY => (AuthorKind::Community, -self.group),
-            ..0 => (AuthorKind::Community, from),
-            _ => (AuthorKind::Person, from),
-        };
-        Author {
-            kind,
-            external_id: Some(id.to_string()),
-            ..Author::default()
-        }
     }
 
     /// `occurred` is the act this event is about; for an edit `at_source` is when the object first appeared.
@@ -289,12 +289,28 @@ impl Known<'_> {
             _ if self.act == Act::Edit => data.times.at_source = written,
             _ => data.times.occurred = written,
         }
-        let event = if self.raw.ordinal > 0 {
-            EventType::Updated
-        } else {
-            EventType::Received
-        };
+        // A post comes as new again when it is published after it was suggested.
+        let is_first = self.act == Act::New && data.kind != Kind::Post;
+        let event = self.raw.version(is_first, &mut data.flags);
         Ok(vec![self.raw.message(event, data)])
+    }
+}
+
+/// Who wrote: the community itself when `own`.
+pub(super) fn author(from: Option<i64>, own: bool, group: i64) -> Author {
+    let Some(from) = from.filter(|id| *id != 0 && *id != i64::MIN) else {
+        return Author::default();
+    };
+    let (kind, id) = match from {
+        _ if own => (AuthorKind::Staff, -group),
+        UPLOADED_BY_COMMUNITY => (AuthorKind::Community, -group),
+        ..0 => (AuthorKind::Community, from),
+        _ => (AuthorKind::Person, from),
+    };
+    Author {
+        kind,
+        external_id: Some(id.to_string()),
+        ..Author::default()
     }
 }
 

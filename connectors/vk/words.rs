@@ -51,10 +51,11 @@ pub(super) fn of_post(post: &Post, data: &mut MessageData) {
             data.relation.forwarded_from = Some(format!("https://vk.com/wall{owner}_{id}"));
         }
         others.extend(shared.text.as_deref().map(|text| plain(text).text));
+        let attached = shared.attachments.as_deref().unwrap_or_default();
+        others.extend(inside(attached));
     }
-    // Sharing a post is no message: without words of one's own only the quote remains.
-    let quote = joined(&others);
-    data.body.quote = (!quote.is_empty()).then_some(quote);
+    // Shared without words of one's own: what is shared is what the person says.
+    combine(data, &others, None);
 }
 
 /// Fills in what a comment says.
@@ -72,6 +73,9 @@ pub(super) fn of_comment(comment: &Comment, data: &mut MessageData) {
 fn own(text: Option<&str>, attached: Option<&[Value]>, data: &mut MessageData, others: &mut Vec<String>) {
     let words = plain(text.unwrap_or_default());
     let attached = attached.unwrap_or_default();
+    if attachments::is_transcribed(attached) {
+        data.flags.set("transcribed");
+    }
     let spoken = attachments::own_words(attached)
         .into_iter()
         .map(|text| plain(&text).text);
@@ -90,14 +94,19 @@ fn follow(message: &Message, data: &mut MessageData, others: &mut Vec<String>, d
     others.push(words.text);
     let attached = message.attachments.as_deref().unwrap_or_default();
     data.attachments.extend(attachments::read(attached));
-    let inside = [attachments::own_words(attached), attachments::shared_words(attached)].concat();
-    others.extend(inside.iter().map(|text| plain(text).text));
+    others.extend(inside(attached));
     if data.place.is_empty() {
         place(message.geo.as_ref(), data);
     }
     for forwarded in message.fwd_messages.iter().flatten() {
         follow(forwarded, data, others, depth + 1, left);
     }
+}
+
+/// Every word inside attachments of others.
+fn inside(attached: &[Value]) -> impl Iterator<Item = String> {
+    let words = [attachments::own_words(attached), attachments::shared_words(attached)].concat();
+    words.into_iter().map(|text| plain(&text).text)
 }
 
 fn place(found: Option<&Value>, data: &mut MessageData) {

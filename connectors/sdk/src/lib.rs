@@ -30,6 +30,7 @@ pub mod language;
 pub mod registry;
 pub mod secret;
 pub mod unheard;
+pub mod unread;
 pub mod utf16;
 pub mod webhook;
 

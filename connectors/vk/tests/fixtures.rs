@@ -120,11 +120,16 @@ fn a_comment_lives_through_its_versions() {
 }
 
 #[test]
-fn what_was_overtaken_by_its_edit_or_deletion_is_not_published() {
+fn what_was_overtaken_by_its_edit_or_deletion_is_marked() {
     use EventType::{Deleted, Received};
-    assert_eq!(told(&["comment_edited", "comment_minimal"]), [Received]);
-    assert_eq!(told(&["comment_deleted", "comment_minimal"]), [Deleted]);
+    assert_eq!(told(&["comment_edited", "comment_minimal"]), [Received, Received]);
+    assert_eq!(told(&["comment_deleted", "comment_minimal"]), [Deleted, Received]);
     assert_eq!(told(&["seen_deleted"]), Vec::<EventType>::new());
+    for (ordinal, marked) in [(0, false), (1, true)] {
+        let messages = normalize(&raw(item(&fixture("comment_minimal")), ordinal), Policy::default());
+        let flags = &messages.expect("a message")[0].data.flags.other;
+        assert_eq!(flags.iter().any(|flag| flag == "out_of_order"), marked, "{flags:?}");
+    }
 }
 
 fn never_panics_never_drops(body: Vec<u8>) {
