@@ -3,7 +3,10 @@
 
 mod support;
 
-use priem_city::telegram::TelegramCity;
+use priem_city::{
+    telegram::TelegramCity,
+    vk::{Options, TokenKind, VkCity},
+};
 use serde_json::{Value, json};
 use support::{
     Installation,
@@ -296,6 +299,78 @@ async fn photos_sent_in_a_row_go_with_the_words_before_them() {
         queues,
         wanted.map(|(queue, clock)| (queue.to_owned(), clock)),
         "the last one came much later"
+    );
+    daemon.stop().await;
+}
+
+/// Community and its key.
+const GROUP: i64 = 190_700_001;
+const KEY: &str = "vk1.a.following-nobody-may-see";
+
+async fn vk() -> (VkCity, Installation) {
+    let city = VkCity::start(Options::default()).await.expect("a VK simulator");
+    city.community(GROUP);
+    city.add_token(KEY, TokenKind::Community(GROUP));
+    let entry = format!(
+        "  vk:\n    type: vk\n    mode: callback\n    api_url: {}\n    communities:\n      \
+         - {{ id: {GROUP}, token: {{ file: \"{{folder}}/secrets/vk\" }} }}\n    \
+         callback: {{ secret: {{ file: \"{{folder}}/secrets/hook-secret\" }} }}\n",
+        city.api_url()
+    );
+    let daemon = flow::install(&(flow::settings(None) + &entry));
+    daemon.secret("vk", KEY);
+    (city, daemon)
+}
+
+/// Gives an event of the community and waits until everything is out.
+async fn called(daemon: &Installation, kind: &str, id: &str, object: &Value) {
+    let event = json!({"type": kind, "group_id": GROUP, "event_id": id, "v": "5.199", "secret": HOOK_SECRET,
+        "object": object});
+    let address = format!("http://127.0.0.1:{}/hooks/vk", daemon.hooks);
+    let answer = http().post(address).body(event.to_string()).send().await;
+    assert_eq!(answer.expect("an answer").status(), 200);
+    until("it is settled", async || daemon.stats()["pending"] == 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn comments_of_a_community_are_followed_and_quote_its_own_posts() {
+    let (_city, mut daemon) = vk().await;
+    daemon.start().await;
+    let comment = |id: i64, from: i64, text: &str| json!({"id": id, "from_id": from, "date": 1_764_000_000, "text": text, "post_id": 3, "post_owner_id": -GROUP});
+    let gone = |id: i64| json!({"id": id, "owner_id": -GROUP, "post_id": 3, "deleter_id": 555});
+    let post = json!({"id": 3, "owner_id": -GROUP, "from_id": -GROUP, "date": 1_764_000_000, "text": "Ремонт Садовой",
+        "post_type": "post"});
+    called(&daemon, "wall_post_new", "p1", &post).await;
+    called(&daemon, "wall_reply_new", "c1", &comment(7, 555, WORDS)).await;
+    called(&daemon, "wall_reply_delete", "c2", &gone(7)).await;
+    // Never seen; and the community's own, which is stored and not published.
+    called(&daemon, "wall_reply_delete", "c3", &gone(8)).await;
+    called(&daemon, "wall_reply_new", "c4", &comment(9, -GROUP, WORDS)).await;
+    called(&daemon, "wall_reply_delete", "c5", &gone(9)).await;
+    daemon
+        .metric_reaches("priem_unheard_deletions_total", "connector=\"vk\"", 2.0)
+        .await;
+    let id = format!("wall-{GROUP}_3_7");
+    assert_eq!(
+        out(&daemon),
+        [
+            row(&id, "received", ROADS, false, true),
+            row(&id, "deleted", ROADS, false, false)
+        ]
+    );
+    assert_eq!(context(&daemon)[0].2, "Ремонт Садовой");
+    // A photo of the same person in the dialogue goes with the words before it.
+    let written = |number: i64, text: &str, attachments: Value| {
+        json!({"message": {"id": number, "conversation_message_id": number, "peer_id": 556, "from_id": 556, "out": 0,
+            "date": 1_764_000_100 + number, "text": text, "attachments": attachments}})
+    };
+    called(&daemon, "message_new", "m1", &written(1, WORDS, json!([]))).await;
+    let photo = json!([{"type": "photo", "photo": {"id": 1, "owner_id": 556, "sizes": []}}]);
+    called(&daemon, "message_new", "m2", &written(2, "", photo)).await;
+    let last = out(&daemon).pop();
+    assert_eq!(
+        last,
+        Some(row(&format!("im{GROUP}_556_2"), "received", ROADS, false, false))
     );
     daemon.stop().await;
 }

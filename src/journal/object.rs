@@ -45,8 +45,10 @@ pub(crate) enum Version {
 pub(crate) struct Known {
     /// From the newest to the first that is decided; those that published nothing are left out.
     pub(crate) versions: Vec<Version>,
-    /// A version was stored once; what became of it may be forgotten.
+    /// A version was stored once, this one included; what became of it may be forgotten.
     pub(crate) seen: bool,
+    /// What became of a version stored before is known still.
+    pub(crate) traced: bool,
 }
 
 /// What is known of some objects, in their order.
@@ -62,7 +64,7 @@ impl Look for Objects {
 }
 
 fn known(reader: &Connection, key: &dedupe::HashKey, object: &Object) -> rusqlite::Result<Known> {
-    let mut versions = Vec::new();
+    let (mut versions, mut traced) = (Vec::new(), false);
     let items = decided::items_named(reader, &object.external_id)?;
     let earlier = items.into_iter().rev().filter(|seq| *seq < object.before);
     for seq in earlier.take(VERSIONS) {
@@ -75,6 +77,7 @@ fn known(reader: &Connection, key: &dedupe::HashKey, object: &Object) -> rusqlit
         }
         let mut found = Vec::new();
         decided::of_item(reader, seq, &mut found)?;
+        traced |= raw.is_some() || !found.is_empty();
         if found.is_empty() {
             if let Some(raw) = raw
                 && !is_held(reader, seq)?
@@ -101,6 +104,7 @@ fn known(reader: &Connection, key: &dedupe::HashKey, object: &Object) -> rusqlit
     Ok(Known {
         versions,
         seen: stored.is_some(),
+        traced,
     })
 }
 

@@ -15,6 +15,8 @@ pub(crate) enum Condition {
     Is(FieldTest),
     /// The text has at least one of the terms.
     Text(Vec<Term>),
+    /// What the message answers, the topic or the chat it stands in has at least one of the terms.
+    Context(Vec<Term>),
     /// The message is decided on one of these days.
     Today(Dates),
     /// All hold; true when empty.
@@ -40,7 +42,7 @@ impl Condition {
     pub(crate) fn asks_about_decided(&self, has_territories: bool) -> bool {
         match self {
             Self::Is(test) => test.field.is_decided(has_territories),
-            Self::Text(_) | Self::Today(_) => false,
+            Self::Text(_) | Self::Context(_) | Self::Today(_) => false,
             Self::All(parts) | Self::Any(parts) => parts.iter().any(|part| part.asks_about_decided(has_territories)),
             Self::Not(part) => part.asks_about_decided(has_territories),
         }
@@ -50,7 +52,7 @@ impl Condition {
     pub(crate) fn size(&self) -> usize {
         match self {
             Self::Is(_) | Self::Today(_) => 1,
-            Self::Text(terms) => 1 + terms.len(),
+            Self::Text(terms) | Self::Context(terms) => 1 + terms.len(),
             Self::All(parts) | Self::Any(parts) => 1 + parts.iter().map(Self::size).sum::<usize>(),
             Self::Not(part) => 1 + part.size(),
         }
@@ -61,6 +63,10 @@ impl Condition {
         match self {
             Self::Is(test) => facts.has_any(&test.wanted),
             Self::Text(terms) => terms.iter().any(|term| term.matches(facts)),
+            Self::Context(terms) => facts
+                .context()
+                .iter()
+                .any(|facts| terms.iter().any(|term| term.matches(facts))),
             Self::Today(dates) => facts.today().is_some_and(|today| dates.hold_on(today)),
             Self::All(parts) => parts.iter().all(|part| part.holds(facts)),
             Self::Any(parts) => parts.iter().any(|part| part.holds(facts)),
@@ -129,7 +135,8 @@ impl Condition {
     pub(crate) fn check(&self, context: &Context<'_>) -> Check {
         match self {
             Self::Is(test) => check_field(test, context),
-            Self::Text(terms) => check_text(terms, context.facts),
+            Self::Text(terms) => check_words("тексте", terms, std::slice::from_ref(context.facts)),
+            Self::Context(terms) => check_words("контексте", terms, context.facts.context()),
             Self::Today(dates) => check_today(*dates, context.facts),
             Self::All(parts) => {
                 let parts: Vec<Check> = parts.iter().map(|part| part.check(context)).collect();
@@ -176,6 +183,11 @@ impl Condition {
             Self::Text(terms) => {
                 if let Some(found) = terms.iter().find_map(|term| term.find(context.facts)) {
                     out.push(format!("в тексте есть {}", quote_words(&found, context.facts)));
+                }
+            }
+            Self::Context(terms) => {
+                if let Some((_, facts, found)) = found_in(terms, context.facts.context()) {
+                    out.push(format!("в контексте есть {}", quote_words(&found, facts)));
                 }
             }
             Self::Today(dates) => out.push(format!("действует {}", dates.shown())),
@@ -232,15 +244,27 @@ fn check_today(dates: Dates, facts: &Facts<'_>) -> Check {
     }
 }
 
-fn check_text(terms: &[Term], facts: &Facts<'_>) -> Check {
-    let found = terms.iter().find_map(|term| Some((term, term.find(facts)?)));
+/// The first term that one of several texts has, with the text and the places.
+fn found_in<'a, 'm>(terms: &'a [Term], texts: &'a [Facts<'m>]) -> Option<(&'a Term, &'a Facts<'m>, Vec<u32>)> {
+    let in_text = |facts: &'a Facts<'m>| terms.iter().find_map(|term| Some((term, facts, term.find(facts)?)));
+    texts.iter().find_map(in_text)
+}
+
+fn check_words(place: &str, terms: &[Term], texts: &[Facts<'_>]) -> Check {
+    let found = found_in(terms, texts);
     let text = match &found {
-        Some((term, places)) => format!("в тексте есть {} (ищем «{}»)", quote_words(places, facts), term.written),
+        Some((term, facts, places)) => {
+            format!(
+                "в {place} есть {} (ищем «{}»)",
+                quote_words(places, facts),
+                term.written
+            )
+        }
         None => {
             let wanted: Vec<String> = terms.iter().map(|term| format!("«{}»", term.written)).collect();
             match wanted.as_slice() {
-                [one] => format!("в тексте нет {one}"),
-                _ => format!("в тексте нет ни одного из: {}", some_of(&wanted, ", ")),
+                [one] => format!("в {place} нет {one}"),
+                _ => format!("в {place} нет ни одного из: {}", some_of(&wanted, ", ")),
             }
         }
     };

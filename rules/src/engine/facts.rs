@@ -23,6 +23,8 @@ pub(crate) struct Facts<'m> {
     today: Option<Date>,
     /// What the territories of the rules say about the place; empty without any.
     place: SeenPlace,
+    /// The facts of what the message answers and where it stands; only when a rule asks about it.
+    context: Vec<Facts<'m>>,
 }
 
 impl<'m> Facts<'m> {
@@ -35,7 +37,18 @@ impl<'m> Facts<'m> {
             moment: None,
             today: None,
             place: SeenPlace::default(),
+            context: Vec::new(),
         }
+    }
+
+    /// The facts of each text around the message.
+    pub(crate) fn context(&self) -> &[Self] {
+        &self.context
+    }
+
+    /// Takes the facts of a text around the message.
+    pub(crate) fn push_context(&mut self, context: Self) {
+        self.context.push(context);
     }
 
     /// The text the words come from.

@@ -89,7 +89,7 @@ fn count_uses(condition: &Condition, uses: &mut HashMap<FactId, usize>) {
         Condition::Is(test) => add(&test.wanted),
         Condition::Text(terms) => terms.iter().flat_map(Term::needs).for_each(add),
         Condition::All(parts) | Condition::Any(parts) => parts.iter().for_each(|part| count_uses(part, uses)),
-        Condition::Not(_) | Condition::Today(_) => {}
+        Condition::Not(_) | Condition::Today(_) | Condition::Context(_) => {}
     }
 }
 
@@ -116,7 +116,7 @@ fn anchor(condition: &Condition, uses: &HashMap<FactId, usize>) -> Option<Anchor
             .filter_map(|part| anchor(part, uses))
             .min_by_key(|anchor| anchor.cost),
         Condition::Any(parts) => union(parts.iter().map(|part| anchor(part, uses))),
-        Condition::Not(_) | Condition::Today(_) => None,
+        Condition::Not(_) | Condition::Today(_) | Condition::Context(_) => None,
     }
 }
 

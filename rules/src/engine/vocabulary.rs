@@ -13,7 +13,7 @@ use priem_message::Message;
 
 use crate::clock::calendar::{Calendar, WorkDay};
 use crate::engine::facts::Facts;
-use crate::engine::fields::{Field, Form, OKTMO_MAX, OKTMO_MIN, YES};
+use crate::engine::fields::{Field, Form, OKTMO_MAX, OKTMO_MIN, RULES_CLASSIFIER, YES};
 use crate::engine::moment::{MomentTest, Seen};
 use crate::engine::places::Territories;
 use crate::words::layout;
@@ -39,6 +39,7 @@ pub(crate) struct Vocabulary {
     moments: Vec<(FactId, MomentTest)>,
     /// Some rule asks about the day of the decision.
     asks_today: bool,
+    asks_context: bool,
     /// Clock of the rules, when the files name one.
     zone: Option<TimeZone>,
     /// When people work.
@@ -62,6 +63,7 @@ impl Default for Vocabulary {
             typos: Typos::default(),
             moments: Vec::new(),
             asks_today: false,
+            asks_context: false,
             zone: None,
             calendar: Calendar::new(WorkDay::default()),
             values: vec![HashMap::default(); Field::COUNT],
@@ -91,6 +93,11 @@ impl Vocabulary {
     /// From now on facts tell the day of the decision.
     pub(crate) fn ask_today(&mut self) {
         self.asks_today = true;
+    }
+
+    /// From now on facts tell what the message answers and where it stands.
+    pub(crate) fn ask_context(&mut self) {
+        self.asks_context = true;
     }
 
     /// Takes the territories of the files, before any condition is read.
@@ -205,6 +212,14 @@ impl Vocabulary {
         if self.asks_today {
             let zone = self.zone.clone().unwrap_or(TimeZone::UTC);
             facts.set_today(zone.to_datetime(now).date());
+        }
+        if self.asks_context {
+            for text in around(message) {
+                let mut context = Facts::new(text);
+                self.add_words(&mut context);
+                context.seal();
+                facts.push_context(context);
+            }
         }
         facts.seal();
         facts
@@ -358,6 +373,15 @@ type Facted = Memo<Box<[FactId]>>;
 thread_local! {
     /// Which facts a word makes true.
     static MEMO: RefCell<Facted> = RefCell::new(Memo::default());
+}
+
+/// Texts around a message that are not its own: what it answers, the topic of the source, the chat.
+fn around(message: &Message) -> impl Iterator<Item = &str> {
+    let data = &message.data;
+    let topic = data.topic.iter().filter(|topic| topic.classifier != RULES_CLASSIFIER);
+    let topic = topic.flat_map(|topic| topic.path.iter().map(|node| node.name.as_str()));
+    let chat = data.extra.get("chat_title").and_then(|title| title.as_str());
+    data.body.quote.as_deref().into_iter().chain(topic).chain(chat)
 }
 
 #[cfg(test)]

@@ -130,6 +130,7 @@ fn read_given(reader: &mut Reader<'_>, zone: &Zone, node: &Node) -> Message {
                 let Some(text) = reader.text(value, key) else { continue };
                 match key {
                     "text" => data.body.text = text,
+                    "quote" => data.body.quote = Some(text),
                     "channel" => data.channel = text,
                     "subchannel" => data.subchannel = Some(text),
                     "connector" => data.connector = text,

@@ -66,6 +66,7 @@ fn read_at(reader: &mut Reader<'_>, terms: &mut Terms<'_>, node: &Node, step: St
     for entry in entries {
         match entry.key.as_str() {
             "text" => parts.extend(read_text(reader, terms, &entry.node)),
+            "context" => parts.extend(read_context(reader, terms, &entry.node)),
             "dates" => parts.extend(read_dates(reader, terms, &entry.node)),
             "place" => parts.extend(read_place(reader, terms, entry)),
             "use" => parts.extend(read_named(reader, terms, entry, step)),
@@ -372,6 +373,20 @@ fn read_text(reader: &mut Reader<'_>, terms: &mut Terms<'_>, node: &Node) -> Vec
         }
     }
     parts
+}
+
+/// The same words, sought around the message.
+fn read_context(reader: &mut Reader<'_>, terms: &mut Terms<'_>, node: &Node) -> Vec<Condition> {
+    terms.vocabulary.ask_context();
+    let around = |part| match part {
+        Condition::Text(words) => Condition::Context(words),
+        other => other,
+    };
+    let parts = read_text(reader, terms, node).into_iter().map(|part| match part {
+        Condition::Not(inner) => Condition::Not(Box::new(around(*inner))),
+        other => around(other),
+    });
+    parts.collect()
 }
 
 /// Words, phrases and `$lists`.

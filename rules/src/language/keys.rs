@@ -249,6 +249,10 @@ pub(crate) const TEXT: &[Key] = &[
 /// Keys of a condition that combine others or open a group; the fields are added from their own table.
 pub(crate) const CONDITION: &[Key] = &[
     ("text", "Слова в тексте: список (хотя бы одно) или any / all / none."),
+    (
+        "context",
+        "Слова вокруг сообщения: в том, на что отвечают, в теме источника, в названии чата. Пишется как text.",
+    ),
     ("place", "Место сообщения."),
     (
         "dates",
@@ -274,6 +278,7 @@ pub(crate) const TEST: &[Key] = &[
 
 pub(crate) const GIVEN: &[Key] = &[
     ("text", "Текст сообщения. Только придуманный, не из жизни."),
+    ("quote", "Текст, на который отвечают."),
     ("channel", "Канал."),
     ("subchannel", "Подканал."),
     ("connector", "Подключение."),

@@ -117,7 +117,7 @@ fn condition() -> Value {
         under.insert(field.key().to_owned(), schema);
     }
     let combining = properties(keys::CONDITION, |key| match key {
-        "text" => json!({ "oneOf": [
+        "text" | "context" => json!({ "oneOf": [
             definition("texts"),
             object(keys::TEXT, &[], |key| if key == "typos" { yes_no() } else { definition("texts") }),
         ] }),

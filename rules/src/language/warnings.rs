@@ -30,7 +30,7 @@ fn of_condition(head: &Head, condition: &Condition, out: &mut Vec<String>) {
             let unknown = test.written.iter().filter(|written| !is_known(written));
             out.extend(unknown.map(|written| unknown_channel(head, written)));
         }
-        Condition::Is(_) | Condition::Text(_) | Condition::Today(_) => {}
+        Condition::Is(_) | Condition::Text(_) | Condition::Context(_) | Condition::Today(_) => {}
         Condition::All(parts) | Condition::Any(parts) => parts.iter().for_each(|part| of_condition(head, part, out)),
         Condition::Not(part) => of_condition(head, part, out),
     }

@@ -414,7 +414,7 @@ pub(super) fn each_condition<'r>(compiled: &'r Compiled, visit: &mut dyn FnMut(&
 /// Calls `visit` with every term of a condition.
 pub(super) fn each_term<'r>(condition: &'r Condition, visit: &mut dyn FnMut(&'r Term)) {
     match condition {
-        Condition::Text(terms) => terms.iter().for_each(visit),
+        Condition::Text(terms) | Condition::Context(terms) => terms.iter().for_each(visit),
         Condition::All(parts) | Condition::Any(parts) => parts.iter().for_each(|part| each_term(part, visit)),
         Condition::Not(part) => each_term(part, visit),
         Condition::Is(_) | Condition::Today(_) => {}

@@ -224,7 +224,7 @@ fn asks_for_what_is_fixed(condition: &Condition) -> bool {
     match condition {
         Condition::Is(test) => test.field.is_of_moment() || test.field == Field::Satisfaction,
         Condition::Text(_) => false,
-        Condition::Today(_) => true,
+        Condition::Today(_) | Condition::Context(_) => true,
         Condition::All(parts) | Condition::Any(parts) => parts.iter().any(asks_for_what_is_fixed),
         Condition::Not(part) => asks_for_what_is_fixed(part),
     }
@@ -239,7 +239,7 @@ fn open_field(condition: &Condition, pieces: &[Piece]) -> Option<Field> {
                 .any(|piece| matches!(piece, Piece::Value(field, _) if *field == test.field));
             (ALWAYS.contains(&test.field) && !chosen).then_some(test.field)
         }
-        Condition::Text(_) | Condition::Today(_) => None,
+        Condition::Text(_) | Condition::Context(_) | Condition::Today(_) => None,
         Condition::All(parts) | Condition::Any(parts) => parts.iter().find_map(|part| open_field(part, pieces)),
         Condition::Not(part) => open_field(part, pieces),
     }
@@ -255,7 +255,9 @@ pub(super) fn expand<'r>(condition: &'r Condition, wanted: bool, exact: &mut boo
             .map(|value| vec![Atom::Value(test.field, value)])
             .collect(),
         (Condition::Text(terms), true) => terms.iter().map(|term| vec![Atom::Term(term)]).collect(),
-        (Condition::Today(_), _) | (Condition::Is(_) | Condition::Text(_), false) => vec![Vec::new()],
+        (Condition::Today(_) | Condition::Context(_), _) | (Condition::Is(_) | Condition::Text(_), false) => {
+            vec![Vec::new()]
+        }
         (Condition::Not(part), _) => expand(part, !wanted, exact),
         (Condition::All(parts), true) | (Condition::Any(parts), false) => {
             parts.iter().fold(vec![Vec::new()], |sum, part| {
@@ -287,7 +289,7 @@ fn negated<'r>(condition: &'r Condition, inverted: bool, out: &mut Vec<Atom<'r>>
     match condition {
         Condition::Is(test) if inverted => out.extend(test.written.iter().map(|value| Atom::Value(test.field, value))),
         Condition::Text(terms) if inverted => out.extend(terms.iter().map(Atom::Term)),
-        Condition::Is(_) | Condition::Text(_) | Condition::Today(_) => {}
+        Condition::Is(_) | Condition::Text(_) | Condition::Context(_) | Condition::Today(_) => {}
         Condition::All(parts) | Condition::Any(parts) => parts.iter().for_each(|part| negated(part, inverted, out)),
         Condition::Not(part) => negated(part, !inverted, out),
     }

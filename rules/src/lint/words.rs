@@ -54,7 +54,7 @@ pub(super) fn check(rules: &Compiled, samples: &Samples<'_>, findings: &mut Vec<
 /// A term all of whose texts another term of the same list finds too.
 fn redundant(head: &Head, condition: &Condition, rules: &Compiled, samples: &Samples<'_>, findings: &mut Vec<Finding>) {
     match condition {
-        Condition::Text(terms) => {
+        Condition::Text(terms) | Condition::Context(terms) => {
             for (at, term) in terms.iter().enumerate() {
                 if let Some(wider) = wider(at, terms, rules, samples) {
                     let text = format!(

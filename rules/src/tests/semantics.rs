@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 use priem_message::{
-    Deadline, DeadlineBasis, DeadlineStage, DeadlineUnit, EventType, Kind, Message, MessageData, Regime,
+    Deadline, DeadlineBasis, DeadlineStage, DeadlineUnit, EventType, Kind, Message, MessageData, Regime, Topic,
 };
 
 use crate::{Decision, RuleSet};
@@ -67,6 +67,36 @@ fn all_entries_contribute_and_the_first_to_set_a_field_wins() {
     assert!(
         told.contains("отрасль «roads»") && told.contains("не применена: раньше сработало правило «Снег» (snow)"),
         "{told}"
+    );
+}
+
+#[test]
+fn words_around_a_message_are_a_condition_of_their_own() {
+    let rules = rules(
+        "classify:
+  - { id: heat, name: Тепло, when: { context: [отопление] }, set: { sector: housing } }
+  - { id: bus, name: Автобус, when: { context: { all: [автобус], none: [трамвай] } }, set: { sector: transport } }
+",
+    );
+    let sector = |text: &str, quote: Option<&str>, topic: Option<&str>| {
+        let mut message = message(text);
+        message.data.body.quote = quote.map(Into::into);
+        message.data.topic = topic.map(|name| Topic::of_levels("chat_topics", &[name.to_owned()]));
+        rules.decide(&mut message, now()).main().clone()
+    };
+    let heat = sector("нет второй день", None, Some("Отопление на Полевой"));
+    assert_eq!(heat.sector.as_deref(), Some("housing"));
+    let told = heat.explanation.join("\n");
+    assert!(told.contains("в контексте есть «Отопление»"), "{told}");
+    assert_eq!(
+        sector("и у нас", Some("Где автобус?"), None).sector.as_deref(),
+        Some("transport")
+    );
+    assert_eq!(sector("и у нас", Some("Где автобус и трамвай?"), None).sector, None);
+    assert_eq!(
+        sector("отопление", None, None).sector,
+        None,
+        "its own words are no context"
     );
 }
 

@@ -114,6 +114,7 @@ async fn answer(
             let forgotten = || Known {
                 versions: Vec::new(),
                 seen: true,
+                traced: false,
             };
             asked.iter().map(|_| forgotten()).collect()
         }
@@ -123,8 +124,13 @@ async fn answer(
             words_came(follower, batch, beside, (parcel, letter), &object, known);
             continue;
         }
+        let raw = &batch.parcels[parcel].record.raw;
+        let came_before = match raw.external_id == object.external_id {
+            true => raw.ordinal > 0,
+            false => known.seen,
+        };
         let what = followed(processor, batch, &object, known.versions).unwrap_or(match why {
-            Why::Deleted if !known.seen => Followed::Nothing,
+            Why::Deleted if known.traced || !came_before => Followed::Nothing,
             _ => Followed::Forgotten,
         });
         let letter = &mut batch.parcels[parcel].letters[letter];
