@@ -78,6 +78,29 @@ pub fn is_ordinal(plain: &str) -> bool {
         || letters.starts_with("порядков") && letters.contains("номер")
 }
 
+/// Whether a header, as compared, plainly says that the column is the number of the row, whatever the rows are.
+pub fn is_plain_number(plain: &str) -> bool {
+    const HEADERS: &[&str] = &[
+        "Номер",
+        "Номер обращения",
+        "Номер сообщения",
+        "Номер заявки",
+        "Номер карточки",
+        "Номер записи",
+        "Рег. номер",
+        "Рег. №",
+        "Регистрационный номер",
+        "№ обращения",
+        "№ сообщения",
+        "№ заявки",
+        "ID",
+        "ID обращения",
+        "ID сообщения",
+        "Идентификатор",
+    ];
+    HEADERS.iter().any(|known| plain_header(known) == plain)
+}
+
 /// Whether an unknown header, as compared, may be that of the number.
 pub fn may_be_number(plain: &str) -> bool {
     const WORDS: &[&str] = &["номер", "№", "id", "ид", "идентификатор", "код", "рег"];

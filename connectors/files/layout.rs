@@ -5,9 +5,8 @@ use std::collections::{HashMap, HashSet};
 use priem_tables::{Fault, RawRow, column_letters};
 
 use super::{
-    fold::{self, plain_header},
+    fold::plain_header,
     guess::guess,
-    keys,
     mapping::{AUTO, Cells, FieldKind, FieldSpec, Mapping, Role},
     notes::Note,
     problem::FileProblem,
@@ -16,10 +15,6 @@ use super::{
 
 /// The header is looked for in this many rows: exports may start with a title and a period.
 pub const HEADER_WITHIN: usize = 20;
-/// Rows that count from one: more need not be looked at.
-const ENOUGH_TO_COUNT: usize = 5;
-/// Rows that may have such numbers by chance.
-const FEW_TO_COUNT: usize = 3;
 
 /// Columns of a file.
 #[derive(Debug, Clone)]
@@ -75,7 +70,7 @@ impl Layout {
         };
         let mut half_known = None;
         for index in 0..first.len().min(HEADER_WITHIN) {
-            let layout = Self::at(first, index, mapping, &named.headers);
+            let layout = Self::at(first, index, mapping, &named.headers, true);
             if layout.known_fields() < mapping.header_fields {
                 continue;
             }
@@ -108,7 +103,7 @@ impl Layout {
         let mut best: Option<(usize, Self)> = None;
         for index in 0..first.len().min(HEADER_WITHIN) {
             for mapping in candidates {
-                let layout = Self::at(first, index, mapping, &HashMap::new());
+                let layout = Self::at(first, index, mapping, &HashMap::new(), false);
                 let known = layout.known_fields();
                 let is_signed = layout.has(|spec| mapping.signature.contains(&spec.name));
                 let fits = known >= mapping.header_fields && is_signed && layout.has(FieldSpec::identifies);
@@ -130,8 +125,15 @@ impl Layout {
         })
     }
 
-    /// The header that begins in a row: of this row, or of it and the next one together when both say more.
-    fn at(first: &[RawRow], index: usize, mapping: &'static Mapping, headers: &HashMap<String, usize>) -> Self {
+    /// The header that begins in a row: of this row, or of it and the next one together when both say more. `is_named`: the
+    /// settings say what kind of file it is.
+    fn at(
+        first: &[RawRow],
+        index: usize,
+        mapping: &'static Mapping,
+        headers: &HashMap<String, usize>,
+        is_named: bool,
+    ) -> Self {
         let row = &first[index];
         let mut layout = Self::from_header(row, mapping, headers);
         let mut below = &first[index + 1..];
@@ -156,6 +158,9 @@ impl Layout {
         }
         let records: Vec<&RawRow> = below.iter().filter(|row| !rows::numbers_columns(row)).collect();
         layout.choose_key(&records);
+        if is_named {
+            layout.guess_number(&records);
+        }
         layout.tell_no_number();
         layout.wordy = layout.has_wordy_numbers(&records);
         layout
@@ -167,83 +172,6 @@ impl Layout {
         let (over, under): (Vec<_>, Vec<_>) =
             filled.partition(|(index, _)| self.columns.get(*index).is_some_and(|column| column.field.is_some()));
         under.len() >= 2 && over.is_empty()
-    }
-
-    /// Of several columns that may hold the number the best one is it: not one that counts the rows, and the one whose
-    /// header says most clearly that it is the number. The others are columns like any unknown one.
-    fn choose_key(&mut self, records: &[&RawRow]) {
-        let Some(key) = self.mapping.key() else {
-            return;
-        };
-        let spelling = |column: &Column| {
-            let position = self.mapping.fields[key]
-                .spellings()
-                .position(|known| Some(known) == column.alias);
-            // A column that the settings name comes first.
-            position.map_or(0, |position| position + 1)
-        };
-        let mut found: Vec<(bool, usize, usize)> = self
-            .columns
-            .iter()
-            .enumerate()
-            .filter(|(_, column)| column.field == Some(key))
-            .map(|(index, column)| (counts_rows(index, records), spelling(column), index))
-            .collect();
-        found.sort_unstable();
-        let Some(&(counts, _, best)) = found.first() else {
-            return;
-        };
-        let others: Vec<usize> = found.iter().skip(1).map(|(.., index)| *index).collect();
-        for &other in &others {
-            let header = self.forget(other);
-            let chosen = self.columns[best].name.clone();
-            self.notes.push(Note::OtherNumber { chosen, header });
-        }
-        let column = &self.columns[best];
-        if counts && column.alias.is_some() && fold::is_ordinal(&column.written) {
-            let header = self.forget(best);
-            self.notes.push(Note::CountsRows { header });
-        } else if counts && records.len() >= FEW_TO_COUNT {
-            let header = column.name.clone();
-            self.notes.push(Note::MayCountRows { header });
-        }
-    }
-
-    /// Tells that no column is the number, and which might be it.
-    fn tell_no_number(&mut self) {
-        let has_number = self.mapping.key().is_none() || self.has(|spec| spec.role == Role::Key);
-        if has_number {
-            return;
-        }
-        let unknown = self
-            .columns
-            .iter()
-            .filter(|column| column.field.is_none() && !column.forbidden);
-        let maybe = unknown.filter(|column| fold::may_be_number(&column.written));
-        let maybe = maybe.map(|column| column.name.clone()).collect();
-        self.notes.push(Note::NoNumber { maybe });
-    }
-
-    /// Makes a column an unknown one, under a name that no mapping knows. Its header.
-    fn forget(&mut self, index: usize) -> String {
-        let header = self.columns[index].name.clone();
-        let name = format!("{header} [{}]", column_letters(index));
-        let column = &mut self.columns[index];
-        (column.field, column.alias, column.name) = (None, None, name);
-        header
-    }
-
-    /// Whether the first record of the table, a row with most of its cells, has words in its number.
-    fn has_wordy_numbers(&self, records: &[&RawRow]) -> bool {
-        let Some(key) = self.mapping.key() else {
-            return false;
-        };
-        let enough = self.known_fields().div_ceil(2);
-        let cells = records.iter().map(|row| self.cells(row));
-        let mut numbers = cells
-            .filter(|cells| cells.filled() >= enough)
-            .filter_map(|cells| cells.at(key));
-        numbers.next().is_some_and(keys::has_words)
     }
 
     /// How many different fields the columns hold.
@@ -402,22 +330,6 @@ impl Layout {
                 column.field.is_none() || plain_header(cell) == column.written
             })
     }
-}
-
-/// Whether a column holds 1, 2, 3 … from the first record on.
-fn counts_rows(index: usize, records: &[&RawRow]) -> bool {
-    let mut numbers = records
-        .iter()
-        .filter_map(|row| row.cells.get(index))
-        .map(|cell| cell.trim())
-        .filter(|cell| !cell.is_empty())
-        .peekable();
-    // Totals below the table end the count, they do not make it one.
-    numbers.peek().is_some()
-        && (1_u64..)
-            .zip(numbers)
-            .take(ENOUGH_TO_COUNT)
-            .all(|(number, cell)| cell.trim_end_matches(['.', ')']).parse() == Ok(number))
 }
 
 /// Whether a header, as compared, names what is never stored.

@@ -32,6 +32,11 @@ pub enum Note {
         /// Its header.
         header: String,
     },
+    /// The number stands under a header that only says so much.
+    NumberGuessed {
+        /// It.
+        header: String,
+    },
     /// The numbers are 1, 2, 3 …: they may count the rows.
     MayCountRows {
         /// Header of the column.
@@ -99,6 +104,9 @@ impl Note {
             }
             Self::CountsRows { header } => {
                 format!("Колонка «{header}» считает строки (1, 2, 3 …) и номером сообщения не взята.")
+            }
+            Self::NumberGuessed { header } => {
+                format!("Номером взята колонка «{header}»: другой колонки номера в файле нет.")
             }
             Self::MayCountRows { header } => format!(
                 "Номера в колонке «{header}» идут подряд с единицы. Если это счёт строк, а не номера системы, выгрузите файл с \

@@ -147,10 +147,10 @@ fn a_number_nobody_recognised_and_one_that_may_count_are_told() {
     assert!(report(&host, "a.csv").contains("идут подряд с единицы"));
     host.drop_text(
         "b.csv",
-        "Номер карточки;Группа тем;Тема;Текст инцидента\n550001;Дороги;Ямы;яма\n",
+        "Код карточки;Группа тем;Тема;Текст инцидента\n550001;Дороги;Ямы;яма\n",
     );
     host.run();
-    assert!(report(&host, "b.csv").contains("Не номер ли это: «Номер карточки»"));
+    assert!(report(&host, "b.csv").contains("Не номер ли это: «Код карточки»"));
     host.drop_text("c.csv", "Группа тем;Тема;Текст инцидента\nДороги;Ямы;другая яма\n");
     host.run();
     assert!(
@@ -159,6 +159,29 @@ fn a_number_nobody_recognised_and_one_that_may_count_are_told() {
     );
     let text = probed(&host, "done", "c.csv", &FilesSettings::new("/in"));
     assert!(text.contains("Колонки с номером нет"), "{text}");
+}
+
+#[test]
+fn a_column_that_plainly_is_the_number_is_it_where_no_better_one_stands() {
+    for (header, expected) in [
+        ("№ п/п;Номер обращения;Группа тем;Тема;Текст инцидента", "550001"),
+        ("№;ID;Группа тем;Тема;Текст инцидента", "550001"),
+        ("Номер;Номер инцидента;Группа тем;Тема;Текст инцидента", "550001"),
+    ] {
+        let mut host = Host::new(|_| {});
+        host.drop_text(
+            "a.csv",
+            format!("{header}\n1;550001;Дороги;Ямы;яма\n2;550002;ЖКХ;Крыша;течёт\n"),
+        );
+        host.run();
+        assert_eq!(keys(&host), [expected, "550002"], "{header}");
+        assert_eq!(host.messages(expected)[0].data.external.id, expected);
+    }
+    // Told by its headers alone, a file is no incident because of such a column.
+    let mut host = Host::new(|settings| settings.mapping = "auto".into());
+    host.drop_text("a.csv", "Номер;Тема;Текст;Исполнитель\n550001;Ямы;яма;Отдел\n");
+    host.run();
+    assert!(keys(&host).is_empty() && host.names("failed").contains("a.csv"));
 }
 
 #[test]
