@@ -93,7 +93,7 @@ pub fn render(report: &ProbeReport) -> String {
 
 fn description(report: &ProbeReport, kind: &str) -> String {
     match (kind, &report.sheet, report.encoding, report.delimiter) {
-        ("xlsx", Some(sheet), _, _) => format!("XLSX, лист «{sheet}»"),
+        (kind, Some(sheet), _, _) => format!("{}, лист «{sheet}»", kind.to_uppercase()),
         (_, _, Some(encoding), Some(delimiter)) => {
             let delimiter = if delimiter == '\t' {
                 "табуляция".to_owned()

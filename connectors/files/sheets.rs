@@ -120,6 +120,11 @@ impl Sheets {
         self.at
     }
 
+    /// What kind of workbook it is.
+    pub fn kind(&self) -> &'static str {
+        self.book.kind()
+    }
+
     /// Name and columns of the sheet that is being read.
     pub fn sheet(&self) -> (&str, &Layout) {
         let (name, layout) = &self.chosen[self.at];

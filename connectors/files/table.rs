@@ -37,7 +37,7 @@ pub struct Place {
 /// What a file turned out to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Format {
-    /// `xlsx` or `csv`.
+    /// `xlsx`, `xlsb`, `ods`, `xls` or `csv`.
     pub kind: &'static str,
     /// Name of the sheet.
     pub sheet: Option<String>,
@@ -174,7 +174,7 @@ impl Table {
         let (name, layout) = (name.to_owned(), layout.clone());
         Ok(Self {
             format: Format {
-                kind: "xlsx",
+                kind: sheets.kind(),
                 sheet: Some(name),
                 encoding: None,
                 delimiter: None,

@@ -1,7 +1,7 @@
 //! Tables as Priem reads them: exports that people drop into a folder, and tables that people keep as settings.
 //!
 //! ```text
-//! Source (an open file) ─► sniff ─┬─ a container ─► Workbook ─► SheetRows ─┐
+//! Source (an open file) ─► sniff ─┬─ a workbook ──► Workbook ─► SheetRows ─┐   XLSX, XLSB, ODS, XLS
 //!                                 └─ a text ─────► Dialect ──► CsvRows ───┴─► RawRow: its number and its cells
 //! PlainTable: all of it at once, by its header
 //! ```

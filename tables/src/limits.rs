@@ -3,8 +3,9 @@
 
 use std::{fmt, io};
 
-/// Longest single text, tag or comment of a workbook, bytes.
-pub const LONGEST_CELL: usize = 1024 * 1024;
+/// Longest single text, tag or comment of a workbook, bytes: what is longer than a cell or a row may be costs its row, up to
+/// this.
+pub const LONGEST_CELL: usize = 4 * 1024 * 1024;
 /// Longest cell, characters: what a spreadsheet holds.
 pub const MOST_CHARACTERS: usize = 32_767;
 /// Longest row: the texts of its cells together, bytes.

@@ -154,7 +154,7 @@ fn a_cell_of_a_gigabyte_is_refused_where_it_stands() {
         "bomb.xlsx",
         "лист «Лист1»",
         "строка 3",
-        "1048576",
+        "4194304",
         "file_over_limit",
         "принято строк: 1",
     ] {
@@ -172,13 +172,13 @@ fn a_cell_of_a_gigabyte_is_refused_where_it_stands() {
 fn a_row_that_breaks_in_its_own_start_is_told_by_its_own_number() {
     let before = format!("{SHEET}{}{}<row spans=\"", header(), row(2, "яма"));
     let file = book()
-        .part("xl/worksheets/sheet1.xml", &before, &"1".repeat(MIB), 3, "\"></row>")
+        .part("xl/worksheets/sheet1.xml", &before, &"1".repeat(MIB), 6, "\"></row>")
         .finish();
     let (host, report) = refused("start.xlsx", &file);
     assert!(report.contains("лист «Лист1», строка 3"), "{report}");
     assert_eq!(host.good(), ["770002"]);
     // The first row of all.
-    let sheet = format!("{SHEET}<row spans=\"{}\"></row>{SHEET_END}", "1".repeat(2 * MIB));
+    let sheet = format!("{SHEET}<row spans=\"{}\"></row>{SHEET_END}", "1".repeat(5 * MIB));
     let (_, report) = refused("first.xlsx", &book().text("xl/worksheets/sheet1.xml", &sheet).finish());
     assert!(report.contains("строка 1:"), "{report}");
 }
@@ -192,17 +192,17 @@ fn no_piece_of_any_part_grows_beyond_the_limit() {
         (
             "attribute",
             book().part("xl/worksheets/sheet1.xml", "<worksheet a=\"", &filler, 300, "\"/>"),
-            "длиннее 1048576",
+            "длиннее 4194304",
         ),
         (
             "comment",
             book().part("xl/worksheets/sheet1.xml", &format!("{SHEET}<!--"), &filler, 300, "-->"),
-            "длиннее 1048576",
+            "длиннее 4194304",
         ),
         (
             "instruction",
             book().part("xl/worksheets/sheet1.xml", "<?x ", &filler, 300, "?>"),
-            "длиннее 1048576",
+            "длиннее 4194304",
         ),
         (
             "cdata",
@@ -213,12 +213,12 @@ fn no_piece_of_any_part_grows_beyond_the_limit() {
                 300,
                 "]]></v></c></row>",
             ),
-            "длиннее 1048576",
+            "длиннее 4194304",
         ),
         (
             "shared-string",
             with_sheet(&good_sheet).part("xl/sharedStrings.xml", "<sst><si><t>", &filler, 300, "</t></si></sst>"),
-            "длиннее 1048576",
+            "длиннее 4194304",
         ),
         (
             "runs-of-a-string",
@@ -229,7 +229,7 @@ fn no_piece_of_any_part_grows_beyond_the_limit() {
                 3000,
                 "</si></sst>",
             ),
-            "одна ячейка длиннее 1048576",
+            "одна ячейка длиннее 4194304",
         ),
         (
             "styles",

@@ -101,7 +101,11 @@ fn each_proof_must_hold() {
 fn path_networks_and_method_are_looked_at_first() {
     let receiver = build(json!({"source_networks": ["10.0.0.0/8"], "methods": ["put"]})).expect("settings");
     let mut from = request(&[], "{}");
-    assert_eq!(receiver.receive(&from), Err(Refusal::ForeignNetwork), "a foreign network");
+    assert_eq!(
+        receiver.receive(&from),
+        Err(Refusal::ForeignNetwork),
+        "a foreign network"
+    );
     from.peer = [10, 1, 2, 3].into();
     assert_eq!(receiver.receive(&from), Err(Refusal::MethodNotAllowed));
     from.method = "PUT".into();

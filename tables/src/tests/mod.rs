@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// What stands in a sheet: text by row and column, both from one.
-type Cells = BTreeMap<(u64, usize), String>;
+pub(crate) type Cells = BTreeMap<(u64, usize), String>;
 
 /// A file of these bytes that lives as long as the test.
 fn source(bytes: &[u8]) -> Source {
@@ -56,7 +56,7 @@ fn rows(bytes: &[u8], sheet: &str) -> Result<Vec<RawRow>, Fault> {
     Ok(out)
 }
 
-fn ours(bytes: &[u8], sheet: &str) -> Cells {
+pub(crate) fn ours(bytes: &[u8], sheet: &str) -> Cells {
     let cells = |row: RawRow| {
         let number = row.number;
         assert_eq!(row.broken, None);
@@ -74,7 +74,7 @@ fn ours(bytes: &[u8], sheet: &str) -> Cells {
 }
 
 /// Every cell as calamine reads it, in our words for booleans, days and times.
-fn of_calamine(bytes: &[u8], name: &str, sheet: &str) -> Cells {
+pub(crate) fn of_calamine(bytes: &[u8], name: &str, sheet: &str) -> Cells {
     let folder = tempfile::tempdir().expect("folder");
     let path = folder.path().join(name);
     fs::write(&path, bytes).expect("written");

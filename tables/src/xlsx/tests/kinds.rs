@@ -21,10 +21,10 @@ const STYLES: &str =
     r#"<styleSheet><cellXfs><xf numFmtId="0"/><xf numFmtId="14"/><xf numFmtId="22"/></cellXfs></styleSheet>"#;
 
 /// A workbook of one sheet; each part may be replaced.
-struct Made(Vec<(&'static str, Vec<u8>)>);
+pub(super) struct Made(Vec<(&'static str, Vec<u8>)>);
 
 impl Made {
-    fn sheet(rows: &str) -> Self {
+    pub(super) fn sheet(rows: &str) -> Self {
         let sheet = format!("<worksheet><sheetData>{rows}</sheetData></worksheet>");
         Self(Vec::new())
             .part("_rels/.rels", ROOT)
@@ -34,7 +34,7 @@ impl Made {
             .part("xl/worksheets/sheet1.xml", sheet)
     }
 
-    fn part(mut self, name: &'static str, content: impl Into<Vec<u8>>) -> Self {
+    pub(super) fn part(mut self, name: &'static str, content: impl Into<Vec<u8>>) -> Self {
         self.0.retain(|(known, _)| *known != name);
         self.0.push((name, content.into()));
         self
@@ -45,7 +45,7 @@ impl Made {
         self
     }
 
-    fn strings(self, strings: &str) -> Self {
+    pub(super) fn strings(self, strings: &str) -> Self {
         self.part("xl/sharedStrings.xml", format!("<sst>{strings}</sst>"))
     }
 
@@ -62,18 +62,21 @@ impl Made {
         self
     }
 
-    fn source(&self) -> Source {
-        let folder = tempfile::tempdir().expect("folder");
-        let path = folder.path().join("made.xlsx");
-        let mut archive = zip::ZipWriter::new(fs::File::create(&path).expect("made"));
+    pub(super) fn bytes(&self) -> Vec<u8> {
+        let mut archive = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
         for (name, content) in &self.0 {
             archive
                 .start_file(*name, zip::write::SimpleFileOptions::default())
                 .expect("a part");
             archive.write_all(content).expect("written");
         }
-        archive.finish().expect("finished");
-        Source::open(&path).expect("open")
+        archive.finish().expect("finished").into_inner()
+    }
+
+    fn source(&self) -> Source {
+        let mut file = tempfile::tempfile().expect("a file");
+        file.write_all(&self.bytes()).expect("written");
+        Source::from(file)
     }
 
     fn open(&self) -> Workbook {
@@ -300,6 +303,10 @@ fn a_row_of_more_than_a_row_may_be_costs_itself() {
     let expected = |fault: RowFault| [format!("1: {}", fault.english()), "2: яма".to_owned()];
     assert_eq!(
         read(MOST_CHARACTERS + 1, 1),
+        expected(RowFault::CellTooLong { limit: MOST_CHARACTERS })
+    );
+    assert_eq!(
+        read(1024 * 1024, 2000),
         expected(RowFault::CellTooLong { limit: MOST_CHARACTERS })
     );
     assert_eq!(read(MOST_CHARACTERS, 32).len(), 2);

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use rust_xlsxwriter::{ExcelDateTime, Format as CellFormat, Formula, Workbook as Writer};
 
 mod kinds;
+mod twins;
 
 use crate::{book::Workbook, fault::Fault, row::RawRow, source::Source};
 
