@@ -54,6 +54,51 @@ proptest! {
     }
 }
 
+/// All rows from where the reader stands.
+fn rest(rows: &mut CsvRows) -> Vec<(u64, RawRow)> {
+    std::iter::from_fn(|| {
+        let row = rows.next_row().expect("a row")?;
+        Some((rows.offset(), row))
+    })
+    .collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    /// Whatever the bytes are: no panic, and reading that starts again behind any row gives the rows that follow.
+    #[test]
+    fn any_bytes_are_rows_and_from_any_row_on_the_same(
+        pieces in prop::collection::vec(prop::sample::select(vec![
+            "1", "22", ";", ";", "\n", "\r\n", "\r", "\r\r\n", "\"", "\"", "яма", "😀", " ", "\0", "\u{1a}", "сутки прочь", ",",
+        ]), 0..60),
+        encoding in prop::sample::select(vec![
+            Encoding::Utf8, Encoding::Windows1251, Encoding::Cp866, Encoding::Utf16Le, Encoding::Utf16Be,
+        ]),
+        line_end in prop::sample::select(vec![LineEnd::Feed, LineEnd::Return]),
+        delimiter in prop::sample::select(vec![b';', b',']),
+        width in 0usize..5,
+    ) {
+        let text = format!("1;2;3\n{}", pieces.concat());
+        let bytes = match encoding {
+            Encoding::Utf16Le => utf16(&text, false, u16::to_le_bytes),
+            Encoding::Utf16Be => utf16(&text, false, u16::to_be_bytes),
+            _ => text.into_bytes(),
+        };
+        let mut file = tempfile::tempfile().expect("a file");
+        std::io::Write::write_all(&mut file, &bytes).expect("written");
+        let dialect = Dialect { encoding, mark: 0, delimiter, line_end };
+        let mut rows = CsvRows::new(Source::from(file), 0, 1, dialect).expect("rows");
+        rows.expect_header(&vec!["а".to_owned(); width]).expect("looked at");
+        let all = rest(&mut rows);
+        for (index, (offset, row)) in all.iter().enumerate() {
+            rows.seek(*offset, row.number + 1).expect("there");
+            let again = rest(&mut rows);
+            prop_assert_eq!(&again[..], &all[index + 1..]);
+        }
+    }
+}
+
 /// Rows of a text by its first one: their cells with bars between them, or what is wrong.
 fn rows_of(bytes: &[u8]) -> Vec<String> {
     let folder = tempfile::tempdir().expect("folder");
