@@ -82,7 +82,10 @@ impl Workbook {
         }
         let container = Container::open(source)?;
         match ods::document(&container)? {
-            Some(Document::Workbook) => return ods::Book::open(container).map(Kind::Ods).map(Self),
+            Some(Document::Workbook) => {
+                let book = ods::Book::open(container).map_err(|fault| otherwise(fault, strangers::ODS));
+                return book.map(Kind::Ods).map(Self);
+            }
             Some(Document::Other(what)) => return Err(Fault::Unsupported(what)),
             None => {}
         }
@@ -93,7 +96,8 @@ impl Workbook {
             return Err(Fault::Unsupported(without_workbook(&container)));
         }
         if part.to_lowercase().ends_with(".bin") {
-            return xlsb::Book::open(container, &part).map(Kind::Xlsb).map(Self);
+            let book = xlsb::Book::open(container, &part).map_err(|fault| otherwise(fault, strangers::XLSB));
+            return book.map(Kind::Xlsb).map(Self);
         }
         // The main part of a text document is no workbook.
         if container.has("word/") || container.has("ppt/") || container.has("visio/") {
@@ -157,6 +161,14 @@ impl Workbook {
             Kind::Ods(book) => Rows::Ods(Box::new(book.rows(sheet)?)),
             Kind::Xls(book) => Rows::Xls(Box::new(book.rows(sheet, strings)?)),
         }))
+    }
+}
+
+/// A book whose container is whole and whose own parts are not what we know: saved as another kind it can be read.
+pub(crate) fn otherwise(fault: Fault, what: &'static str) -> Fault {
+    match fault {
+        Fault::Damaged(_) => Fault::Unsupported(what),
+        other => other,
     }
 }
 

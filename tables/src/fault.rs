@@ -40,6 +40,12 @@ pub enum Fault {
 /// they are.
 const DETAILS: &[(&str, &str)] = &[
     ("a sheet is missing", "листа нет в книге"),
+    ("the workbook has no sheet", "в книге нет листов"),
+    ("a record of the workbook is cut", "запись книги обрывается"),
+    (
+        "the container of the old Office is cut",
+        "файл старого Office обрывается",
+    ),
     ("a sheet without data", "в листе нет таблицы"),
     ("UTF-16LE", "UTF-16"),
     ("UTF-16BE", "UTF-16"),

@@ -37,6 +37,9 @@ strangers! {
     NO_WORKBOOK: "an archive without a workbook in it", "архив, в котором нет книги", UNPACK;
     OLD_OFFICE: "a file of the old Office without a workbook in it", "файл старого Office, в котором нет книги", SAVE_AS;
     EXCEL_95: "a workbook of Excel 95 or older", "книга Excel 95 или старше", SAVE_AS;
+    XLSB: "an XLSB that is written otherwise than we know", "двоичная книга Excel (.xlsb), разобрать которую не удалось", SAVE_AS;
+    XLS: "an XLS that is written otherwise than we know", "книга старого Excel (.xls), разобрать которую не удалось", SAVE_AS;
+    ODS: "an ODS that is written otherwise than we know", "книга OpenDocument (.ods), разобрать которую не удалось", SAVE_AS;
     XLS_TOO_LARGE: "a workbook of the old Excel (.xls) of more than 16 MB", "книга старого Excel (.xls) больше 16 МБ", SAVE_AS;
     ARCHIVE: "an archive (RAR, 7z, gzip)", "архив (RAR, 7z, gzip)", UNPACK;
     NUMBERS: "a table of Apple Numbers", "таблица Apple Numbers", "в Numbers выберите «Файл» → «Экспортировать в» → «Excel» и положите новый файл";

@@ -165,6 +165,24 @@ fn the_epoch_and_lost_sheets_are_told() {
     );
 }
 
+#[test]
+fn one_that_is_written_otherwise_is_called_by_its_name() {
+    let parts: &[(&str, &[u8])] = &[
+        ("_rels/.rels", ROOT),
+        ("xl/workbook.bin", b"no records at all, but bytes"),
+    ];
+    let refused = Workbook::open(&source(&archive(parts)))
+        .map(|_| ())
+        .expect_err("refused");
+    assert_eq!(refused, Fault::Unsupported(strangers::XLSB));
+    assert!(
+        refused.detail_ru().contains(".xlsb")
+            && refused
+                .cure_ru()
+                .is_some_and(|cure| cure.contains("Книга Excel (.xlsx)"))
+    );
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 

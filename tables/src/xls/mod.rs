@@ -13,7 +13,7 @@ use std::{io::Read as _, path::Path, sync::Arc};
 use self::cfb::{Container, u16_at, u32_at};
 pub(crate) use self::rows::{XlsRows, packed_number};
 use crate::{
-    book::{Sheet, Visibility},
+    book::{Sheet, Visibility, otherwise},
     cells::NumberKind,
     fault::Fault,
     limits::{LARGEST_XLS, MOST_SHEETS, MOST_STYLES, Measure},
@@ -84,7 +84,7 @@ impl Book {
             from_1904: false,
             strings: None,
         };
-        book.read_globals()?;
+        book.read_globals().map_err(|fault| otherwise(fault, strangers::XLS))?;
         Ok(book)
     }
 
