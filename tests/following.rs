@@ -226,6 +226,46 @@ async fn a_late_original_is_marked_and_goes_where_its_edit_went() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_edit_stays_with_its_message_or_tells_of_the_move() {
+    let (_city, mut daemon) = install().await;
+    daemon.start().await;
+    let edit = |number: i64, text: &str| {
+        let mut update = message(
+            "edited_message",
+            35,
+            &json!({"text": text, "edit_date": 1_764_000_900 + number}),
+        );
+        update["update_id"] = (9_600 + number).into();
+        update
+    };
+    heard(&daemon, &message("message", 35, &json!({"text": WORDS}))).await;
+    heard(&daemon, &edit(1, "Спасибо, уже не надо")).await;
+    daemon.stop().await;
+    daemon.start().await;
+    heard(&daemon, &edit(2, "В подъезде нет отопления, батареи холодные")).await;
+    let id = format!("{CITIZEN}:35");
+    let all = out(&daemon);
+    assert_eq!(
+        all[..2],
+        [
+            row(&id, "received", ROADS, false, true),
+            row(&id, "updated", ROADS, false, false)
+        ]
+    );
+    let queues: Vec<_> = all[2..]
+        .iter()
+        .map(|(_, _, queue, copy, _)| (queue.as_str(), *copy))
+        .collect();
+    assert!(
+        queues.contains(&(ROADS, true)),
+        "who had it hears of the move: {queues:?}"
+    );
+    let is_elsewhere = |(queue, copy): &(&str, bool)| !copy && ![ROADS, COORDINATOR].contains(queue);
+    assert!(queues.iter().any(is_elsewhere), "the new words decide: {queues:?}");
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_album_is_one_matter_in_any_order_and_across_a_restart() {
     let (_city, mut daemon) = install().await;
     daemon.start().await;

@@ -40,7 +40,8 @@ pub(super) fn may_have_parts(message: &Message) -> bool {
     is_said(message) && message.event == EventType::Received && has_words(message)
 }
 
-fn is_said(message: &Message) -> bool {
+/// Whether it is something said in a conversation.
+pub(super) fn is_said(message: &Message) -> bool {
     let data = &message.data;
     matches!(data.kind, Kind::Direct | Kind::Comment | Kind::Post) && data.external.conversation.is_some()
 }

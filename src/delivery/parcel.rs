@@ -66,6 +66,8 @@ pub(super) struct Letter {
     pub routes: Vec<Routing>,
     /// Set when it goes where something before it went.
     pub follows: Option<Follows>,
+    /// Of an edit with words: where the version before went. They hear of it, wherever the new words lead.
+    pub before: Option<Followed>,
     /// It has no words, and none to go with have come so far: they may come late.
     pub lacks_words: bool,
 }
@@ -85,7 +87,7 @@ pub(super) enum Why {
     Deleted,
     /// A newer version came before it.
     Overtaken,
-    /// An edit that left no words.
+    /// An edit whose words, if any are left, name no recipient.
     Edited,
     /// It is a part of a matter whose words, or first part, came in another message.
     Part,
@@ -96,13 +98,15 @@ pub(super) enum Why {
 impl Why {
     /// What those are told who have the parts already; the queue follows.
     pub const TOLD: &str = "Слова к вложениям, которые пришли сюда раньше; основной адресат: ";
+    /// What those are told who had the version before an edit; the queue follows.
+    pub const MOVED: &str = "Правка сообщения, которое пришло сюда раньше; основной адресат теперь: ";
 
     /// For people.
     pub fn ru(self) -> &'static str {
         match self {
             Self::Deleted => "Сообщение удалено в источнике: адресат тот же, что у последней версии, срока нет.",
             Self::Overtaken => "Первая версия пришла позже новой: адресат тот же, что у новой, своего срока нет.",
-            Self::Edited => "Правка без слов: адресат тот же, что у сообщения, нового срока нет.",
+            Self::Edited => "Правка не называет другого адресата: он тот же, что у сообщения, нового срока нет.",
             Self::Part => "Часть одного обращения: адресат тот же, что у его слов, своего срока нет.",
             Self::WordsCame => "Слова к этому вложению пришли позже: оно досылается их адресату, своего срока нет.",
         }
@@ -130,6 +134,7 @@ impl Letter {
             message,
             routes: Vec::new(),
             follows: None,
+            before: None,
             lacks_words: false,
         }
     }

@@ -1,7 +1,8 @@
 //! Stage: what goes where something before it went, and in which thread it stands.
 //!
 //! - A removal goes to whom the last version of its object went; nobody is told of the removal of what nobody heard of.
-//! - A first version that comes after its edit, and an edit that leaves no words, go there too.
+//! - A first version that comes after its edit, and an edit whose words name no recipient, go there too. An edit whose words
+//!   name another one goes to that one, and who had the message gets a copy.
 //! - A part of a matter without words of its own goes where the words of the matter go (`matter`). When the words come
 //!   later than it, it is sent after them, under the same id, and whoever has it gets a copy of the words.
 //!
@@ -91,9 +92,8 @@ fn own_object(message: &Message) -> Option<Why> {
     match message.event {
         EventType::Deleted => Some(Why::Deleted),
         EventType::Received if is_late() => Some(Why::Overtaken),
-        EventType::Updated if !matter::has_words(message) && message.data.external.conversation.is_some() => {
-            Some(Why::Edited)
-        }
+        // Only where people talk: a new version of a row of a register is decided by what stands in it.
+        EventType::Updated if matter::is_said(message) => Some(Why::Edited),
         _ => None,
     }
 }
@@ -134,6 +134,10 @@ async fn answer(
             _ => Followed::Forgotten,
         });
         let letter = &mut batch.parcels[parcel].letters[letter];
+        if why == Why::Edited && matter::has_words(&letter.message) {
+            letter.before = Some(what);
+            continue;
+        }
         let nobody_knows = matches!(what, Followed::Forgotten);
         if !nobody_knows || matches!(why, Why::Deleted | Why::Overtaken) {
             letter.follows = Some(Follows { why, what });

@@ -79,7 +79,12 @@ impl By<'_> {
         }
         let mut decision = self.in_force.rules.decide(message, self.now);
         self.processor.duplicates.apply(message, &mut decision.routes);
+        let before = self.before(letter.before.take(), message);
+        if decision.default_route && !before.is_empty() {
+            return self.follow(letter, Why::Edited, Followed::Routes(before), &[]);
+        }
         self.count(&decision.routes, decision.default_route);
+        tell_of_move(before, &mut decision.routes);
         let lacks_calendar = decision.deadlines.iter().any(|deadline| deadline.calendar_missing);
         if lacks_calendar || decision.main().calendar_missing {
             metrics.calendar_missing.inc();
@@ -97,6 +102,18 @@ impl By<'_> {
             let at = record.raw.received_at.as_second();
             let place = follow::place(record, &letter.message);
             follower.lonely.lock().note(place, record.seq, at, main.clone());
+        }
+    }
+
+    /// Where the version before an edit went.
+    fn before(&self, before: Option<Followed>, message: &Message) -> Vec<Routing> {
+        match before {
+            Some(Followed::Routes(routes)) => routes,
+            Some(Followed::Like(mut original)) => {
+                original.data.relation = message.data.relation.clone();
+                self.routes_of(&mut original)
+            }
+            _ => Vec::new(),
         }
     }
 
@@ -138,6 +155,20 @@ impl By<'_> {
         }
         for rule in routes.iter().flat_map(|routing| &routing.matched) {
             self.in_force.count(rule);
+        }
+    }
+}
+
+/// Who had the version before an edit gets a copy when the edit goes to somebody else.
+fn tell_of_move(before: Vec<Routing>, routes: &mut Vec<Routing>) {
+    let Some(queue) = routes.first().map(|main| main.queue.clone()) else {
+        return;
+    };
+    for mut had in before.into_iter().filter(|had| !had.copy) {
+        if routes.iter().all(|routing| routing.queue != had.queue) {
+            had.explanation = vec![format!("{}{queue}.", Why::MOVED)];
+            had.copy = true;
+            routes.push(had);
         }
     }
 }
