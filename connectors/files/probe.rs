@@ -33,7 +33,7 @@ pub struct ProbeReport {
     pub mapping: &'static str,
     /// Title of the mapping.
     pub mapping_title: &'static str,
-    /// `xlsx` or `csv`; absent when the file was not understood.
+    /// `xlsx`, `xlsb`, `ods`, `xls` or `csv`; absent when the file was not understood.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<&'static str>,
     /// Name of the sheet.
