@@ -29,8 +29,9 @@ pub enum Written {
 ///
 /// `05.01.2026`, `5/1/26`, `5 января 2026 г.`, `понедельник, 5 янв. 2026`, `до 05.01.2026`, with a time `10:30[:15]`, `10.30`
 /// or `10:30 PM` behind it or before it, and `(МСК)`, `UTC+5` or `+0300` behind that; `2026-01-05[T10:30[:15[.5]]]`;
-/// `46027.4375`. Midnight alone is the day: programs write it behind days that have no time. Where AM or PM stand, `1/5/2026`
-/// may be the fifth of January or the first of May, and is none.
+/// `46027.4375`. Midnight alone is the day: programs write it behind days that have no time. `1/5/2026`, without zeros and
+/// with the whole year, or beside AM or PM, is how American programs write the fifth of January: it may be the first of May,
+/// and is none.
 pub fn read(text: &str) -> Option<Written> {
     let text = text.trim();
     if text.is_empty() || text.len() > LONGEST {
@@ -112,7 +113,13 @@ fn any_day(text: &str) -> Option<civil::Date> {
     day_of(year, month, day)
 }
 
-/// A day beside AM or PM: Americans write the month first.
+/// Whether a day is written as American programs write it.
+fn is_american(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('/').collect();
+    matches!(parts.as_slice(), [first, second, year] if (first.len() == 1 || second.len() == 1) && year.len() == 4)
+}
+
+/// A day beside AM or PM, or without zeros: Americans write the month first.
 fn american_day(text: &str) -> Option<civil::Date> {
     let parts: Vec<&str> = text.split('/').collect();
     let &[first, second, year] = parts.as_slice() else {
@@ -227,6 +234,14 @@ mod tests {
         ] {
             assert_eq!(read(text), Some(instant), "{text}");
         }
+        for (text, day) in [
+            ("1/25/2026", civil::date(2026, 1, 25)),
+            ("25/1/2026", civil::date(2026, 1, 25)),
+            ("5/5/2026", civil::date(2026, 5, 5)),
+            ("01/05/2026", civil::date(2026, 5, 1)),
+        ] {
+            assert_eq!(read(text), Some(Written::Day(day)), "{text}");
+        }
         let evening = Written::Second(civil::date(2026, 1, 25).at(22, 30, 15, 0));
         assert_eq!(read("1/25/2026 10:30:15 PM"), Some(evening));
         assert_eq!(read("1/1/2026 12:00 AM"), Some(Written::Day(civil::date(2026, 1, 1))));
@@ -236,6 +251,8 @@ mod tests {
     fn what_may_be_two_dates_or_none_is_none() {
         for text in [
             "1/5/2026 10:30:00 AM",
+            "1/5/2026",
+            "12/5/2026 10:30",
             "05.01.2026 13:30 PM",
             "05.01.2026 24:00",
             "05.01.2026 10:60",

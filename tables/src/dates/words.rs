@@ -5,7 +5,7 @@ use jiff::{
     tz::Offset,
 };
 
-use super::{Written, american_day, any_day, day_of, small};
+use super::{Written, american_day, any_day, day_of, is_american, small};
 
 /// Names of months; a word of three letters or more that begins one means it.
 const MONTHS: [[&str; 3]; 12] = [
@@ -159,10 +159,14 @@ fn half(words: &[&str]) -> Option<Half> {
 }
 
 /// The day at the front, and the words behind it.
-fn day<'a, 'b>(words: &'a [&'b str], is_american: bool) -> Option<(civil::Date, &'a [&'b str])> {
+fn day<'a, 'b>(words: &'a [&'b str], has_half: bool) -> Option<(civil::Date, &'a [&'b str])> {
     let numeric = |word: &str| {
         let word = YEAR.iter().find_map(|year| word.strip_suffix(year)).unwrap_or(word);
-        let found = if is_american { american_day(word) } else { any_day(word) };
+        let found = if has_half || is_american(word) {
+            american_day(word)
+        } else {
+            any_day(word)
+        };
         found.or_else(|| with_month_name(&word.split('-').collect::<Vec<_>>()))
     };
     let (first, rest) = words.split_first()?;
