@@ -275,7 +275,8 @@ impl Poller {
         }
         let asked = Instant::now();
         let page = self.connector.poll(&self.cx, &self.stream.id, &before).await?;
-        let fruitless = self.is_fruitless(&page, asked.elapsed(), turns);
+        let is_hasty = page.hold.is_some_and(|hold| asked.elapsed() < hold / AT_ONCE);
+        let fruitless = page.items.is_empty() && (is_hasty || page.gap.is_some());
         self.succeeded(!page.items.is_empty());
         self.tell_left_alone();
         if let Some(what) = &page.gap {
@@ -295,8 +296,9 @@ impl Poller {
             Wait::For(pause) => Wait::For(pause.min(LONGEST_WAIT)),
             Wait::Now => Wait::Now,
         };
-        let turn = Turn { wait, fruitless };
+        let mut turn = Turn { wait, fruitless };
         if items.is_empty() && next == before {
+            self.count_hasty(is_hasty, turns);
             return Ok(turn);
         }
         self.report(progress.as_ref());
@@ -304,7 +306,11 @@ impl Poller {
             .host
             .intake
             .store(&self.cx.id, &self.stream, items, Some(next.clone()));
-        stored.await?;
+        let stored = stored.await?;
+        // A server that gives the same again and again, at once, gives nothing.
+        let is_known = stored.new == 0 && stored.quarantined.is_empty();
+        turn.fruitless |= is_hasty && is_known;
+        self.count_hasty(is_hasty && is_known, turns);
         turns.cursor = Some(next.clone());
         turns.owes_acknowledgement = true;
         self.connector.acknowledge(&self.cx, &self.stream.id, &next).await?;
@@ -312,19 +318,16 @@ impl Poller {
         Ok(turn)
     }
 
-    /// Whether a page only says that there is nothing, or no way to it, and could be asked for again and again.
-    fn is_fruitless(&self, page: &Page, took: Duration, turns: &mut Turns) -> bool {
-        let hasty = page.hold.is_some_and(|hold| took < hold / AT_ONCE);
-        let fruitless = page.items.is_empty() && (hasty || page.gap.is_some());
-        turns.hasty = if fruitless && hasty { turns.hasty + 1 } else { 0 };
+    /// Tells of a source that answers at once with nothing new, once while it does.
+    fn count_hasty(&self, is_hasty: bool, turns: &mut Turns) {
+        turns.hasty = if is_hasty { turns.hasty.saturating_add(1) } else { 0 };
         if turns.hasty == HASTY_TOLD {
             warn!(
                 connector = self.cx.id.as_str(),
                 stream = &*self.stream.id,
-                "the source answers at once that there is nothing, in place of waiting; it is asked with growing pauses"
+                "the source answers at once with nothing new, in place of waiting; it is asked with growing pauses"
             );
         }
-        fruitless
     }
 
     fn succeeded(&self, new_items: bool) {

@@ -27,6 +27,8 @@ enum Answer {
     Hasty,
     /// Tells of a gap every time.
     GapEachTime,
+    /// Gives the same item again and again, at once.
+    Repeating,
 }
 
 struct Town {
@@ -108,6 +110,7 @@ impl Connector for Town {
             body: bytes::Bytes::from_static(b"{}"),
             problem: None,
         };
+        let again_first = first.clone();
         let page = Page {
             items: if cursor.is_start() { vec![first] } else { Vec::new() },
             next: Cursor(format!("{key}:1")),
@@ -119,6 +122,11 @@ impl Connector for Town {
                 hint: "new token".into(),
             }),
             Answer::Slow => Ok(page),
+            Answer::Repeating => Ok(Page {
+                items: vec![again_first],
+                hold: Some(Duration::from_secs(3600)),
+                ..Page::default()
+            }),
             Answer::Hasty | Answer::GapEachTime => Ok(Page {
                 next: Cursor(format!("{key}:{}", self.polls_of(stream).len())),
                 hold: (answer == Answer::Hasty).then_some(Duration::from_secs(3600)),
@@ -229,6 +237,14 @@ async fn what_brings_nothing_and_costs_no_time_is_asked_for_with_growing_pauses_
         assert_eq!(running.metrics.gaps.with_label_values(&["town"]).get(), gaps);
         running.stop().await;
     }
+    let town = Town::new([("1", Answer::Repeating)]);
+    let (pollers, running) = ready(&town);
+    let mut turns = pollers[0].first_turns();
+    for is_known in [false, true, true] {
+        let turn = pollers[0].turn(&mut turns).await.expect("a page");
+        assert_eq!(turn.fruitless, is_known);
+    }
+    running.stop().await;
     let town = Town::new([("1", Answer::Slow)]);
     let (pollers, running) = ready(&town);
     let turn = pollers[0].turn(&mut pollers[0].first_turns()).await.expect("a page");
