@@ -5,7 +5,10 @@
 //! becomes of them is fixed with them. The platform tells both numbers once, with the change, and `getChat` of the old
 //! number tells the new one for ever: that is asked at the start.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
@@ -19,8 +22,18 @@ use super::{
 
 /// Below this a number is a supergroup's or a channel's.
 const SUPERGROUPS: i64 = -1_000_000_000_000;
+/// Chats asked for before the first poll: each costs a call.
+const ASKED_AT_ONCE: usize = 30;
+/// And this often at most.
+const ASKED_EVERY: Duration = Duration::from_secs(60);
 /// Groups that are followed; more is no town.
 const MOST_FOLLOWED: usize = 10_000;
+
+/// Groups and channels of the settings that were not asked for yet, and when some last were.
+struct Unasked {
+    chats: Vec<i64>,
+    at: Option<Instant>,
+}
 
 /// Our hearing of one bot.
 pub(super) struct Hearing {
@@ -29,36 +42,56 @@ pub(super) struct Hearing {
     listed: Option<HashSet<i64>>,
     /// New number → old number.
     followed: RwLock<HashMap<i64, i64>>,
-    /// Listed groups whose present number is not known yet.
-    unresolved: Mutex<Vec<i64>>,
+    unasked: Mutex<Unasked>,
     pub unheard: Unheard,
 }
 
 impl Hearing {
     /// Nothing is known yet.
     pub fn new(connector: ConnectorId, listed: Option<HashSet<i64>>, chats: impl IntoIterator<Item = i64>) -> Self {
-        let groups = chats.into_iter().filter(|chat| (SUPERGROUPS + 1..0).contains(chat));
+        let mut chats: Vec<i64> = chats.into_iter().filter(|chat| *chat < 0).collect();
+        // Old groups first: they may have moved.
+        chats.sort_unstable_by_key(|chat| *chat <= SUPERGROUPS);
         Self {
             connector,
             listed,
             followed: RwLock::default(),
-            unresolved: Mutex::new(groups.collect()),
+            unasked: Mutex::new(Unasked { chats, at: None }),
             unheard: Unheard::default(),
         }
     }
 
-    /// Asks what has become of listed groups while we were away. A server that can't say is asked again with the next
-    /// call; nothing waits for it.
+    /// Asks what has become of the chats of the settings while we were away: some at once, the others later. A server that
+    /// can't say costs one call now and then.
     pub async fn resolve(&self, client: &Client) {
-        let groups = std::mem::take(&mut *self.unresolved.lock());
-        for group in groups {
-            match client.get_chat(group).await {
-                Ok(_) => {}
+        let chats: Vec<i64> = {
+            let mut unasked = self.unasked.lock();
+            let is_due = unasked.at.is_none_or(|at| at.elapsed() >= ASKED_EVERY);
+            if unasked.chats.is_empty() || !is_due {
+                return;
+            }
+            unasked.at = Some(Instant::now());
+            let some = unasked.chats.len().min(ASKED_AT_ONCE);
+            unasked.chats.drain(..some).collect()
+        };
+        for (place, chat) in chats.iter().copied().enumerate() {
+            match client.get_chat(chat).await {
                 Err(Trouble::Refused {
                     migrated_to: Some(new), ..
-                }) => self.follow(group, new, ""),
-                Err(Trouble::Refused { .. }) => {}
-                Err(Trouble::Decision(_)) => self.unresolved.lock().push(group),
+                }) => self.follow(chat, new, ""),
+                Err(Trouble::Refused { description, .. }) => {
+                    let part = part(chat);
+                    let why =
+                        format!("{part}: Telegram does not show it to the bot ({description}); add the bot to it");
+                    self.unheard.lost(&self.connector, &part, why);
+                }
+                Ok(_) => {}
+                Err(Trouble::Decision(_)) => {
+                    let mut unasked = self.unasked.lock();
+                    let later = std::mem::take(&mut unasked.chats);
+                    unasked.chats = chats[place..].iter().copied().chain(later).collect();
+                    return;
+                }
             }
         }
     }

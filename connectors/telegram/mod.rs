@@ -206,6 +206,7 @@ impl Connector for Telegram {
             "" => None,
             text => Some(offset(text)?),
         };
+        self.hearing.resolve(&self.client).await;
         let hold = self.hold.now();
         let response = self
             .client

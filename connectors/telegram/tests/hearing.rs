@@ -114,6 +114,23 @@ fn a_listed_group_is_followed_under_its_new_number() {
 }
 
 #[tokio::test]
+async fn a_listed_chat_that_put_us_out_while_we_were_away_is_said() {
+    let setup = Setup::new();
+    let (city, bot) = city().await;
+    bot.add_chat(
+        json!({"id": -1_001_500, "type": "supergroup", "title": "Двор"}),
+        "kicked",
+    );
+    let connector = setup.against(&city, json!({"chats": [{"id": -1_001_500, "name": "Двор"}]}));
+    connector
+        .poll(&cx(), "updates", &Cursor::start())
+        .await
+        .expect("a page");
+    let told = connector.unheard();
+    assert!(told.len() == 1 && told[0].contains("chat -1001500"), "{told:?}");
+}
+
+#[tokio::test]
 async fn a_smaller_server_is_polled_and_says_what_became_of_a_group_while_we_were_away() {
     let setup = Setup::new();
     let server = ScriptedServer::start(|request| {
