@@ -16,7 +16,7 @@ use super::{City, Fault, SharedBot, polling, state};
 /// Largest request body that is read.
 const LARGEST_BODY: usize = 4 * 1024 * 1024;
 
-pub(super) type Outcome = Result<String, Refusal>;
+pub(super) type Outcome = Result<Vec<u8>, Refusal>;
 
 /// A refused call.
 pub(super) struct Refusal {
@@ -87,8 +87,8 @@ async fn call(State(city): State<Arc<City>>, request: Request) -> Response {
                 _ = down.wait_for(|down| *down) => return cut(),
             }
         }
-        "GET /me" => Ok(me(&bot.lock()).to_string()),
-        "GET /subscriptions" => Ok(subscriptions(&bot.lock()).to_string()),
+        "GET /me" => Ok(me(&bot.lock()).to_string().into_bytes()),
+        "GET /subscriptions" => Ok(subscriptions(&bot.lock()).to_string().into_bytes()),
         "POST /subscriptions" => subscribe(&city, &bot, &body),
         "DELETE /subscriptions" => unsubscribe(&city, &bot, &arguments),
         "GET /messages" => {
@@ -165,7 +165,7 @@ fn subscribe(city: &Arc<City>, bot: &SharedBot, body: &[u8]) -> Outcome {
         city.violate("POST /subscriptions without a JSON body");
         return Err(refuse(400, "proto.payload", "Can't deserialize body"));
     };
-    let refused = |message: &str| Ok(json!({"success": false, "message": message}).to_string());
+    let refused = |message: &str| Ok(json!({"success": false, "message": message}).to_string().into_bytes());
     let url = wish["url"].as_str().unwrap_or_default();
     let Ok(parsed) = reqwest::Url::parse(url) else {
         return refused("Invalid url");
@@ -194,7 +194,7 @@ fn subscribe(city: &Arc<City>, bot: &SharedBot, body: &[u8]) -> Outcome {
         }
     }
     state.touch();
-    Ok(json!({"success": true}).to_string())
+    Ok(json!({"success": true}).to_string().into_bytes())
 }
 
 fn unsubscribe(city: &City, bot: &SharedBot, arguments: &HashMap<String, String>) -> Outcome {
@@ -207,9 +207,11 @@ fn unsubscribe(city: &City, bot: &SharedBot, arguments: &HashMap<String, String>
         city.violate("somebody else's webhook was removed");
     }
     if state.unsubscribe(url) {
-        Ok(json!({"success": true}).to_string())
+        Ok(json!({"success": true}).to_string().into_bytes())
     } else {
-        Ok(json!({"success": false, "message": "No such subscription"}).to_string())
+        Ok(json!({"success": false, "message": "No such subscription"})
+            .to_string()
+            .into_bytes())
     }
 }
 
@@ -240,7 +242,7 @@ fn messages(city: &City, state: &state::Bot, arguments: &HashMap<String, String>
     };
     let limit = usize::try_from(count).unwrap_or(50);
     let list: Vec<&Value> = messages.iter().rev().filter(inside).take(limit).collect();
-    Ok(json!({"messages": list}).to_string())
+    Ok(json!({"messages": list}).to_string().into_bytes())
 }
 
 /// A film; its addresses are null while it is being converted.
@@ -251,7 +253,11 @@ fn video(state: &state::Bot, token: &str) -> Outcome {
     let urls = url
         .as_ref()
         .map(|url| json!({"mp4_1080": null, "mp4_720": url, "mp4_144": "http://127.0.0.1:9/small"}));
-    Ok(json!({"token": token, "urls": urls, "width": 1280, "height": 720, "duration": 14}).to_string())
+    Ok(
+        json!({"token": token, "urls": urls, "width": 1280, "height": 720, "duration": 14})
+            .to_string()
+            .into_bytes(),
+    )
 }
 
 fn known(state: &state::Bot, chat: Option<i64>) -> Result<(i64, &state::Chat), Refusal> {
@@ -264,7 +270,8 @@ fn chat(state: &state::Bot, chat: Option<i64>) -> Outcome {
     Ok(
         json!({"chat_id": id, "type": chat.kind, "status": chat.status, "title": chat.title, "icon": null,
         "last_event_time": 1_760_000_000_000_i64, "participants_count": 12, "is_public": false, "description": null})
-        .to_string(),
+        .to_string()
+        .into_bytes(),
     )
 }
 
@@ -285,20 +292,20 @@ fn membership(state: &state::Bot, chat: Option<i64>) -> Outcome {
     ] {
         me[key] = value;
     }
-    Ok(me.to_string())
+    Ok(me.to_string().into_bytes())
 }
 
 fn answer(outcome: Outcome) -> Response {
     match outcome {
-        Ok(text) => json_response(200, text, None),
+        Ok(body) => json_response(200, body, None),
         Err(refusal) => {
             let body = json!({"code": refusal.code, "message": refusal.message});
-            json_response(refusal.status, body.to_string(), None)
+            json_response(refusal.status, body.to_string().into_bytes(), None)
         }
     }
 }
 
-fn json_response(status: u16, body: String, retry_after: Option<u64>) -> Response {
+fn json_response(status: u16, body: Vec<u8>, retry_after: Option<u64>) -> Response {
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let json = header::HeaderValue::from_static("application/json; charset=utf-8");
@@ -328,7 +335,7 @@ fn broken_answer(fault: Fault) -> Response {
     match fault {
         Fault::RateLimit { retry_after, .. } => {
             let body = json!({"code": "too.many.requests", "message": "Too many requests"});
-            json_response(429, body.to_string(), retry_after)
+            json_response(429, body.to_string().into_bytes(), retry_after)
         }
         Fault::Html502 { .. } => html(502),
         Fault::Html200 { .. } => html(200),

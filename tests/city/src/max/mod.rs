@@ -100,6 +100,11 @@ pub enum Fault {
         /// How often.
         times: u32,
     },
+    /// A poll is answered at once, with what there is.
+    AtOnce {
+        /// How often.
+        times: u32,
+    },
     /// An answer of a poll carries a null marker.
     NullMarker {
         /// How often.
@@ -123,6 +128,7 @@ impl Fault {
             | Self::Slow { times, .. }
             | Self::Duplicate { times }
             | Self::NullMarker { times }
+            | Self::AtOnce { times }
             | Self::Disorder { times } => times,
         }
     }
@@ -131,7 +137,7 @@ impl Fault {
     fn is_of_calls(&self) -> bool {
         !matches!(
             self,
-            Self::Duplicate { .. } | Self::NullMarker { .. } | Self::Disorder { .. }
+            Self::Duplicate { .. } | Self::NullMarker { .. } | Self::AtOnce { .. } | Self::Disorder { .. }
         )
     }
 }

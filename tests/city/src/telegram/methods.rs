@@ -22,7 +22,7 @@ const LARGEST_FILE: usize = 20 * 1024 * 1024;
 const PROBES_A_MINUTE: usize = 20;
 
 pub(super) type SharedBot = Arc<Mutex<state::Bot>>;
-pub(super) type Outcome = Result<String, Refusal>;
+pub(super) type Outcome = Result<Vec<u8>, Refusal>;
 
 /// A refused call.
 pub(super) struct Refusal {
@@ -68,7 +68,23 @@ async fn call(State(city): State<Arc<City>>, request: Request) -> Response {
     if bot.lock().revoked {
         return answer(Err(refuse(401, "Unauthorized")));
     }
-    if let Some(fault) = city.take_fault(|fault| !matches!(fault, Fault::Duplicate { .. })) {
+    if let Some(status) = bot.lock().lacking.get(&method) {
+        return answer(Err(refuse(*status, "this server does not know that")));
+    }
+    if method == "getupdates"
+        && let Some(fault) = city.take_fault(|fault| matches!(fault, Fault::Impatient { .. }))
+        && let Fault::Impatient { seconds, .. } = fault
+    {
+        tokio::time::sleep(city.real(f64::from(seconds))).await;
+        return broken_answer(fault);
+    }
+    let spoils = |fault: &Fault| {
+        !matches!(
+            fault,
+            Fault::Duplicate { .. } | Fault::AtOnce { .. } | Fault::Impatient { .. }
+        )
+    };
+    if let Some(fault) = city.take_fault(spoils) {
         return broken_answer(fault);
     }
     let arguments = match arguments(&parts.headers, parts.uri.query(), &body) {
@@ -77,18 +93,18 @@ async fn call(State(city): State<Arc<City>>, request: Request) -> Response {
     };
     answer(match method.as_str() {
         "getupdates" => polling::get_updates(&city, &bot, &arguments).await,
-        "getme" => Ok(get_me(&bot.lock()).to_string()),
+        "getme" => Ok(get_me(&bot.lock()).to_string().into_bytes()),
         "getwebhookinfo" => {
             let now = city.unix();
             let mut state = bot.lock();
             state.expire(now);
-            Ok(state.webhook_info().to_string())
+            Ok(state.webhook_info().to_string().into_bytes())
         }
         "setwebhook" => set_webhook(&city, &bot, &arguments),
         "deletewebhook" => remove_webhook(&city, &bot, &arguments),
-        "getchat" => get_chat(&bot.lock(), &arguments).map(|chat| chat.to_string()),
-        "getchatmember" => get_chat_member(&bot.lock(), &arguments).map(|member| member.to_string()),
-        "getfile" => get_file(&bot.lock(), &arguments).map(|file| file.to_string()),
+        "getchat" => get_chat(&bot.lock(), &arguments).map(|chat| chat.to_string().into_bytes()),
+        "getchatmember" => get_chat_member(&bot.lock(), &arguments).map(|member| member.to_string().into_bytes()),
+        "getfile" => get_file(&bot.lock(), &arguments).map(|file| file.to_string().into_bytes()),
         "logout" | "close" => {
             bot.lock().violate(format!("{method} was called"));
             Ok("true".into())
@@ -314,6 +330,9 @@ fn get_chat(state: &state::Bot, arguments: &Map<String, Value>) -> Result<Value,
             ..refuse(400, "Bad Request: group chat was upgraded to a supergroup chat")
         });
     }
+    if state.memberships.get(&id).is_some_and(|status| status == "kicked") {
+        return Err(refuse(403, "Forbidden: bot was kicked from the supergroup chat"));
+    }
     let known = state.chats.get(&id);
     let mut chat = known
         .cloned()
@@ -348,7 +367,7 @@ fn get_chat_member(state: &state::Bot, arguments: &Map<String, Value>) -> Result
 
 fn answer(outcome: Outcome) -> Response {
     match outcome {
-        Ok(result) => json_response(200, format!("{{\"ok\":true,\"result\":{result}}}"), None),
+        Ok(result) => json_response(200, [&b"{\"ok\":true,\"result\":"[..], &result, b"}"].concat(), None),
         Err(refusal) => {
             let mut body = json!({"ok": false, "error_code": refusal.status, "description": refusal.description});
             let retry_after = refusal
@@ -358,12 +377,12 @@ fn answer(outcome: Outcome) -> Response {
             if let Some(parameters) = refusal.parameters {
                 body["parameters"] = parameters;
             }
-            json_response(refusal.status, body.to_string(), retry_after)
+            json_response(refusal.status, body.to_string().into_bytes(), retry_after)
         }
     }
 }
 
-fn json_response(status: u16, body: String, retry_after: Option<u64>) -> Response {
+fn json_response(status: u16, body: Vec<u8>, retry_after: Option<u64>) -> Response {
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
@@ -391,9 +410,10 @@ fn broken_answer(fault: Fault) -> Response {
         })),
         Fault::RateLimitHeader { retry_after, .. } => json_response(429, "slow down".into(), Some(retry_after)),
         Fault::Html502 { .. } => html(502),
+        Fault::Impatient { .. } => html(504),
         Fault::Html200 { .. } => html(200),
         Fault::ServerError { .. } => answer(Err(refuse(500, "Internal Server Error: restart"))),
-        Fault::CutConnection { .. } | Fault::Duplicate { .. } => {
+        Fault::CutConnection { .. } | Fault::Duplicate { .. } | Fault::AtOnce { .. } => {
             let pieces: [Result<Bytes, std::io::Error>; 2] = [
                 Ok(Bytes::from_static(b"{\"ok\":true,\"result\":[")),
                 Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset)),

@@ -89,6 +89,18 @@ pub enum Fault {
         /// How often.
         times: u32,
     },
+    /// Something on the way has less patience than the poll: its page with 504 after so many simulated seconds.
+    Impatient {
+        /// How often.
+        times: u32,
+        /// Its patience.
+        seconds: u32,
+    },
+    /// A poll is answered at once, with what there is.
+    AtOnce {
+        /// How often.
+        times: u32,
+    },
     /// A confirmation is forgotten: getUpdates brings the same updates again; a delivery is made twice.
     Duplicate {
         /// How often.
@@ -105,6 +117,8 @@ impl Fault {
             | Self::Html200 { times }
             | Self::ServerError { times }
             | Self::CutConnection { times }
+            | Self::Impatient { times, .. }
+            | Self::AtOnce { times }
             | Self::Duplicate { times } => times,
         }
     }
@@ -269,6 +283,11 @@ impl Bot {
         let now = self.city.unix();
         let seq = self.state.lock().push_raw(body.into(), now);
         hooks::dispatch(&self.city, &self.state, seq);
+    }
+
+    /// A smaller server: a method is answered with this status, as one that it does not know.
+    pub fn lack(&self, method: &str, status: u16) {
+        self.state.lock().lacking.insert(method.to_ascii_lowercase(), status);
     }
 
     /// Goes on with these update ids, as the server does after a week without updates.

@@ -68,6 +68,9 @@ fn begin_poll<'a>(city: &City, bot: &'a SharedBot, arguments: &Map<String, Value
         _ => 100,
     };
     let mut hold = integer(arguments, "timeout").unwrap_or(0).clamp(0, 50) as f64;
+    if city.take_fault(|fault| matches!(fault, Fault::AtOnce { .. })).is_some() {
+        hold = 0.0;
+    }
     let now = city.now();
     let mut state = bot.lock();
     match list(arguments, "allowed_updates") {
@@ -144,21 +147,21 @@ fn look_again(city: &City, bot: &SharedBot, poll: &Poll<'_>, deadline: Instant) 
 }
 
 /// The head of the queue as a JSON list, limited in number and size.
-fn batch(state: &mut state::Bot, limit: usize) -> String {
-    let mut text = String::from("[");
+fn batch(state: &mut state::Bot, limit: usize) -> Vec<u8> {
+    let mut text = b"[".to_vec();
     let mut count = 0;
     for queued in state.queue.values().take(limit) {
         if text.len() > 1 {
             if text.len() + queued.body.len() > LARGEST_BATCH {
                 break;
             }
-            text.push(',');
+            text.push(b',');
         }
-        text.push_str(&String::from_utf8_lossy(&queued.body));
+        text.extend_from_slice(&queued.body);
         count += 1;
     }
     state.handed_out += count;
-    text.push(']');
+    text.push(b']');
     text
 }
 

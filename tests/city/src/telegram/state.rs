@@ -54,6 +54,8 @@ pub(super) struct Bot {
     pub poll_running: bool,
     pub last_offset: Option<(i64, f64)>,
     pub last_conflict: f64,
+    /// Methods that this server does not know, and the status it answers with.
+    pub lacking: HashMap<String, u16>,
     pub chats: HashMap<i64, Value>,
     pub memberships: HashMap<i64, String>,
     pub migrated: HashMap<i64, i64>,
@@ -91,6 +93,7 @@ impl Bot {
             poll_running: false,
             last_offset: None,
             last_conflict: f64::MIN,
+            lacking: HashMap::new(),
             chats: HashMap::new(),
             memberships: HashMap::new(),
             migrated: HashMap::new(),

@@ -18,6 +18,8 @@ pub(super) enum Kind {
     Cut,
     /// The answer takes this many simulated seconds longer.
     Slow { seconds: f64 },
+    /// A long poll is answered at once, with what there is.
+    AtOnce,
     /// Events are handed out twice, with the same `event_id`.
     Duplicate,
     /// Events of one answer come in reverse order.
@@ -74,6 +76,11 @@ impl Fault {
     /// The answer breaks off in the middle.
     pub fn cut() -> Self {
         Self::new(Kind::Cut)
+    }
+
+    /// The long poll server answers at once, in place of waiting.
+    pub fn at_once() -> Self {
+        Self::new(Kind::AtOnce).on(LONG_POLL)
     }
 
     /// The answer takes longer by so many simulated seconds.

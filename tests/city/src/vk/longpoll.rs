@@ -56,9 +56,11 @@ pub(super) async fn answer(network: &Arc<Network>, group: i64, parts: &Parts) ->
         inner: false,
         events: false,
     };
+    let mut is_hasty = false;
     match network.take_fault(place) {
         None => {}
         Some(Kind::Failed { code }) => return failed_on_purpose(network, group, code, &query),
+        Some(Kind::AtOnce) => is_hasty = true,
         Some(Kind::Slow { seconds }) => network.sleep_until(network.now() + seconds).await,
         Some(kind) => return broken(&kind),
     }
@@ -66,17 +68,23 @@ pub(super) async fn answer(network: &Arc<Network>, group: i64, parts: &Parts) ->
         network.violate(format!("a_check of community {group}, which is not there"));
         return json_answer(&json!({"failed": 2}));
     };
-    poll(network, &community, &query).await
+    poll(network, &community, &query, is_hasty).await
 }
 
-async fn poll(network: &Arc<Network>, community: &SharedCommunity, query: &BTreeMap<String, String>) -> Response {
+async fn poll(
+    network: &Arc<Network>,
+    community: &SharedCommunity,
+    query: &BTreeMap<String, String>,
+    is_hasty: bool,
+) -> Response {
     let asked = match Asked::read(network, community, query) {
         Ok(asked) => asked,
         Err(refusal) => return json_answer(&refusal),
     };
     let _running = Running::begin(network, community);
     let wake = Arc::clone(&community.lock().wake);
-    let deadline = network.now() + asked.wait as f64;
+    let wait = if is_hasty { 0.0 } else { asked.wait as f64 };
+    let deadline = network.now() + wait;
     loop {
         let woken = wake.notified();
         tokio::pin!(woken);
