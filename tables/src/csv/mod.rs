@@ -185,7 +185,12 @@ impl CsvRows {
                     }
                 }
                 Split::TooWide => (self.first_line(), Some(RowFault::TooWide { limit: MOST_COLUMNS })),
-                Split::Broken => (self.first_line(), Some(RowFault::Quotes)),
+                // What breaks it may be what DOS leaves behind the end of the file.
+                Split::Broken(at) if !self.at_end && at + PADDING >= rest.len() => {
+                    self.fill()?;
+                    continue;
+                }
+                Split::Broken(_) => (self.first_line(), Some(RowFault::Quotes)),
                 Split::More if rest.len() >= LONGEST_ROW => {
                     let fault = match line_end.after_first(rest) {
                         Some(_) => RowFault::Quotes,

@@ -15,8 +15,8 @@ pub enum LineEnd {
 pub(crate) enum Split {
     /// The row ends after this many bytes.
     Row(usize),
-    /// Quoting rules broken.
-    Broken,
+    /// Quoting rules broken, at this byte.
+    Broken(usize),
     /// More cells than a row can have.
     TooWide,
     /// The buffer ends inside the row.
@@ -70,7 +70,7 @@ pub(crate) fn split(bytes: &[u8], delimiter: u8, end: LineEnd, at_end: bool, cel
             at += 1;
             loop {
                 let Some(quote) = bytes[at..].iter().position(|byte| *byte == b'"') else {
-                    return if at_end { Split::Broken } else { Split::More };
+                    return if at_end { Split::Broken(at) } else { Split::More };
                 };
                 cell.extend_from_slice(&bytes[at..at + quote]);
                 at += quote + 1;
@@ -109,9 +109,9 @@ pub(crate) fn split(bytes: &[u8], delimiter: u8, end: LineEnd, at_end: bool, cel
             Some(b'\n' | b'\r') => match end.length(&bytes[at..], at_end) {
                 Some(length) => return Split::Row(at + length),
                 None if !at_end && bytes[at..].iter().all(|byte| *byte == b'\r') => return Split::More,
-                None => return Split::Broken,
+                None => return Split::Broken(at),
             },
-            Some(_) => return Split::Broken,
+            Some(_) => return Split::Broken(at),
         }
     }
 }
