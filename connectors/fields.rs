@@ -1,8 +1,8 @@
 //! The tables «Куда попадают слова» of the connectors' READMEs against the schemas that the platforms publish: every field
 //! that holds a text is named there, with the place where it goes.
 //!
-//! The schemas are not in the repository: they are looked for in `PRIEM_PLATFORM_SCHEMAS`, then in
-//! `shared/reference/channels/schemas` beside the checkout. Where there are none the test says so and passes.
+//! The schemas belong to others and are no part of this repository: `PRIEM_CHANNEL_SCHEMAS` names the folder with them.
+//! Where there are none the test says so and passes.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,18 +19,13 @@ const HEADING: &str = "## Куда попадают слова";
 type Fields = BTreeMap<String, BTreeSet<String>>;
 
 fn schemas(platform: &str) -> Option<PathBuf> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
-    let beside = beside.map(|folder| folder.join("shared/reference/channels/schemas"));
-    let named = std::env::var_os("PRIEM_PLATFORM_SCHEMAS").map(PathBuf::from);
-    let folder = named
-        .into_iter()
-        .chain(beside)
-        .map(|folder| folder.join(platform))
-        .find(|folder| folder.is_dir());
-    if folder.is_none() {
-        eprintln!("SKIPPED: no schemas of {platform} here; name their folder in PRIEM_PLATFORM_SCHEMAS");
-    }
-    folder
+    let Some(folder) = std::env::var_os("PRIEM_CHANNEL_SCHEMAS") else {
+        eprintln!("PRIEM_CHANNEL_SCHEMAS is not set: the table of {platform} is NOT compared");
+        return None;
+    };
+    let folder = PathBuf::from(folder).join(platform);
+    assert!(folder.is_dir(), "{}: no schemas of {platform}", folder.display());
+    Some(folder)
 }
 
 fn json(path: &Path) -> Value {
