@@ -98,7 +98,7 @@ pub struct FieldSpec {
     pub name: &'static str,
     /// Header as the source writes it.
     pub header: &'static str,
-    /// Other spellings, compared as [`plain_header`] says.
+    /// Other spellings; case, look-alike letters and signs between words do not count.
     pub aliases: &'static [&'static str],
     /// What sort of value it holds.
     pub kind: FieldKind,

@@ -53,7 +53,7 @@ impl Encoding {
         !matches!(self, Self::Utf16Le | Self::Utf16Be)
     }
 
-    /// A text, unless the bytes are none in this encoding. UTF-16 is decoded while it is read ([`Utf16`]): its texts come
+    /// A text, unless the bytes are none in this encoding. UTF-16 is decoded while it is read (`Utf16`): its texts come
     /// as UTF-8.
     pub fn decode(self, bytes: &[u8]) -> Option<String> {
         let text = self
