@@ -39,6 +39,8 @@ struct Known {
     session: Option<Session>,
     /// Failures of this episode.
     failures: u32,
+    /// It was told in this episode that events are gone.
+    is_loss_told: bool,
     /// Where VK told us to go on, when it told so again: in place of the cursor.
     ts: Option<String>,
 }
@@ -81,24 +83,28 @@ impl Source<'_> {
                 self.open().await?;
                 match self.ask(cursor).await? {
                     Answer::Events(page) => Ok(page),
-                    Answer::Failed(code, _) => Err(self.again(code)),
+                    Answer::Failed(code, ts) => self.after(code, ts).await,
                 }
             }
-            Answer::Failed(2, _) => Err(self.again(2)),
-            Answer::Failed(1, Some(ts)) => {
-                self.lost(1, ts, "VK no longer has the events since the last answer (failed 1)")
-            }
-            Answer::Failed(3, _) => {
+            Answer::Failed(code, ts) => self.after(code, ts).await,
+        }
+    }
+
+    /// What a failure means that a new key alone does not end.
+    async fn after(&self, code: i64, ts: Option<String>) -> Result<Page, ConnectorError> {
+        match (code, ts) {
+            (1, Some(ts)) => self.lost(1, ts, "VK no longer has the events since the last answer (failed 1)"),
+            (3, _) => {
                 let ts = self.open().await?;
                 self.lost(3, ts, "VK lost the place in its events (failed 3)")
             }
-            Answer::Failed(4, _) => Err(ConnectorError::Misconfigured {
+            (4, _) => Err(ConnectorError::Misconfigured {
                 hint: format!(
                     "community {}: VK refuses our version of long polling (failed 4)",
                     self.group
                 ),
             }),
-            Answer::Failed(code, _) => Err(self.again(code)),
+            (code, _) => Err(self.again(code)),
         }
     }
 
@@ -174,7 +180,10 @@ impl Source<'_> {
 
     /// An answer that ends the episode; the gap that is to be told of now.
     fn sound(&self) -> Option<String> {
-        let (failures, ts) = self.known(|known| (std::mem::take(&mut known.failures), known.ts.take()));
+        let (failures, ts) = self.known(|known| {
+            known.is_loss_told = false;
+            (std::mem::take(&mut known.failures), known.ts.take())
+        });
         ts.map(|_| {
             format!(
                 "community {}: VK answers again, after {failures} failures; what came in between is read anew",
@@ -185,7 +194,8 @@ impl Source<'_> {
 
     /// Events are gone: told at the first time of an episode.
     fn lost(&self, code: i64, ts: String, what: &str) -> Result<Page, ConnectorError> {
-        if self.failed() == 1 {
+        self.failed();
+        if !self.known(|known| std::mem::replace(&mut known.is_loss_told, true)) {
             return Ok(Page {
                 next: Cursor(ts),
                 gap: Some(format!("community {}: {what}", self.group)),

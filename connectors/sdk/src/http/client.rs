@@ -153,7 +153,7 @@ impl HttpClient {
             hold.answered(after);
             return outcome.map(Some);
         }
-        match hold.broke_off(after) {
+        match hold.broke_off(began + after, after) {
             Cut::Trouble => return outcome.map(Some),
             Cut::Passing => {}
             Cut::Shortened(now) => tracing::warn!(

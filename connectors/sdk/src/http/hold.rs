@@ -1,7 +1,7 @@
 //! How long a platform is asked to hold a call while it has nothing to tell, and what becomes of that when something on
 //! the way has less patience: a proxy that cuts such calls is no trouble, it only needs shorter ones.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
@@ -19,6 +19,19 @@ struct State {
     now: Duration,
     cuts: u32,
     shortest: Duration,
+    /// When the last cut was counted.
+    counted: Option<Instant>,
+}
+
+impl State {
+    fn new(now: Duration) -> Self {
+        Self {
+            now,
+            cuts: 0,
+            shortest: Duration::MAX,
+            counted: None,
+        }
+    }
 }
 
 /// A call broke off on the way.
@@ -35,11 +48,7 @@ pub(super) enum Cut {
 impl Hold {
     /// As the settings say.
     pub fn new(asked: Duration) -> Self {
-        Self(Mutex::new(State {
-            now: asked,
-            cuts: 0,
-            shortest: Duration::MAX,
-        }))
+        Self(Mutex::new(State::new(asked)))
     }
 
     /// What to ask for now.
@@ -55,12 +64,20 @@ impl Hold {
         }
     }
 
-    /// A call broke off after this time.
-    pub(super) fn broke_off(&self, after: Duration) -> Cut {
+    /// A call broke off at this moment, after this time. Many that break off together are one cut: a platform that goes
+    /// away takes the calls of all streams with it.
+    pub(super) fn broke_off(&self, at: Instant, after: Duration) -> Cut {
         let mut state = self.0.lock();
         if after < LEAST || after >= state.now {
             return Cut::Trouble;
         }
+        if state
+            .counted
+            .is_some_and(|counted| at.duration_since(counted) < after / 2)
+        {
+            return Cut::Passing;
+        }
+        state.counted = Some(at);
         state.cuts += 1;
         state.shortest = state.shortest.min(after);
         if state.cuts < CUTS {
@@ -71,11 +88,7 @@ impl Hold {
         if shorter >= state.now {
             return Cut::Trouble;
         }
-        *state = State {
-            now: shorter,
-            cuts: 0,
-            shortest: Duration::MAX,
-        };
+        *state = State::new(shorter);
         Cut::Shortened(shorter)
     }
 }
@@ -88,13 +101,23 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
+    /// One stream that calls again and again.
+    struct Calls(Instant);
+
+    impl Calls {
+        fn cut(&mut self, hold: &Hold, after: Duration) -> Cut {
+            self.0 += after;
+            hold.broke_off(self.0, after)
+        }
+    }
+
     #[test]
     fn after_some_cuts_calls_are_shorter_than_the_patience_on_the_way() {
-        let hold = Hold::new(seconds(50));
-        assert_eq!(hold.broke_off(seconds(20)), Cut::Passing);
+        let (hold, mut calls) = (Hold::new(seconds(50)), Calls(Instant::now()));
+        assert_eq!(calls.cut(&hold, seconds(20)), Cut::Passing);
         hold.answered(seconds(3));
-        assert_eq!(hold.broke_off(seconds(21)), Cut::Passing);
-        assert_eq!(hold.broke_off(seconds(20)), Cut::Shortened(seconds(15)));
+        assert_eq!(calls.cut(&hold, seconds(21)), Cut::Passing);
+        assert_eq!(calls.cut(&hold, seconds(20)), Cut::Shortened(seconds(15)));
         assert_eq!(hold.now(), seconds(15));
         hold.answered(seconds(15));
         assert_eq!(hold.now(), seconds(15));
@@ -102,12 +125,12 @@ mod tests {
 
     #[test]
     fn what_lasts_as_long_as_asked_and_what_ends_at_once_is_no_cut() {
-        let hold = Hold::new(seconds(50));
+        let (hold, mut calls) = (Hold::new(seconds(50)), Calls(Instant::now()));
         for after in [0, 50, 60] {
-            assert_eq!(hold.broke_off(seconds(after)), Cut::Trouble);
+            assert_eq!(calls.cut(&hold, seconds(after)), Cut::Trouble);
         }
         for _ in 0..10 {
-            assert_eq!(hold.broke_off(seconds(20)), Cut::Passing);
+            assert_eq!(calls.cut(&hold, seconds(20)), Cut::Passing);
             hold.answered(seconds(49));
         }
         assert_eq!(hold.now(), seconds(50));
@@ -115,11 +138,20 @@ mod tests {
 
     #[test]
     fn a_way_that_cuts_everything_is_trouble_in_the_end() {
-        let hold = Hold::new(seconds(50));
+        let (hold, mut calls) = (Hold::new(seconds(50)), Calls(Instant::now()));
         let cuts = (0..100)
-            .filter(|_| hold.broke_off(hold.now() * 9 / 10) != Cut::Trouble)
+            .filter(|_| calls.cut(&hold, hold.now() * 9 / 10) != Cut::Trouble)
             .count();
         assert!(cuts < 40 && hold.now() <= seconds(2), "{cuts}, {:?}", hold.now());
-        assert_eq!(hold.broke_off(hold.now()), Cut::Trouble);
+        assert_eq!(calls.cut(&hold, hold.now()), Cut::Trouble);
+    }
+
+    #[test]
+    fn calls_that_break_off_together_are_one_cut() {
+        let (hold, now) = (Hold::new(seconds(25)), Instant::now());
+        for _ in 0..12 {
+            assert_eq!(hold.broke_off(now, seconds(2)), Cut::Passing);
+        }
+        assert_eq!(hold.now(), seconds(25));
     }
 }
