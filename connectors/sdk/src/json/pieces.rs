@@ -3,6 +3,7 @@
 //! thousand deep or a number of a strange form stays in its own piece, and the pieces beside it are read.
 
 use bytes::Bytes;
+use memchr::memchr2;
 use serde::de::DeserializeOwned;
 
 use super::{from_slice, mark};
@@ -91,17 +92,18 @@ pub fn elements(body: &Bytes) -> Option<Vec<Bytes>> {
 
 /// What stands between the commas of the outermost brackets.
 fn pieces(body: &Bytes, open: u8, close: u8) -> Option<Vec<Bytes>> {
-    let whole = body.trim_ascii();
-    let start = body.len() - body.trim_ascii_start().len();
+    let text = &body[..];
+    let whole = text.trim_ascii();
+    let start = text.len() - text.trim_ascii_start().len();
     if whole.len() < 2 || whole.first() != Some(&open) || whole.last() != Some(&close) {
         return None;
     }
     let end = start + whole.len() - 1;
     let (mut found, mut from, mut at, mut depth) = (Vec::new(), start + 1, start + 1, 0_usize);
     while at < end {
-        match body[at] {
+        match text[at] {
             b'"' => {
-                at += string_end(&body[at..end])?;
+                at += string_end(&text[at..end])?;
                 continue;
             }
             b'{' | b'[' => depth += 1,
@@ -133,11 +135,11 @@ fn string_end(text: &[u8]) -> Option<usize> {
         return None;
     }
     loop {
-        match text.get(at)? {
-            b'"' => return Some(at + 1),
-            b'\\' => at += 2,
-            _ => at += 1,
+        at += memchr2(b'"', b'\\', text.get(at..)?)?;
+        if text[at] == b'"' {
+            return Some(at + 1);
         }
+        at += 2;
     }
 }
 
