@@ -6,6 +6,7 @@
 mod author;
 mod body;
 mod case;
+pub mod html;
 mod moment;
 pub mod personal;
 mod place;

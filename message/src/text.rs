@@ -1,19 +1,15 @@
-//! Turns a source's markup into plain text and mentions: VK markup and HTML.
+//! Turns a source's markup into plain text and mentions: VK markup here, HTML in [`html`](crate::html).
 //!
 //! Total functions: any input gives text, in time linear in its length (`Ahead` looks at no byte twice). Markup that is
 //! not understood stays as it is, so no words of a citizen are lost.
 
-use std::borrow::Cow;
-
 use crate::Mention;
+pub use crate::html::{decode_entities, from_html, has_html};
 
 /// Longest piece of markup looked for, bytes: keeps the cost linear in the length of the text.
 const LONGEST_MARKUP: usize = 2048;
 /// Longest name behind an `@`, bytes; what is longer is a long word.
 const LONGEST_HANDLE: usize = 128;
-/// Longest `<script>` or `<style>` that is taken out whole, bytes.
-const LONGEST_SCRIPT: usize = 64 * 1024;
-
 /// A text with more mentions than this is spam; the words stay.
 const MOST_MENTIONS: usize = 200;
 
@@ -51,30 +47,6 @@ impl<'s> Ahead<'s> {
         };
         self.next = Some(next);
         (next < from.saturating_add(limit)).then_some(next)
-    }
-}
-
-/// The ends of HTML markup.
-struct Ends<'s> {
-    tag: Ahead<'s>,
-    comment: Ahead<'s>,
-    script: Ahead<'s>,
-    style: Ahead<'s>,
-}
-
-impl<'s> Ends<'s> {
-    /// `lower` is the source in ASCII lower case.
-    fn new(source: &'s str, lower: &'s str) -> Self {
-        Self {
-            tag: Ahead::new(source, ">"),
-            comment: Ahead::new(source, "-->"),
-            script: Ahead::new(lower, "</script"),
-            style: Ahead::new(lower, "</style"),
-        }
-    }
-
-    fn work(&self) -> usize {
-        self.tag.work + self.comment.work + self.script.work + self.style.work
     }
 }
 
@@ -133,67 +105,6 @@ fn vk(source: &str, out: &mut PlainText) -> usize {
         rest = &rest[taken..];
     }
     square.work + round.work
-}
-
-/// Decodes HTML entities and nothing else, for sources that escape plain text (`&amp;`, `&lt;`, `&#33;`). What is no
-/// entity stays as it is.
-pub fn decode_entities(source: &str) -> Cow<'_, str> {
-    if !source.contains('&') {
-        return Cow::Borrowed(source);
-    }
-    let mut out = String::with_capacity(source.len());
-    let mut rest = source;
-    while let Some(at) = rest.find('&') {
-        out.push_str(&rest[..at]);
-        rest = &rest[at..];
-        let taken = entity(rest, &mut out).unwrap_or_else(|| {
-            out.push('&');
-            1
-        });
-        rest = &rest[taken..];
-    }
-    out.push_str(rest);
-    Cow::Owned(out)
-}
-
-/// HTML to text: `<br>` and the ends of blocks become line ends, links keep their words, `script` and `style` go,
-/// entities are decoded. Text without tags and entities comes back as it is.
-pub fn from_html(source: &str) -> String {
-    if !source.contains('<') && !source.contains('&') {
-        return source.to_owned();
-    }
-    let mut out = String::with_capacity(source.len());
-    plain(source, &mut out);
-    out.trim().to_owned()
-}
-
-/// Appends the text of HTML; how many bytes were looked at for ends of markup.
-fn plain(source: &str, out: &mut String) -> usize {
-    let lower = source.to_ascii_lowercase();
-    let mut ends = Ends::new(source, &lower);
-    let mut rest = source;
-    while let Some(next) = rest.chars().next() {
-        let taken = match next {
-            '<' => tag(rest, source.len() - rest.len(), &mut ends, out),
-            '&' => entity(rest, out),
-            _ => None,
-        };
-        let taken = taken.unwrap_or_else(|| {
-            out.push(next);
-            next.len_utf8()
-        });
-        rest = &rest[taken..];
-    }
-    ends.work()
-}
-
-/// Whether the text holds an HTML tag, so that the original is worth keeping.
-pub fn has_html(source: &str) -> bool {
-    let mut ends = Ahead::new(source, ">");
-    source.match_indices('<').any(|(at, _)| {
-        ends.find(at, LONGEST_MARKUP)
-            .is_some_and(|end| known_tag(&source[at + 1..end]).is_some())
-    })
 }
 
 /// `[target|words` whose `]` follows; the number of bytes taken, with it.
@@ -284,33 +195,6 @@ fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_' || c == '.'
 }
 
-/// A tag at the start of `rest`, which stands `at` a place of the source; the number of bytes taken. What is no known tag (`a < b`) stays.
-fn tag(rest: &str, at: usize, ends: &mut Ends<'_>, out: &mut String) -> Option<usize> {
-    if rest.starts_with("<!--") {
-        return ends.comment.find(at, LONGEST_SCRIPT).map(|end| end + 3 - at);
-    }
-    let end = ends.tag.find(at, LONGEST_MARKUP)? - at;
-    let (name, closing) = known_tag(&rest[1..end])?;
-    match name {
-        "script" | "style" if !closing => {
-            let close = if name == "script" {
-                &mut ends.script
-            } else {
-                &mut ends.style
-            };
-            let from = close.find(at, LONGEST_SCRIPT)?;
-            return ends.tag.find(from, LONGEST_MARKUP).map(|end| end + 1 - at);
-        }
-        "br" => new_line(out),
-        "p" | "div" | "li" | "tr" | "ul" | "ol" | "blockquote" | "h1" | "h2" | "h3" if !out.ends_with('\n') => {
-            new_line(out);
-        }
-        "td" | "th" if closing => out.push(' '),
-        _ => {}
-    }
-    Some(end + 1)
-}
-
 /// The first `limit` bytes of a text, or one or two less so as not to cut a character.
 fn window(text: &str, limit: usize) -> &str {
     if text.len() <= limit {
@@ -318,97 +202,6 @@ fn window(text: &str, limit: usize) -> &str {
     }
     let end = (0..=limit).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
     &text[..end]
-}
-
-fn new_line(out: &mut String) {
-    let trimmed = out.trim_end_matches([' ', '\t']).len();
-    out.truncate(trimmed);
-    if !out.is_empty() {
-        out.push('\n');
-    }
-}
-
-/// Name of the tag and whether it closes, for tags seen in messages.
-fn known_tag(inside: &str) -> Option<(&'static str, bool)> {
-    const TAGS: &[&str] = &[
-        "a",
-        "b",
-        "blockquote",
-        "br",
-        "code",
-        "del",
-        "div",
-        "em",
-        "font",
-        "h1",
-        "h2",
-        "h3",
-        "hr",
-        "i",
-        "img",
-        "li",
-        "ol",
-        "p",
-        "pre",
-        "s",
-        "script",
-        "small",
-        "span",
-        "strike",
-        "strong",
-        "style",
-        "sub",
-        "sup",
-        "table",
-        "tbody",
-        "td",
-        "th",
-        "thead",
-        "tr",
-        "u",
-        "ul",
-    ];
-    let closing = inside.starts_with('/');
-    let inside = inside.trim_start_matches('/');
-    let name = inside
-        .split(|c: char| c.is_whitespace() || c == '/')
-        .next()
-        .unwrap_or_default();
-    TAGS.iter()
-        .find(|known| name.eq_ignore_ascii_case(known))
-        .map(|known| (*known, closing))
-}
-
-/// An entity at the start of `rest`; the number of bytes taken.
-fn entity(rest: &str, out: &mut String) -> Option<usize> {
-    // The longest entity we know has eight characters.
-    let end = rest.bytes().take(12).position(|byte| byte == b';')?;
-    let name = &rest[1..end];
-    let decoded = match name {
-        "amp" => '&',
-        "lt" => '<',
-        "gt" => '>',
-        "quot" | "laquo" | "raquo" => match name {
-            "laquo" => '«',
-            "raquo" => '»',
-            _ => '"',
-        },
-        "apos" => '\'',
-        "nbsp" => ' ',
-        "mdash" => '—',
-        "ndash" => '–',
-        "hellip" => '…',
-        _ => {
-            let number = name.strip_prefix('#')?;
-            let code = match number.strip_prefix(['x', 'X']) {
-                Some(hex) => u32::from_str_radix(hex, 16).ok()?,
-                None => number.parse().ok()?,
-            };
-            char::from_u32(code).filter(|c| *c != '\0')?
-        }
-    };
-    out.push(decoded);
-    Some(end + 1)
 }
 
 #[cfg(test)]
@@ -457,91 +250,31 @@ mod tests {
     }
 
     #[test]
-    fn entities_are_decoded_and_tags_stay() {
-        assert_eq!(
-            decode_entities("Р&amp;Д &lt;b&gt; &#33; & &nope; <b>"),
-            "Р&Д <b> ! & &nope; <b>"
-        );
-        assert!(matches!(decode_entities("без них"), Cow::Borrowed(_)));
-    }
-
-    #[test]
     fn broken_markup_stays_as_written() {
         for text in ["[id1|", "[нет|слова]", "[|]", "@", "a [b] c", "[id1|]", "@ (x)"] {
             assert_eq!(from_vk(text).text, text);
         }
     }
 
-    #[test]
-    fn html_becomes_text() {
-        assert_eq!(
-            from_html("<p>Яма &laquo;у дома&raquo; &#8470;5</p><p>Уже <b>год</b><br/>ждём &lt;3</p>"),
-            "Яма «у дома» №5\nУже год\nждём <3"
-        );
-        assert_eq!(from_html("a<script>bad()</script>b<style>x</style>"), "ab");
-        assert_eq!(from_html("5 < 6 и Р&Д &unknown; <3"), "5 < 6 и Р&Д &unknown; <3");
-    }
-
     /// Twice the text is twice the work, whatever stands in it.
     #[test]
     fn hostile_markup_takes_linear_work() {
-        for piece in [
-            "<",
-            "<a ",
-            "<!--",
-            "<!-- -->",
-            "<script>",
-            "<style>",
-            "<script></script ",
-            "<p",
-            "&",
-            "&#",
-            "</",
-            "<b>",
-            "[",
-            "[id1|",
-            "@",
-            "@a (",
-            "*id1 (",
-            "@a.",
-            "][",
-            "<script>x</scrip",
-            "<!-->",
-            "a<b>[c|d](",
-        ] {
+        for piece in ["[", "[id1|", "@", "@a (", "*id1 (", "@a.", "][", "a<b>[c|d]("] {
             let source = piece.repeat(100_000);
-            let (html, vk_work) = (
-                plain(&source, &mut String::new()),
-                vk(&source, &mut PlainText::default()),
-            );
-            assert!(html <= 4 * source.len() + 4, "{piece}: {html} for {}", source.len());
-            assert!(
-                vk_work <= 2 * source.len() + 2,
-                "{piece}: {vk_work} for {}",
-                source.len()
-            );
-            let _ = has_html(&source);
+            let work = vk(&source, &mut PlainText::default());
+            assert!(work <= 2 * source.len() + 2, "{piece}: {work} for {}", source.len());
         }
-    }
-
-    #[test]
-    fn html_is_recognised_by_known_tags_only() {
-        assert!(has_html("a<br>b") && has_html("<a href='x'>y</a>"));
-        assert!(!has_html("5 < 6 > 2") && !has_html("<хорошо>"));
     }
 
     proptest! {
         #[test]
         fn any_text_gives_text(text in "\\PC*") {
             let _ = from_vk(&text);
-            let _ = from_html(&text);
-            let _ = has_html(&text);
         }
 
         #[test]
         fn markup_soup_gives_text(text in "[\\[\\]|@*<>&;#a-zid01 ()/я\n]{0,60}") {
             let _ = from_vk(&text);
-            let _ = from_html(&text);
         }
     }
 }

@@ -5,14 +5,13 @@
 //! - [`contract`]: the four verbs of a [`Connector`] and the data they exchange.
 //! - [`error`]: errors that say what the host must do.
 //! - [`mod@file`]: how to fetch a file that a message names.
-//! - [`html`]: HTML bodies as text.
 //! - [`http`]: the HTTP client.
 //! - [`in_hand`]: a note of what the process may die over.
 //! - [`json`]: JSON as platforms send it.
 //! - [`language`]: the language of a text, by its letters.
 //! - [`registry`]: how a connector introduces itself.
 //! - [`secret`]: secrets by reference, never printed.
-//! - [`text`], [`utf16`]: markup of sources turned into plain text.
+//! - [`html`], [`text`], [`utf16`]: markup of sources turned into plain text.
 //! - [`unheard`]: parts of a source that are not heard any more.
 //! - [`webhook`]: proving the sender of a webhook.
 //!
@@ -22,7 +21,6 @@ pub mod conformance;
 pub mod contract;
 pub mod error;
 pub mod file;
-pub mod html;
 pub mod http;
 pub mod in_hand;
 pub mod json;
@@ -43,6 +41,6 @@ pub use file::{FileRequest, FileSource};
 pub use http::{HttpClient, HttpClientSettings, HttpOptions, HttpRequest, HttpResponse, Retry};
 /// The message schema: a connector needs this crate alone.
 pub use priem_message as message;
-pub use priem_message::{EventType, Message, MessageData, text};
+pub use priem_message::{EventType, Message, MessageData, html, text};
 pub use registry::{BuildContext, ConnectorType};
 pub use secret::{Secret, SecretRef};

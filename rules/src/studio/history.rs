@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use priem_message::{EventType, Kind, Message, MessageData, Regime, text};
+use priem_message::{EventType, Kind, Message, MessageData, Regime, html, text};
 use priem_tables::PlainTable;
 
 /// One message with its label.
@@ -47,9 +47,9 @@ pub fn read(path: &Path, text_column: &str, label_column: &str) -> Result<Vec<La
 
 /// Text without markup; ПОС writes back-ticks for the quotes of attributes, and escapes markup twice at times.
 fn plain(source: &str) -> String {
-    let once = text::from_html(source);
+    let once = html::to_text(source);
     if text::has_html(&once) || once.contains("&nbsp;") {
-        return text::from_html(&once);
+        return html::to_text(&once);
     }
     once
 }

@@ -1,9 +1,8 @@
 //! From what the platform gives to a message. Pure: the same bytes give the same message for ever.
 
 use priem_sdk::{
-    EventType, Message, MessageData, NormalizeError, RawItem,
+    EventType, Message, MessageData, NormalizeError, RawItem, html,
     message::{AuthorKind, Kind, Moment, Regime},
-    text,
     webhook::parse_json_bounded,
 };
 use serde::Deserialize;
@@ -26,7 +25,7 @@ struct WireAuthor {
 pub fn message(raw: &RawItem) -> Result<Vec<Message>, NormalizeError> {
     let wire: Wire = parse_json_bounded(&raw.body)?;
     let mut data = MessageData::new("newchannel", Kind::Direct, Regime::OpenSourceMessage);
-    data.body.text = wire.text.as_deref().map(text::from_html).unwrap_or_default();
+    data.body.text = wire.text.as_deref().map(html::to_text).unwrap_or_default();
     if let Some(author) = wire.author {
         data.author.kind = AuthorKind::Person;
         data.author.external_id = author.id.map(|id| id.to_string());
