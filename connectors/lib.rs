@@ -6,6 +6,8 @@
 #[cfg(test)]
 mod fields;
 pub mod files;
+#[cfg(test)]
+mod golden;
 pub mod manifest;
 pub mod max;
 pub mod ok;

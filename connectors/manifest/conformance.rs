@@ -6,10 +6,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::HeaderValue;
 use priem_sdk::{
-    Cx, HookRequest, Secret,
+    Cx, HookRequest, Refusal, Secret,
     conformance::{
-        BoxFuture, Expected, FaultSample, HookSample, ItemSample, PollSubject, ScriptedAnswer, ScriptedRequest,
-        ScriptedServer, Subject,
+        BoxFuture, Expected, HookSample, ItemSample, PollSubject, ScriptedAnswer, ScriptedRequest, ScriptedServer,
+        Subject, faults,
     },
     contract::ConnectorId,
 };
@@ -65,27 +65,14 @@ pub(super) fn subject() -> Subject {
         hook("one record", &whole(), 1),
         hook("a list", &json!([whole(), {"id": 11}, {"text": "no id"}]), 3),
     ];
-    subject.poller = Some(|| server(None));
-    subject.faults = faults();
+    subject.poller = Some(|| server(page));
+    subject.faults = faults![server;
+        "429", |_| ScriptedAnswer::text(429, "{}") => "rate_limited";
+        "401", |_| ScriptedAnswer::text(401, "{}") => "auth_rejected";
+        "500", |_| ScriptedAnswer::text(500, "{}") => "transient";
+        "a page that says 200", |_| ScriptedAnswer::text(200, "<html>please log in</html>") => "transient";
+    ];
     subject
-}
-
-fn faults() -> Vec<FaultSample> {
-    macro_rules! fault {
-        ($name:literal, $status:literal, $body:literal, $kind:literal) => {
-            FaultSample {
-                name: $name,
-                poller: || server(Some(($status, $body))),
-                kind: $kind,
-            }
-        };
-    }
-    vec![
-        fault!("429", 429, "{}", "rate_limited"),
-        fault!("401", 401, "{}", "auth_rejected"),
-        fault!("500", 500, "{}", "transient"),
-        fault!("a page that says 200", 200, "<html>please log in</html>", "transient"),
-    ]
 }
 
 fn id() -> ConnectorId {
@@ -132,47 +119,25 @@ fn prove(body: Bytes) -> HookRequest {
 }
 
 fn hook(name: &'static str, body: &Value, items: usize) -> HookSample {
-    let body = Bytes::from(body.to_string());
-    let proven = prove(body.clone());
-    let mut without = proven.clone();
-    without.headers.clear();
-    let mut elsewhere = proven.clone();
-    elsewhere.path = "planted-path-of-another-portal-0123456789".into();
     HookSample {
-        name,
-        body,
-        prove,
-        proof_in_body: false,
         items,
-        unproven: vec![
-            ("no token", without),
-            (
-                "wrong token",
-                proven.with_header("authorization", HeaderValue::from_static("Bearer guess")),
-            ),
-            ("wrong path", elsewhere),
-        ],
+        ..HookSample::new(name, body.to_string().into(), prove)
     }
+    .twin("no token", Refusal::Unauthenticated, |request| request.headers.clear())
+    .twin("wrong token", Refusal::Forbidden, |request| {
+        let guess = HeaderValue::from_static("Bearer guess");
+        request.headers.insert("authorization", guess);
+    })
+    .not_by_another_path()
 }
 
-fn server(fault: Option<(u16, &'static str)>) -> BoxFuture<PollSubject> {
+fn server(script: fn(&ScriptedRequest) -> ScriptedAnswer) -> BoxFuture<PollSubject> {
     Box::pin(async move {
-        let server = ScriptedServer::start(move |request| match fault {
-            None => ScriptedAnswer::json(&page(request)),
-            Some((status, body)) => ScriptedAnswer {
-                status,
-                headers: Vec::new(),
-                body: Bytes::from_static(body.as_bytes()),
-            },
-        });
-        let server = server.await.expect("loopback has a free port");
+        let server = ScriptedServer::start(script).await.expect("loopback has a free port");
         let url = server.url();
         PollSubject {
             open: Box::new(move || connector(&url)),
-            cx: Cx {
-                id: id(),
-                take_over: false,
-            },
+            cx: Cx::new(id()),
             stream: super::POLLED,
             items: LISTED,
             keep: Box::new(server),
@@ -180,11 +145,9 @@ fn server(fault: Option<(u16, &'static str)>) -> BoxFuture<PollSubject> {
     })
 }
 
-fn page(request: &ScriptedRequest) -> Value {
+fn page(request: &ScriptedRequest) -> ScriptedAnswer {
     let number = request
-        .target
-        .split(['?', '&'])
-        .find_map(|pair| pair.strip_prefix("page="))
+        .param("page")
         .and_then(|number| number.parse::<usize>().ok())
         .unwrap_or(0);
     let record = |number: usize| json!({"id": number, "text": format!("Запись {number}"), "status": "NEW"});
@@ -193,5 +156,6 @@ fn page(request: &ScriptedRequest) -> Value {
         .take(PAGE)
         .map(record)
         .collect();
-    json!({"items": due, "last": number.saturating_add(1).saturating_mul(PAGE) >= LISTED})
+    let is_last = number.saturating_add(1).saturating_mul(PAGE) >= LISTED;
+    ScriptedAnswer::json(&json!({"items": due, "last": is_last}))
 }

@@ -117,14 +117,9 @@ impl ManifestConnector {
 #[async_trait::async_trait]
 impl Connector for ManifestConnector {
     fn streams(&self) -> Vec<Stream> {
-        let stream = |name, kind| Stream {
-            name,
-            key: String::new(),
-            kind,
-        };
-        let polled = self.poller.is_some().then(|| stream(POLLED, StreamKind::Poll));
-        let sent = self.receiver.is_some().then(|| stream(SENT, StreamKind::Webhook));
-        polled.into_iter().chain(sent).collect()
+        let polled = self.poller.iter().map(|_| Stream::new(POLLED, StreamKind::Poll));
+        let sent = self.receiver.iter().map(|_| Stream::new(SENT, StreamKind::Webhook));
+        polled.chain(sent).collect()
     }
 
     async fn check(&self, _cx: &Cx) -> Result<CheckReport, ConnectorError> {

@@ -12,7 +12,7 @@ use priem_sdk::{
 };
 use serde_json::Value;
 
-use super::{api::Body, kinds};
+use super::api::Body;
 
 /// Most attachments of one message that are looked at; the platform allows far fewer.
 const MOST_ATTACHMENTS: usize = 100;
@@ -138,7 +138,7 @@ fn attachment(source: &Value) -> Option<Attachment> {
         "location" => Attachment::new(AttachmentKind::Location),
         "inline_keyboard" | "reply_keyboard" | "data" => return None,
         _ => Attachment {
-            name: Some(kinds::shown(kind).to_owned()),
+            name: Some(unread::shown(kind).to_owned()),
             ..Attachment::new(AttachmentKind::Other)
         },
     })

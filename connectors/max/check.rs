@@ -1,26 +1,24 @@
 //! `check`: the bot as MAX sees it. Changes nothing, shows neither token nor webhook path.
 
-use priem_sdk::{CheckReport, ConnectorError, webhook::host_of};
+use priem_sdk::{
+    CheckReport, ConnectorError,
+    webhook::{Hook, host_of},
+};
 
 use super::{
+    Max,
     api::{Me, Subscription},
     client::{Client, Trouble},
-    config::{ChatSettings, Hook},
+    config::ChatSettings,
     kinds,
 };
 
 /// The right without which a bot sees nothing of a group or channel but what names it.
 const READ_ALL: &str = "read_all_messages";
 
-/// What `check` needs to know about the settings.
-pub(super) struct Expectation<'a> {
-    pub hook: Option<&'a Hook>,
-    pub own_base: Option<&'a str>,
-    pub chats: &'a [ChatSettings],
-}
-
 /// Asks MAX about the bot, its webhooks and its chats.
-pub(super) async fn check(client: &Client, expected: &Expectation<'_>) -> Result<CheckReport, ConnectorError> {
+pub(super) async fn check(max: &Max) -> Result<CheckReport, ConnectorError> {
+    let (client, chats) = (&max.client, &max.settings.chats);
     let mut report = CheckReport::default();
     let me = match client.me().await {
         Ok(me) => me,
@@ -36,14 +34,14 @@ pub(super) async fn check(client: &Client, expected: &Expectation<'_>) -> Result
     };
     look_at_bot(&me, &mut report);
     let subscriptions = client.subscriptions().await?;
-    match expected.hook {
-        Some(hook) => look_at_webhook(&subscriptions, hook, expected.own_base, &mut report),
-        None => look_at_polling(&subscriptions, expected.own_base, &mut report),
+    match max.hook() {
+        Ok(hook) => look_at_webhook(&subscriptions, hook, &mut report),
+        Err(_) => look_at_polling(&subscriptions, max, &mut report),
     }
-    for chat in expected.chats {
+    for chat in chats {
         look_at_chat(client, chat, &mut report).await?;
     }
-    if expected.chats.is_empty() {
+    if chats.is_empty() {
         report.ok("chats", "none listed: rights in groups and channels are not looked at");
     }
     Ok(report)
@@ -72,7 +70,7 @@ fn look_at_bot(me: &Me, report: &mut CheckReport) {
     }
 }
 
-fn look_at_polling(subscriptions: &[Subscription], own_base: Option<&str>, report: &mut CheckReport) {
+fn look_at_polling(subscriptions: &[Subscription], max: &Max, report: &mut CheckReport) {
     if subscriptions.is_empty() {
         report.ok("webhook", "none, as polling needs it");
         report.warn(
@@ -82,7 +80,7 @@ fn look_at_polling(subscriptions: &[Subscription], own_base: Option<&str>, repor
         );
     }
     for subscription in subscriptions {
-        if is_ours(&subscription.url, own_base) {
+        if max.is_ours(&subscription.url) {
             report.warn(
                 "webhook",
                 "our own of an earlier mode: webhook is still subscribed; nothing can be polled while it is",
@@ -101,8 +99,8 @@ fn look_at_polling(subscriptions: &[Subscription], own_base: Option<&str>, repor
     }
 }
 
-fn look_at_webhook(subscriptions: &[Subscription], hook: &Hook, own_base: Option<&str>, report: &mut CheckReport) {
-    match subscriptions.iter().find(|one| one.url == *hook.url.expose()) {
+fn look_at_webhook(subscriptions: &[Subscription], hook: &Hook, report: &mut CheckReport) {
+    match subscriptions.iter().find(|one| hook.is_at(&one.url)) {
         None => report.warn(
             "webhook",
             "not subscribed; MAX drops a subscription after 8 hours without a successful delivery",
@@ -121,8 +119,8 @@ fn look_at_webhook(subscriptions: &[Subscription], hook: &Hook, own_base: Option
             }
         }
     }
-    for other in subscriptions.iter().filter(|one| one.url != *hook.url.expose()) {
-        if is_ours(&other.url, own_base) {
+    for other in subscriptions.iter().filter(|one| !hook.is_at(&one.url)) {
+        if hook.is_ours(&other.url) {
             report.warn(
                 "webhook",
                 "an older address of ours is subscribed too",
@@ -147,13 +145,6 @@ pub(super) fn missing_kinds(subscription: &Subscription) -> Vec<&'static str> {
         .into_iter()
         .filter(|kind| !have.iter().any(|one| one == kind))
         .collect()
-}
-
-/// Whether an address was made by this very connector, maybe with another path secret.
-pub(super) fn is_ours(url: &str, own_base: Option<&str>) -> bool {
-    own_base
-        .and_then(|base| url.strip_prefix(base))
-        .is_some_and(|rest| !rest.contains('/'))
 }
 
 async fn look_at_chat(client: &Client, chat: &ChatSettings, report: &mut CheckReport) -> Result<(), ConnectorError> {

@@ -10,6 +10,7 @@ use priem_sdk::{
     ConnectorError, Secret,
     http::{Hold, HttpClient, HttpRequest, HttpResponse, Retry},
     json,
+    secret::cleaned,
 };
 use serde::de::DeserializeOwned;
 
@@ -21,8 +22,6 @@ const POLL_MARGIN: Duration = Duration::from_secs(10);
 const LONGEST_HOLD: Duration = Duration::from_secs(90);
 /// Pause after a 429 that does not say how long.
 const UNNAMED_PAUSE: Duration = Duration::from_secs(10);
-/// Longest message of the server that is passed on.
-const LONGEST_MESSAGE: usize = 200;
 /// Messages in one page of history: the most the server gives.
 pub(super) const PAGE: usize = 100;
 
@@ -155,7 +154,7 @@ impl Client {
         }
         Err(Trouble::Refused {
             status: response.status,
-            message: self.clean(&done.message.unwrap_or_else(|| "without a reason".into())),
+            message: cleaned(done.message.as_deref().unwrap_or("without a reason"), &[&self.token]),
         })
     }
 
@@ -206,12 +205,9 @@ impl Client {
             return Trouble::Decision(ConnectorError::RateLimited { retry_after });
         }
         let Some(error) = error else {
-            return Trouble::Decision(ConnectorError::transient(format_args!(
-                "the answer is not the Bot API's JSON (status {status}, {} bytes): something on the way answered",
-                response.body.len()
-            )));
+            return Trouble::Decision(response.from_another("the Bot API"));
         };
-        let message = self.clean(&format!("{}: {}", error.code, error.message));
+        let message = cleaned(&format!("{}: {}", error.code, error.message), &[&self.token]);
         match status {
             401 => Trouble::Decision(ConnectorError::AuthRejected {
                 hint: format!(
@@ -230,11 +226,5 @@ impl Client {
                 hint: format!("MAX answered {status}: {message}"),
             }),
         }
-    }
-
-    /// The server's words as they may stand in a log: bounded and without the token.
-    fn clean(&self, message: &str) -> String {
-        let message = message.replace(self.token.expose().as_str(), "***");
-        message.chars().take(LONGEST_MESSAGE).collect()
     }
 }

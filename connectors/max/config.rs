@@ -1,16 +1,17 @@
 //! Settings of a MAX connector, and what can be said about them without asking anybody.
 
-use std::{collections::HashSet, path::Path, time::Duration};
+use std::time::Duration;
 
 use priem_sdk::{
-    ConfigError, Secret, SecretRef,
+    BuildContext, ConfigError, Secret, SecretRef,
+    bot::{Mode, in_range, require_chats},
     http::{HttpClientSettings, require_safe_address},
-    webhook::{HookPath, PathSecret, SharedSecret, SourceNetworks},
+    webhook::{Hook, HookPath, SourceNetworks, host_of},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::normalize::Policy;
+use super::{SECRET_HEADER, normalize::Policy};
 
 /// The platform's Bot API server. Earlier ones (`botapi.max.ru`, `platform-api.max.ru`) were switched off.
 pub(super) const PUBLIC_API: &str = "https://platform-api2.max.ru";
@@ -56,17 +57,6 @@ pub struct MaxSettings {
     /// requests a second when absent; the platform allows 30).
     #[serde(default)]
     pub http: HttpClientSettings,
-}
-
-/// How updates come.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Mode {
-    /// We ask (`GET /updates`).
-    #[default]
-    Poll,
-    /// MAX calls us.
-    Webhook,
 }
 
 /// Long polling.
@@ -165,74 +155,16 @@ fn default_source_networks() -> SourceNetworks {
     SourceNetworks::published(&MAX_NETWORKS)
 }
 
-/// The webhook with its secrets read.
-#[derive(Debug, Clone)]
-pub(super) struct Hook {
-    /// The unguessable part of the path, to compare with.
-    pub path: PathSecret,
-    /// The header's value, to compare with.
-    pub header: SharedSecret,
-    /// The header's value, to register.
-    pub secret: Secret<String>,
-    /// Networks deliveries come from.
-    pub source_networks: SourceNetworks,
-    /// Whether deliveries from elsewhere are refused.
-    pub enforce_source_networks: bool,
-    /// The full address MAX calls.
-    pub url: Secret<String>,
-}
-
-impl Hook {
-    /// Looks at the secrets. `base` is the address up to the unguessable part.
-    pub(super) fn new(
-        base: &str,
-        path: &Secret<String>,
-        secret: Secret<String>,
-        settings: &WebhookSettings,
-    ) -> Result<Self, ConfigError> {
-        let matcher = PathSecret::new(path, "webhook.path")?;
-        let text = secret.expose();
-        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
-        if !(5..=256).contains(&text.len()) || !text.bytes().all(is_plain) {
-            return Err(ConfigError::new(
-                "webhook.secret",
-                "MAX takes 5 to 256 of A-Z a-z 0-9 _ -: make one with `openssl rand -hex 32`",
-            ));
-        }
-        Ok(Self {
-            path: matcher,
-            header: SharedSecret::new(&secret),
-            secret,
-            source_networks: settings.source_networks.clone(),
-            enforce_source_networks: settings.enforce_source_networks,
-            url: Secret::new(format!("{base}{}", path.expose())),
-        })
-    }
-}
-
 impl MaxSettings {
     /// Everything that can be wrong without asking anybody.
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
         require_safe_address("api_url", &self.api_url, PUBLIC_API)?;
-        in_range("poll.timeout_s", self.poll.timeout_s, 0, 90)?;
-        in_range("poll.limit", self.poll.limit.into(), 1, 1000)?;
-        in_range("history.every_s", self.history.every_s, 60, 86_400)?;
-        in_range("history.look_back_h", self.history.look_back_h, 0, 8_760)?;
-        in_range("history.most_chats", self.history.most_chats as u64, 1, 10_000)?;
-        for (index, chat) in self.chats.iter().enumerate() {
-            if chat.id >= 0 {
-                return Err(ConfigError::new(
-                    format!("chats.{index}.id"),
-                    format!("{} is not a group or channel: their ids are negative", chat.id),
-                ));
-            }
-        }
-        if self.only_listed_chats && self.chats.is_empty() {
-            return Err(ConfigError::new(
-                "only_listed_chats",
-                "no group or channel would be heard: list them in `chats` or remove this key",
-            ));
-        }
+        in_range("poll.timeout_s", self.poll.timeout_s, 0..=90)?;
+        in_range("poll.limit", self.poll.limit, 1..=1000)?;
+        in_range("history.every_s", self.history.every_s, 60..=86_400)?;
+        in_range("history.look_back_h", self.history.look_back_h, 0..=8_760)?;
+        in_range("history.most_chats", self.history.most_chats as u64, 1..=10_000)?;
+        require_chats(self.chats.iter().map(|chat| chat.id), self.only_listed_chats)?;
         if self.mode == Mode::Webhook && self.webhook.is_none() {
             return Err(ConfigError::new(
                 "webhook",
@@ -242,21 +174,9 @@ impl MaxSettings {
         Ok(())
     }
 
-    /// Makes relative paths of secrets start from the settings file's folder.
-    pub(super) fn start_paths_from(&mut self, base_dir: &Path) {
-        self.token = self.token.starting_from(base_dir);
-        if let Some(webhook) = &mut self.webhook {
-            webhook.secret = webhook.secret.starting_from(base_dir);
-            webhook.path = webhook.path.starting_from(base_dir);
-        }
-    }
-
     /// Reads the token. Its shape is not documented; it goes into a header, so it must be visible ASCII.
-    pub(super) fn read_token(&self) -> Result<Secret<String>, ConfigError> {
-        let token = self
-            .token
-            .read()
-            .map_err(|error| ConfigError::new("token", error.to_string()))?;
+    pub(super) fn read_token(&self, context: &BuildContext) -> Result<Secret<String>, ConfigError> {
+        let token = context.secret("token", &self.token)?;
         let text = token.expose();
         let is_bearer = text.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("bearer "));
         if text.len() >= 16 && text.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -267,36 +187,38 @@ impl MaxSettings {
         } else {
             "does not hold a bot token: one word of visible Latin characters, as the partner cabinet shows it"
         };
-        Err(ConfigError::new("token", format!("{} {problem}", self.token.place())))
+        let place = self.token.starting_from(&context.base_dir).place();
+        Err(ConfigError::new("token", format!("{place} {problem}")))
     }
 
-    /// Reads the webhook's secrets and builds its address.
-    pub(super) fn read_hook(&self, base: Option<&str>) -> Result<Option<Hook>, ConfigError> {
+    /// Reads the webhook's secrets and builds its address; with it the secret to register.
+    pub(super) fn read_hook(&self, context: &BuildContext) -> Result<Option<(Hook, Secret<String>)>, ConfigError> {
         let (Mode::Webhook, Some(webhook)) = (self.mode, &self.webhook) else {
             return Ok(None);
         };
-        let path = webhook.path.read("webhook.path")?;
-        let secret = webhook
-            .secret
-            .read()
-            .map_err(|error| ConfigError::new("webhook.secret", error.to_string()))?;
-        let Some(base) = base else {
-            return Err(ConfigError::new(
-                "mode",
-                "webhook needs the public address of the listener: set `http.webhooks.public_url`, or use mode: poll",
-            ));
-        };
+        let path = context.hook_path("webhook.path", &webhook.path)?;
+        let secret = context.secret("webhook.secret", &webhook.secret)?;
+        let base = context.require_hooks_base("webhook", "poll")?;
         if self.api_url == PUBLIC_API {
-            reachable_by_max(base)?;
+            reachable_by_max(&base)?;
         }
-        Hook::new(base, &path, secret, webhook).map(Some)
+        let refused_from_elsewhere = match webhook.enforce_source_networks {
+            true => webhook.source_networks.clone(),
+            false => SourceNetworks::default(),
+        };
+        let hook = Hook::new(base, &path, refused_from_elsewhere)?.with_header(
+            SECRET_HEADER,
+            &secret,
+            ("webhook.secret", "MAX", 5),
+        )?;
+        Ok(Some((hook, secret)))
     }
 
     /// What normalising needs.
     pub(super) fn policy(&self) -> Policy {
         let listed = self.chats.iter().map(|chat| chat.id);
         Policy {
-            only_chats: self.only_listed_chats.then(|| listed.collect::<HashSet<i64>>()),
+            only_chats: self.only_listed_chats.then(|| listed.collect()),
             bots: self.bots == Bots::Publish,
         }
     }
@@ -309,29 +231,13 @@ impl PollSettings {
     }
 }
 
-/// Address of every webhook of this connector, up to the unguessable part.
-pub(super) fn base_of(id: &str, public_url: &str) -> String {
-    format!("{}/hooks/{id}/", public_url.trim_end_matches('/'))
-}
-
-fn in_range(key: &str, value: u64, least: u64, most: u64) -> Result<(), ConfigError> {
-    if (least..=most).contains(&value) {
-        return Ok(());
-    }
-    Err(ConfigError::new(
-        key,
-        format!("{value} is out of range: {least} to {most}"),
-    ))
-}
-
 /// The platform calls https only, on port 443 only, and wants the port left out.
 fn reachable_by_max(base: &str) -> Result<(), ConfigError> {
     let wrong = |problem: &str| Err(ConfigError::new("mode", format!("webhook: {problem}")));
-    let Some(rest) = base.strip_prefix("https://") else {
+    if !base.starts_with("https://") {
         return wrong("MAX calls https only, but `http.webhooks.public_url` is not https");
-    };
-    let authority = rest.split('/').next().unwrap_or_default();
-    if authority.contains(':') {
+    }
+    if host_of(base).contains(':') {
         return wrong("MAX calls port 443 only, and `http.webhooks.public_url` must not name a port");
     }
     Ok(())

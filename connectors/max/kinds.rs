@@ -82,10 +82,3 @@ pub(super) fn words_of(kind: &str, body: &[u8]) -> Vec<String> {
     let update = serde_json::from_slice(body).unwrap_or_default();
     unread::words_in(&update, &|key| FOREIGN.contains(&key))
 }
-
-/// A name as it may stand in a log: the platform's names are plain, anything else is not repeated.
-pub(super) fn shown(name: &str) -> &str {
-    let plain =
-        !name.is_empty() && name.len() <= 64 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    if plain { name } else { "(odd name)" }
-}

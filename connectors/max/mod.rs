@@ -36,18 +36,18 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 use priem_sdk::{
     Admission, BuildContext, CheckReport, ConfigError, Connector, ConnectorError, ConnectorType, Cursor, Cx,
-    FileSource, HookRequest, Message, NormalizeError, Page, RawItem, Receipt, Refusal, Reply, Secret, Stream,
-    StreamKind, Wait,
+    FileSource, HookRequest, HttpOptions, Message, NormalizeError, Page, RawItem, Receipt, Refusal, Reply, Secret,
+    Stream, StreamKind, Wait,
     contract::ConnectorId,
-    http::{Hold, HttpClient, HttpOptions},
+    http::Hold,
     message::Attachment,
     registry,
     unheard::Unheard,
-    webhook::{require_header_secret, require_method},
+    webhook::{Hook, is_below},
 };
 use tracing::warn;
 
-pub use config::{Bots, ChatSettings, HistorySettings, MaxSettings, Mode, PollSettings, WebhookSettings};
+pub use config::{Bots, ChatSettings, HistorySettings, MaxSettings, PollSettings, WebhookSettings};
 
 /// Registry entry.
 pub const TYPE: ConnectorType = ConnectorType {
@@ -84,7 +84,8 @@ struct Max {
     client: client::Client,
     settings: MaxSettings,
     listed: Vec<i64>,
-    hook: Option<config::Hook>,
+    /// With the secret to register.
+    hook: Option<(Hook, Secret<String>)>,
     /// Address of every webhook of this connector up to its secret part.
     own_base: Option<String>,
     policy: normalize::Policy,
@@ -104,63 +105,45 @@ struct Max {
 }
 
 fn build(settings: serde_json::Value, context: &BuildContext) -> Result<Arc<dyn Connector>, ConfigError> {
-    let mut settings: MaxSettings = registry::settings(settings)?;
-    settings.start_paths_from(&context.base_dir);
+    let settings: MaxSettings = registry::settings(settings)?;
     settings.validate()?;
-    let token = settings.read_token()?;
-    let own_base = context
-        .public_url
-        .as_deref()
-        .map(|public_url| config::base_of(context.id.as_str(), public_url));
-    let hook = settings.read_hook(own_base.as_deref())?;
+    let token = settings.read_token(context)?;
+    let hook = settings.read_hook(context)?;
     let defaults = HttpOptions {
         requests_per_second: NonZeroU32::new(REQUESTS_PER_SECOND),
         burst: NonZeroU32::new(BURST).unwrap_or(NonZeroU32::MIN),
-        ..Default::default()
+        ..HttpOptions::default()
     };
-    let options = settings
-        .http
-        .apply(defaults, &context.base_dir)
-        .map_err(|error| ConfigError::new(format!("http.{}", error.key), error.problem))?;
-    let http = HttpClient::new(options)?;
-    Ok(Arc::new(Max::new(
-        context.id.clone(),
-        settings,
-        token,
-        own_base,
+    let http = context.http(&settings.http, defaults)?;
+    Ok(Arc::new(Max {
+        id: context.id.clone(),
+        client: client::Client::new(http, &settings.api_url, token),
+        listed: settings.chats.iter().map(|chat| chat.id).collect(),
+        policy: settings.policy(),
         hook,
-        http,
-    )))
+        own_base: context.hooks_base(),
+        registering: tokio::sync::Mutex::default(),
+        catch_up: AtomicBool::new(true),
+        refused: Mutex::default(),
+        titles: titles::Titles::default(),
+        notices: Mutex::default(),
+        told: Mutex::default(),
+        looked_at: Mutex::default(),
+        warned_at: Mutex::default(),
+        hold: Hold::new(Duration::from_secs(settings.poll.timeout_s)),
+        unheard: Unheard::default(),
+        settings,
+    }))
 }
 
 impl Max {
-    fn new(
-        id: ConnectorId,
-        settings: MaxSettings,
-        token: Secret<String>,
-        own_base: Option<String>,
-        hook: Option<config::Hook>,
-        http: HttpClient,
-    ) -> Self {
-        Self {
-            id,
-            client: client::Client::new(http, &settings.api_url, token),
-            listed: settings.chats.iter().map(|chat| chat.id).collect(),
-            policy: settings.policy(),
-            hook,
-            own_base,
-            registering: tokio::sync::Mutex::default(),
-            catch_up: AtomicBool::new(true),
-            refused: Mutex::default(),
-            titles: titles::Titles::default(),
-            notices: Mutex::default(),
-            told: Mutex::default(),
-            looked_at: Mutex::default(),
-            warned_at: Mutex::default(),
-            hold: Hold::new(Duration::from_secs(settings.poll.timeout_s)),
-            unheard: Unheard::default(),
-            settings,
-        }
+    fn hook(&self) -> Result<&Hook, Refusal> {
+        self.hook.as_ref().map(|(hook, _)| hook).ok_or(Refusal::NotFound)
+    }
+
+    /// Whether an address was made by this very connector, maybe with another path secret.
+    fn is_ours(&self, url: &str) -> bool {
+        self.own_base.as_deref().is_some_and(|base| is_below(base, url))
     }
 
     /// Notes the chat for the history, and what the update says of our own hearing.
@@ -260,9 +243,12 @@ impl Max {
     }
 
     /// Says, not too often, that a proven delivery came from a network that is not on the list.
-    fn warn_of_network(&self) {
+    fn look_at_network(&self, request: &HookRequest) {
+        let Some(webhook) = &self.settings.webhook else { return };
         let mut warned_at = self.warned_at.lock();
-        if warned_at.is_none_or(|at| at.elapsed() >= WARN_EVERY) {
+        if webhook.source_networks.require(request.peer).is_err()
+            && warned_at.is_none_or(|at| at.elapsed() >= WARN_EVERY)
+        {
             *warned_at = Some(Instant::now());
             warn!(
                 connector = %self.id,
@@ -282,36 +268,22 @@ fn marker(text: &str) -> Result<i64, ConnectorError> {
 #[async_trait::async_trait]
 impl Connector for Max {
     fn streams(&self) -> Vec<Stream> {
-        let kind = match self.settings.mode {
-            Mode::Poll => StreamKind::Poll,
-            Mode::Webhook => StreamKind::Webhook,
-        };
-        let stream = |name, kind| Stream {
-            name,
-            key: String::new(),
-            kind,
-        };
-        let mut streams = vec![stream(UPDATES, kind)];
+        let mut streams = vec![Stream::new(UPDATES, self.settings.mode)];
         if self.settings.history.enabled {
-            streams.push(stream(HISTORY, StreamKind::Poll));
+            streams.push(Stream::new(HISTORY, StreamKind::Poll));
         }
         streams
     }
 
     async fn check(&self, _cx: &Cx) -> Result<CheckReport, ConnectorError> {
-        let expected = check::Expectation {
-            hook: self.hook.as_ref(),
-            own_base: self.own_base.as_deref(),
-            chats: &self.settings.chats,
-        };
-        check::check(&self.client, &expected).await
+        check::check(self).await
     }
 
     async fn subscribe(&self, cx: &Cx) -> Result<(), ConnectorError> {
         let mut registered = self.registering.lock().await;
         let outcome = match &self.hook {
             None => self.clear_the_way(cx).await,
-            Some(hook) => self.subscribe_hook(hook, &mut registered).await,
+            Some((hook, secret)) => self.subscribe_hook(hook, secret, &mut registered).await,
         };
         self.look_at(outcome)
     }
@@ -341,16 +313,12 @@ impl Connector for Max {
     }
 
     fn admit(&self, head: &HookRequest) -> Result<Admission, Refusal> {
-        let hook = self.hook.as_ref().ok_or(Refusal::NotFound)?;
-        prove(hook, head).map(|()| Admission::Proven)
+        self.hook()?.require(head).map(|()| Admission::Proven)
     }
 
     fn receive(&self, request: &HookRequest) -> Result<Receipt, Refusal> {
-        let hook = self.hook.as_ref().ok_or(Refusal::NotFound)?;
-        prove(hook, request)?;
-        if hook.source_networks.require(request.peer).is_err() {
-            self.warn_of_network();
-        }
+        self.hook()?.require(request)?;
+        self.look_at_network(request);
         let split = split::update(request.body.clone());
         self.note(&split);
         Ok(Receipt {
@@ -369,16 +337,11 @@ impl Connector for Max {
     }
 
     fn answered(&self, raw: &RawItem) -> Option<Message> {
-        normalize::normalize(
-            raw,
-            &normalize::Policy {
-                bots: true,
-                only_chats: None,
-            },
-        )
-        .ok()?
-        .into_iter()
-        .next()
+        let everything = normalize::Policy {
+            bots: true,
+            only_chats: None,
+        };
+        normalize::normalize(raw, &everything).ok()?.into_iter().next()
     }
 
     fn enriches(&self) -> bool {
@@ -388,14 +351,4 @@ impl Connector for Max {
     async fn enrich(&self, _cx: &Cx, messages: &mut [Message]) {
         self.titles.fill(&self.client, messages).await;
     }
-}
-
-/// Proves the sender by network, path and header, all of which stand in the head of a request.
-fn prove(hook: &config::Hook, request: &HookRequest) -> Result<(), Refusal> {
-    if hook.enforce_source_networks {
-        hook.source_networks.require(request.peer)?;
-    }
-    hook.path.require(&request.path)?;
-    require_header_secret(request, SECRET_HEADER, &hook.header)?;
-    require_method(request, "POST")
 }

@@ -16,6 +16,7 @@ use jiff::Timestamp;
 use priem_sdk::{
     EventType, MessageData, NormalizeError, RawItem,
     message::{Attachment, AttachmentKind, Author, AuthorKind, Kind, Moment, Regime},
+    unread,
     webhook::parse_json_bounded,
 };
 
@@ -78,7 +79,7 @@ fn update(raw: &RawItem, policy: &Policy) -> Result<Vec<priem_sdk::Message>, Nor
         if kinds::is_wordless(kind) {
             return Ok(said_beside(raw, &update).into_iter().collect());
         }
-        let why = format!("not a known kind of update: {}", kinds::shown(kind));
+        let why = format!("not a known kind of update: {}", unread::shown(kind));
         return Err(NormalizeError::new("unknown_kind", why));
     };
     let event = Event {
@@ -167,7 +168,7 @@ fn written(
         (_, "dialog") => (Kind::Direct, "private"),
         (_, "channel") => (Kind::Post, "channel"),
         (_, "chat") => (Kind::Comment, "group"),
-        (_, other) => (Kind::Comment, kinds::shown(other)),
+        (_, other) => (Kind::Comment, unread::shown(other)),
     };
     let mut data = MessageData::new("max", kind, Regime::OpenSourceMessage);
     data.subchannel = Some(subchannel.to_owned());
@@ -330,11 +331,11 @@ fn moment(milliseconds: i64) -> Option<Moment> {
 }
 
 fn unknown_content(message: &Message) -> NormalizeError {
-    let link = message.link.as_ref().map(|link| kinds::shown(&link.kind));
+    let link = message.link.as_ref().map(|link| unread::shown(&link.kind));
     let attachments = message.body.iter().flat_map(|body| body.attachments.iter().flatten());
     let names: Vec<&str> = attachments
         .filter_map(|attachment| attachment["type"].as_str())
-        .map(kinds::shown)
+        .map(unread::shown)
         .chain(link)
         .take(MOST_NAMES)
         .collect();

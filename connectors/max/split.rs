@@ -13,12 +13,14 @@
 //! to the next.
 
 use bytes::Bytes;
+use data_encoding::HEXLOWER;
 use priem_sdk::{
     Item, NormalizeError,
     contract::fingerprint,
     json::{self, Sound},
+    webhook::{not_found, parse_json_bounded},
 };
-use serde::{Deserialize, de::IgnoredAny};
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
@@ -96,13 +98,7 @@ fn read_update(body: Bytes) -> Split {
     let members = json::Members::of(&body);
     let kind = members.as_ref().and_then(|update| update.read::<String>("update_type"));
     let (Some(update), Some(kind)) = (&members, kind) else {
-        let problem = match json::from_slice::<IgnoredAny>(&body) {
-            Err(error) => problem("an update", &error),
-            Ok(_) => NormalizeError::new(
-                "unexpected_shape",
-                "not an update of MAX: `update_type` is missing or no text",
-            ),
-        };
+        let problem = not_found(&body, "not an update of MAX: `update_type` is missing or no text");
         return nothing_heard(Item::malformed(UPDATE, body, problem));
     };
     let Some(act) = kinds::act_of(&kind) else {
@@ -122,7 +118,7 @@ fn read_update(body: Bytes) -> Split {
         (Act::Edited, None) => None,
         _ => Some("0".into()),
     };
-    match json::from_slice::<Glance>(message) {
+    match parse_json_bounded::<Glance>(message) {
         Ok(glance) => {
             let print = visible(&glance);
             Split {
@@ -130,8 +126,7 @@ fn read_update(body: Bytes) -> Split {
                 item: item(UPDATE, body.clone(), &glance, revision(&print), print),
             }
         }
-        Err(error) => {
-            let problem = problem("the message", &error);
+        Err(problem) => {
             let item = damaged(message, &body, UPDATE, &problem, revision);
             nothing_heard(item.unwrap_or_else(|| itself(&body, None, Some(problem))))
         }
@@ -139,13 +134,12 @@ fn read_update(body: Bytes) -> Split {
 }
 
 fn read_message(body: Bytes) -> Split {
-    match json::from_slice::<Glance>(&body) {
+    match parse_json_bounded::<Glance>(&body) {
         Ok(glance) => Split {
             heard: heard(&glance),
             item: item(MESSAGE, body, &glance, None, visible(&glance)),
         },
-        Err(error) => {
-            let problem = problem("a message", &error);
+        Err(problem) => {
             let item = damaged(&body, &body, MESSAGE, &problem, |_| None);
             Split {
                 item: item.unwrap_or_else(|| Item::malformed(MESSAGE, body, problem)),
@@ -245,7 +239,7 @@ fn heard(glance: &Glance) -> Option<Heard> {
 }
 
 fn short(print: &[u8; 16]) -> String {
-    print[..4].iter().map(|byte| format!("{byte:02x}")).collect()
+    HEXLOWER.encode(&print[..4])
 }
 
 /// What a reader sees: words, markup, attachments, and what is forwarded or answered.
@@ -271,17 +265,6 @@ fn visible_body(body: &Value) -> Vec<String> {
     seen.push("attachments".into());
     seen.extend(list("attachments").iter().map(attachments::visible));
     seen
-}
-
-/// Where the parser stopped, without what it read there (a citizen's words may stand there).
-fn problem(what: &str, error: &serde_json::Error) -> NormalizeError {
-    let (reason, why) = match error.classify() {
-        serde_json::error::Category::Data => ("unexpected_shape", "a field is missing or has another type"),
-        serde_json::error::Category::Eof => ("not_json", "the JSON ends too early"),
-        _ => ("not_json", "not valid JSON"),
-    };
-    let place = format!("line {} column {}", error.line(), error.column());
-    NormalizeError::new(reason, format!("not {what} of MAX: {why}, {place}"))
 }
 
 #[cfg(test)]

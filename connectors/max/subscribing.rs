@@ -5,10 +5,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use priem_sdk::{ConnectorError, Cx, webhook::host_of};
+use priem_sdk::{
+    ConnectorError, Cx, Secret,
+    webhook::{Hook, host_of},
+};
 use tracing::{debug, info};
 
-use super::{Max, check, config};
+use super::{Max, check};
 
 /// How often polling looks whether somebody has subscribed a webhook: answers would stay empty without a word.
 const LOOK_EVERY: Duration = Duration::from_secs(600);
@@ -50,7 +53,7 @@ impl Max {
             }
         };
         for subscription in subscriptions {
-            if !check::is_ours(&subscription.url, self.own_base.as_deref()) && !cx.take_over {
+            if !self.is_ours(&subscription.url) && !cx.take_over {
                 return Err(in_the_way(&subscription.url));
             }
             self.client.unsubscribe(&subscription.url).await?;
@@ -63,21 +66,22 @@ impl Max {
     /// and are nobody's trouble.
     pub(super) async fn subscribe_hook(
         &self,
-        hook: &config::Hook,
+        hook: &Hook,
+        secret: &Secret<String>,
         registered: &mut Registered,
     ) -> Result<(), ConnectorError> {
         let subscriptions = self.client.subscriptions().await?;
-        let ours = subscriptions.iter().find(|one| one.url == *hook.url.expose());
+        let ours = subscriptions.iter().find(|one| hook.is_at(&one.url));
         let is_complete = ours.is_some_and(|one| check::missing_kinds(one).is_empty());
         // The secret of a subscription is never told, so each process says ours once.
         if !is_complete || !registered.0 {
-            self.client.subscribe(&hook.url, &hook.secret).await?;
+            self.client.subscribe(hook.url(), secret).await?;
         }
         let was_dropped = registered.0 && ours.is_none();
         registered.0 = true;
         let stale = subscriptions
             .iter()
-            .filter(|one| one.url != *hook.url.expose() && check::is_ours(&one.url, self.own_base.as_deref()));
+            .filter(|one| !hook.is_at(&one.url) && hook.is_ours(&one.url));
         for subscription in stale {
             self.client.unsubscribe(&subscription.url).await?;
         }

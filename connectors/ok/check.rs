@@ -1,13 +1,15 @@
 //! `check`: groups, tokens, rights and subscriptions as OK sees them. Changes nothing, shows neither tokens nor paths.
 
 use jiff::Timestamp;
-use priem_sdk::{CheckReport, ConnectorError};
+use priem_sdk::{
+    CheckReport, ConnectorError,
+    webhook::{Hook, host_of},
+};
 
 use super::{
     Group,
     api::{Named, bare_id},
     client::{Graph, Rest},
-    config::Hook,
     errors::Trouble,
     lists, subscribe,
 };
@@ -102,7 +104,7 @@ async fn look_at_messages(
 }
 
 fn look_at_subscriptions(found: &[super::api::Subscription], group: &Group, hook: &Hook, report: &mut CheckReport) {
-    let (shown, ours) = (&group.shown, hook.url(&group.id));
+    let (shown, ours) = (&group.shown, subscribe::address_of(&group.id, hook));
     let mut registered = false;
     for subscription in found {
         let Some(url) = subscription.url.text() else { continue };
@@ -189,11 +191,4 @@ async fn look_at_application(
         }
     }
     Ok(())
-}
-
-/// Host of an address: its path may be somebody's secret.
-fn host_of(url: &str) -> &str {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    authority.rsplit_once('@').map_or(authority, |(_, host)| host)
 }

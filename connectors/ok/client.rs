@@ -11,6 +11,7 @@ use priem_sdk::{
     ConnectorError, Secret,
     http::{HttpClient, HttpRequest, HttpResponse, Retry},
     json,
+    secret::cleaned,
 };
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -22,8 +23,6 @@ use super::{
     session::{Session, Sessions},
 };
 
-/// Longest words of the platform that are passed on.
-const LONGEST_WORDS: usize = 200;
 /// PARAM_SESSION_EXPIRED: the one error a renewed token helps against.
 const SESSION_EXPIRED: i64 = 102;
 /// The content type the Graph API asks for.
@@ -61,7 +60,7 @@ impl Line {
     /// An answer that is no error.
     fn judge(&self, response: HttpResponse, token: &Secret<String>) -> Result<HttpResponse, Trouble> {
         match ErrorBody::of(&response.body) {
-            Some((code, words)) => Err(decide(code, clean(&words, &[token]), &self.whom, &response)),
+            Some((code, words)) => Err(decide(code, cleaned(&words, &[token]), &self.whom, &response)),
             None if response.is_success() => Ok(response),
             None if response.status == 404 => Err(ConnectorError::transient(format_args!(
                 "{}: the address answers 404 without an error of OK: something on the way answered",
@@ -100,15 +99,6 @@ impl Line {
         );
         ConnectorError::Transient { why }.into()
     }
-}
-
-/// The platform's words without secrets, and not too many of them.
-pub(super) fn clean(words: &str, secrets: &[&Secret<String>]) -> String {
-    let mut words = words.to_owned();
-    for secret in secrets {
-        words = words.replace(secret.expose().as_str(), "***");
-    }
-    words.chars().take(LONGEST_WORDS).collect()
 }
 
 /// The Graph API of one group.

@@ -1,12 +1,13 @@
 //! Settings of an OK connector, and what can be said about them without asking anybody.
 
-use std::{collections::BTreeSet, path::Path};
+use std::collections::BTreeSet;
 
 use jiff::SignedDuration;
 use priem_sdk::{
-    ConfigError, Secret, SecretRef,
+    BuildContext, ConfigError, Secret, SecretRef,
+    bot::{Mode, OwnWords, in_range},
     http::{HttpClientSettings, require_safe_address},
-    webhook::{PathSecret, SourceNetworks},
+    webhook::{Hook, SourceNetworks},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -16,7 +17,7 @@ use super::session::{Renewal, Session};
 /// The public API server.
 const PUBLIC_API: &str = "https://api.ok.ru";
 /// Questions for vanished comments at most, each time discussions are read again.
-const MOST_PROBES: u32 = 1000;
+const MOST_PROBES: u64 = 1000;
 /// Networks deliveries come from, as the documentation of `graph.user.subscribe` lists them.
 const OK_NETWORKS: [&str; 3] = ["217.20.145.192/28", "217.20.151.160/28", "217.20.153.48/28"];
 
@@ -55,17 +56,6 @@ pub struct OkSettings {
     /// The HTTP client: proxy, extra certificates, rate (1 request a second for each token when absent).
     #[serde(default)]
     pub http: HttpClientSettings,
-}
-
-/// How private messages come.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Mode {
-    /// We ask for the history of chats.
-    #[default]
-    Poll,
-    /// OK calls us, and we still look at the history.
-    Webhook,
 }
 
 /// One group.
@@ -149,17 +139,6 @@ impl Default for DiscussionSettings {
     }
 }
 
-/// What becomes of words written on behalf of the group.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum OwnWords {
-    /// Stored, not published.
-    #[default]
-    Skip,
-    /// Published with author kind `staff`.
-    Publish,
-}
-
 fn default_api_url() -> String {
     PUBLIC_API.into()
 }
@@ -174,41 +153,6 @@ fn default_first_days() -> u32 {
 
 fn default_source_networks() -> SourceNetworks {
     SourceNetworks::published(&OK_NETWORKS)
-}
-
-/// The webhook with its secret read. Each group has an address of its own, because a delivery may not name the group.
-#[derive(Debug, Clone)]
-pub(super) struct Hook {
-    /// The unguessable part of the path, to compare with.
-    pub path: PathSecret,
-    /// Networks deliveries may come from.
-    pub source_networks: SourceNetworks,
-    /// The addresses OK calls, up to the unguessable part.
-    pub base: String,
-    /// The same with the unguessable part and a slash.
-    secret_base: Secret<String>,
-}
-
-impl Hook {
-    /// `base` is the address up to the unguessable part.
-    pub fn new(base: String, path: &Secret<String>, source_networks: SourceNetworks) -> Result<Self, ConfigError> {
-        Ok(Self {
-            path: PathSecret::new(path, "webhook.path")?,
-            source_networks,
-            secret_base: Secret::new(format!("{base}{}/", path.expose())),
-            base,
-        })
-    }
-
-    /// The address OK calls for a group.
-    pub fn url(&self, group: &str) -> Secret<String> {
-        Secret::new(format!("{}{group}", self.secret_base.expose()))
-    }
-
-    /// Whether an address was made by this very connector, maybe with another path secret.
-    pub fn is_ours(&self, url: &str) -> bool {
-        url.starts_with(&self.base)
-    }
 }
 
 /// What the application's calls need.
@@ -254,23 +198,9 @@ impl OkSettings {
         if let Some((key, _)) = pauses.iter().find(|(_, pause)| !pause.is_positive()) {
             return Err(ConfigError::new(*key, "must be longer than nothing; write it like 60s"));
         }
-        if self.discussions.probes > MOST_PROBES {
-            return Err(ConfigError::new(
-                "discussions.probes",
-                format!("{} is out of range: 0 to {MOST_PROBES} calls", self.discussions.probes),
-            ));
-        }
-        for (key, days, most) in [
-            ("first_days", self.first_days, 365),
-            ("discussions.recheck_days", self.discussions.recheck_days, 60),
-        ] {
-            if days > most {
-                return Err(ConfigError::new(
-                    key,
-                    format!("{days} is out of range: 0 to {most} days"),
-                ));
-            }
-        }
+        in_range("discussions.probes", self.discussions.probes, 0..=MOST_PROBES)?;
+        in_range("first_days", self.first_days, 0..=365)?;
+        in_range("discussions.recheck_days", self.discussions.recheck_days, 0..=60)?;
         if self.mode == Mode::Webhook && self.webhook.is_none() {
             return Err(ConfigError::new("webhook", "mode: webhook needs `webhook` with `path`"));
         }
@@ -309,56 +239,32 @@ impl OkSettings {
         Ok(())
     }
 
-    /// Makes relative paths of secrets start from the settings file's folder.
-    pub(super) fn start_paths_from(&mut self, base_dir: &Path) {
-        let application = self.application.iter_mut().flat_map(|application| {
-            [
-                application.access_token.as_mut(),
-                application.refresh_token.as_mut(),
-                application.secret.as_mut(),
-                application.session_secret.as_mut(),
-            ]
-        });
-        let groups = self.groups.iter_mut().map(|group| group.token.as_mut());
-        let webhook = self.webhook.iter_mut().map(|webhook| Some(&mut webhook.path));
-        for reference in application.chain(groups).chain(webhook).flatten() {
-            *reference = reference.starting_from(base_dir);
-        }
-    }
-
     /// Reads the groups' tokens, in the order of the groups.
-    pub(super) fn read_tokens(&self) -> Result<Vec<Option<Secret<String>>>, ConfigError> {
+    pub(super) fn read_tokens(&self, context: &BuildContext) -> Result<Vec<Option<Secret<String>>>, ConfigError> {
         let read = |(index, group): (usize, &GroupSettings)| {
-            let token = group.token.as_ref().map(SecretRef::read).transpose();
-            token.map_err(|error| ConfigError::new(format!("groups.{index}.token"), error.to_string()))
+            context.secret_if(&format!("groups.{index}.token"), group.token.as_ref())
         };
         self.groups.iter().enumerate().map(read).collect()
     }
 
     /// Reads the application's secrets.
-    pub(super) fn read_application(&self) -> Result<Option<Credentials>, ConfigError> {
+    pub(super) fn read_application(&self, context: &BuildContext) -> Result<Option<Credentials>, ConfigError> {
         let Some(application) = &self.application else {
             return Ok(None);
         };
-        let read = |key: &str, reference: &SecretRef| {
-            reference
-                .read()
-                .map_err(|error| ConfigError::new(format!("application.{key}"), error.to_string()))
+        let read = |key: &str, reference: &Option<SecretRef>| {
+            context.secret_if(&format!("application.{key}"), reference.as_ref())
         };
-        let read_any = |key: &str, reference: &Option<SecretRef>| {
-            let reference = reference.as_ref();
-            reference.map(|reference| read(key, reference)).transpose()
-        };
-        let secret = read_any("secret", &application.secret)?;
-        let session_secret = read_any("session_secret", &application.session_secret)?;
-        let first = match read_any("access_token", &application.access_token)? {
+        let secret = read("secret", &application.secret)?;
+        let session_secret = read("session_secret", &application.session_secret)?;
+        let first = match read("access_token", &application.access_token)? {
             Some(token) => Some(
                 Session::new(token, session_secret, secret.as_ref())
                     .ok_or_else(|| ConfigError::new("application.secret", "needed to sign calls"))?,
             ),
             None => None,
         };
-        let refresh_token = read_any("refresh_token", &application.refresh_token)?;
+        let refresh_token = read("refresh_token", &application.refresh_token)?;
         let renewal = match (refresh_token, &application.id, secret) {
             (Some(refresh_token), Some(id), Some(secret)) => Some(Renewal::new(id, secret, refresh_token)),
             _ => None,
@@ -370,28 +276,20 @@ impl OkSettings {
         }))
     }
 
-    /// Reads the webhook's secret and builds its address.
-    pub(super) fn read_hook(&self, id: &str, public_url: Option<&str>) -> Result<Option<Hook>, ConfigError> {
+    /// Reads the webhook's secret and builds its address. Each group has one of its own below it, because a delivery may
+    /// not name the group.
+    pub(super) fn read_hook(&self, context: &BuildContext) -> Result<Option<Hook>, ConfigError> {
         let (Mode::Webhook, Some(webhook)) = (self.mode, &self.webhook) else {
             return Ok(None);
         };
-        let path = webhook
-            .path
-            .read()
-            .map_err(|error| ConfigError::new("webhook.path", error.to_string()))?;
-        let Some(public_url) = public_url else {
-            return Err(ConfigError::new(
-                "mode",
-                "webhook needs the public address of the listener: set `http.webhooks.public_url`, or use mode: poll",
-            ));
-        };
-        if self.api_url == PUBLIC_API && !public_url.starts_with("https://") {
+        let path = context.secret("webhook.path", &webhook.path)?;
+        let base = context.require_hooks_base("webhook", "poll")?;
+        if self.api_url == PUBLIC_API && !base.starts_with("https://") {
             return Err(ConfigError::new(
                 "mode",
                 "webhook: the address is the only secret of a delivery, so `http.webhooks.public_url` must be https",
             ));
         }
-        let base = format!("{}/hooks/{id}/", public_url.trim_end_matches('/'));
         Hook::new(base, &path, webhook.source_networks.clone()).map(Some)
     }
 }

@@ -1,84 +1,52 @@
 //! What the conformance kit examines: the fixtures as items, proven and unproven deliveries, and a scripted API on
 //! loopback with topics, a discussion of two pages and one below a photo.
 
-use std::{
-    net::IpAddr,
-    sync::{Arc, LazyLock},
-};
+use std::sync::LazyLock;
 
 use bytes::Bytes;
 use jiff::{Timestamp, tz::TimeZone};
 use priem_sdk::{
-    Cx, HookRequest, Item, Secret,
+    HookRequest, Item, Refusal,
     conformance::{
-        BoxFuture, Expected, FaultSample, HookSample, ItemSample, PollSubject, PollerFactory, ScriptedAnswer,
-        ScriptedRequest, ScriptedServer, Subject,
+        BoxFuture, Expected, HookSample, Planted, PollSubject, Sample, ScriptedAnswer, ScriptedRequest, Subject,
+        faults, samples,
     },
-    contract::ConnectorId,
-    http::{HttpClient, HttpOptions},
 };
 use serde_json::{Value, json};
 
-use super::{
-    Odnoklassniki, OkSettings,
-    config::{Credentials, Hook},
-    session::Session,
-    split,
-};
+use super::split;
 
-const GROUP: &str = "57000000000001";
-const STREAM: &str = "discussions/57000000000001";
-const GROUP_TOKEN: &str = "tkn-planted-group-0123456789abcdef";
-const ACCESS_TOKEN: &str = "tkn-planted-access-0123456789abcdef";
-const SESSION_SECRET: &str = "planted-session-secret-0123456789";
-const PATH: &str = "planted-path-0123456789abcdef";
+/// Two groups and their tokens.
+pub(super) const GROUP: &str = "57000000000001";
+pub(super) const OTHER: &str = "57000000000002";
+pub(super) const TOKEN: &str = "tkn-planted-group-0123456789abcdef";
+pub(super) const OTHER_TOKEN: &str = "tkn-planted-other-0123456789abcdef";
+/// What the application's account needs.
+pub(super) const ACCESS_TOKEN: &str = "tkn-planted-access-0123456789abcdef";
+pub(super) const APP_SECRET: &str = "PLANTEDAPPSECRET0123456789";
+pub(super) const REFRESH_TOKEN: &str = "tkn-planted-refresh-0123456789abcdef";
+/// A path secret.
+pub(super) const PATH: &str = "planted-path-0123456789abcdef";
 /// An address inside OK's documented networks.
-const OK: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(217, 20, 145, 200));
+pub(super) const OK: [u8; 4] = [217, 20, 145, 200];
+const STREAM: &str = "discussions/57000000000001";
 /// Comments below the scripted topic: more than one page.
 const COMMENTS: usize = 130;
 /// Discussion of the samples.
 const DISCUSSION: &str = "62190641299501";
 
-macro_rules! samples {
-    ($($name:literal => $expected:expr),+ $(,)?) => {
-        &[$(($name, include_str!(concat!("fixtures/", $name, ".json")), $expected)),+]
-    };
-}
-
-/// Fixtures of every kind, and what must become of them.
-static SAMPLES: &[(&str, &str, Expected)] = samples![
-    "message_text" => Expected::Messages(1),
-    "message_old_form" => Expected::Messages(1),
-    "message_thin" => Expected::Messages(1),
-    "message_attachments" => Expected::Messages(1),
-    "message_place" => Expected::Messages(1),
-    "message_token_in_url" => Expected::Messages(1),
-    "message_reply" => Expected::Messages(1),
-    "message_markup" => Expected::Messages(1),
-    "message_from_other_group" => Expected::Messages(1),
-    "message_own" => Expected::Nothing,
-    "message_callback" => Expected::Nothing,
-    "message_chat_system" => Expected::Nothing,
-    "message_unknown_type" => Expected::Quarantine("unknown_kind"),
-    "message_empty" => Expected::Quarantine("unknown_content"),
-    "comment_text" => Expected::Messages(1),
-    "comment_millis" => Expected::Messages(1),
-    "comment_reply" => Expected::Messages(1),
-    "comment_without_name" => Expected::Messages(1),
-    "comment_anonymous" => Expected::Messages(1),
-    "comment_from_other_group" => Expected::Messages(1),
-    "comment_own" => Expected::Nothing,
-    "comment_attachment_only" => Expected::Messages(1),
-    "comment_removed" => Expected::Nothing,
-    "comment_vanished" => Expected::Nothing,
-    "comment_empty" => Expected::Quarantine("unknown_content"),
-    "comment_old_date" => Expected::Messages(1),
-    "comment_new_type" => Expected::Messages(1),
-    "topic_text" => Expected::Messages(1),
-    "topic_rich" => Expected::Messages(1),
-    "topic_own" => Expected::Nothing,
-    "topic_on_moderation" => Expected::Messages(1),
-    "topic_empty" => Expected::Quarantine("unknown_content"),
+static SAMPLES: &[Sample] = samples![
+    Expected::Messages(1) =>
+        "message_text", "message_old_form", "message_thin", "message_attachments", "message_place",
+        "message_token_in_url", "message_reply", "message_markup", "message_from_other_group", "comment_text",
+        "comment_millis", "comment_reply", "comment_without_name", "comment_anonymous", "comment_from_other_group",
+        "comment_attachment_only", "comment_old_date", "comment_new_type", "topic_text", "topic_rich",
+        "topic_on_moderation";
+    Expected::Nothing =>
+        "message_own", "message_callback", "message_chat_system", "comment_own", "comment_removed", "comment_vanished",
+        "topic_own";
+    Expected::Quarantine("unknown_kind") => "message_unknown_type";
+    Expected::Quarantine("unknown_content") => "message_empty", "comment_empty", "topic_empty";
 ];
 
 /// Those that also come as webhook deliveries: the shapes that differ for `receive`.
@@ -98,138 +66,76 @@ pub(super) fn item_of(name: &str, body: Bytes) -> Item {
     }
 }
 
-/// A group that takes webhooks; polling is examined with groups of its own.
+/// Two groups that are polled and an application, by the least settings.
+pub(super) fn planted() -> Planted {
+    let secrets = [
+        ("one", TOKEN),
+        ("two", OTHER_TOKEN),
+        ("access", ACCESS_TOKEN),
+        ("application", APP_SECRET),
+        ("refresh", REFRESH_TOKEN),
+        ("path", PATH),
+    ];
+    let settings = json!({
+        "groups": [{"id": GROUP, "name": "Нагорный", "token": {"file": "one"}}, {"id": OTHER, "token": {"file": "two"}}],
+        "application": {"key": "CBATEST", "secret": {"file": "application"}, "access_token": {"file": "access"}},
+        "discussions": {"every": "1ms", "recheck_every": "24h"},
+        "history_every": "1ms",
+        "http": {"requests_per_second": 10_000},
+    });
+    Planted::new(super::TYPE, "ok-groups", &secrets, settings)
+}
+
+/// The settings that make them take webhooks.
+pub(super) fn by_webhook() -> Value {
+    json!({"mode": "webhook", "webhook": {"path": {"file": "path"}}})
+}
+
 pub(super) fn subject() -> Subject {
-    let connector = groups(json!({"mode": "webhook", "webhook": {"path": {"env": "unused"}}}));
-    let mut subject = Subject::new(Arc::new(connector), id());
-    subject.secrets = [GROUP_TOKEN, ACCESS_TOKEN, SESSION_SECRET, PATH]
-        .map(|secret| Secret::new(secret.to_owned()))
-        .into();
-    let item = |(name, text, expected): &(&'static str, &'static str, Expected)| ItemSample {
-        name,
-        item: item_of(name, Bytes::from_static(text.as_bytes())),
-        expected: *expected,
-    };
-    subject.items = SAMPLES.iter().map(item).collect();
-    subject.hooks = SAMPLES
-        .iter()
-        .filter(|(name, _, _)| DELIVERED.contains(name))
-        .map(|(name, text, _)| delivery(name, Bytes::from_static(text.as_bytes())))
-        .collect();
-    subject.poller = Some(|| source(answer));
-    subject.faults = faults();
+    let mut subject = planted().subject(by_webhook());
+    subject.add_items(SAMPLES, item_of);
+    subject.add_hooks(SAMPLES, &DELIVERED, |sample| {
+        let at = |path: String| move |request: &mut HookRequest| request.path = path;
+        HookSample::new(sample.name, sample.bytes(), prove)
+            .twin("no path", Refusal::WrongPath, at(String::new()))
+            .twin("wrong path", Refusal::WrongPath, at(format!("{PATH}x/{GROUP}")))
+            .twin("no group", Refusal::WrongPath, at(PATH.into()))
+            .twin("no secret", Refusal::WrongPath, at(GROUP.into()))
+            .twin(
+                "another group",
+                Refusal::WrongPath,
+                at(format!("{PATH}/57000000000009")),
+            )
+            .not_from_another_network()
+    });
+    subject.poller = Some(|| server(answer));
+    subject.faults = faults![server;
+        "2 under 200", |_| refuse(2) => "transient";
+        "11 under 200", |_| refuse(11) => "rate_limited";
+        "8 under 400", |_| refuse(8).with_status(400) => "rate_limited";
+        "102 under 200", |_| refuse(102) => "auth_rejected";
+        "104 under 401", |_| refuse(104).with_status(401) => "auth_rejected";
+        "10 under 200", |_| refuse(10) => "misconfigured";
+        "a code nobody listed", |_| refuse(77_777) => "transient";
+        "a proxy's page", |_| ScriptedAnswer::text(502, "<html>please log in</html>") => "transient";
+        "a page that says 200", |_| ScriptedAnswer::text(200, "<html>please log in</html>") => "transient";
+    ];
     subject
 }
 
-fn faults() -> Vec<FaultSample> {
-    fn refuse(code: i64) -> ScriptedAnswer {
-        ScriptedAnswer::json(&json!({"error_code": code, "error_msg": "SCRIPTED", "error_data": null}))
-    }
-    fn page(status: u16) -> ScriptedAnswer {
-        ScriptedAnswer {
-            status,
-            headers: Vec::new(),
-            body: Bytes::from_static(b"<html>please log in</html>"),
-        }
-    }
-    let samples: [(&str, PollerFactory, &str); 9] = [
-        ("2 under 200", || source(|_| refuse(2)), "transient"),
-        ("11 under 200", || source(|_| refuse(11)), "rate_limited"),
-        ("8 under 400", || source(|_| refuse(8).with_status(400)), "rate_limited"),
-        ("102 under 200", || source(|_| refuse(102)), "auth_rejected"),
-        (
-            "104 under 401",
-            || source(|_| refuse(104).with_status(401)),
-            "auth_rejected",
-        ),
-        ("10 under 200", || source(|_| refuse(10)), "misconfigured"),
-        ("a code nobody listed", || source(|_| refuse(77_777)), "transient"),
-        ("a proxy's page", || source(|_| page(502)), "transient"),
-        ("a page that says 200", || source(|_| page(200)), "transient"),
-    ];
-    let fault = |(name, poller, kind)| FaultSample { name, poller, kind };
-    samples.into_iter().map(fault).collect()
-}
-
-fn id() -> ConnectorId {
-    ConnectorId::new("ok-groups")
-}
-
-/// Groups with planted secrets. Constants fit by construction; a test runs this.
-fn groups(more: Value) -> Odnoklassniki {
-    let mut settings = json!({
-        "groups": [{"id": GROUP, "token": {"env": "unused"}}],
-        "application": {"key": "CBAPLANTED", "access_token": {"env": "unused"}, "session_secret": {"env": "unused"}},
-        "discussions": {"every": "1ms", "recheck_every": "24h"},
-    });
-    if let (Some(all), Value::Object(more)) = (settings.as_object_mut(), more) {
-        all.extend(more);
-    }
-    let settings: OkSettings = serde_json::from_value(settings).expect("planted settings fit");
-    let hook = settings.webhook.as_ref().map(|webhook| {
-        let base = format!("https://priem.example.ru/hooks/{}/", id());
-        Hook::new(base, &Secret::new(PATH.into()), webhook.source_networks.clone()).expect("planted secrets fit")
-    });
-    let application = Credentials {
-        key: "CBAPLANTED".into(),
-        first: Session::new(
-            Secret::new(ACCESS_TOKEN.into()),
-            Some(Secret::new(SESSION_SECRET.into())),
-            None,
-        ),
-        renewal: None,
-    };
-    let http = HttpClient::new(HttpOptions::default()).expect("default options fit");
-    let tokens = vec![Some(Secret::new(GROUP_TOKEN.into()))];
-    Odnoklassniki::new(settings, tokens, Some(application), hook, http)
-}
-
-fn prove(body: Bytes) -> HookRequest {
+pub(super) fn prove(body: Bytes) -> HookRequest {
     let mut request = HookRequest::post(format!("{PATH}/{GROUP}"), body);
-    request.peer = OK;
+    request.peer = OK.into();
     request
 }
 
-fn delivery(name: &'static str, body: Bytes) -> HookSample {
-    let proven = prove(body.clone());
-    let changed = |path: &str| HookRequest {
-        path: path.into(),
-        ..proven.clone()
-    };
-    let mut from_elsewhere = proven.clone();
-    from_elsewhere.peer = IpAddr::from([203, 0, 113, 9]);
-    HookSample {
-        name,
-        body,
-        prove,
-        proof_in_body: false,
-        items: 1,
-        unproven: vec![
-            ("no path", changed("")),
-            ("wrong path", changed("planted-path-of-another/57000000000001")),
-            ("no group", changed(PATH)),
-            ("another group", changed(&format!("{PATH}/57000000000002"))),
-            ("another network", from_elsewhere),
-        ],
-    }
+fn refuse(code: i64) -> ScriptedAnswer {
+    ScriptedAnswer::json(&json!({"error_code": code, "error_msg": "SCRIPTED", "error_data": null}))
 }
 
-fn source(script: fn(&ScriptedRequest) -> ScriptedAnswer) -> BoxFuture<PollSubject> {
-    Box::pin(async move {
-        let server = ScriptedServer::start(script).await.expect("loopback has a free port");
-        let api_url = server.url();
-        PollSubject {
-            open: Box::new(move || Arc::new(groups(json!({"api_url": api_url})))),
-            cx: Cx {
-                id: id(),
-                take_over: false,
-            },
-            stream: STREAM,
-            // Two topics, one of them the group's own; comments below a topic and below a photo.
-            items: 2 + COMMENTS + 3,
-            keep: Box::new(server),
-        }
-    })
+fn server(script: fn(&ScriptedRequest) -> ScriptedAnswer) -> BoxFuture<PollSubject> {
+    // Two topics, one of them the group's own; comments below a topic and below a photo.
+    planted().polls(STREAM, 2 + COMMENTS + 3, script)
 }
 
 /// The moment the scripted world stopped: one for all answers, recent enough for a first look.
@@ -244,16 +150,8 @@ fn wall(before: usize) -> String {
 }
 
 fn answer(request: &ScriptedRequest) -> ScriptedAnswer {
-    let form = String::from_utf8_lossy(&request.body).into_owned();
-    let parameter = |name: &str| {
-        let pairs = form.split('&').filter_map(|pair| pair.split_once('='));
-        pairs
-            .filter(|(key, _)| *key == name)
-            .map(|(_, value)| value.to_owned())
-            .next()
-    };
-    let anchor = parameter("anchor").unwrap_or_default();
-    ScriptedAnswer::json(&match parameter("method").unwrap_or_default().as_str() {
+    let parameter = |name: &str| request.param(name).unwrap_or_default();
+    ScriptedAnswer::json(&match parameter("method").as_str() {
         "stream.get" => topics(),
         "discussions.getList" => json!({"discussions": [
             {"object_id": "61", "object_type": "GROUP_TOPIC", "total_comments_count": COMMENTS,
@@ -264,12 +162,8 @@ fn answer(request: &ScriptedRequest) -> ScriptedAnswer {
              "last_activity_date": wall(0), "ref_objects": [{"id": "57000000000009", "type": "GROUP"}]},
         ]}),
         "discussions.getComments" => {
-            let all = if parameter("discussionId").as_deref() == Some("61") {
-                COMMENTS
-            } else {
-                3
-            };
-            comments(all, anchor.parse().unwrap_or(0))
+            let all = if parameter("discussionId") == "61" { COMMENTS } else { 3 };
+            comments(all, parameter("anchor").parse().unwrap_or(0))
         }
         _ => Value::Null,
     })

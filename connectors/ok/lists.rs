@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use data_encoding::HEXLOWER;
 use priem_sdk::Item;
 
 use super::{
@@ -50,12 +51,10 @@ pub(super) async fn topics(
                 continue;
             }
             let item = split::topic(asked.group, body);
-            let shown: String = item
+            let shown = item
                 .fingerprint
-                .iter()
-                .flatten()
-                .map(|byte| format!("{byte:02x}"))
-                .collect();
+                .map(|print| HEXLOWER.encode(&print))
+                .unwrap_or_default();
             if round.topics.get(&item.external_id) != Some(&shown) {
                 items.push(whole(asked, &topic, item.clone()).await?);
             }

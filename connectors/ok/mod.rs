@@ -36,13 +36,11 @@ use std::{
 use parking_lot::Mutex;
 use priem_sdk::{
     Admission, BuildContext, CheckReport, ConfigError, Connector, ConnectorError, ConnectorType, Cursor, Cx,
-    HookRequest, Message, NormalizeError, Page, RawItem, Receipt, Refusal, Reply, Secret, Stream, StreamKind,
-    http::{HttpClient, HttpOptions},
-    registry,
-    webhook::require_method,
+    HookRequest, HttpOptions, Message, NormalizeError, Page, RawItem, Receipt, Refusal, Reply, Secret, Stream,
+    StreamKind, bot::OwnWords, registry, webhook::Hook,
 };
 
-pub use config::{ApplicationSettings, DiscussionSettings, GroupSettings, Mode, OkSettings, OwnWords, WebhookSettings};
+pub use config::{ApplicationSettings, DiscussionSettings, GroupSettings, OkSettings, WebhookSettings};
 
 /// Registry entry.
 pub const TYPE: ConnectorType = ConnectorType {
@@ -79,7 +77,7 @@ struct Group {
 struct Odnoklassniki {
     settings: OkSettings,
     groups: Vec<Group>,
-    hook: Option<config::Hook>,
+    hook: Option<Hook>,
     rest: Option<client::Rest>,
     names: names::Names,
     policy: normalize::Policy,
@@ -88,59 +86,43 @@ struct Odnoklassniki {
 }
 
 fn build(settings: serde_json::Value, context: &BuildContext) -> Result<Arc<dyn Connector>, ConfigError> {
-    let mut settings: OkSettings = registry::settings(settings)?;
-    settings.start_paths_from(&context.base_dir);
+    let settings: OkSettings = registry::settings(settings)?;
     settings.validate()?;
-    let tokens = settings.read_tokens()?;
-    let application = settings.read_application()?;
-    let hook = settings.read_hook(context.id.as_str(), context.public_url.as_deref())?;
+    let tokens = settings.read_tokens(context)?;
+    let application = settings.read_application(context)?;
+    let hook = settings.read_hook(context)?;
     let defaults = HttpOptions {
         requests_per_second: Some(REQUESTS_PER_SECOND),
         ..HttpOptions::default()
     };
-    let options = settings
-        .http
-        .apply(defaults, &context.base_dir)
-        .map_err(|error| ConfigError::new(format!("http.{}", error.key), error.problem))?;
-    let http = HttpClient::new(options)?;
-    Ok(Arc::new(Odnoklassniki::new(settings, tokens, application, hook, http)))
+    let http = context.http(&settings.http, defaults)?;
+    let group = |(group, token): (&GroupSettings, Option<Secret<String>>)| Group {
+        id: group.id.clone(),
+        shown: match &group.name {
+            Some(name) => format!("{} ({name})", group.id),
+            None => group.id.clone(),
+        },
+        graph: token.map(|token| client::Graph::new(http.clone(), &settings.api_url, &group.id, token)),
+    };
+    let groups = settings.groups.iter().zip(tokens).map(group).collect();
+    let rest = application.map(|application| {
+        let session = session::Sessions::new(http.clone(), &settings.api_url, application.first, application.renewal);
+        client::Rest::new(http.clone(), &settings.api_url, &application.key, session)
+    });
+    Ok(Arc::new(Odnoklassniki {
+        groups,
+        hook,
+        rest,
+        names: names::Names::default(),
+        policy: normalize::Policy {
+            own_words: settings.own_words == OwnWords::Publish,
+        },
+        touched: Mutex::new(None),
+        settings,
+    }))
 }
 
 impl Odnoklassniki {
-    fn new(
-        settings: OkSettings,
-        tokens: Vec<Option<Secret<String>>>,
-        application: Option<config::Credentials>,
-        hook: Option<config::Hook>,
-        http: HttpClient,
-    ) -> Self {
-        let group = |(group, token): (&GroupSettings, Option<Secret<String>>)| Group {
-            id: group.id.clone(),
-            shown: match &group.name {
-                Some(name) => format!("{} ({name})", group.id),
-                None => group.id.clone(),
-            },
-            graph: token.map(|token| client::Graph::new(http.clone(), &settings.api_url, &group.id, token)),
-        };
-        let groups = settings.groups.iter().zip(tokens).map(group).collect();
-        let rest = application.map(|application| {
-            let session =
-                session::Sessions::new(http.clone(), &settings.api_url, application.first, application.renewal);
-            client::Rest::new(http.clone(), &settings.api_url, &application.key, session)
-        });
-        Self {
-            groups,
-            hook,
-            rest,
-            names: names::Names::default(),
-            policy: normalize::Policy {
-                own_words: settings.own_words == OwnWords::Publish,
-            },
-            touched: Mutex::new(None),
-            settings,
-        }
-    }
-
     fn group(&self, id: &str) -> Result<&Group, ConnectorError> {
         let found = self.groups.iter().find(|group| group.id == id);
         found.ok_or_else(|| ConnectorError::Misconfigured {
@@ -165,24 +147,13 @@ impl Odnoklassniki {
 #[async_trait::async_trait]
 impl Connector for Odnoklassniki {
     fn streams(&self) -> Vec<Stream> {
-        let mut streams = Vec::new();
-        if self.hook.is_some() {
-            streams.push(Stream {
-                name: WEBHOOK,
-                key: String::new(),
-                kind: StreamKind::Webhook,
-            });
-        }
-        for group in &self.groups {
-            let polled = [(HISTORY, group.graph.is_some()), (DISCUSSIONS, self.rest.is_some())];
-            let present = polled.into_iter().filter(|(_, is_present)| *is_present);
-            streams.extend(present.map(|(name, _)| Stream {
-                name,
-                key: group.id.clone(),
-                kind: StreamKind::Poll,
-            }));
-        }
-        streams
+        let hook = self.hook.iter().map(|_| Stream::new(WEBHOOK, StreamKind::Webhook));
+        let polled = self.groups.iter().flat_map(|group| {
+            let names = [(HISTORY, group.graph.is_some()), (DISCUSSIONS, self.rest.is_some())];
+            let present = names.into_iter().filter(|(_, is_present)| *is_present);
+            present.map(|(name, _)| Stream::keyed(name, group.id.clone(), StreamKind::Poll))
+        });
+        hook.chain(polled).collect()
     }
 
     async fn check(&self, _cx: &Cx) -> Result<CheckReport, ConnectorError> {
@@ -231,9 +202,7 @@ impl Connector for Odnoklassniki {
     }
 
     fn receive(&self, request: &HookRequest) -> Result<Receipt, Refusal> {
-        let Some(hook) = &self.hook else {
-            return Err(Refusal::NotFound);
-        };
+        let hook = self.hook.as_ref().ok_or(Refusal::NotFound)?;
         let group = prove(hook, &self.groups, request)?;
         Ok(Receipt {
             items: vec![split::message(group, request.body.clone())],
@@ -246,10 +215,8 @@ impl Connector for Odnoklassniki {
     }
 
     fn answered(&self, raw: &RawItem) -> Option<Message> {
-        normalize::normalize(raw, normalize::Policy { own_words: true })
-            .ok()?
-            .into_iter()
-            .next()
+        let everything = normalize::Policy { own_words: true };
+        normalize::normalize(raw, everything).ok()?.into_iter().next()
     }
 
     fn enriches(&self) -> bool {
@@ -264,15 +231,9 @@ impl Connector for Odnoklassniki {
 }
 
 /// Proves the sender by network and path, and finds the group the path names.
-fn prove<'a>(hook: &config::Hook, groups: &'a [Group], request: &HookRequest) -> Result<&'a str, Refusal> {
-    hook.source_networks.require(request.peer)?;
-    let (secret, id) = request
-        .path
-        .trim_matches('/')
-        .rsplit_once('/')
-        .ok_or(Refusal::WrongPath)?;
-    hook.path.require(secret)?;
+fn prove<'a>(hook: &Hook, groups: &'a [Group], request: &HookRequest) -> Result<&'a str, Refusal> {
+    let (secret, id) = request.path.trim_matches('/').rsplit_once('/').unwrap_or_default();
+    hook.require_at(request, secret)?;
     let group = groups.iter().find(|group| group.id == id).ok_or(Refusal::WrongPath)?;
-    require_method(request, "POST")?;
     Ok(&group.id)
 }

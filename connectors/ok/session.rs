@@ -9,13 +9,13 @@ use std::sync::Arc;
 use priem_sdk::{
     ConnectorError, Secret,
     http::{HttpClient, HttpRequest, HttpResponse},
+    secret::cleaned,
 };
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
 use super::{
     api::Text,
-    client::clean,
     errors::{ErrorBody, Trouble, decide},
     sign::Signer,
 };
@@ -146,12 +146,12 @@ impl Sessions {
 
 fn read(response: HttpResponse, secrets: &[&Secret<String>]) -> Result<Answer, Trouble> {
     if let Some((code, words)) = ErrorBody::of(&response.body) {
-        return Err(decide(code, clean(&words, secrets), WHOM, &response));
+        return Err(decide(code, cleaned(&words, secrets), WHOM, &response));
     }
     match serde_json::from_slice::<Answer>(&response.body) {
         Ok(answer) if answer.error.text().is_some() => {
             let words = [&answer.error, &answer.error_description].map(|part| part.text().unwrap_or_default());
-            Err(rejected(&clean(words.join(" ").trim(), secrets)))
+            Err(rejected(&cleaned(words.join(" ").trim(), secrets)))
         }
         Ok(answer) if response.is_success() => Ok(answer),
         _ => {

@@ -15,8 +15,8 @@ use priem_sdk::{
     Item, NormalizeError,
     contract::fingerprint,
     json::{self, Sound},
+    webhook::parse_json_bounded,
 };
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{
@@ -38,11 +38,11 @@ const HASH_DIGITS: usize = 32;
 
 /// Makes an item of a delivery or a message of the history.
 pub(super) fn message(group: &str, body: Bytes) -> Item {
-    whole(body, |body| read_message(group, body))
+    Sound::item(body, |body| read_message(group, body))
 }
 
 fn read_message(group: &str, body: Bytes) -> Item {
-    let delivery: Delivery = match read(&body) {
+    let delivery: Delivery = match parse_json_bounded(&body) {
         Ok(delivery) => delivery,
         Err(problem) => {
             let members = json::Members::of(&body);
@@ -75,12 +75,12 @@ fn read_message(group: &str, body: Bytes) -> Item {
 
 /// Makes an item of a comment below a discussion.
 pub(super) fn comment(group: &str, kind: &str, discussion: &str, body: Bytes) -> Item {
-    whole(body, |body| read_comment(group, kind, discussion, body))
+    Sound::item(body, |body| read_comment(group, kind, discussion, body))
 }
 
 fn read_comment(group: &str, kind: &str, discussion: &str, body: Bytes) -> Item {
     let place = format!("{group}/{kind}/{discussion}");
-    let comment: Comment = match read(&body) {
+    let comment: Comment = match parse_json_bounded(&body) {
         Ok(comment) => comment,
         Err(problem) => {
             let id = json::Members::of(&body).and_then(|comment| comment.read::<Text>("id"));
@@ -98,11 +98,11 @@ fn read_comment(group: &str, kind: &str, discussion: &str, body: Bytes) -> Item 
 
 /// Makes an item of a topic.
 pub(super) fn topic(group: &str, body: Bytes) -> Item {
-    whole(body, |body| read_topic(group, body))
+    Sound::item(body, |body| read_topic(group, body))
 }
 
 fn read_topic(group: &str, body: Bytes) -> Item {
-    let topic: Topic = match read(&body) {
+    let topic: Topic = match parse_json_bounded(&body) {
         Ok(topic) => topic,
         Err(problem) => {
             let id = json::Members::of(&body).and_then(|topic| topic.read::<Text>("id"));
@@ -121,12 +121,6 @@ fn read_topic(group: &str, body: Bytes) -> Item {
     let seen = prints(&content.text, references.collect(), topic.on_moderation.is_true());
     let place = format!("{group}/{GROUP_TOPIC}/{id}");
     item(TOPIC, place.clone(), Some(seen), Some(place), body)
-}
-
-fn whole(body: Bytes, read: impl FnOnce(Bytes) -> Item) -> Item {
-    let sound = Sound::of(body);
-    let item = read(sound.body.clone());
-    sound.hold(item)
 }
 
 /// What can't be read, under the name of its sound repetition where that can be read.
@@ -177,10 +171,6 @@ fn prints(text: &str, references: Vec<String>, marked: bool) -> [u8; 16] {
     let mark = if marked { "1" } else { "0" };
     let parts = [text, mark].into_iter().chain(references.iter().map(String::as_str));
     fingerprint(parts.map(str::as_bytes))
-}
-
-fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, NormalizeError> {
-    priem_sdk::webhook::parse_json_bounded(body)
 }
 
 fn short_hash<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {

@@ -5,9 +5,9 @@
 //! every turn of the host, registered again when it is missing, and refreshed when it has grown old.
 
 use jiff::Timestamp;
-use priem_sdk::{ConnectorError, Cx, Secret};
+use priem_sdk::{ConnectorError, Cx, Secret, webhook::Hook};
 
-use super::{Group, api::bare_id, client::Graph, config::Hook, errors::Trouble};
+use super::{Group, api::bare_id, client::Graph, errors::Trouble};
 
 /// Kinds of deliveries asked for. The last two hold no citizen's words, but tell that we are heard.
 pub(super) const KINDS: [&str; 3] = ["MESSAGE_CREATED", "MESSAGE_CALLBACK", "CHAT_SYSTEM"];
@@ -34,7 +34,7 @@ async fn subscribe_group(graph: &Graph, group: &str, hook: &Hook, take_over: boo
         }
         .into());
     }
-    let url: Secret<String> = hook.url(group);
+    let url = address_of(group, hook);
     let mut ours = None;
     for subscription in graph.subscriptions().await? {
         let Some(address) = subscription.url.text() else {
@@ -53,7 +53,14 @@ async fn subscribe_group(graph: &Graph, group: &str, hook: &Hook, take_over: boo
     }
 }
 
+/// The address OK calls for a group.
+pub(super) fn address_of(group: &str, hook: &Hook) -> Secret<String> {
+    Secret::new(format!("{}/{group}", hook.url().expose()))
+}
+
 /// Our own address of this group with an older path secret: its deliveries would be refused.
 pub(super) fn is_ours_of(group: &str, address: &str, hook: &Hook) -> bool {
-    hook.is_ours(address) && address.rsplit('/').next() == Some(group)
+    address
+        .rsplit_once('/')
+        .is_some_and(|(rest, last)| last == group && hook.is_ours(rest))
 }

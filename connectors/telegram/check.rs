@@ -1,11 +1,14 @@
 //! `check`: the bot as Telegram sees it. Changes nothing, shows neither token nor webhook path.
 
-use priem_sdk::{CheckReport, ConnectorError, webhook::host_of};
+use priem_sdk::{
+    CheckReport, ConnectorError,
+    webhook::{Hook, host_of},
+};
 
 use super::{
     api::{Me, WebhookInfo},
     client::{Client, Trouble},
-    config::{ChatSettings, Hook},
+    config::ChatSettings,
 };
 
 /// Updates waiting beyond this look like a queue nobody empties.
@@ -80,13 +83,13 @@ fn look_at_webhook(info: &WebhookInfo, expected: &Expectation<'_>, report: &mut 
             format!("a webhook at {} is set; polling is refused while it is", host_of(url)),
             "use mode: webhook, or run once with --take-over to remove it",
         ),
-        (Some(hook), url) if url == hook.url.expose() => report.ok("webhook", "registered at our address"),
+        (Some(hook), url) if hook.is_at(url) => report.ok("webhook", "registered at our address"),
         (Some(_), "") => report.warn(
             "webhook",
             "not registered yet",
             "nothing to do: the daemon registers it when it starts",
         ),
-        (Some(hook), url) if is_ours(url, hook) => report.warn(
+        (Some(hook), url) if hook.is_ours(url) => report.warn(
             "webhook",
             "registered at our address with an older path",
             "nothing to do: the daemon registers the new one when it starts",
@@ -208,9 +211,4 @@ async fn look_at_chat(
         Err(Trouble::Decision(error)) => return Err(error),
     }
     Ok(())
-}
-
-/// Whether an address was made by this very connector, maybe with another path secret.
-pub(super) fn is_ours(url: &str, hook: &Hook) -> bool {
-    url.strip_prefix(&hook.base).is_some_and(|rest| !rest.contains('/'))
 }

@@ -9,6 +9,7 @@ use priem_sdk::{
     ConnectorError, Secret,
     http::{Hold, HttpClient, HttpRequest, HttpResponse, Retry},
     json,
+    secret::cleaned,
 };
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -19,8 +20,6 @@ use super::api::{Answer, ChatMember, Me, ResponseParameters, WebhookInfo};
 const POLL_MARGIN: Duration = Duration::from_secs(10);
 /// Pause after a 429 that does not say how long.
 const UNNAMED_PAUSE: Duration = Duration::from_secs(30);
-/// Longest description that is passed on.
-const LONGEST_DESCRIPTION: usize = 200;
 
 /// A call did not succeed.
 #[derive(Debug)]
@@ -175,18 +174,12 @@ impl Client {
         let is_api = refusal.as_ref().is_some_and(|answer| !answer.ok);
         let (description, parameters) = match refusal {
             Some(answer) => (
-                self.clean(&answer.description.unwrap_or_default()),
+                cleaned(&answer.description.unwrap_or_default(), &[&self.token]),
                 answer.parameters.unwrap_or_default(),
             ),
             None => (String::new(), ResponseParameters::default()),
         };
         decide(response, is_api, description, parameters)
-    }
-
-    /// A description as it may stand in a log: bounded and without the token.
-    fn clean(&self, description: &str) -> String {
-        let description = description.replace(self.token.expose().as_str(), "***");
-        description.chars().take(LONGEST_DESCRIPTION).collect()
     }
 }
 
@@ -200,10 +193,7 @@ fn decide(response: &HttpResponse, is_api: bool, description: String, parameters
                 .or(response.retry_after)
                 .unwrap_or(UNNAMED_PAUSE),
         },
-        _ if !is_api => ConnectorError::transient(format_args!(
-            "the answer is not the Bot API's JSON (status {status}, {} bytes): something on the way answered",
-            response.body.len()
-        )),
+        _ if !is_api => response.from_another("the Bot API"),
         401 => ConnectorError::AuthRejected {
             hint: format!(
                 "Telegram says {description:?}: the token is wrong or was revoked; take the current one from @BotFather"

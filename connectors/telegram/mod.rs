@@ -11,6 +11,7 @@ mod client;
 mod config;
 mod conformance;
 mod files;
+mod glance;
 mod hearing;
 mod normalize;
 mod split;
@@ -19,23 +20,22 @@ mod tests;
 mod text;
 mod wordless;
 
-use std::{sync::Arc, time::Duration};
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use priem_sdk::{
     Admission, BuildContext, CheckReport, ConfigError, Connector, ConnectorError, ConnectorType, Cursor, Cx,
-    FileSource, HookRequest, Message, NormalizeError, Page, RawItem, Receipt, Refusal, Reply, Secret, Stream,
-    StreamKind, Wait,
-    contract::ConnectorId,
-    http::{Hold, HttpClient},
+    FileSource, HookRequest, HttpOptions, Message, NormalizeError, Page, RawItem, Receipt, Refusal, Reply, Secret,
+    Stream, Wait,
+    http::Hold,
     message::Attachment,
     registry,
-    webhook::{host_of, require_header_secret, require_method},
+    webhook::{Hook, host_of},
 };
 use serde_json::json;
 use tracing::debug;
 
-pub use config::{BusinessOutgoing, ChatSettings, Mode, PollSettings, TelegramSettings, WebhookSettings};
+pub use config::{ChatSettings, PollSettings, TelegramSettings, WebhookSettings};
 
 /// Registry entry.
 pub const TYPE: ConnectorType = ConnectorType {
@@ -74,7 +74,8 @@ const ALLOWED_UPDATES: [&str; 9] = [
 struct Telegram {
     client: client::Client,
     settings: TelegramSettings,
-    hook: Option<config::Hook>,
+    /// With the secret to register.
+    hook: Option<(Hook, Secret<String>)>,
     allowed: Vec<&'static str>,
     policy: normalize::Policy,
     hold: Hold,
@@ -82,53 +83,40 @@ struct Telegram {
 }
 
 fn build(settings: serde_json::Value, context: &BuildContext) -> Result<Arc<dyn Connector>, ConfigError> {
-    let mut settings: TelegramSettings = registry::settings(settings)?;
-    settings.start_paths_from(&context.base_dir);
+    let settings: TelegramSettings = registry::settings(settings)?;
     settings.validate()?;
-    let token = settings.read_token()?;
-    let hook = settings.read_hook(context.id.as_str(), context.public_url.as_deref())?;
-    let defaults = priem_sdk::http::HttpOptions {
-        requests_per_second: std::num::NonZeroU32::new(REQUESTS_PER_SECOND),
-        burst: std::num::NonZeroU32::new(REQUESTS_PER_SECOND).unwrap_or(std::num::NonZeroU32::MIN),
-        ..Default::default()
+    let token = settings.read_token(context)?;
+    let hook = settings.read_hook(context)?;
+    let defaults = HttpOptions {
+        requests_per_second: NonZeroU32::new(REQUESTS_PER_SECOND),
+        burst: NonZeroU32::new(REQUESTS_PER_SECOND).unwrap_or(NonZeroU32::MIN),
+        ..HttpOptions::default()
     };
-    let options = settings
-        .http
-        .apply(defaults, &context.base_dir)
-        .map_err(|error| ConfigError::new(format!("http.{}", error.key), error.problem))?;
-    let http = HttpClient::new(options)?;
-    Ok(Arc::new(Telegram::new(context.id.clone(), settings, token, hook, http)))
-}
-
-impl Telegram {
-    fn new(
-        id: ConnectorId,
-        settings: TelegramSettings,
-        token: Secret<String>,
-        hook: Option<config::Hook>,
-        http: HttpClient,
-    ) -> Self {
-        let mut allowed = ALLOWED_UPDATES.to_vec();
-        if settings.guest_messages {
-            allowed.push("guest_message");
-        }
-        Self {
-            client: client::Client::new(http, &settings.api_url, token),
-            hearing: hearing::Hearing::new(
-                id,
-                settings.policy().only_chats,
-                settings.chats.iter().map(|chat| chat.id),
-            ),
-            policy: settings.policy(),
-            hold: Hold::new(Duration::from_secs(settings.poll.timeout_s)),
-            hook,
-            allowed,
-            settings,
-        }
+    let http = context.http(&settings.http, defaults)?;
+    let mut allowed = ALLOWED_UPDATES.to_vec();
+    if settings.guest_messages {
+        allowed.push("guest_message");
     }
+    Ok(Arc::new(Telegram {
+        client: client::Client::new(http, &settings.api_url, token),
+        hearing: hearing::Hearing::new(
+            context.id.clone(),
+            settings.policy().only_chats,
+            settings.chats.iter().map(|chat| chat.id),
+        ),
+        policy: settings.policy(),
+        hold: Hold::new(Duration::from_secs(settings.poll.timeout_s)),
+        hook,
+        allowed,
+        settings,
+    }))
 }
 
 impl Telegram {
+    fn hook(&self) -> Result<&Hook, Refusal> {
+        self.hook.as_ref().map(|(hook, _)| hook).ok_or(Refusal::NotFound)
+    }
+
     /// Polling: no webhook may be set. A server that can't say whether there is one refuses the polls if there is.
     async fn clear_the_way(&self, cx: &Cx) -> Result<(), ConnectorError> {
         let info = match self.client.get_webhook_info().await.map_err(ConnectorError::from) {
@@ -156,20 +144,12 @@ impl Telegram {
 #[async_trait::async_trait]
 impl Connector for Telegram {
     fn streams(&self) -> Vec<Stream> {
-        let kind = match self.settings.mode {
-            Mode::Poll => StreamKind::Poll,
-            Mode::Webhook => StreamKind::Webhook,
-        };
-        vec![Stream {
-            name: STREAM,
-            key: String::new(),
-            kind,
-        }]
+        vec![Stream::new(STREAM, self.settings.mode)]
     }
 
     async fn check(&self, _cx: &Cx) -> Result<CheckReport, ConnectorError> {
         let expected = check::Expectation {
-            hook: self.hook.as_ref(),
+            hook: self.hook().ok(),
             allowed: &self.allowed,
             chats: &self.settings.chats,
         };
@@ -178,11 +158,11 @@ impl Connector for Telegram {
 
     async fn subscribe(&self, cx: &Cx) -> Result<(), ConnectorError> {
         self.hearing.resolve(&self.client).await;
-        let Some(hook) = &self.hook else {
+        let (Some((hook, secret)), Some(webhook)) = (&self.hook, &self.settings.webhook) else {
             return self.clear_the_way(cx).await;
         };
         let info = self.client.get_webhook_info().await?;
-        if !info.url.is_empty() && !check::is_ours(&info.url, hook) && !cx.take_over {
+        if !info.url.is_empty() && !hook.is_ours(&info.url) && !cx.take_over {
             return Err(ConnectorError::Misconfigured {
                 hint: format!(
                     "the webhook of this bot belongs to {}: stop that program, or replace its registration with \
@@ -192,9 +172,9 @@ impl Connector for Telegram {
             });
         }
         let arguments = json!({
-            "url": hook.url.expose(),
-            "secret_token": hook.secret_token.expose(),
-            "max_connections": hook.max_connections,
+            "url": hook.url().expose(),
+            "secret_token": secret.expose(),
+            "max_connections": webhook.max_connections,
             "allowed_updates": self.allowed,
             "drop_pending_updates": false,
         });
@@ -227,15 +207,11 @@ impl Connector for Telegram {
     }
 
     fn admit(&self, head: &HookRequest) -> Result<Admission, Refusal> {
-        let hook = self.hook.as_ref().ok_or(Refusal::NotFound)?;
-        prove(hook, head).map(|()| Admission::Proven)
+        self.hook()?.require(head).map(|()| Admission::Proven)
     }
 
     fn receive(&self, request: &HookRequest) -> Result<Receipt, Refusal> {
-        let Some(hook) = &self.hook else {
-            return Err(Refusal::NotFound);
-        };
-        prove(hook, request)?;
+        self.hook()?.require(request)?;
         Ok(Receipt {
             items: vec![self.hearing.split(request.body.clone()).item],
             // Telegram executes a method named in the answer: the answer stays empty.
@@ -252,16 +228,11 @@ impl Connector for Telegram {
     }
 
     fn answered(&self, raw: &RawItem) -> Option<Message> {
-        normalize::normalize(
-            raw,
-            &normalize::Policy {
-                only_chats: None,
-                business_outgoing: true,
-            },
-        )
-        .ok()?
-        .into_iter()
-        .next()
+        let everything = normalize::Policy {
+            only_chats: None,
+            business_outgoing: true,
+        };
+        normalize::normalize(raw, &everything).ok()?.into_iter().next()
     }
 }
 
@@ -303,12 +274,4 @@ fn page(updates: Vec<Bytes>, cursor: &Cursor, split: impl Fn(Bytes) -> split::Sp
         page.wait = Wait::For(NO_IDS_PAUSE);
     }
     page
-}
-
-/// Proves the sender: network, path, header.
-fn prove(hook: &config::Hook, request: &HookRequest) -> Result<(), Refusal> {
-    hook.source_networks.require(request.peer)?;
-    hook.path.require(&request.path)?;
-    require_header_secret(request, SECRET_HEADER, &hook.header)?;
-    require_method(request, "POST")
 }

@@ -57,39 +57,23 @@ pub(super) fn normalize(raw: &RawItem, policy: &Policy) -> Result<Vec<priem_sdk:
         ));
     }
     let update: Update = parse_json_bounded(&raw.body)?;
-    let (message, source, edit) = match update {
-        Update {
-            message: Some(message), ..
-        } => (message, Source::Chat, false),
-        Update {
-            edited_message: Some(message),
-            ..
-        } => (message, Source::Chat, true),
-        Update {
-            channel_post: Some(message),
-            ..
-        } => (message, Source::Chat, false),
-        Update {
-            edited_channel_post: Some(message),
-            ..
-        } => (message, Source::Chat, true),
-        Update {
-            business_message: Some(message),
-            ..
-        } => (message, Source::Business, false),
-        Update {
-            edited_business_message: Some(message),
-            ..
-        } => (message, Source::Business, true),
-        Update {
-            guest_message: Some(message),
-            ..
-        } => (message, Source::Guest, false),
-        Update {
-            deleted_business_messages: Some(deleted),
-            ..
-        } => return Ok(deletions(raw, &deleted)),
-        _ => return wordless::update(&raw.body),
+    let payloads = [
+        (update.message, Source::Chat, false),
+        (update.edited_message, Source::Chat, true),
+        (update.channel_post, Source::Chat, false),
+        (update.edited_channel_post, Source::Chat, true),
+        (update.business_message, Source::Business, false),
+        (update.edited_business_message, Source::Business, true),
+        (update.guest_message, Source::Guest, false),
+    ];
+    let found = payloads
+        .into_iter()
+        .find_map(|(message, source, edit)| Some((message?, source, edit)));
+    let Some((message, source, edit)) = found else {
+        return match update.deleted_business_messages {
+            Some(deleted) => Ok(deletions(raw, &deleted)),
+            None => wordless::update(&raw.body),
+        };
     };
     if message.is_automatic_forward || message.sender_business_bot.is_some() {
         return Ok(Vec::new());

@@ -6,26 +6,16 @@
 //! - a new message is revision `0`, an edit `<edit_date>.<update_id>`: delivered again, both keep their names;
 //! - everything else is `update:<update_id>:<hash of the bytes>`: update ids restart at random after a quiet week, so
 //!   an id alone says nothing.
-//!
-//! The fingerprint covers what a reader sees, so that an edit that changes nothing (a reaction, a link preview, votes
-//! in a poll) is dropped by the journal, while A → B → A is kept. Files count by `file_unique_id`, because `file_id`
-//! changes. The points of a *live* location don't count: its start and its last point are kept, the drift is not.
-
-use std::borrow::Cow;
 
 use bytes::Bytes;
 use priem_sdk::{
     Item, NormalizeError,
-    contract::fingerprint,
     json::{self, Sound},
+    webhook::{describe, not_found},
 };
-use serde::{Deserialize, de::IgnoredAny};
-use serde_json::{Map, Value, value::RawValue};
+use serde::Deserialize;
 
-use super::{
-    api::{Location, Poll, RichMessage},
-    attachments, text,
-};
+use super::glance::{ChatId, Glance};
 
 /// Shape of every item of this connector.
 pub(super) const FORMAT: &str = "telegram.update";
@@ -53,46 +43,6 @@ pub(super) const WITH_MESSAGE: [&str; 7] = [
 ];
 const GUEST: &str = "guest_message";
 
-/// What the key of a message needs. Everything visible stays raw: nothing strange in it can spoil the key.
-#[derive(Deserialize)]
-struct Glance<'a> {
-    message_id: i64,
-    chat: ChatId,
-    edit_date: Option<i64>,
-    business_connection_id: Option<String>,
-    #[serde(borrow)]
-    text: Option<&'a RawValue>,
-    entities: Option<&'a RawValue>,
-    caption: Option<&'a RawValue>,
-    caption_entities: Option<&'a RawValue>,
-    contact: Option<&'a RawValue>,
-    rich_message: Option<&'a RawValue>,
-    photo: Option<&'a RawValue>,
-    live_photo: Option<&'a RawValue>,
-    animation: Option<&'a RawValue>,
-    video: Option<&'a RawValue>,
-    video_note: Option<&'a RawValue>,
-    voice: Option<&'a RawValue>,
-    audio: Option<&'a RawValue>,
-    document: Option<&'a RawValue>,
-    sticker: Option<&'a RawValue>,
-    paid_media: Option<&'a RawValue>,
-    location: Option<&'a RawValue>,
-    venue: Option<&'a RawValue>,
-    poll: Option<&'a RawValue>,
-    checklist: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct ChatId {
-    id: i64,
-}
-
-#[derive(Deserialize)]
-struct UniqueId {
-    file_unique_id: String,
-}
-
 /// Makes an item of one update. Never fails: what can't be understood becomes an item with a problem.
 pub(super) fn split(body: Bytes) -> Split {
     let sound = Sound::of(body);
@@ -104,22 +54,10 @@ pub(super) fn split(body: Bytes) -> Split {
 }
 
 fn read(body: Bytes) -> Split {
-    let Some(update) = json::Members::of(&body) else {
-        let why = serde_json::from_slice::<Map<String, Value>>(&body)
-            .map_or_else(|error| place_of(&error), |_| String::new());
-        let reason = if serde_json::from_slice::<IgnoredAny>(&body).is_ok() {
-            "unexpected_shape"
-        } else {
-            "not_json"
-        };
-        let problem = NormalizeError::new(reason, format!("not an update: {why}"));
-        return Split {
-            update_id: None,
-            item: Item::malformed(FORMAT, body, problem),
-        };
-    };
-    let Some(update_id) = update.number("update_id") else {
-        let problem = NormalizeError::new("unexpected_shape", "not an update: `update_id` is missing or no number");
+    let members = json::Members::of(&body);
+    let update_id = members.as_ref().and_then(|update| update.number("update_id"));
+    let (Some(update), Some(update_id)) = (members, update_id) else {
+        let problem = not_found(&body, "not an update: `update_id` is missing or no number");
         return Split {
             update_id: None,
             item: Item::malformed(FORMAT, body, problem),
@@ -133,7 +71,7 @@ fn read(body: Bytes) -> Split {
         Some((raw, guest)) => match serde_json::from_slice::<Glance<'_>>(raw) {
             Ok(glance) => (message_key(update_id, &glance, guest, itself), None),
             Err(error) => {
-                let why = format!("the message of update {update_id} can't be read: {}", place_of(&error));
+                let why = format!("the message of update {update_id} can't be read: {}", describe(&error));
                 let key = loose_key(update_id, raw, guest).unwrap_or_else(|| update_key(itself(), None));
                 (key, Some(NormalizeError::new("unexpected_shape", why)))
             }
@@ -181,17 +119,6 @@ fn short_hash(body: &[u8]) -> String {
     blake3::hash(body).to_hex()[..8].to_owned()
 }
 
-/// Where the parser stopped, without what it read there (a citizen's words may stand there).
-fn place_of(error: &serde_json::Error) -> String {
-    let what = match error.classify() {
-        serde_json::error::Category::Syntax => "not valid JSON",
-        serde_json::error::Category::Eof => "the JSON ends too early",
-        serde_json::error::Category::Data => "a field is missing or has another type",
-        serde_json::error::Category::Io => "unreadable",
-    };
-    format!("{what}, line {} column {}", error.line(), error.column())
-}
-
 struct Key {
     external_id: String,
     revision: String,
@@ -219,7 +146,7 @@ fn message_key(update_id: i64, glance: &Glance<'_>, guest: bool, itself: impl Fn
         external_id: format!("{conversation}:{}", glance.message_id),
         revision: revision(glance.edit_date, update_id),
         conversation: Some(conversation),
-        fingerprint: Some(visible(glance)),
+        fingerprint: Some(glance.visible()),
     }
 }
 
@@ -244,98 +171,6 @@ fn deleted_conversation(raw: &Bytes) -> Option<String> {
         Some(&deleted.business_connection_id),
         false,
     ))
-}
-
-fn visible(glance: &Glance<'_>) -> [u8; 16] {
-    let words: [Part<'_>; 5] = [
-        ("text", glance.text, as_is),
-        ("entities", glance.entities, as_is),
-        ("caption", glance.caption, as_is),
-        ("caption_entities", glance.caption_entities, as_is),
-        ("contact", glance.contact, as_is),
-    ];
-    let files: [Part<'_>; 9] = [
-        ("photo", glance.photo, file_id),
-        ("live_photo", glance.live_photo, file_id),
-        ("animation", glance.animation, file_id),
-        ("video", glance.video, file_id),
-        ("video_note", glance.video_note, file_id),
-        ("voice", glance.voice, file_id),
-        ("audio", glance.audio, file_id),
-        ("document", glance.document, file_id),
-        ("sticker", glance.sticker, file_id),
-    ];
-    let others: [Part<'_>; 6] = [
-        ("rich_message", glance.rich_message, visible_rich),
-        ("paid_media", glance.paid_media, visible_paid),
-        ("location", glance.location, visible_location),
-        ("venue", glance.venue, as_is),
-        ("poll", glance.poll, visible_poll),
-        ("checklist", glance.checklist, visible_checklist),
-    ];
-    let seen: Vec<(&str, Cow<'_, str>)> = words
-        .into_iter()
-        .chain(files)
-        .chain(others)
-        .filter_map(|(name, raw, see)| {
-            let raw = raw?;
-            Some((name, see(raw).map_or(Cow::Borrowed(raw.get()), Cow::Owned)))
-        })
-        .collect();
-    fingerprint(seen.iter().flat_map(|(name, part)| [name.as_bytes(), part.as_bytes()]))
-}
-
-/// A visible field: its name, its JSON, and what a reader sees of it (`None`: all of it).
-type Part<'a> = (&'static str, Option<&'a RawValue>, fn(&RawValue) -> Option<String>);
-
-fn as_is(_raw: &RawValue) -> Option<String> {
-    None
-}
-
-/// The unique id of a file, or of the largest of its sizes.
-fn file_id(raw: &RawValue) -> Option<String> {
-    if let Ok(file) = serde_json::from_str::<UniqueId>(raw.get()) {
-        return Some(file.file_unique_id);
-    }
-    let sizes: Vec<UniqueId> = serde_json::from_str(raw.get()).ok()?;
-    sizes.into_iter().last().map(|size| size.file_unique_id)
-}
-
-fn visible_location(raw: &RawValue) -> Option<String> {
-    let location: Location = serde_json::from_str(raw.get()).ok()?;
-    Some(match location.live_period {
-        Some(_) => "live".into(),
-        None => format!("{} {}", location.latitude, location.longitude),
-    })
-}
-
-fn visible_poll(raw: &RawValue) -> Option<String> {
-    let poll: Poll = serde_json::from_str(raw.get()).ok()?;
-    let options: Vec<&str> = poll.options.iter().map(|option| option.text.as_str()).collect();
-    Some(format!("{}\u{1f}{}", poll.question, options.join("\u{1f}")))
-}
-
-fn visible_checklist(raw: &RawValue) -> Option<String> {
-    let list: super::api::Checklist = serde_json::from_str(raw.get()).ok()?;
-    let tasks: Vec<&str> = list.tasks.iter().map(|task| task.text.as_str()).collect();
-    Some(format!("{}\u{1f}{}", list.title, tasks.join("\u{1f}")))
-}
-
-fn visible_rich(raw: &RawValue) -> Option<String> {
-    let rich: RichMessage = serde_json::from_str(raw.get()).ok()?;
-    let words = text::flatten_blocks(&rich.blocks);
-    let mut seen = words.text;
-    for part in words.links.iter().chain(&attachments::unique_ids(&rich.blocks)) {
-        seen.push('\u{1f}');
-        seen.push_str(part);
-    }
-    Some(seen)
-}
-
-fn visible_paid(raw: &RawValue) -> Option<String> {
-    let value: serde_json::Value = serde_json::from_str(raw.get()).ok()?;
-    let ids = attachments::unique_ids(std::slice::from_ref(&value));
-    (!ids.is_empty()).then(|| ids.join("\u{1f}"))
 }
 
 #[cfg(test)]

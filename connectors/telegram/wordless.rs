@@ -135,7 +135,7 @@ pub(super) fn update(body: &[u8]) -> Result<Vec<Message>, NormalizeError> {
     if kinds.keys().any(|kind| KNOWN_KINDS.contains(&kind.as_str())) {
         return Ok(Vec::new());
     }
-    let names: Vec<&str> = kinds.keys().map(|kind| shown(kind)).collect();
+    let names: Vec<&str> = kinds.keys().map(|kind| unread::shown(kind)).collect();
     Err(NormalizeError::new(
         "unknown_kind",
         format!("not a known kind of update: {}", names.join(", ")),
@@ -161,7 +161,7 @@ pub(super) fn message(body: &[u8]) -> Result<Option<String>, NormalizeError> {
         let words: Vec<String> = said.flat_map(|(field, value)| words_of(field, value)).collect();
         return Ok((!words.is_empty()).then(|| words.join("\n")));
     }
-    let names: Vec<&str> = message.keys().map(|field| shown(field)).collect();
+    let names: Vec<&str> = message.keys().map(|field| unread::shown(field)).collect();
     Err(NormalizeError::new(
         "unknown_content",
         format!(
@@ -185,10 +185,4 @@ fn words_of(field: &str, value: &RawValue) -> Vec<String> {
 
 fn fields(object: &[u8]) -> BTreeMap<String, &RawValue> {
     serde_json::from_slice(object).unwrap_or_default()
-}
-
-/// A field name as it may stand in a log: the platform's names are plain, anything else is not repeated.
-fn shown(name: &str) -> &str {
-    let plain = name.len() <= 64 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    if plain { name } else { "(odd name)" }
 }

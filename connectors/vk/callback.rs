@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use priem_sdk::{
-    ConfigError, ConnectorError, HookRequest, Receipt, Refusal, Reply, Secret, json,
+    BuildContext, ConfigError, ConnectorError, HookRequest, Receipt, Refusal, Reply, Secret, json,
     webhook::{PathSecret, SourceNetworks, require_method},
 };
 use tracing::info;
@@ -60,22 +60,14 @@ impl Proof {
 
 impl Hook {
     /// Reads the path's secret and builds the address.
-    pub fn new(settings: &CallbackSettings, id: &str, public_url: Option<&str>) -> Result<Self, ConfigError> {
-        let Some(public_url) = public_url else {
-            return Err(ConfigError::new(
-                "mode",
-                "callback needs the public address of the listener: set `http.webhooks.public_url`, or use mode: longpoll",
-            ));
-        };
-        let base = format!("{}/hooks/{id}", public_url.trim_end_matches('/'));
-        let (path, url) = match &settings.path {
-            None => (None, base),
-            Some(reference) => {
-                let secret = reference
-                    .read()
-                    .map_err(|error| ConfigError::new("callback.path", error.to_string()))?;
-                let url = format!("{base}/{}", secret.expose());
-                (Some(PathSecret::new(&secret, "callback.path")?), url)
+    pub fn new(settings: &CallbackSettings, context: &BuildContext) -> Result<Self, ConfigError> {
+        let base = context.require_hooks_base("callback", "longpoll")?;
+        let secret = context.secret_if("callback.path", settings.path.as_ref())?;
+        let (path, url) = match &secret {
+            None => (None, base.trim_end_matches('/').to_owned()),
+            Some(secret) => {
+                let path = PathSecret::new(secret, "callback.path")?;
+                (Some(path), format!("{base}{}", secret.expose()))
             }
         };
         Ok(Self {

@@ -222,11 +222,11 @@ impl Client {
         let response = http.send(request).await.map_err(Trouble::Decision)?;
         let response = match response.status {
             // VK answers 200 to everything it understood; these two come from whoever stands before it.
-            401 | 403 => return Err(Trouble::Decision(in_the_way(&response))),
+            401 | 403 => return Err(Trouble::Decision(response.from_another("VK"))),
             _ => response.error_for_status().map_err(Trouble::Decision)?,
         };
         let answer: Answer<T> =
-            json::from_slice(&response.body).map_err(|_| Trouble::Decision(in_the_way(&response)))?;
+            json::from_slice(&response.body).map_err(|_| Trouble::Decision(response.from_another("VK")))?;
         match answer {
             Answer {
                 response: Some(value),
@@ -243,17 +243,9 @@ impl Client {
                 let decision = token.decide(&error);
                 Err(Trouble::Refused { error, decision })
             }
-            Answer { .. } => Err(Trouble::Decision(in_the_way(&response))),
+            Answer { .. } => Err(Trouble::Decision(response.from_another("VK"))),
         }
     }
-}
-
-fn in_the_way(response: &HttpResponse) -> ConnectorError {
-    ConnectorError::transient(format_args!(
-        "the answer is not VK's JSON (status {}, {} bytes): something on the way answered",
-        response.status,
-        response.body.len()
-    ))
 }
 
 /// A part that failed for more than its object (a limit, the token) ends the batch there.

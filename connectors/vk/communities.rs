@@ -4,10 +4,10 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use priem_sdk::{ConfigError, Secret, webhook::SharedSecret};
+use priem_sdk::{BuildContext, ConfigError, Secret, webhook::SharedSecret};
 
 use super::{
-    config::{Mode, VkSettings},
+    config::{CommunitySettings, Mode, VkSettings},
     token::{Token, TokenKind},
 };
 
@@ -59,21 +59,16 @@ struct Written {
 }
 
 /// Reads every secret and looks at its shape.
-pub(super) fn read(settings: &VkSettings) -> Result<Communities, ConfigError> {
-    let shared = match settings.callback.as_ref().and_then(|callback| callback.secret.as_ref()) {
-        Some(reference) => Some(
-            reference
-                .read()
-                .map_err(|error| ConfigError::new("callback.secret", error.to_string()))?,
-        ),
-        None => None,
-    };
-    let mut written = inline(settings)?;
+pub(super) fn read(settings: &VkSettings, context: &BuildContext) -> Result<Communities, ConfigError> {
+    let shared = settings.callback.as_ref().and_then(|callback| callback.secret.as_ref());
+    let shared = context.secret_if("callback.secret", shared)?;
+    let mut written = inline(settings, context)?;
     if let Some(reference) = &settings.communities_list {
-        let text = reference
-            .read()
-            .map_err(|error| ConfigError::new("communities_list", error.to_string()))?;
-        written.extend(listed(text.expose(), &reference.place())?);
+        let text = context.secret("communities_list", reference)?;
+        written.extend(listed(
+            text.expose(),
+            &reference.starting_from(&context.base_dir).place(),
+        )?);
     }
     let mut all = Communities::new();
     for one in written {
@@ -93,27 +88,19 @@ pub(super) fn read(settings: &VkSettings) -> Result<Communities, ConfigError> {
     Ok(all)
 }
 
-fn inline(settings: &VkSettings) -> Result<Vec<Written>, ConfigError> {
-    let mut all = Vec::new();
-    for (index, community) in settings.communities.iter().enumerate() {
+fn inline(settings: &VkSettings, context: &BuildContext) -> Result<Vec<Written>, ConfigError> {
+    let written = |(index, community): (usize, &CommunitySettings)| {
         let key = format!("communities.{index}");
-        let secret = |name: &str, reference: &Option<priem_sdk::SecretRef>| match reference {
-            Some(reference) => match reference.read() {
-                Ok(secret) => Ok(Some(secret)),
-                Err(error) => Err(ConfigError::new(format!("{key}.{name}"), error.to_string())),
-            },
-            None => Ok(None),
-        };
-        all.push(Written {
+        Ok(Written {
             id: community.id,
             name: community.name.clone(),
-            token: secret("token", &community.token)?,
-            secret: secret("callback_secret", &community.callback_secret)?,
+            token: context.secret_if(&format!("{key}.token"), community.token.as_ref())?,
+            secret: context.secret_if(&format!("{key}.callback_secret"), community.callback_secret.as_ref())?,
             confirmation: community.confirmation.clone(),
             key,
-        });
-    }
-    Ok(all)
+        })
+    };
+    settings.communities.iter().enumerate().map(written).collect()
 }
 
 /// `id ; key ; name ; callback secret ; confirmation code`.

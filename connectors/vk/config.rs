@@ -1,9 +1,10 @@
 //! Settings of a VK connector, and what can be said about them without asking anybody.
 
-use std::{num::NonZeroU32, path::Path};
+use std::num::NonZeroU32;
 
 use priem_sdk::{
     ConfigError, SecretRef,
+    bot::{OwnWords, in_range},
     http::{HttpClientSettings, require_safe_address},
     webhook::SourceNetworks,
 };
@@ -180,17 +181,6 @@ pub enum CatchUpToken {
     User,
 }
 
-/// What becomes of the community's own words.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum OwnWords {
-    /// Stored, not published.
-    #[default]
-    Skip,
-    /// Published with author kind `staff`.
-    Publish,
-}
-
 fn default_api_url() -> String {
     PUBLIC_API.into()
 }
@@ -203,8 +193,8 @@ impl VkSettings {
     /// Everything that can be wrong without reading secrets or asking anybody.
     pub(super) fn validate(&self) -> Result<(), ConfigError> {
         require_safe_address("api_url", &self.api_url, PUBLIC_API)?;
-        in_range("longpoll.wait_s", self.longpoll.wait_s, 1, 90)?;
-        in_range("catch_up.posts", self.catch_up.posts.into(), 1, 100)?;
+        in_range("longpoll.wait_s", self.longpoll.wait_s, 1..=90)?;
+        in_range("catch_up.posts", self.catch_up.posts, 1..=100)?;
         if self.communities.is_empty() && self.communities_list.is_none() {
             return Err(ConfigError::new(
                 "communities",
@@ -233,31 +223,4 @@ impl VkSettings {
         }
         Ok(())
     }
-
-    /// Makes relative paths of secrets start from the settings file's folder.
-    pub(super) fn start_paths_from(&mut self, base_dir: &Path) {
-        let all = self
-            .communities
-            .iter_mut()
-            .flat_map(|community| [&mut community.token, &mut community.callback_secret])
-            .chain([&mut self.communities_list, &mut self.catch_up.token])
-            .chain(
-                self.callback
-                    .iter_mut()
-                    .flat_map(|callback| [&mut callback.secret, &mut callback.path]),
-            );
-        for reference in all.flatten() {
-            *reference = reference.starting_from(base_dir);
-        }
-    }
-}
-
-fn in_range(key: &str, value: u64, least: u64, most: u64) -> Result<(), ConfigError> {
-    if (least..=most).contains(&value) {
-        return Ok(());
-    }
-    Err(ConfigError::new(
-        key,
-        format!("{value} is out of range: VK takes {least} to {most}"),
-    ))
 }

@@ -19,6 +19,7 @@ mod errors;
 mod event;
 mod geo;
 mod hearing;
+mod keys;
 mod longpoll;
 mod names;
 mod normalize;
@@ -35,8 +36,9 @@ use jiff::Timestamp;
 use priem_sdk::{
     Admission, BuildContext, CheckReport, ConfigError, Connector, ConnectorError, ConnectorType, Cursor, Cx,
     HookRequest, Item, Message, NormalizeError, Page, RawItem, Receipt, Refusal, Stream, StreamKind,
+    bot::OwnWords,
     contract::ConnectorId,
-    http::{Hold, HttpClient, HttpOptions},
+    http::{Hold, HttpOptions},
     registry,
     unheard::Unheard,
 };
@@ -46,7 +48,7 @@ use catchup::{CatchUp, Sort};
 use client::{Call, Client, VERSION};
 use communities::{Communities, Community};
 pub use config::{
-    CallbackSettings, CatchUpSettings, CatchUpToken, CommunitySettings, LongPollSettings, Mode, OwnWords, VkSettings,
+    CallbackSettings, CatchUpSettings, CatchUpToken, CommunitySettings, LongPollSettings, Mode, VkSettings,
 };
 use token::{Token, TokenKind};
 
@@ -89,91 +91,56 @@ struct Vk {
 }
 
 fn build(settings: serde_json::Value, context: &BuildContext) -> Result<Arc<dyn Connector>, ConfigError> {
-    let mut settings: VkSettings = registry::settings(settings)?;
-    settings.start_paths_from(&context.base_dir);
+    let settings: VkSettings = registry::settings(settings)?;
     settings.validate()?;
-    let communities = communities::read(&settings)?;
+    let communities = communities::read(&settings, context)?;
     let hook = match (settings.mode, &settings.callback) {
-        (Mode::Callback, Some(callback)) => Some(callback::Hook::new(
-            callback,
-            context.id.as_str(),
-            context.public_url.as_deref(),
-        )?),
+        (Mode::Callback, Some(callback)) => Some(callback::Hook::new(callback, context)?),
         _ => None,
     };
-    let catch_up_token = match &settings.catch_up.token {
-        Some(reference) => {
-            let secret = reference
-                .read()
-                .map_err(|error| ConfigError::new("catch_up.token", error.to_string()))?;
-            let kind = match settings.catch_up.token_kind {
+    let catch_up = &settings.catch_up;
+    let catch_up_token = context
+        .secret_if("catch_up.token", catch_up.token.as_ref())?
+        .map(|secret| {
+            let kind = match catch_up.token_kind {
                 CatchUpToken::Service => TokenKind::Service,
                 CatchUpToken::User => TokenKind::User,
             };
-            Some(Token::new(secret, kind, "the token of catch_up".into()))
-        }
-        None => None,
-    };
-    let http = |rate: u32| -> Result<HttpClient, ConfigError> {
-        let rate = NonZeroU32::new(rate);
+            Token::new(secret, kind, "the token of catch_up".into())
+        });
+    let http = |rate: u32| {
         let defaults = HttpOptions {
-            requests_per_second: rate,
+            requests_per_second: NonZeroU32::new(rate),
             // VK counts whole seconds: a burst on top of the rate would break its limit.
             burst: NonZeroU32::MIN,
             ..HttpOptions::default()
         };
-        let options = settings
-            .http
-            .apply(defaults, &context.base_dir)
-            .map_err(|error| ConfigError::new(format!("http.{}", error.key), error.problem))?;
-        HttpClient::new(options)
+        context.http(&settings.http, defaults)
     };
-    let client = Client::new(http(COMMUNITY_RATE)?, http(OTHER_RATE)?, &settings.api_url);
-    Ok(Arc::new(Vk::new(
-        context.id.clone(),
+    let mut tokens: Vec<Arc<Token>> = communities.values().filter_map(|one| one.token.clone()).collect();
+    if tokens.is_empty() {
+        tokens.extend(catch_up_token.clone());
+    }
+    Ok(Arc::new(Vk {
+        id: context.id.clone(),
+        unheard: Unheard::default(),
+        client: Client::new(http(COMMUNITY_RATE)?, http(OTHER_RATE)?, &settings.api_url),
+        messages: CatchUp::new(Sort::Messages, None, catch_up),
+        walls: CatchUp::new(Sort::Walls, catch_up_token.clone(), catch_up),
+        names: names::Names::new(tokens),
+        policy: normalize::Policy {
+            own_words: settings.own_words == OwnWords::Publish,
+        },
+        sessions: longpoll::Sessions::default(),
+        hold: Hold::new(Duration::from_secs(settings.longpoll.wait_s)),
         settings,
         communities,
-        client,
         hook,
         catch_up_token,
-    )))
+    }))
 }
 
 impl Vk {
-    fn new(
-        id: ConnectorId,
-        settings: VkSettings,
-        communities: Communities,
-        client: Client,
-        hook: Option<callback::Hook>,
-        catch_up_token: Option<Arc<Token>>,
-    ) -> Self {
-        let mut tokens: Vec<Arc<Token>> = communities
-            .values()
-            .filter_map(|community| community.token.clone())
-            .collect();
-        if tokens.is_empty() {
-            tokens.extend(catch_up_token.clone());
-        }
-        Self {
-            id,
-            unheard: Unheard::default(),
-            messages: CatchUp::new(Sort::Messages, None, &settings.catch_up),
-            walls: CatchUp::new(Sort::Walls, catch_up_token.clone(), &settings.catch_up),
-            names: names::Names::new(tokens),
-            policy: normalize::Policy {
-                own_words: settings.own_words == OwnWords::Publish,
-            },
-            sessions: longpoll::Sessions::default(),
-            hold: Hold::new(Duration::from_secs(settings.longpoll.wait_s)),
-            settings,
-            communities,
-            client,
-            hook,
-            catch_up_token,
-        }
-    }
-
     fn community(&self, key: &str) -> Result<&Community, ConnectorError> {
         let community = key.parse().ok().and_then(|id: i64| self.communities.get(&id));
         community.ok_or_else(|| ConnectorError::Misconfigured {
@@ -251,25 +218,20 @@ impl Vk {
 #[async_trait::async_trait]
 impl Connector for Vk {
     fn streams(&self) -> Vec<Stream> {
-        let stream = |name: &'static str, key: String, kind: StreamKind| Stream { name, key, kind };
+        let of_each = |name, kind| {
+            let each = self.communities.keys();
+            each.map(move |id| Stream::keyed(name, id.to_string(), kind)).collect()
+        };
         let mut streams: Vec<Stream> = match self.settings.mode {
             Mode::Walls => Vec::new(),
-            Mode::Longpoll => {
-                let each = self.communities.keys();
-                each.map(|id| stream(LONGPOLL, id.to_string(), StreamKind::Poll))
-                    .collect()
-            }
-            Mode::Callback => {
-                let each = self.communities.keys();
-                each.map(|id| stream(CALLBACK, id.to_string(), StreamKind::Webhook))
-                    .collect()
-            }
+            Mode::Longpoll => of_each(LONGPOLL, StreamKind::Poll),
+            Mode::Callback => of_each(CALLBACK, StreamKind::Webhook),
         };
         if self.communities.values().any(|community| community.token.is_some()) && self.settings.mode != Mode::Walls {
-            streams.push(stream(MESSAGES, String::new(), StreamKind::Poll));
+            streams.push(Stream::new(MESSAGES, StreamKind::Poll));
         }
         if self.catch_up_token.is_some() {
-            streams.push(stream(WALLS, String::new(), StreamKind::Poll));
+            streams.push(Stream::new(WALLS, StreamKind::Poll));
         }
         streams
     }
@@ -334,10 +296,8 @@ impl Connector for Vk {
     }
 
     fn answered(&self, raw: &RawItem) -> Option<Message> {
-        normalize::normalize(raw, normalize::Policy { own_words: true })
-            .ok()?
-            .into_iter()
-            .next()
+        let everything = normalize::Policy { own_words: true };
+        normalize::normalize(raw, everything).ok()?.into_iter().next()
     }
 
     async fn acknowledge(&self, _cx: &Cx, stream: &str, cursor: &Cursor) -> Result<(), ConnectorError> {

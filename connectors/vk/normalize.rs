@@ -22,8 +22,9 @@ use serde_json::value::RawValue;
 use super::{
     api::{Comment, Deletion, Message, Post},
     event::{self, Act, Event, Place, Subject},
+    keys::{self, Names},
     others,
-    split::{self, Glance, Names},
+    split::{self, Glance},
     words,
 };
 
@@ -78,7 +79,7 @@ pub(super) fn normalize(raw: &RawItem, policy: Policy) -> Result<Vec<priem_sdk::
     };
     let object = split::inner(subject, object);
     let glance: Glance = parse(object)?;
-    let Some(names) = split::names(subject, envelope.group_id, &glance) else {
+    let Some(names) = keys::names(subject, envelope.group_id, &glance) else {
         return Err(without_ids(object));
     };
     let known = Known {

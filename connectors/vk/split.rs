@@ -14,18 +14,18 @@
 
 use bytes::Bytes;
 use priem_sdk::{
-    Item, NormalizeError,
+    Item,
     contract::fingerprint,
     json::{self, Sound},
-    webhook::parse_json_bounded,
+    webhook::not_found,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, value::RawValue};
 
 use super::{
     attachments,
-    event::{self, Act, Event, Place, Subject},
-    geo,
+    event::{self, Act, Event, Subject},
+    geo, keys,
 };
 
 /// Shape of every item: the envelope of an event. Polled objects are wrapped the same way.
@@ -59,26 +59,9 @@ pub(super) struct Glance {
     deleted: Option<Value>,
 }
 
-/// Names of an object.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Names {
-    /// Our id of the object.
-    pub id: String,
-    /// Our id of what it stands below: dialogue, post, topic, photo.
-    pub conversation: String,
-    /// VK's owner of the place; 0 for messages.
-    pub owner: i64,
-    /// VK's id of the place; the peer for messages.
-    pub parent: i64,
-    /// VK's id of the object.
-    pub own: i64,
-}
-
 /// Makes an item of one event. Never fails: what can't be understood becomes an item with a problem.
 pub(super) fn item(body: Bytes) -> Item {
-    let sound = Sound::of(body);
-    let item = read(sound.body.clone());
-    sound.hold(item)
+    Sound::item(body, read)
 }
 
 fn read(body: Bytes) -> Item {
@@ -88,13 +71,10 @@ fn read(body: Bytes) -> Item {
         Some((event, kind, event.number("group_id")?))
     });
     let Some((event, kind, group)) = envelope else {
-        // The owned parser knows how to say what is wrong without quoting it.
-        let problem = parse_json_bounded::<Box<RawValue>>(&body).err().unwrap_or_else(|| {
-            NormalizeError::new(
-                "unexpected_shape",
-                "not an event: `type` and `group_id` are missing or of another type",
-            )
-        });
+        let problem = not_found(
+            &body,
+            "not an event: `type` and `group_id` are missing or of another type",
+        );
         return Item::malformed(FORMAT, body, problem);
     };
     let event_id: Option<String> = event.read("event_id");
@@ -118,7 +98,7 @@ fn read(body: Bytes) -> Item {
     let Some(glance) = event.raw("object").and_then(|raw| glance(subject, raw)) else {
         return itself();
     };
-    let Some(names) = names(subject, group, &glance) else {
+    let Some(names) = keys::names(subject, group, &glance) else {
         return itself();
     };
     let deleted = act == Act::Delete || glance.deleted.as_ref().is_some_and(super::api::is_set);
@@ -194,66 +174,6 @@ fn glance(subject: Subject, raw: &Bytes) -> Option<Glance> {
     Some(Glance {
         text: Some(blake3::hash(&object).to_hex().to_string()),
         ..glance
-    })
-}
-
-/// `None` when an id is missing or the community's number is none.
-pub(super) fn names(subject: Subject, group: i64, glance: &Glance) -> Option<Names> {
-    if group <= 0 {
-        return None;
-    }
-    // Some ids of owners are unsigned in the schema: the community's own number means the community.
-    let owner_of = |owner: Option<i64>| match owner.or(glance.owner_id) {
-        Some(owner) if owner == group => -group,
-        Some(owner) => owner,
-        None => -group,
-    };
-    let (prefix, owner, parent) = match subject {
-        Subject::Message => {
-            let (peer, own) = (glance.peer_id?, glance.conversation_message_id?);
-            if own <= 0 {
-                return None;
-            }
-            let conversation = format!("im{group}_{peer}");
-            return Some(Names {
-                id: format!("{conversation}_{own}"),
-                conversation,
-                owner: 0,
-                parent: peer,
-                own,
-            });
-        }
-        Subject::Post => {
-            let (owner, own) = (owner_of(None), glance.id?);
-            let id = format!("wall{owner}_{own}");
-            return Some(Names {
-                conversation: id.clone(),
-                id,
-                owner,
-                parent: own,
-                own,
-            });
-        }
-        Subject::Comment(place) => match place {
-            Place::Wall => (place.prefix(), owner_of(glance.post_owner_id), glance.post_id?),
-            Place::Board => (place.prefix(), owner_of(glance.topic_owner_id), glance.topic_id?),
-            Place::Photo => (
-                place.prefix(),
-                owner_of(glance.photo_owner_id),
-                glance.photo_id.or(glance.pid)?,
-            ),
-            Place::Video => (place.prefix(), owner_of(glance.video_owner_id), glance.video_id?),
-            Place::Market => (place.prefix(), owner_of(glance.market_owner_id), glance.item_id?),
-        },
-    };
-    let own = glance.id?;
-    let conversation = format!("{prefix}{owner}_{parent}");
-    Some(Names {
-        id: format!("{conversation}_{own}"),
-        conversation,
-        owner,
-        parent,
-        own,
     })
 }
 

@@ -1,5 +1,6 @@
 //! The certificate of a sender: the one our own listener checked, or the one a reverse proxy names.
 
+use data_encoding::HEXLOWER_PERMISSIVE;
 use priem_sdk::{ConfigError, HookRequest, Refusal};
 
 use super::config::CertificateSettings;
@@ -81,14 +82,7 @@ fn lone_header<'a>(request: &'a HookRequest, name: &str) -> Result<&'a str, Refu
 /// `AB:CD:…` or `abcd…`, 32 bytes.
 fn fingerprint(text: &str) -> Option<[u8; 32]> {
     let digits: String = text.chars().filter(|c| *c != ':' && !c.is_whitespace()).collect();
-    if digits.len() != 64 || !digits.chars().all(|c| c.is_ascii_hexdigit()) {
-        return None;
-    }
-    let mut bytes = [0; 32];
-    for (byte, at) in bytes.iter_mut().zip((0..64).step_by(2)) {
-        *byte = u8::from_str_radix(&digits[at..at + 2], 16).ok()?;
-    }
-    Some(bytes)
+    HEXLOWER_PERMISSIVE.decode(digits.as_bytes()).ok()?.try_into().ok()
 }
 
 #[cfg(test)]

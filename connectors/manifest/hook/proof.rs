@@ -9,7 +9,6 @@ use priem_sdk::{
 };
 
 use super::{certificate::Certificate, config::HookSettings, signature::Signature};
-use crate::manifest::poll::config::read_secret;
 
 /// What a sender must show.
 #[derive(Debug)]
@@ -36,7 +35,7 @@ impl Proofs {
     /// # Errors
     /// [`ConfigError`] naming the key.
     pub fn new(settings: &HookSettings, connector: &str, base_dir: &Path) -> Result<Self, ConfigError> {
-        let path = settings.path.starting_from(base_dir).read("path")?;
+        let path = settings.path.read_for("path", base_dir)?;
         let authorization = match (&settings.bearer, &settings.basic) {
             (Some(_), Some(_)) => {
                 return Err(ConfigError::new(
@@ -46,11 +45,11 @@ impl Proofs {
             }
             (Some(token), None) => Some(Authorization {
                 scheme: "bearer",
-                secret: SharedSecret::new(&read_secret(token, "bearer", base_dir)?),
+                secret: SharedSecret::new(&token.read_for("bearer", base_dir)?),
             }),
             (None, Some(basic)) => {
                 let user = basic.user.read("basic.user", base_dir)?;
-                let password = read_secret(&basic.password, "basic.password", base_dir)?;
+                let password = basic.password.read_for("basic.password", base_dir)?;
                 let pair = format!("{}:{}", user.expose(), password.expose());
                 Some(Authorization {
                     scheme: "basic",
@@ -62,7 +61,7 @@ impl Proofs {
         let header = match &settings.header {
             None => None,
             Some(header) => {
-                let secret = read_secret(&header.secret, "header.secret", base_dir)?;
+                let secret = header.secret.read_for("header.secret", base_dir)?;
                 Some((header.name.to_ascii_lowercase(), SharedSecret::new(&secret)))
             }
         };

@@ -15,7 +15,6 @@ use priem_sdk::{ConfigError, HookRequest, Refusal};
 use ring::hmac;
 
 use super::config::{Algorithm, Encoding, SignatureSettings, TimestampFormat, TimestampSettings};
-use crate::manifest::poll::config::read_secret;
 
 /// Signatures looked at in one header: senders with two keys give two.
 const MOST_SIGNATURES: usize = 4;
@@ -68,10 +67,10 @@ impl Signature {
             Algorithm::Sha512 => hmac::HMAC_SHA512,
             Algorithm::Sha1 => hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY,
         };
-        let secret = read_secret(&settings.secret, "signature.secret", base_dir)?;
+        let secret = settings.secret.read_for("signature.secret", base_dir)?;
         let mut keys = vec![hmac::Key::new(algorithm, secret.expose().as_bytes())];
         if let Some(previous) = &settings.previous_secret {
-            let secret = read_secret(previous, "signature.previous_secret", base_dir)?;
+            let secret = previous.read_for("signature.previous_secret", base_dir)?;
             keys.push(hmac::Key::new(algorithm, secret.expose().as_bytes()));
         }
         let signed = parts(&settings.signed)?;
@@ -346,12 +345,7 @@ mod tests {
         let sign = |seconds: &str| {
             let key = hmac::Key::new(hmac::HMAC_SHA256, KEY.as_bytes());
             let text = format!("{seconds}.POST./hooks/smev/secret.{BODY}");
-            let tag: String = hmac::sign(&key, text.as_bytes())
-                .as_ref()
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect();
-            tag
+            HEXLOWER_PERMISSIVE.encode(hmac::sign(&key, text.as_bytes()).as_ref())
         };
         let tag = sign("1000");
         let at = |seconds, header: &str| {

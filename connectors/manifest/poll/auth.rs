@@ -15,7 +15,7 @@ use serde::Deserialize;
 use tokio::sync::Mutex;
 
 use super::{
-    config::{AuthSettings, ClientAuth, OauthSettings, read_secret},
+    config::{AuthSettings, ClientAuth, OauthSettings},
     refresh::Refresh,
 };
 
@@ -96,15 +96,15 @@ impl Authority {
             AuthSettings::None => Credential::None,
             AuthSettings::Basic { user, password } => {
                 let user = user.read("auth.user", base_dir)?;
-                let password = read_secret(password, "auth.password", base_dir)?;
+                let password = password.read_for("auth.password", base_dir)?;
                 authorization(basic(user.expose(), password.expose()))
             }
             AuthSettings::Bearer { token } => {
-                let token = read_secret(token, "auth.token", base_dir)?;
+                let token = token.read_for("auth.token", base_dir)?;
                 authorization(format!("Bearer {}", token.expose()))
             }
             AuthSettings::ApiKey { header, query, key } => {
-                let key = read_secret(key, "auth.key", base_dir)?;
+                let key = key.read_for("auth.key", base_dir)?;
                 match (header, query) {
                     (Some(header), None) => Credential::Header(header.to_ascii_lowercase(), key),
                     (None, Some(query)) => Credential::Query(query.clone(), key),
@@ -176,11 +176,11 @@ impl Oauth {
                 let user = settings.username.as_ref().ok_or_else(|| needed("username"))?;
                 let password = settings.password.as_ref().ok_or_else(|| needed("password"))?;
                 form.push(("username".into(), user.read("auth.username", base_dir)?));
-                form.push(("password".into(), read_secret(password, "auth.password", base_dir)?));
+                form.push(("password".into(), password.read_for("auth.password", base_dir)?));
             }
             super::config::Grant::RefreshToken => {
                 let token = settings.refresh_token.as_ref().ok_or_else(|| needed("refresh_token"))?;
-                let given = read_secret(token, "auth.refresh_token", base_dir)?;
+                let given = token.read_for("auth.refresh_token", base_dir)?;
                 let store = settings.refresh_token_store.as_ref().map(|path| base_dir.join(path));
                 refresh = Some(Refresh::new(given, store)?);
             }
@@ -194,7 +194,7 @@ impl Oauth {
             None => None,
         };
         let secret = match &settings.client_secret {
-            Some(secret) => Some(read_secret(secret, "auth.client_secret", base_dir)?),
+            Some(secret) => Some(secret.read_for("auth.client_secret", base_dir)?),
             None => None,
         };
         let mut header = None;

@@ -186,20 +186,9 @@ impl Given {
         match self {
             Self::Plain(text) if text.is_empty() => Err(ConfigError::new(key, "is empty")),
             Self::Plain(text) => Ok(Secret::new(text.clone())),
-            Self::Secret(reference) => read_secret(reference, key, base_dir),
+            Self::Secret(reference) => reference.read_for(key, base_dir),
         }
     }
-}
-
-/// Reads a secret, naming the key when that fails.
-///
-/// # Errors
-/// When it can't be read.
-pub fn read_secret(reference: &SecretRef, key: &str, base_dir: &Path) -> Result<Secret<String>, ConfigError> {
-    reference
-        .starting_from(base_dir)
-        .read()
-        .map_err(|error| ConfigError::new(key, error.to_string()))
 }
 
 /// A request. In path, query, headers and body `{name}` stands for a value: `{since}`, `{page}`, `{size}`, `{offset}`,

@@ -17,9 +17,9 @@ fn film(token: &str) -> Attachment {
 
 #[tokio::test]
 async fn a_public_address_is_taken_as_it_is_and_a_film_is_asked_for() {
-    let setup = Setup::new();
+    let setup = planted();
     let (city, bot) = city().await;
-    let connector = setup.against(&city, json!({}));
+    let connector = setup.against(city.api_url(), json!({}));
     let mut photo = Attachment::new(AttachmentKind::Photo);
     photo.url = Some("https://i.oneme.ru/i?r=1".into());
     let Ok(FileSource::Fetch(request)) = connector.file(&cx(), &photo).await else {

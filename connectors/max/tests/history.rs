@@ -16,14 +16,14 @@ async fn read(connector: &Arc<dyn Connector>, journal: &mut Journal, mut cursor:
     }
 }
 
-fn listening(setup: &Setup, city: &MaxCity) -> Arc<dyn Connector> {
-    setup.against(city, json!({"chats": [{"id": GROUP}]}))
+fn listening(setup: &Planted, city: &MaxCity) -> Arc<dyn Connector> {
+    setup.against(city.api_url(), json!({"chats": [{"id": GROUP}]}))
 }
 
 #[tokio::test]
 async fn what_was_never_sent_is_found_in_order_whatever_its_size() {
     for count in [0, 1, 99, 100, 101, 350, 1234] {
-        let setup = Setup::new();
+        let setup = planted();
         let (city, bot) = city().await;
         bot.add_chat(GROUP, "channel", "Новости", &["read_all_messages"]);
         bot.silence(GROUP);
@@ -36,7 +36,7 @@ async fn what_was_never_sent_is_found_in_order_whatever_its_size() {
         // A new process reads at once; the old one would wait for its time.
         let again = listening(&setup, &city);
         let cursor = read(&again, &mut journal, cursor).await;
-        let texts: Vec<String> = published(&again, &journal).into_iter().map(|(_, text)| text).collect();
+        let texts: Vec<String> = journal.told(&again).into_iter().map(|(_, text)| text).collect();
         let expected: Vec<String> = (0..count).map(|number| number.to_string()).collect();
         assert_eq!(texts, expected, "{count} messages");
         // Once more brings nothing new.
@@ -48,7 +48,7 @@ async fn what_was_never_sent_is_found_in_order_whatever_its_size() {
 
 #[tokio::test]
 async fn what_was_sent_is_not_taken_twice_but_an_edit_nobody_told_of_is_found() {
-    let setup = Setup::new();
+    let setup = planted();
     let (city, bot) = city().await;
     bot.add_chat(GROUP, "chat", "Двор", &["read_all_messages"]);
     let connector = listening(&setup, &city);
@@ -66,16 +66,16 @@ async fn what_was_sent_is_not_taken_twice_but_an_edit_nobody_told_of_is_found() 
     bot.edit(&first, "ямы");
     let again = listening(&setup, &city);
     read(&again, &mut journal, cursor).await;
-    let last = published(&again, &journal).pop();
+    let last = journal.told(&again).pop();
     assert_eq!(last, Some((EventType::Updated, "ямы".into())));
     assert_eq!(journal.stored.len(), 3);
 }
 
 #[tokio::test]
 async fn a_chat_is_known_once_somebody_was_heard_there() {
-    let setup = Setup::new();
+    let setup = planted();
     let (city, bot) = city().await;
-    let connector = setup.against(&city, json!({}));
+    let connector = setup.against(city.api_url(), json!({}));
     let mut journal = Journal::default();
     let neighbour = citizen(5);
     bot.write(&neighbour, &Place::Dialog, "раз");
@@ -93,22 +93,22 @@ async fn a_chat_is_known_once_somebody_was_heard_there() {
     // The subscription is lost together with what was written meanwhile: a new process finds it.
     bot.silence(neighbour.id + 2_000_000_000);
     bot.write(&neighbour, &Place::Dialog, "два");
-    let again = setup.against(&city, json!({}));
+    let again = setup.against(city.api_url(), json!({}));
     read(&again, &mut journal, cursor).await;
-    let texts: Vec<String> = published(&again, &journal).into_iter().map(|(_, text)| text).collect();
+    let texts: Vec<String> = journal.told(&again).into_iter().map(|(_, text)| text).collect();
     assert_eq!(texts, ["раз", "два"]);
 }
 
 #[tokio::test]
 async fn a_chat_that_refuses_does_not_stop_the_others() {
-    let setup = Setup::new();
+    let setup = planted();
     let (city, bot) = city().await;
     bot.add_chat(-1, "chat", "Без прав", &["write"]);
     bot.add_chat(-3, "chat", "Двор", &["read_all_messages"]);
     bot.silence(-3);
     bot.write(&citizen(1), &Place::Group(-3), "слышно");
     let chats = json!({"chats": [{"id": -1}, {"id": -2}, {"id": -3}]});
-    let connector = setup.against(&city, chats);
+    let connector = setup.against(city.api_url(), chats);
     let mut journal = Journal::default();
     read(&connector, &mut journal, Cursor::start()).await;
     assert_eq!(journal.stored.len(), 1);
@@ -116,7 +116,7 @@ async fn a_chat_that_refuses_does_not_stop_the_others() {
 
 #[tokio::test]
 async fn a_crash_at_any_step_costs_nothing() {
-    let setup = Setup::new();
+    let setup = planted();
     let (city, bot) = city().await;
     bot.add_chat(GROUP, "channel", "Новости", &["read_all_messages"]);
     bot.silence(GROUP);
@@ -139,7 +139,7 @@ async fn a_crash_at_any_step_costs_nothing() {
 
 #[tokio::test]
 async fn a_page_that_was_not_stored_comes_again_and_a_foreign_cursor_is_refused() {
-    let setup = Setup::new();
+    let setup = planted();
     let (city, bot) = city().await;
     bot.add_chat(GROUP, "chat", "Двор", &["read_all_messages"]);
     bot.write(&citizen(1), &Place::Group(GROUP), "раз");

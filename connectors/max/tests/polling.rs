@@ -23,9 +23,9 @@ async fn drain(connector: &Arc<dyn Connector>, bot: &Bot, journal: &mut Journal,
 
 #[tokio::test]
 async fn nothing_is_lost_and_nothing_doubled() {
-    let setup = Setup::new();
+    let setup = planted();
     let (city, bot) = city().await;
-    let connector = setup.against(&city, json!({}));
+    let connector = setup.against(city.api_url(), json!({}));
     let mut journal = Journal::default();
     let start = drain(&connector, &bot, &mut journal, Cursor::start()).await;
     assert_eq!(start.0, "0", "the first marker is zero, and it counts");
@@ -37,19 +37,16 @@ async fn nothing_is_lost_and_nothing_doubled() {
     drain(&connector, &bot, &mut journal, start).await;
     assert_eq!(journal.stored.len(), 450);
     assert!(journal.quarantined.is_empty());
-    let words: HashSet<String> = published(&connector, &journal)
-        .into_iter()
-        .map(|(_, text)| text)
-        .collect();
+    let words: HashSet<String> = journal.told(&connector).into_iter().map(|(_, text)| text).collect();
     assert!((0..450).all(|number| words.contains(&format!("обращение {number}"))));
     assert_eq!(city.violations(), [""; 0]);
 }
 
 #[tokio::test]
 async fn an_answer_without_updates_keeps_or_moves_the_marker_and_null_keeps_it() {
-    let setup = Setup::new();
+    let setup = planted();
     let (city, bot) = city().await;
-    let connector = setup.against(&city, json!({"poll": {"timeout_s": 0, "least_pause_ms": 0}}));
+    let connector = setup.against(city.api_url(), json!({"poll": {"timeout_s": 0, "least_pause_ms": 0}}));
     bot.write(&citizen(1), &Place::Dialog, "раз");
     let page = poll(&connector, &Cursor("0".into())).await.expect("a page");
     assert_eq!((page.items.len(), page.next.0.as_str()), (1, "1"));
@@ -63,16 +60,16 @@ async fn an_answer_without_updates_keeps_or_moves_the_marker_and_null_keeps_it()
 
 #[tokio::test]
 async fn a_crash_before_the_commit_brings_the_same_again() {
-    let setup = Setup::new();
+    let setup = planted();
     let (city, bot) = city().await;
     let mut journal = Journal::default();
-    let connector = setup.against(&city, json!({}));
+    let connector = setup.against(city.api_url(), json!({}));
     let start = poll(&connector, &Cursor::start()).await.expect("a page").next;
     for number in 0..30 {
         bot.write(&citizen(1), &Place::Dialog, &number.to_string());
     }
     let lost = poll(&connector, &start).await.expect("a page");
-    let again = setup.against(&city, json!({}));
+    let again = setup.against(city.api_url(), json!({}));
     let page = poll(&again, &start).await.expect("a page");
     assert_eq!(page.items, lost.items);
     page.items.into_iter().for_each(|item| journal.take(item));
@@ -82,9 +79,9 @@ async fn a_crash_before_the_commit_brings_the_same_again() {
 
 #[tokio::test]
 async fn edits_removals_comments_answers_and_forwards_are_told_apart() {
-    let setup = Setup::new();
+    let setup = planted();
     let (city, bot) = city().await;
-    let connector = setup.against(&city, json!({}));
+    let connector = setup.against(city.api_url(), json!({}));
     let group = Place::Group(GROUP);
     let mut journal = Journal::default();
     let start = drain(&connector, &bot, &mut journal, Cursor::start()).await;
@@ -148,9 +145,9 @@ async fn edits_removals_comments_answers_and_forwards_are_told_apart() {
 
 #[tokio::test]
 async fn every_trouble_has_its_decision() {
-    let setup = Setup::new();
+    let setup = planted();
     let (city, bot) = city().await;
-    let connector = setup.against(&city, json!({}));
+    let connector = setup.against(city.api_url(), json!({}));
     let cursor = Cursor("0".into());
     for (fault, kind) in [
         (
@@ -199,9 +196,9 @@ async fn every_trouble_has_its_decision() {
 
 #[tokio::test]
 async fn strange_updates_are_acknowledged_and_kept() {
-    let setup = Setup::new();
+    let setup = planted();
     let (city, bot) = city().await;
-    let connector = setup.against(&city, json!({}));
+    let connector = setup.against(city.api_url(), json!({}));
     let mut journal = Journal::default();
     bot.push(&json!({"chat_id": 1, "story": {"text": "слова"}, "timestamp": 1, "update_type": "story_created"}));
     bot.push(&json!({"message": {"recipient": 7}, "timestamp": 1, "update_type": "message_created"}));
@@ -218,7 +215,7 @@ async fn strange_updates_are_acknowledged_and_kept() {
 
 #[tokio::test]
 async fn a_webhook_that_appears_is_noticed_although_the_server_says_nothing() {
-    let setup = Setup::new();
+    let setup = planted();
     let options = Options {
         second: Duration::from_millis(10),
         silent_polls_beside_webhook: true,
@@ -227,7 +224,7 @@ async fn a_webhook_that_appears_is_noticed_although_the_server_says_nothing() {
     let city = MaxCity::start(options).await.expect("a free port");
     let bot = city.bot(TOKEN);
     bot.add_foreign_webhook("https://somebody.example.ru/their-secret-path");
-    let connector = setup.against(&city, json!({}));
+    let connector = setup.against(city.api_url(), json!({}));
     let error = poll(&connector, &Cursor("0".into())).await.expect_err("deaf");
     assert_eq!(error.kind(), "misconfigured");
     let text = error.to_string();
@@ -239,13 +236,13 @@ async fn a_webhook_that_appears_is_noticed_although_the_server_says_nothing() {
 
 #[tokio::test]
 async fn polls_keep_their_distance() {
-    let setup = Setup::new();
+    let setup = planted();
     let city = MaxCity::start(Options::default()).await.expect("a free port");
     let bot = city.bot(TOKEN);
     for number in 0..5 {
         bot.write(&citizen(1), &Place::Dialog, &number.to_string());
     }
-    let connector = setup.against(&city, json!({"poll": {"timeout_s": 0, "limit": 1}}));
+    let connector = setup.against(city.api_url(), json!({"poll": {"timeout_s": 0, "limit": 1}}));
     let mut cursor = Cursor("0".into());
     for _ in 0..5 {
         let page = poll(&connector, &cursor).await.expect("a page");
@@ -261,11 +258,11 @@ async fn polls_keep_their_distance() {
 
 #[tokio::test]
 async fn titles_of_groups_and_channels_are_looked_up_once() {
-    let setup = Setup::new();
+    let setup = planted();
     let (city, bot) = city().await;
     bot.add_chat(GROUP, "chat", "Соседи", &["read_all_messages"]);
     bot.add_chat(-8, "channel", "Новости района", &["read_all_messages"]);
-    let connector = setup.against(&city, json!({}));
+    let connector = setup.against(city.api_url(), json!({}));
     for place in [
         Place::Group(GROUP),
         Place::Channel(-8),

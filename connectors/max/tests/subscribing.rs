@@ -1,7 +1,5 @@
 //! Subscription of the webhook, and `check`.
 
-use priem_sdk::contract::CheckReport;
-
 use super::*;
 
 const FOREIGN: &str = "https://somebody.example.ru/their-secret-path";
@@ -10,15 +8,15 @@ fn ours() -> String {
     format!("https://priem.example.ru/hooks/max-main/{PATH}")
 }
 
-fn webhook_mode(setup: &Setup, city: &MaxCity) -> Arc<dyn Connector> {
-    setup.against(city, json!({"mode": "webhook", "webhook": setup.webhook()}))
+fn webhook_mode(setup: &Planted, city: &MaxCity) -> Arc<dyn Connector> {
+    setup.against(city.api_url(), by_webhook(false))
 }
 
 #[tokio::test]
 async fn polling_removes_its_own_old_webhook_and_nobody_elses() {
-    let setup = Setup::new();
+    let setup = planted();
     let (city, bot) = city().await;
-    let connector = setup.against(&city, json!({}));
+    let connector = setup.against(city.api_url(), json!({}));
     connector.subscribe(&cx()).await.expect("no webhook, nothing to do");
     webhook_mode(&setup, &city)
         .subscribe(&cx())
@@ -48,7 +46,7 @@ async fn polling_removes_its_own_old_webhook_and_nobody_elses() {
 
 #[tokio::test]
 async fn our_webhook_is_subscribed_once_and_others_are_left_alone() {
-    let setup = Setup::new();
+    let setup = planted();
     let (city, bot) = city().await;
     bot.add_foreign_webhook(FOREIGN);
     bot.add_foreign_webhook("https://priem.example.ru/hooks/max-other/a-path-of-another-connector");
@@ -64,13 +62,13 @@ async fn our_webhook_is_subscribed_once_and_others_are_left_alone() {
 
 #[tokio::test]
 async fn an_older_path_of_ours_goes_after_the_new_one_is_there() {
-    let setup = Setup::new();
+    let setup = planted();
     let (city, bot) = city().await;
     webhook_mode(&setup, &city)
         .subscribe(&cx())
         .await
         .expect("the old path");
-    std::fs::write(setup.folder.path().join("path"), "fedcba9876543210fedcba9876543210").expect("write");
+    setup.write("path", "fedcba9876543210fedcba9876543210");
     webhook_mode(&setup, &city)
         .subscribe(&cx())
         .await
@@ -82,7 +80,7 @@ async fn an_older_path_of_ours_goes_after_the_new_one_is_there() {
 
 #[tokio::test]
 async fn a_dropped_subscription_is_renewed_and_told_as_a_gap() {
-    let setup = Setup::new();
+    let setup = planted();
     let (city, bot) = city().await;
     let connector = webhook_mode(&setup, &city);
     connector.subscribe(&cx()).await.expect("free");
@@ -93,38 +91,33 @@ async fn a_dropped_subscription_is_renewed_and_told_as_a_gap() {
     connector.subscribe(&cx()).await.expect("all is well");
     bot.narrow_webhooks(&["bot_started"]);
     let report = connector.check(&cx()).await.expect("a report");
-    assert_eq!(outcome_of(&report, "update_types"), ["warning"]);
+    assert_eq!(testing::outcomes(&report, "update_types"), ["warning"]);
     connector.subscribe(&cx()).await.expect("renewed");
     let report = connector.check(&cx()).await.expect("a report");
-    assert_eq!(outcome_of(&report, "update_types"), [""; 0]);
+    assert_eq!(testing::outcomes(&report, "update_types"), [""; 0]);
 }
 
 #[tokio::test]
 async fn a_refusal_that_comes_with_200_is_seen() {
-    let setup = Setup::new();
+    let setup = planted();
     let options = Options {
         allow_http_webhooks: false,
         ..Options::default()
     };
     let city = MaxCity::start(options).await.expect("a free port");
     city.bot(TOKEN);
-    let settings = json!({"api_url": city.api_url(), "mode": "webhook", "webhook": setup.webhook()});
-    let connector = setup
-        .build_at("http://priem.example.ru", settings)
-        .expect("another server");
+    let mut settings = by_webhook(false);
+    settings["api_url"] = city.api_url().into();
+    let built = setup.build_at(Some("http://priem.example.ru"), settings);
+    let connector = built.expect("another server");
     let error = connector.subscribe(&cx()).await.expect_err("refused");
     assert_eq!(error.kind(), "misconfigured");
     assert!(error.to_string().contains("443"), "{error}");
 }
 
-fn outcome_of<'a>(report: &'a CheckReport, what: &str) -> Vec<&'a str> {
-    let found = report.findings.iter().filter(|finding| finding.what == what);
-    found.map(|finding| finding.outcome).collect()
-}
-
 #[tokio::test]
 async fn check_tells_how_max_sees_the_bot() {
-    let setup = Setup::new();
+    let setup = planted();
     let (city, bot) = city().await;
     bot.add_chat(-1, "chat", "Двор", &["read_all_messages", "write"]);
     bot.add_chat(-2, "channel", "Новости", &["write"]);
@@ -132,13 +125,13 @@ async fn check_tells_how_max_sees_the_bot() {
     bot.add_chat(-4, "chat", "Двор 3", &["read_all_messages"]);
     bot.remove_from_chat(-4);
     let chats: Vec<Value> = (1..=5).map(|id| json!({"id": -id})).collect();
-    let connector = setup.against(&city, json!({"chats": chats}));
+    let connector = setup.against(city.api_url(), json!({"chats": chats}));
     let report = connector.check(&cx()).await.expect("a report");
-    assert_eq!(outcome_of(&report, "token"), ["ok"]);
-    assert_eq!(outcome_of(&report, "webhook"), ["ok"]);
-    assert_eq!(outcome_of(&report, "mode"), ["warning"]);
+    assert_eq!(testing::outcomes(&report, "token"), ["ok"]);
+    assert_eq!(testing::outcomes(&report, "webhook"), ["ok"]);
+    assert_eq!(testing::outcomes(&report, "mode"), ["warning"]);
     assert_eq!(
-        outcome_of(&report, "chat"),
+        testing::outcomes(&report, "chat"),
         ["ok", "failed", "failed", "failed", "failed"]
     );
     assert!(
@@ -149,23 +142,20 @@ async fn check_tells_how_max_sees_the_bot() {
     );
     bot.add_foreign_webhook(FOREIGN);
     let report = connector.check(&cx()).await.expect("a report");
-    assert_eq!(outcome_of(&report, "webhook"), ["failed"]);
+    assert_eq!(testing::outcomes(&report, "webhook"), ["failed"]);
     let hooked = webhook_mode(&setup, &city);
     let before = hooked.check(&cx()).await.expect("a report");
-    assert_eq!(outcome_of(&before, "webhook"), ["warning", "warning"]);
+    assert_eq!(testing::outcomes(&before, "webhook"), ["warning", "warning"]);
     hooked.subscribe(&cx()).await.expect("subscribed");
     let after = hooked.check(&cx()).await.expect("a report");
-    assert_eq!(outcome_of(&after, "webhook"), ["ok", "warning"]);
+    assert_eq!(testing::outcomes(&after, "webhook"), ["ok", "warning"]);
     for report in [&report, &before, &after] {
-        let shown = serde_json::to_string(report).expect("serialises");
-        for secret in [TOKEN, "their-secret-path", PATH, SECRET] {
-            assert!(!shown.contains(secret), "{shown}");
-        }
+        testing::assert_silent(report, &[TOKEN, "their-secret-path", PATH, SECRET]);
     }
     bot.revoke(true);
     let report = connector.check(&cx()).await.expect("a report");
     assert!(report.failed());
-    assert_eq!(outcome_of(&report, "token"), ["failed"]);
+    assert_eq!(testing::outcomes(&report, "token"), ["failed"]);
     assert_eq!(
         (bot.calls("POST /subscriptions"), bot.calls("DELETE /subscriptions")),
         (1, 0)

@@ -1,22 +1,16 @@
 //! `check` tells what is off, with the cure, and changes nothing.
 
-use priem_sdk::CheckReport;
-
 use super::*;
-
-fn outcomes<'a>(report: &'a CheckReport, what: &str) -> Vec<&'a str> {
-    let found = report.findings.iter().filter(|finding| finding.what == what);
-    found.map(|finding| finding.outcome).collect()
-}
+use crate::testing::outcomes;
 
 #[tokio::test]
 async fn a_sound_installation_is_told_to_be_sound() {
-    let setup = Setup::new();
+    let setup = planted();
     let (city, one, two) = city().await;
     one.post_as_group("Тема");
     two.post_as_group("Тема");
-    let webhook = json!({"mode": "webhook", "webhook": {"path": setup.file("path")}});
-    let connector = setup.against(&city, webhook);
+    let webhook = by_webhook();
+    let connector = setup.against(city.api_url(), webhook);
     connector.subscribe(&cx()).await.expect("registered");
     let report = connector.check(&cx()).await.expect("a report");
     assert!(
@@ -29,11 +23,8 @@ async fn a_sound_installation_is_told_to_be_sound() {
     one.subscribe_foreign("https://somebody.example.ru/their-secret-path");
     let report = connector.check(&cx()).await.expect("a report");
     assert_eq!(outcomes(&report, "webhook"), ["ok", "warning", "ok"]);
-    let shown = serde_json::to_string(&report).expect("serialises");
-    assert!(shown.contains("somebody.example.ru"));
-    for secret in [TOKEN, ACCESS_TOKEN, APP_SECRET, PATH, "their-secret-path"] {
-        assert!(!shown.contains(secret), "{shown}");
-    }
+    assert!(format!("{report:?}").contains("somebody.example.ru"));
+    testing::assert_silent(&report, &[TOKEN, ACCESS_TOKEN, APP_SECRET, PATH, "their-secret-path"]);
     assert_eq!(
         city.calls("graph/unsubscribe") + city.calls("auth.touchSession"),
         0,
@@ -44,12 +35,12 @@ async fn a_sound_installation_is_told_to_be_sound() {
 
 #[tokio::test]
 async fn what_is_off_is_named() {
-    let setup = Setup::new();
+    let setup = planted();
     let (city, one, two) = city().await;
     two.post_as_group("Тема");
     one.revoke(true);
     city.forbid(&["stream.get"]);
-    let connector = setup.against(&city, json!({}));
+    let connector = setup.against(city.api_url(), json!({}));
     let report = connector.check(&cx()).await.expect("a report");
     assert_eq!(outcomes(&report, "token"), ["failed", "ok"]);
     assert_eq!(outcomes(&report, "topics"), ["failed", "failed"]);
@@ -66,9 +57,13 @@ async fn what_is_off_is_named() {
     city.revoke_application(true);
     let report = connector.check(&cx()).await.expect("a report");
     assert_eq!(outcomes(&report, "application"), ["failed"]);
-    std::fs::write(setup.folder.path().join("application"), "WRONG").expect("write");
+    setup.write("application", "WRONG");
     city.revoke_application(false);
-    let report = setup.against(&city, json!({})).check(&cx()).await.expect("a report");
+    let report = setup
+        .against(city.api_url(), json!({}))
+        .check(&cx())
+        .await
+        .expect("a report");
     let application = report
         .findings
         .iter()
@@ -85,12 +80,12 @@ async fn what_is_off_is_named() {
 
 #[tokio::test]
 async fn what_is_not_given_is_told() {
-    let setup = Setup::new();
+    let setup = planted();
     let (city, _, _) = city().await;
-    let connector = setup.against(&city, json!({"application": null}));
+    let connector = setup.against(city.api_url(), json!({"application": null}));
     let report = connector.check(&cx()).await.expect("a report");
     assert_eq!(outcomes(&report, "application"), ["warning"]);
-    let connector = setup.against(&city, json!({"groups": [{"id": GROUP}]}));
+    let connector = setup.against(city.api_url(), json!({"groups": [{"id": GROUP}]}));
     let report = connector.check(&cx()).await.expect("a report");
     assert_eq!(outcomes(&report, "messages"), ["warning"]);
     city.outage(true);

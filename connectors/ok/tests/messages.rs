@@ -6,9 +6,9 @@ use super::*;
 
 #[tokio::test]
 async fn every_message_of_every_chat_comes_once_and_in_order() {
-    let setup = Setup::new();
+    let setup = planted();
     let (city, group, _) = city().await;
-    let connector = setup.against(&city, json!({}));
+    let connector = setup.against(city.api_url(), json!({}));
     let mut journal = Journal::default();
     // More chats than a page of chats, one chat with more messages than a page of messages.
     for person in 0..130 {
@@ -40,14 +40,14 @@ async fn every_message_of_every_chat_comes_once_and_in_order() {
 
 #[tokio::test]
 async fn messages_of_one_millisecond_across_the_border_of_pages_are_not_lost() {
-    let setup = Setup::new();
+    let setup = planted();
     // A second of an hour: everything written now has one timestamp.
     let (city, group, _) = city_with(Options {
         second: Duration::from_secs(3600),
         ..Options::default()
     })
     .await;
-    let connector = setup.against(&city, json!({}));
+    let connector = setup.against(city.api_url(), json!({}));
     let mut journal = Journal::default();
     for number in 0..80 {
         group.write(7, "Оля", &format!("раньше {number}"));
@@ -64,12 +64,10 @@ async fn messages_of_one_millisecond_across_the_border_of_pages_are_not_lost() {
 
 #[tokio::test]
 async fn a_delivery_and_its_copy_in_the_history_are_one_message() {
-    let setup = Setup::new();
+    let setup = planted();
     let (city, group, _) = city().await;
-    let webhook = json!({"path": setup.file("path"), "source_networks": []});
-    let connector = setup.against(&city, json!({"mode": "webhook", "webhook": webhook}));
+    let connector = setup.against(city.api_url(), by_webhook());
     let mut journal = Journal::default();
-    let mut request = priem_sdk::HookRequest::post(format!("{PATH}/{GROUP}"), "");
     group.write(7, "Оля", "здравствуйте");
     let cursor = round(&connector, MESSAGES, &mut journal, Cursor::start())
         .await
@@ -78,8 +76,11 @@ async fn a_delivery_and_its_copy_in_the_history_are_one_message() {
     let mut thin: Value = serde_json::from_slice(&stored.body).expect("JSON");
     thin["sender"].as_object_mut().expect("a sender").remove("name");
     thin["webhookType"] = "MESSAGE_CREATED".into();
-    request.body = thin.to_string().into();
-    for item in connector.receive(&request).expect("proven").items {
+    for item in connector
+        .receive(&prove(thin.to_string().into()))
+        .expect("proven")
+        .items
+    {
         assert_eq!(item.external_id, stored.external_id);
         journal.take(item);
     }
@@ -91,22 +92,22 @@ async fn a_delivery_and_its_copy_in_the_history_are_one_message() {
 
 #[tokio::test]
 async fn a_crash_before_the_commit_brings_the_same_items_again() {
-    let setup = Setup::new();
+    let setup = planted();
     let (city, group, _) = city().await;
     for person in 0..20 {
         group.write(person, "Житель", "здравствуйте");
     }
     let listed = setup
-        .against(&city, json!({}))
+        .against(city.api_url(), json!({}))
         .poll(&cx(), MESSAGES, &Cursor::start())
         .await
         .expect("a page");
     let first = setup
-        .against(&city, json!({}))
+        .against(city.api_url(), json!({}))
         .poll(&cx(), MESSAGES, &listed.next)
         .await;
     let again = setup
-        .against(&city, json!({}))
+        .against(city.api_url(), json!({}))
         .poll(&cx(), MESSAGES, &listed.next)
         .await;
     let (first, again) = (first.expect("a page"), again.expect("a page"));
@@ -116,9 +117,9 @@ async fn a_crash_before_the_commit_brings_the_same_items_again() {
 
 #[tokio::test]
 async fn trouble_in_the_middle_costs_nothing_that_was_read() {
-    let setup = Setup::new();
+    let setup = planted();
     let (city, group, _) = city().await;
-    let connector = setup.against(&city, json!({}));
+    let connector = setup.against(city.api_url(), json!({}));
     let mut journal = Journal::default();
     for person in 0..6 {
         group.write(person, "Житель", "здравствуйте");
@@ -143,9 +144,9 @@ async fn trouble_in_the_middle_costs_nothing_that_was_read() {
 
 #[tokio::test]
 async fn half_a_day_of_silence_is_caught_up_with() {
-    let setup = Setup::new();
+    let setup = planted();
     let (city, group, other) = city().await;
-    let connector = setup.against(&city, json!({}));
+    let connector = setup.against(city.api_url(), json!({}));
     let (mut journal, mut second) = (Journal::default(), Journal::default());
     group.write(1, "Оля", "до");
     let cursor = round(&connector, MESSAGES, &mut journal, Cursor::start())

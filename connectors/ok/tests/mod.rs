@@ -11,98 +11,23 @@ mod talk;
 mod trouble;
 mod vanishing;
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use priem_city::ok::{Act, Group, OkCity, Options, Place, Registration, Word};
-use priem_sdk::{
-    BuildContext, Connector, ConnectorError, Cursor, Cx, EventType, Item, RawItem, Wait, contract::ConnectorId,
-};
+use priem_sdk::{Connector, ConnectorError, Cursor, Cx, EventType, Wait, conformance::Planted, contract::ConnectorId};
 use serde_json::{Value, json};
 
-use crate::testing;
+use super::conformance::{
+    ACCESS_TOKEN, APP_SECRET, GROUP, OTHER, OTHER_TOKEN, PATH, REFRESH_TOKEN, TOKEN, by_webhook, planted, prove,
+};
+use crate::testing::{self, Journal};
 
-const GROUP: &str = "57000000000001";
-const OTHER: &str = "57000000000002";
-const TOKEN: &str = "tkn-group-one-0123456789abcdef";
-const OTHER_TOKEN: &str = "tkn-group-two-0123456789abcdef";
-const ACCESS_TOKEN: &str = "tkn-access-0123456789abcdef";
-const APP_SECRET: &str = "APPSECRET0123456789";
-const REFRESH_TOKEN: &str = "tkn-refresh-0123456789abcdef";
-const PATH: &str = "0123456789abcdef0123456789abcdef";
+const ID: &str = "ok-groups";
 const MESSAGES: &str = "history/57000000000001";
 const TALK: &str = "discussions/57000000000001";
 
-/// Settings with their secrets in a folder that lives as long as this.
-struct Setup {
-    folder: tempfile::TempDir,
-}
-
-impl Setup {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().expect("temporary folder");
-        for (name, secret) in [
-            ("one", TOKEN),
-            ("two", OTHER_TOKEN),
-            ("access", ACCESS_TOKEN),
-            ("application", APP_SECRET),
-            ("refresh", REFRESH_TOKEN),
-            ("path", PATH),
-        ] {
-            std::fs::write(folder.path().join(name), secret).expect("write secret");
-        }
-        Self { folder }
-    }
-
-    fn file(&self, name: &str) -> Value {
-        json!({"file": self.folder.path().join(name)})
-    }
-
-    /// Two groups with tokens and an application, with `more` on top.
-    fn settings(&self, more: Value) -> Value {
-        let mut settings = json!({
-            "groups": [{"id": GROUP, "name": "Нагорный", "token": self.file("one")},
-                       {"id": OTHER, "token": self.file("two")}],
-            "application": {"key": "CBATEST", "secret": self.file("application"), "access_token": self.file("access")},
-            "discussions": {"every": "1ms", "recheck_every": "24h"},
-            "history_every": "1ms",
-            "http": {"requests_per_second": 10_000},
-        });
-        settings
-            .as_object_mut()
-            .expect("an object")
-            .extend(more.as_object().expect("an object").clone());
-        settings
-    }
-
-    fn build(&self, more: Value) -> Result<Arc<dyn Connector>, priem_sdk::ConfigError> {
-        let context = BuildContext {
-            id: id(),
-            base_dir: self.folder.path().to_owned(),
-            public_url: Some("https://priem.example.ru".into()),
-        };
-        (super::TYPE.build)(self.settings(more), &context)
-    }
-
-    /// A connector that talks to the city.
-    fn against(&self, city: &OkCity, mut more: Value) -> Arc<dyn Connector> {
-        more["api_url"] = city.api_url().into();
-        self.build(more).expect("settings fit")
-    }
-}
-
-fn id() -> ConnectorId {
-    ConnectorId::new("ok-groups")
-}
-
 fn cx() -> Cx {
-    Cx {
-        id: id(),
-        take_over: false,
-    }
+    Cx::new(ConnectorId::new(ID))
 }
 
 async fn city_with(options: Options) -> (OkCity, Group, Group) {
@@ -124,55 +49,6 @@ async fn city() -> (OkCity, Group, Group) {
         ..Options::default()
     })
     .await
-}
-
-/// What the journal does with items: versions by fingerprint, unchanged ones dropped.
-#[derive(Default)]
-struct Journal {
-    newest: HashMap<String, (u32, Option<[u8; 16]>)>,
-    stored: Vec<RawItem>,
-    quarantined: Vec<Item>,
-}
-
-impl Journal {
-    fn take(&mut self, item: Item) {
-        let seen = self.newest.get(&item.external_id).copied();
-        if seen.is_some_and(|(_, newest)| newest == item.fingerprint) {
-            return;
-        }
-        let ordinal = seen.map_or(0, |(count, _)| count);
-        self.newest
-            .insert(item.external_id.clone(), (ordinal + 1, item.fingerprint));
-        if item.problem.is_some() {
-            self.quarantined.push(item);
-            return;
-        }
-        let revision = format!("c{ordinal}");
-        self.stored.push(RawItem {
-            ordinal,
-            revision,
-            ..raw(item)
-        });
-    }
-
-    /// What comes out: key, event and words, in order.
-    fn published(&self, connector: &Arc<dyn Connector>) -> Vec<(String, EventType, String)> {
-        let messages = self
-            .stored
-            .iter()
-            .flat_map(|raw| connector.normalize(raw).expect("known kinds"));
-        messages
-            .map(|message| (message.data.external.id, message.event, message.data.body.text))
-            .collect()
-    }
-}
-
-fn raw(item: Item) -> RawItem {
-    let revision = item.revision.clone().unwrap_or_else(|| "c0123456789abcdef".into());
-    RawItem {
-        revision,
-        ..testing::raw("ok-groups", item)
-    }
 }
 
 /// Polls as the host does until a round is over: items and cursor are stored together.

@@ -3,20 +3,18 @@
 use super::*;
 
 /// With a refresh token, and `more` in the application's settings.
-fn application(setup: &Setup, more: Value) -> Value {
-    let mut application = json!({"key": "CBATEST", "id": "512000000001", "secret": setup.file("application"),
+fn application(setup: &Planted, more: Value) -> Value {
+    let application = json!({"key": "CBATEST", "id": "512000000001", "secret": setup.file("application"),
         "refresh_token": setup.file("refresh"), "access_token": setup.file("access")});
-    let fields = application.as_object_mut().expect("an object");
-    fields.extend(more.as_object().expect("an object").clone());
-    json!({ "application": application })
+    json!({ "application": testing::over(application, &more) })
 }
 
 #[tokio::test]
 async fn an_expired_token_is_renewed_once_for_all_streams() {
-    let setup = Setup::new();
+    let setup = planted();
     let (city, one, two) = city().await;
     city.grant_refresh("512000000001", REFRESH_TOKEN);
-    let connector = setup.against(&city, application(&setup, json!({})));
+    let connector = setup.against(city.api_url(), application(&setup, json!({})));
     let (mut first, mut second) = (Journal::default(), Journal::default());
     let other = "discussions/57000000000002";
     let here = round(&connector, TALK, &mut first, Cursor::start())
@@ -44,10 +42,10 @@ async fn an_expired_token_is_renewed_once_for_all_streams() {
 
 #[tokio::test]
 async fn without_an_access_token_the_first_is_bought() {
-    let setup = Setup::new();
+    let setup = planted();
     let (city, group, _) = city().await;
     city.grant_refresh("512000000001", REFRESH_TOKEN);
-    let connector = setup.against(&city, application(&setup, json!({"access_token": null})));
+    let connector = setup.against(city.api_url(), application(&setup, json!({"access_token": null})));
     group.post(1, "Оля", "тема");
     let mut journal = Journal::default();
     round(&connector, TALK, &mut journal, Cursor::start())
@@ -59,12 +57,12 @@ async fn without_an_access_token_the_first_is_bought() {
 
 #[tokio::test]
 async fn a_refused_renewal_calls_a_human_and_shows_no_secret() {
-    let setup = Setup::new();
+    let setup = planted();
     let (city, _, _) = city().await;
     for (id, token) in [("512000000001", "another"), ("another", REFRESH_TOKEN)] {
         city.grant_refresh(id, token);
         city.revoke_application(true);
-        let connector = setup.against(&city, application(&setup, json!({})));
+        let connector = setup.against(city.api_url(), application(&setup, json!({})));
         let error = connector.poll(&cx(), TALK, &Cursor::start()).await.expect_err("dead");
         let shown = format!("{error} {error:?} {connector:?}", connector = connector.streams());
         assert!(

@@ -2,22 +2,20 @@
 
 use super::*;
 
-fn wrong(more: Value) -> (String, String) {
-    let setup = Setup::new();
-    let error = setup.build(more).err().expect("settings that do not fit");
-    (error.key, error.problem)
-}
-
 #[test]
 fn streams_follow_from_what_is_given() {
-    let setup = Setup::new();
+    let setup = planted();
     let ids = |more: Value| -> Vec<String> {
-        let connector = setup.build(more).expect("settings fit");
-        connector.streams().iter().map(priem_sdk::Stream::id).collect()
+        setup
+            .connector(more)
+            .streams()
+            .iter()
+            .map(priem_sdk::Stream::id)
+            .collect()
     };
     let both = [MESSAGES, TALK, "history/57000000000002", "discussions/57000000000002"];
     assert_eq!(ids(json!({})), both);
-    let webhook = json!({"mode": "webhook", "webhook": {"path": setup.file("path")}});
+    let webhook = by_webhook();
     assert_eq!(ids(webhook)[0], "webhook");
     assert_eq!(ids(json!({"application": null})), [both[0], both[2]]);
     assert_eq!(ids(json!({"groups": [{"id": GROUP}]})), [TALK]);
@@ -25,9 +23,10 @@ fn streams_follow_from_what_is_given() {
 
 #[test]
 fn wrong_settings_name_the_key_and_the_cure() {
-    let setup = Setup::new();
+    let setup = planted();
     let file = setup.file("one");
-    for (more, key, part) in [
+    setup.write("short", "APPSECRET0123456789");
+    let wrong = [
         (json!({"groups": []}), "groups", "at least one"),
         (json!({"groups": [{"id": "нагорный"}]}), "groups.0.id", "digits"),
         (
@@ -93,29 +92,19 @@ fn wrong_settings_name_the_key_and_the_cure() {
             "at least one group with a `token`",
         ),
         (
-            json!({"mode": "webhook", "webhook": {"path": setup.file("application")}}),
+            json!({"mode": "webhook", "webhook": {"path": setup.file("short")}}),
             "webhook.path",
             "can be guessed",
         ),
-    ] {
-        let (seen, problem) = wrong(more.clone());
-        assert!(seen == key && problem.contains(part), "{more}: {seen}: {problem}");
-    }
+    ];
+    testing::assert_refused(&setup, wrong);
 }
 
 #[test]
 fn a_webhook_needs_a_public_https_address() {
-    let setup = Setup::new();
-    let settings = setup.settings(json!({"mode": "webhook", "webhook": {"path": setup.file("path")}}));
+    let setup = planted();
     for (public_url, part) in [(None, "public_url"), (Some("http://priem.example.ru"), "https")] {
-        let context = BuildContext {
-            id: id(),
-            base_dir: setup.folder.path().to_owned(),
-            public_url: public_url.map(str::to_owned),
-        };
-        let error = (super::super::TYPE.build)(settings.clone(), &context)
-            .err()
-            .expect("no address");
+        let error = setup.build_at(public_url, by_webhook()).err().expect("no address");
         assert!(error.key == "mode" && error.problem.contains(part), "{error}");
     }
 }

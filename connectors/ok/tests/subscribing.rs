@@ -4,11 +4,8 @@ use super::*;
 
 const FOREIGN: &str = "https://somebody.example.ru/their-secret-path";
 
-fn webhook_mode(setup: &Setup, city: &OkCity) -> Arc<dyn Connector> {
-    setup.against(
-        city,
-        json!({"mode": "webhook", "webhook": {"path": setup.file("path")}}),
-    )
+fn webhook_mode(setup: &Planted, city: &OkCity) -> Arc<dyn Connector> {
+    setup.against(city.api_url(), by_webhook())
 }
 
 fn ours(group: &str) -> String {
@@ -17,7 +14,7 @@ fn ours(group: &str) -> String {
 
 #[tokio::test]
 async fn every_group_gets_its_own_address_beside_those_of_others() {
-    let setup = Setup::new();
+    let setup = planted();
     let (city, one, two) = city().await;
     let connector = webhook_mode(&setup, &city);
     let older = format!("https://priem.example.ru/hooks/ok-groups/an-older-secret-0123456789/{GROUP}");
@@ -45,7 +42,7 @@ async fn every_group_gets_its_own_address_beside_those_of_others() {
 
 #[tokio::test]
 async fn a_dropped_registration_comes_back_and_an_old_one_is_refreshed() {
-    let setup = Setup::new();
+    let setup = planted();
     let (city, one, _) = city().await;
     let connector = webhook_mode(&setup, &city);
     connector.subscribe(&cx()).await.expect("registered");
@@ -61,7 +58,7 @@ async fn a_dropped_registration_comes_back_and_an_old_one_is_refreshed() {
 
 #[tokio::test]
 async fn trouble_of_one_group_is_told_and_the_others_are_registered() {
-    let setup = Setup::new();
+    let setup = planted();
     let (city, one, two) = city().await;
     let connector = webhook_mode(&setup, &city);
     one.revoke(true);
@@ -75,11 +72,14 @@ async fn trouble_of_one_group_is_told_and_the_others_are_registered() {
 
 #[tokio::test]
 async fn a_token_of_another_group_is_not_used() {
-    let setup = Setup::new();
+    let setup = planted();
     let (city, _, two) = city().await;
     let swapped = json!([{"id": GROUP, "token": setup.file("two")}]);
     let webhook = json!({"path": setup.file("path")});
-    let connector = setup.against(&city, json!({"mode": "webhook", "webhook": webhook, "groups": swapped}));
+    let connector = setup.against(
+        city.api_url(),
+        json!({"mode": "webhook", "webhook": webhook, "groups": swapped}),
+    );
     let error = connector.subscribe(&cx()).await.expect_err("another group's");
     assert!(
         error.kind() == "misconfigured" && error.to_string().contains(OTHER),
@@ -90,11 +90,11 @@ async fn a_token_of_another_group_is_not_used() {
 
 #[tokio::test]
 async fn without_a_webhook_nothing_is_registered() {
-    let setup = Setup::new();
+    let setup = planted();
     let (city, one, _) = city().await;
     one.subscribe_foreign(FOREIGN);
     setup
-        .against(&city, json!({}))
+        .against(city.api_url(), json!({}))
         .subscribe(&cx())
         .await
         .expect("nothing to do");

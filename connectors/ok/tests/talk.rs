@@ -10,7 +10,7 @@ async fn heard(city: &OkCity, journal: &Journal, connector: &Arc<dyn Connector>)
 #[tokio::test]
 async fn topics_and_comments_come_once_and_in_order_whatever_the_order_of_pages() {
     for newest_first in [true, false] {
-        let setup = Setup::new();
+        let setup = planted();
         let (city, group, other) = city_with(Options {
             second: Duration::from_millis(10),
             comments_per_page: 30,
@@ -19,7 +19,7 @@ async fn topics_and_comments_come_once_and_in_order_whatever_the_order_of_pages(
             ..Options::default()
         })
         .await;
-        let connector = setup.against(&city, json!({}));
+        let connector = setup.against(city.api_url(), json!({}));
         let mut journal = Journal::default();
         let topic = group.post_as_group("Субботник");
         let photo = group.add_photo();
@@ -55,9 +55,9 @@ async fn topics_and_comments_come_once_and_in_order_whatever_the_order_of_pages(
 
 #[tokio::test]
 async fn an_old_topic_that_is_talked_about_again_is_heard() {
-    let setup = Setup::new();
+    let setup = planted();
     let (city, group, _) = city().await;
-    let connector = setup.against(&city, json!({}));
+    let connector = setup.against(city.api_url(), json!({}));
     let mut journal = Journal::default();
     let old = group.post_as_group("Старое");
     for number in 0..120 {
@@ -74,9 +74,9 @@ async fn an_old_topic_that_is_talked_about_again_is_heard() {
 
 #[tokio::test]
 async fn a_quiet_group_does_not_pay_for_the_noise_of_others() {
-    let setup = Setup::new();
+    let setup = planted();
     let (city, group, other) = city().await;
-    let connector = setup.against(&city, json!({}));
+    let connector = setup.against(city.api_url(), json!({}));
     let mut journal = Journal::default();
     let topic = group.post_as_group("Тихо");
     let cursor = round(&connector, TALK, &mut journal, Cursor::start())
@@ -97,10 +97,10 @@ async fn a_quiet_group_does_not_pay_for_the_noise_of_others() {
 
 #[tokio::test]
 async fn edits_and_removals_are_found_when_recent_discussions_are_read_again() {
-    let setup = Setup::new();
+    let setup = planted();
     let (city, group, _) = city().await;
     let settings = json!({"discussions": {"every": "1ms", "recheck_every": "1ms", "recheck_days": 2}});
-    let connector = setup.against(&city, settings);
+    let connector = setup.against(city.api_url(), settings);
     let mut journal = Journal::default();
     let topic = group.post_as_group("Субботник");
     let post = group.post(3, "Егор", "Дерево упало");
@@ -131,9 +131,9 @@ async fn edits_and_removals_are_found_when_recent_discussions_are_read_again() {
 
 #[tokio::test]
 async fn half_a_day_of_silence_is_caught_up_with() {
-    let setup = Setup::new();
+    let setup = planted();
     let (city, group, _) = city().await;
-    let connector = setup.against(&city, json!({}));
+    let connector = setup.against(city.api_url(), json!({}));
     let mut journal = Journal::default();
     let topics: Vec<String> = (0..5)
         .map(|number| group.post_as_group(&format!("Тема {number}")))
@@ -166,14 +166,14 @@ async fn half_a_day_of_silence_is_caught_up_with() {
 
 #[tokio::test]
 async fn the_first_look_goes_back_as_far_as_the_settings_say() {
-    let setup = Setup::new();
+    let setup = planted();
     let (city, group, _) = city().await;
     let topic = group.post_as_group("Субботник");
     group.comment("GROUP_TOPIC", &topic, 1, "Оля", "сейчас");
     // Platform and look count in milliseconds: the comment is older than the look by one at least.
     tokio::time::sleep(Duration::from_millis(2)).await;
     let settings = json!({"first_days": 0});
-    let connector = setup.against(&city, settings);
+    let connector = setup.against(city.api_url(), settings);
     let mut journal = Journal::default();
     let cursor = round(&connector, TALK, &mut journal, Cursor::start())
         .await
@@ -192,9 +192,9 @@ async fn the_first_look_goes_back_as_far_as_the_settings_say() {
 
 #[tokio::test]
 async fn names_are_filled_in_batches_and_remembered() {
-    let setup = Setup::new();
+    let setup = planted();
     let (city, group, _) = city().await;
-    let connector = setup.against(&city, json!({}));
+    let connector = setup.against(city.api_url(), json!({}));
     let mut journal = Journal::default();
     let topic = group.post_as_group("Субботник");
     let first = group.comment("GROUP_TOPIC", &topic, 1, "Оля", "приду");

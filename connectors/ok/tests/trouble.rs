@@ -5,9 +5,12 @@ use priem_city::ok::Trouble;
 use super::*;
 
 async fn decision(stream: &str, trouble: Trouble) -> ConnectorError {
-    let setup = Setup::new();
+    let setup = planted();
     let (city, group, _) = city().await;
-    let connector = setup.against(&city, json!({"http": {"requests_per_second": 10_000, "timeout_s": 1}}));
+    let connector = setup.against(
+        city.api_url(),
+        json!({"http": {"requests_per_second": 10_000, "timeout_s": 1}}),
+    );
     group.write(1, "Оля", "письмо");
     group.post(1, "Оля", "тема");
     let mut journal = Journal::default();
@@ -72,9 +75,9 @@ async fn trouble_becomes_the_right_decision_and_loses_nothing() {
 
 #[tokio::test]
 async fn null_means_nothing_new() {
-    let setup = Setup::new();
+    let setup = planted();
     let (city, _, _) = city().await;
-    let connector = setup.against(&city, json!({}));
+    let connector = setup.against(city.api_url(), json!({}));
     for stream in [MESSAGES, TALK] {
         city.fault(Trouble::Null, 3);
         let page = connector.poll(&cx(), stream, &Cursor::start()).await.expect("a page");
@@ -84,9 +87,9 @@ async fn null_means_nothing_new() {
 
 #[tokio::test]
 async fn a_dead_token_of_one_group_stops_that_group_only() {
-    let setup = Setup::new();
+    let setup = planted();
     let (city, one, two) = city().await;
-    let connector = setup.against(&city, json!({}));
+    let connector = setup.against(city.api_url(), json!({}));
     one.revoke(true);
     two.write(5, "Оля", "письмо");
     let mut journal = Journal::default();
@@ -107,9 +110,9 @@ async fn a_dead_token_of_one_group_stops_that_group_only() {
 
 #[tokio::test]
 async fn a_discussion_that_can_not_be_had_is_left_out_and_the_rest_goes_on() {
-    let setup = Setup::new();
+    let setup = planted();
     let (city, group, _) = city().await;
-    let connector = setup.against(&city, json!({}));
+    let connector = setup.against(city.api_url(), json!({}));
     let mut journal = Journal::default();
     let (closed, open) = (group.post_as_group("Закрытая"), group.post_as_group("Открытая"));
     group.comment("GROUP_TOPIC", &closed, 1, "Оля", "сюда больше нельзя");
@@ -130,7 +133,7 @@ async fn a_discussion_that_can_not_be_had_is_left_out_and_the_rest_goes_on() {
 
 #[tokio::test]
 async fn the_pace_is_kept() {
-    let setup = Setup::new();
+    let setup = planted();
     let (city, group, _) = city_with(Options {
         second: Duration::from_millis(10),
         most_calls_per_second: Some(21),
@@ -140,7 +143,7 @@ async fn the_pace_is_kept() {
     for person in 0..40 {
         group.write(person, "Житель", "письмо");
     }
-    let connector = setup.against(&city, json!({"http": {"requests_per_second": 20}}));
+    let connector = setup.against(city.api_url(), json!({"http": {"requests_per_second": 20}}));
     let mut journal = Journal::default();
     round(&connector, MESSAGES, &mut journal, Cursor::start())
         .await
@@ -151,9 +154,9 @@ async fn the_pace_is_kept() {
 
 #[tokio::test]
 async fn streams_that_share_a_token_take_turns() {
-    let setup = Setup::new();
+    let setup = planted();
     let (city, one, two) = city().await;
-    let connector = setup.against(&city, json!({}));
+    let connector = setup.against(city.api_url(), json!({}));
     for group in [&one, &two] {
         let topic = group.post_as_group("Тема");
         for number in 0..50 {

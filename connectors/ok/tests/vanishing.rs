@@ -15,20 +15,17 @@ struct Talk {
     connector: Arc<dyn Connector>,
     journal: Journal,
     cursor: Cursor,
-    _setup: Setup,
 }
 
 impl Talk {
     async fn new(settings: Value) -> Self {
-        let setup = Setup::new();
         let (city, group, _) = city().await;
         Self {
-            connector: setup.against(&city, settings),
+            connector: planted().against(city.api_url(), settings),
             group,
             city,
             journal: Journal::default(),
             cursor: Cursor::start(),
-            _setup: setup,
         }
     }
 
@@ -136,8 +133,8 @@ async fn a_restart_forgets_nothing() {
     let all = talk.comments(&topic, 3);
     talk.round().await;
     talk.group.vanish(&all[2]);
-    let setup = Setup::new();
-    talk.connector = setup.against(&talk.city, eager(20));
+    let setup = planted();
+    talk.connector = setup.against(talk.city.api_url(), eager(20));
     talk.round().await;
     talk.assert_heard();
 }

@@ -1,7 +1,9 @@
 //! Everything a channel connector needs, and nothing about the daemon that hosts it.
 //!
 //! - [`message`]: the message schema, version 1 (CloudEvents 1.0).
+//! - [`bot`]: what the settings of bots share.
 //! - [`conformance`]: proof that a connector keeps the contract.
+//! - [`context`]: what a connector may know about where it lives.
 //! - [`contract`]: the four verbs of a [`Connector`] and the data they exchange.
 //! - [`error`]: errors that say what the host must do.
 //! - [`mod@file`]: how to fetch a file that a message names.
@@ -17,7 +19,9 @@
 //!
 //! A connector sees its protocol only: not the journal, not the broker, not metrics.
 
+pub mod bot;
 pub mod conformance;
+pub mod context;
 pub mod contract;
 pub mod error;
 pub mod file;
@@ -32,6 +36,7 @@ pub mod unread;
 pub mod utf16;
 pub mod webhook;
 
+pub use context::BuildContext;
 pub use contract::{
     Admission, CheckFinding, CheckReport, Connector, Cursor, Cx, HookRequest, Item, Page, RawItem, Receipt, Reply,
     Stream, StreamKind, Wait,
@@ -42,5 +47,5 @@ pub use http::{HttpClient, HttpClientSettings, HttpOptions, HttpRequest, HttpRes
 /// The message schema: a connector needs this crate alone.
 pub use priem_message as message;
 pub use priem_message::{EventType, Message, MessageData, html, text};
-pub use registry::{BuildContext, ConnectorType};
+pub use registry::ConnectorType;
 pub use secret::{Secret, SecretRef};

@@ -1,14 +1,10 @@
 //! How a connector introduces itself. Config schema, reference page, `check` and the conformance run come from here.
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use priem_yaml::nearest;
 
-use crate::{
-    conformance::Subject,
-    contract::{Connector, ConnectorId},
-    error::ConfigError,
-};
+use crate::{conformance::Subject, context::BuildContext, contract::Connector, error::ConfigError};
 
 /// One kind of connector, as listed in `connectors/lib.rs`.
 pub struct ConnectorType {
@@ -37,17 +33,6 @@ impl std::fmt::Debug for ConnectorType {
             .field("name", &self.name)
             .finish_non_exhaustive()
     }
-}
-
-/// What a connector may know about where it lives.
-#[derive(Debug, Clone)]
-pub struct BuildContext {
-    /// Name of this entry in the configuration.
-    pub id: ConnectorId,
-    /// Folder relative paths in the settings start from (that of the configuration file).
-    pub base_dir: PathBuf,
-    /// Public address of the webhook listener (`https://priem.example.ru`), when one is configured.
-    pub public_url: Option<String>,
 }
 
 /// Deserialises a connector's settings; the error names the key and, for a misspelt one, the nearest known.

@@ -8,6 +8,8 @@ use std::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de};
 
+use crate::error::ConfigError;
+
 /// What is said instead of a value that stands where the name of a place belongs.
 pub const SECRET_RULE: &str =
     "a secret is named by reference, never written here: { file: PATH }, { credential: NAME } or { env: NAME }";
@@ -32,6 +34,16 @@ impl<T> fmt::Debug for Secret<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("***")
     }
+}
+
+/// Longest words of a platform that are passed on, characters.
+const LONGEST_WORDS: usize = 200;
+
+/// A platform's words as they may stand in a log: without secrets, and not too many of them.
+pub fn cleaned(words: &str, secrets: &[&Secret<String>]) -> String {
+    let without = |words: String, secret: &&Secret<String>| words.replace(secret.expose().as_str(), "***");
+    let words = secrets.iter().fold(words.to_owned(), without);
+    words.chars().take(LONGEST_WORDS).collect()
 }
 
 /// Where a secret is kept. Exactly one of the three; the secret itself never stands in the configuration.
@@ -192,6 +204,16 @@ impl SecretRef {
         Ok(Secret::new(text.to_owned()))
     }
 
+    /// The secret of a setting: a relative path starts from `base_dir`, the settings file's folder.
+    ///
+    /// # Errors
+    /// [`ConfigError`] naming the setting's dotted `key` when it can't be read.
+    pub fn read_for(&self, key: &str, base_dir: &Path) -> Result<Secret<String>, ConfigError> {
+        self.starting_from(base_dir)
+            .read()
+            .map_err(|error| ConfigError::new(key, error.to_string()))
+    }
+
     /// The same reference with a relative path of a file starting from `base_dir`, the settings file's folder.
     #[must_use]
     pub fn starting_from(&self, base_dir: &Path) -> Self {
@@ -218,6 +240,15 @@ mod tests {
     #[test]
     fn debug_never_shows_the_value() {
         assert_eq!(format!("{:?}", Secret::new("123:abc")), "***");
+    }
+
+    #[test]
+    fn words_of_a_platform_are_cleaned_and_bounded() {
+        let (one, two) = (Secret::new("123:abc".to_owned()), Secret::new("key".to_owned()));
+        let words = format!("bad token 123:abc, bad key, {}", "я".repeat(500));
+        let cleaned = cleaned(&words, &[&one, &two]);
+        assert!(cleaned.starts_with("bad token ***, bad ***, я"), "{cleaned}");
+        assert_eq!(cleaned.chars().count(), LONGEST_WORDS);
     }
 
     #[test]

@@ -33,6 +33,13 @@ pub fn looks_like_words(text: &str) -> bool {
     text.contains(is_foreign) || words.filter(|word| word.contains(char::is_alphabetic)).count() > 1
 }
 
+/// The name of a field or a kind as it may stand in a log: platforms' names are plain, anything else is not repeated.
+pub fn shown(name: &str) -> &str {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    let plain = !name.is_empty() && name.len() <= 64 && name.bytes().all(is_plain);
+    if plain { name } else { "(odd name)" }
+}
+
 /// What a form says that came as text: each field on a line when it is JSON, otherwise the text.
 pub fn form(text: &str) -> String {
     let Some(value) = as_form(text) else {
@@ -126,6 +133,14 @@ mod tests {
             {"id": 5, "first_name": "Вера"}, "inside": [{"caption": {"plain": "Не горит фонарь"}}, {"caption": "no light here"}],
             "secret_part": "не для всех", "state": "active", "at": 5});
         assert_eq!(all(&unknown), ["Не горит фонарь", "no light here"]);
+    }
+
+    #[test]
+    fn only_plain_names_are_shown() {
+        assert_eq!(
+            ["new_kind", "", "Анна", "a b"].map(shown),
+            ["new_kind", "(odd name)", "(odd name)", "(odd name)"]
+        );
     }
 
     #[test]

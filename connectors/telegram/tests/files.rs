@@ -17,9 +17,9 @@ fn photo(file_id: &str) -> Attachment {
 
 #[tokio::test]
 async fn a_file_is_asked_for_and_its_address_is_a_secret() {
-    let setup = Setup::new();
+    let setup = planted();
     let (city, bot) = city().await;
-    let connector = setup.against(&city, json!({}));
+    let connector = setup.against(city.api_url(), json!({}));
     bot.add_file("small", vec![1; 10]);
     bot.add_file("huge", vec![1; 21 * 1024 * 1024]);
     let source = connector.file(&cx(), &photo("small")).await.expect("an answer");

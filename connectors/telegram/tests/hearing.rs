@@ -1,8 +1,8 @@
 //! Our own hearing: what is said when it goes, and a group that is followed under its new number.
 
 use priem_sdk::{
-    Cursor, HookRequest,
-    conformance::{ScriptedAnswer, ScriptedServer},
+    Cursor,
+    conformance::{Planted, ScriptedAnswer, ScriptedServer},
 };
 
 use super::*;
@@ -10,21 +10,13 @@ use super::*;
 const OLD: i64 = -500;
 const NEW: i64 = -1_001_777;
 
-fn bot(setup: &Setup, more: Value) -> Arc<dyn Connector> {
-    let mut settings = json!({"mode": "webhook", "webhook": setup.webhook()});
-    settings
-        .as_object_mut()
-        .expect("an object")
-        .extend(more.as_object().expect("an object").clone());
-    setup.build(settings).expect("settings fit")
+fn bot(setup: &Planted, more: Value) -> Arc<dyn Connector> {
+    setup.connector(testing::over(by_webhook(), &more))
 }
 
 /// Delivers an update; what is stored of it.
 fn deliver(connector: &Arc<dyn Connector>, update: &Value) -> Item {
-    let header = http::HeaderValue::from_static(SECRET_TOKEN);
-    let mut request =
-        HookRequest::post(PATH, update.to_string()).with_header("x-telegram-bot-api-secret-token", header);
-    request.peer = "149.154.167.220".parse().expect("address");
+    let request = prove(update.to_string().into());
     connector.receive(&request).expect("proven").items.remove(0)
 }
 
@@ -45,7 +37,7 @@ fn message(chat: i64, kind: &str, more: Value) -> Value {
 
 #[test]
 fn being_put_out_of_a_chat_is_said_until_something_comes_from_there() {
-    let setup = Setup::new();
+    let setup = planted();
     let connector = bot(&setup, json!({}));
     for (status, before) in [
         ("kicked", "administrator"),
@@ -76,7 +68,7 @@ fn being_put_out_of_a_chat_is_said_until_something_comes_from_there() {
 
 #[test]
 fn a_business_connection_that_is_off_is_said_until_it_is_on() {
-    let setup = Setup::new();
+    let setup = planted();
     let connector = bot(&setup, json!({}));
     let connection = |enabled: bool| json!({"update_id": 3, "business_connection": {"id": "bc1", "user_chat_id": 9, "is_enabled": enabled}});
     deliver(&connector, &connection(false));
@@ -87,7 +79,7 @@ fn a_business_connection_that_is_off_is_said_until_it_is_on() {
 
 #[test]
 fn a_listed_group_is_followed_under_its_new_number() {
-    let setup = Setup::new();
+    let setup = planted();
     for told in [
         message(OLD, "group", json!({"migrate_to_chat_id": NEW})),
         message(NEW, "supergroup", json!({"migrate_from_chat_id": OLD})),
@@ -115,13 +107,13 @@ fn a_listed_group_is_followed_under_its_new_number() {
 
 #[tokio::test]
 async fn a_listed_chat_that_put_us_out_while_we_were_away_is_said() {
-    let setup = Setup::new();
+    let setup = planted();
     let (city, bot) = city().await;
     bot.add_chat(
         json!({"id": -1_001_500, "type": "supergroup", "title": "Двор"}),
         "kicked",
     );
-    let connector = setup.against(&city, json!({"chats": [{"id": -1_001_500, "name": "Двор"}]}));
+    let connector = setup.against(city.api_url(), json!({"chats": [{"id": -1_001_500, "name": "Двор"}]}));
     connector
         .poll(&cx(), "updates", &Cursor::start())
         .await
@@ -132,7 +124,7 @@ async fn a_listed_chat_that_put_us_out_while_we_were_away_is_said() {
 
 #[tokio::test]
 async fn a_smaller_server_is_polled_and_says_what_became_of_a_group_while_we_were_away() {
-    let setup = Setup::new();
+    let setup = planted();
     let server = ScriptedServer::start(|request| {
         if request.target.ends_with("/getChat") {
             let refusal = json!({"ok": false, "error_code": 400, "description": "upgraded",
@@ -147,7 +139,7 @@ async fn a_smaller_server_is_polled_and_says_what_became_of_a_group_while_we_wer
     });
     let server = server.await.expect("a free port");
     let settings = json!({"api_url": server.url(), "only_listed_chats": true, "chats": [{"id": OLD, "name": "Двор"}]});
-    let connector = setup.build(settings).expect("settings fit");
+    let connector = setup.connector(settings);
     connector.subscribe(&cx()).await.expect("getWebhookInfo is not needed");
     let mut page = connector
         .poll(&cx(), "updates", &Cursor::start())

@@ -24,24 +24,15 @@ async fn drain(connector: &Arc<dyn Connector>, bot: &Bot, journal: &mut Journal,
     }
 }
 
-fn texts(connector: &Arc<dyn Connector>, journal: &Journal) -> Vec<(EventType, String)> {
-    journal
-        .stored
-        .iter()
-        .flat_map(|raw| connector.normalize(raw).expect("known kinds"))
-        .map(|message| (message.event, message.data.body.text))
-        .collect()
-}
-
 fn citizen(id: i64) -> Person {
     Person::new(id, "Житель")
 }
 
 #[tokio::test]
 async fn nothing_is_lost_and_nothing_doubled() {
-    let setup = Setup::new();
+    let setup = planted();
     let (city, bot) = city().await;
-    let connector = setup.against(&city, json!({}));
+    let connector = setup.against(city.api_url(), json!({}));
     for number in 0..450 {
         bot.send_private(&citizen(1 + number % 7), &format!("обращение {number}"));
     }
@@ -53,16 +44,16 @@ async fn nothing_is_lost_and_nothing_doubled() {
     assert_eq!(journal.stored.len(), 453);
     assert!(journal.quarantined.is_empty());
     assert_eq!(bot.delivered(), 453);
-    let texts: HashSet<String> = texts(&connector, &journal).into_iter().map(|(_, text)| text).collect();
+    let texts: HashSet<String> = journal.told(&connector).into_iter().map(|(_, text)| text).collect();
     assert!((0..450).all(|number| texts.contains(&format!("обращение {number}"))));
     assert_eq!(city.violations(), Vec::<String>::new());
 }
 
 #[tokio::test]
 async fn a_lively_town_is_heard_as_it_speaks() {
-    let setup = Setup::new();
+    let setup = planted();
     let (city, bot) = city().await;
-    let connector = setup.against(&city, json!({}));
+    let connector = setup.against(city.api_url(), json!({}));
     let mut life = Life::new(bot.clone(), Crowd::new(3, 40));
     let acts: Vec<Act> = (0..1500).map(|_| life.act()).collect();
     let mut journal = Journal::default();
@@ -89,9 +80,9 @@ async fn a_lively_town_is_heard_as_it_speaks() {
 
 #[tokio::test]
 async fn a_crash_before_the_commit_brings_the_same_items_again() {
-    let setup = Setup::new();
+    let setup = planted();
     let (city, bot) = city().await;
-    let connector = setup.against(&city, json!({}));
+    let connector = setup.against(city.api_url(), json!({}));
     for number in 0..10 {
         bot.send_private(&citizen(1), &format!("{number}"));
     }
@@ -100,7 +91,7 @@ async fn a_crash_before_the_commit_brings_the_same_items_again() {
         .await
         .expect("a page");
     // Nothing was committed: the same cursor is used by a new instance.
-    let second = setup.against(&city, json!({}));
+    let second = setup.against(city.api_url(), json!({}));
     let again = second.poll(&cx(), "updates", &Cursor::start()).await.expect("a page");
     assert_eq!(first.items, again.items);
     assert_eq!(first.next, again.next);
@@ -109,9 +100,9 @@ async fn a_crash_before_the_commit_brings_the_same_items_again() {
 
 #[tokio::test]
 async fn edits_are_revisions_and_touches_are_not() {
-    let setup = Setup::new();
+    let setup = planted();
     let (city, bot) = city().await;
-    let connector = setup.against(&city, json!({}));
+    let connector = setup.against(city.api_url(), json!({}));
     let sent = bot.send_private(&citizen(1), "А");
     bot.touch(&sent);
     let edited = bot.edit(&sent, "Б");
@@ -121,7 +112,7 @@ async fn edits_are_revisions_and_touches_are_not() {
     let mut journal = Journal::default();
     drain(&connector, &bot, &mut journal, Cursor::start()).await;
     assert_eq!(
-        texts(&connector, &journal),
+        journal.told(&connector),
         [
             (EventType::Received, "А".to_owned()),
             (EventType::Updated, "Б".to_owned()),
@@ -132,9 +123,9 @@ async fn edits_are_revisions_and_touches_are_not() {
 
 #[tokio::test]
 async fn update_ids_may_start_again_lower() {
-    let setup = Setup::new();
+    let setup = planted();
     let (city, bot) = city().await;
-    let connector = setup.against(&city, json!({}));
+    let connector = setup.against(city.api_url(), json!({}));
     let mut journal = Journal::default();
     bot.send_private(&citizen(1), "до");
     let cursor = drain(&connector, &bot, &mut journal, Cursor::start()).await;
@@ -152,9 +143,9 @@ async fn update_ids_may_start_again_lower() {
 
 #[tokio::test]
 async fn a_strange_update_spoils_nothing_around_it() {
-    let setup = Setup::new();
+    let setup = planted();
     let (city, bot) = city().await;
-    let connector = setup.against(&city, json!({}));
+    let connector = setup.against(city.api_url(), json!({}));
     bot.push_raw("{\"update_id\":100001,\"message\":{\"message_id\":\"семь\"}}");
     bot.push_raw("{\"no_id\":true}");
     bot.push_raw("17");
@@ -162,17 +153,14 @@ async fn a_strange_update_spoils_nothing_around_it() {
     let mut journal = Journal::default();
     drain(&connector, &bot, &mut journal, Cursor::start()).await;
     assert_eq!(journal.quarantined.len(), 3);
-    assert_eq!(
-        texts(&connector, &journal),
-        [(EventType::Received, "обычное".to_owned())]
-    );
+    assert_eq!(journal.told(&connector), [(EventType::Received, "обычное".to_owned())]);
 }
 
 #[tokio::test]
 async fn a_batch_without_a_single_id_is_no_busy_loop() {
-    let setup = Setup::new();
+    let setup = planted();
     let (city, bot) = city().await;
-    let connector = setup.against(&city, json!({}));
+    let connector = setup.against(city.api_url(), json!({}));
     bot.push_raw("{\"no_id\":true}");
     let page = connector
         .poll(&cx(), "updates", &Cursor("5".into()))
@@ -184,9 +172,9 @@ async fn a_batch_without_a_single_id_is_no_busy_loop() {
 
 #[tokio::test]
 async fn an_empty_answer_keeps_the_cursor() {
-    let setup = Setup::new();
+    let setup = planted();
     let (city, _bot) = city().await;
-    let connector = setup.against(&city, json!({}));
+    let connector = setup.against(city.api_url(), json!({}));
     let page = connector
         .poll(&cx(), "updates", &Cursor("77".into()))
         .await
@@ -198,9 +186,9 @@ async fn an_empty_answer_keeps_the_cursor() {
 
 #[tokio::test]
 async fn a_long_poll_answers_as_soon_as_something_comes() {
-    let setup = Setup::new();
+    let setup = planted();
     let (city, bot) = city().await;
-    let connector = setup.against(&city, json!({"poll": {"timeout_s": 50}}));
+    let connector = setup.against(city.api_url(), json!({"poll": {"timeout_s": 50}}));
     let poll = tokio::spawn(async move { connector.poll(&cx(), "updates", &Cursor::start()).await });
     bot.wait_until(Bot::is_polled).await;
     bot.send_private(&citizen(1), "дождались");
@@ -210,11 +198,11 @@ async fn a_long_poll_answers_as_soon_as_something_comes() {
 }
 
 async fn trouble(fault: Fault) -> ConnectorError {
-    let setup = Setup::new();
+    let setup = planted();
     let (city, bot) = city().await;
     bot.send_private(&citizen(1), "x");
     city.fault(fault);
-    let connector = setup.against(&city, json!({}));
+    let connector = setup.against(city.api_url(), json!({}));
     let error = connector
         .poll(&cx(), "updates", &Cursor::start())
         .await
@@ -262,21 +250,17 @@ async fn trouble_becomes_the_right_decision() {
 
 #[tokio::test]
 async fn a_revoked_or_unknown_token_stops_the_connector() {
-    let setup = Setup::new();
+    let setup = planted();
     let (city, bot) = city().await;
-    let connector = setup.against(&city, json!({}));
+    let connector = setup.against(city.api_url(), json!({}));
     bot.revoke(true);
     let error = connector
         .poll(&cx(), "updates", &Cursor::start())
         .await
         .expect_err("revoked");
     assert_eq!(error.kind(), "auth_rejected", "{error}");
-    std::fs::write(
-        setup.folder.path().join("token"),
-        "999:BBotherotherotherotherotherotherother",
-    )
-    .expect("write");
-    let connector = setup.against(&city, json!({}));
+    setup.write("token", "999:BBotherotherotherotherotherotherother");
+    let connector = setup.against(city.api_url(), json!({}));
     let error = connector
         .poll(&cx(), "updates", &Cursor::start())
         .await
@@ -286,10 +270,10 @@ async fn a_revoked_or_unknown_token_stops_the_connector() {
 
 #[tokio::test]
 async fn conflicts_are_told_apart() {
-    let setup = Setup::new();
+    let setup = planted();
     let (city, bot) = city().await;
-    let connector = setup.against(&city, json!({"poll": {"timeout_s": 50}}));
-    let other = setup.against(&city, json!({}));
+    let connector = setup.against(city.api_url(), json!({"poll": {"timeout_s": 50}}));
+    let other = setup.against(city.api_url(), json!({}));
     let first = tokio::spawn(async move { connector.poll(&cx(), "updates", &Cursor::start()).await });
     bot.wait_until(Bot::is_polled).await;
     other
@@ -310,9 +294,9 @@ async fn conflicts_are_told_apart() {
 
 #[tokio::test]
 async fn a_cursor_that_is_no_offset_is_reported() {
-    let setup = Setup::new();
+    let setup = planted();
     let (city, _bot) = city().await;
-    let connector = setup.against(&city, json!({}));
+    let connector = setup.against(city.api_url(), json!({}));
     for text in ["abc", "-5"] {
         let error = connector
             .poll(&cx(), "updates", &Cursor(text.into()))

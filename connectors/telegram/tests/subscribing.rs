@@ -4,28 +4,25 @@ use std::net::SocketAddr;
 
 use parking_lot::Mutex;
 use priem_city::telegram::{Fault, Person};
-use priem_sdk::{HookRequest, contract::CheckReport};
+use priem_sdk::{HookRequest, conformance::Planted};
 
 use super::*;
 
 const FOREIGN: &str = "https://somebody.example.ru/their-secret-path";
 
 fn take_over() -> Cx {
-    Cx {
-        take_over: true,
-        ..cx()
-    }
+    testing::taking_over(cx())
 }
 
-fn webhook_mode(setup: &Setup, city: &TelegramCity) -> Arc<dyn Connector> {
-    setup.against(city, json!({"mode": "webhook", "webhook": setup.webhook()}))
+fn webhook_mode(setup: &Planted, city: &TelegramCity) -> Arc<dyn Connector> {
+    setup.against(city.api_url(), by_webhook())
 }
 
 #[tokio::test]
 async fn polling_never_removes_somebodys_webhook_by_itself() {
-    let setup = Setup::new();
+    let setup = planted();
     let (city, bot) = city().await;
-    let connector = setup.against(&city, json!({}));
+    let connector = setup.against(city.api_url(), json!({}));
     connector.subscribe(&cx()).await.expect("no webhook, nothing to do");
     bot.set_foreign_webhook(FOREIGN);
     let error = connector.subscribe(&cx()).await.expect_err("somebody's webhook");
@@ -46,7 +43,7 @@ async fn polling_never_removes_somebodys_webhook_by_itself() {
 
 #[tokio::test]
 async fn a_webhook_is_registered_unless_it_is_somebodys() {
-    let setup = Setup::new();
+    let setup = planted();
     let (city, bot) = city().await;
     let connector = webhook_mode(&setup, &city);
     let ours = format!("https://priem.example.ru/hooks/telegram-main/{PATH}");
@@ -67,14 +64,9 @@ async fn a_webhook_is_registered_unless_it_is_somebodys() {
     assert_eq!(city.violations(), Vec::<String>::new());
 }
 
-fn outcome_of<'a>(report: &'a CheckReport, what: &str) -> Vec<&'a str> {
-    let found = report.findings.iter().filter(|finding| finding.what == what);
-    found.map(|finding| finding.outcome).collect()
-}
-
 #[tokio::test]
 async fn check_tells_how_telegram_sees_the_bot() {
-    let setup = Setup::new();
+    let setup = planted();
     let (city, bot) = city().await;
     for (id, kind, status) in [
         (-1001, "supergroup", "administrator"),
@@ -88,13 +80,13 @@ async fn check_tells_how_telegram_sees_the_bot() {
     bot.migrate_chat(-7, -1007);
     let ids = [-1001, -1002, -1003, -1004, -1005, -1006, -7];
     let chats: Vec<Value> = ids.iter().map(|id| json!({"id": id})).collect();
-    let connector = setup.against(&city, json!({"chats": chats}));
+    let connector = setup.against(city.api_url(), json!({"chats": chats}));
     let report = connector.check(&cx()).await.expect("a report");
-    assert_eq!(outcome_of(&report, "token"), ["ok"]);
-    assert_eq!(outcome_of(&report, "privacy"), ["ok"]);
-    assert_eq!(outcome_of(&report, "webhook"), ["ok"]);
+    assert_eq!(testing::outcomes(&report, "token"), ["ok"]);
+    assert_eq!(testing::outcomes(&report, "privacy"), ["ok"]);
+    assert_eq!(testing::outcomes(&report, "webhook"), ["ok"]);
     assert_eq!(
-        outcome_of(&report, "chat"),
+        testing::outcomes(&report, "chat"),
         ["ok", "ok", "failed", "failed", "failed", "failed", "failed"]
     );
     let moved = report.findings.last().expect("the last chat");
@@ -105,13 +97,9 @@ async fn check_tells_how_telegram_sees_the_bot() {
     bot.set_privacy(true);
     bot.set_foreign_webhook(FOREIGN);
     let report = connector.check(&cx()).await.expect("a report");
-    assert_eq!(outcome_of(&report, "privacy"), ["warning"]);
-    assert_eq!(outcome_of(&report, "webhook"), ["failed"]);
-    let shown = serde_json::to_string(&report).expect("serialises");
-    assert!(
-        !shown.contains(TOKEN) && !shown.contains("their-secret-path") && !shown.contains(PATH),
-        "{shown}"
-    );
+    assert_eq!(testing::outcomes(&report, "privacy"), ["warning"]);
+    assert_eq!(testing::outcomes(&report, "webhook"), ["failed"]);
+    testing::assert_silent(&report, &[TOKEN, PATH, "their-secret-path"]);
     assert_eq!(bot.webhook_url().as_deref(), Some(FOREIGN), "check changes nothing");
     bot.revoke(true);
     let report = connector.check(&cx()).await.expect("a report");
@@ -165,21 +153,15 @@ async fn listen(connector: Arc<dyn Connector>, journal: Arc<Mutex<Journal>>, ref
 
 #[tokio::test]
 async fn deliveries_with_retries_and_doubles_are_stored_once() {
-    let setup = Setup::new();
+    let setup = planted();
     let (city, bot) = city().await;
-    let mut webhook = setup.webhook();
-    webhook["source_networks"] = json!([]);
-    let settings = json!({"mode": "webhook", "webhook": webhook});
+    let mut settings = by_webhook();
+    settings["webhook"]["source_networks"] = json!([]);
+    settings["api_url"] = city.api_url().into();
     let journal = Arc::new(Mutex::new(Journal::default()));
-    let address = listen(setup.against(&city, settings.clone()), Arc::clone(&journal), 7).await;
-    let mut all = setup.settings(settings);
-    all["api_url"] = city.api_url().into();
-    let context = BuildContext {
-        id: id(),
-        base_dir: setup.folder.path().to_owned(),
-        public_url: Some(format!("http://{address}")),
-    };
-    let connector = (super::super::TYPE.build)(all, &context).expect("settings fit");
+    let address = listen(setup.connector(settings.clone()), Arc::clone(&journal), 7).await;
+    let built = setup.build_at(Some(&format!("http://{address}")), settings);
+    let connector = built.expect("settings fit");
     for number in 0..40 {
         bot.send_private(&Person::new(1 + number % 5, "Житель"), &format!("до {number}"));
     }
@@ -202,7 +184,11 @@ async fn deliveries_with_retries_and_doubles_are_stored_once() {
         assert!(ids.is_sorted(), "{ids:?}");
     }
     let report = connector.check(&cx()).await.expect("a report");
-    assert_eq!(outcome_of(&report, "webhook"), ["ok"]);
-    assert_eq!(outcome_of(&report, "last_error"), ["warning"], "the refusals were seen");
+    assert_eq!(testing::outcomes(&report, "webhook"), ["ok"]);
+    assert_eq!(
+        testing::outcomes(&report, "last_error"),
+        ["warning"],
+        "the refusals were seen"
+    );
     assert_eq!(city.violations(), Vec::<String>::new());
 }

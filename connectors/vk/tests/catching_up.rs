@@ -1,6 +1,9 @@
 //! Catch-up against a small town that answers as VK does: paging, pinned posts, threads, discussions, dialogues.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::{
+    collections::HashSet,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use jiff::Timestamp;
 use priem_sdk::{ConnectorError, Wait};
@@ -131,8 +134,8 @@ async fn round(
     panic!("the round has no end");
 }
 
-fn two(setup: &Setup, catch_up: Value) -> Value {
-    json!({"communities": [setup.community(GROUP), setup.community(GROUP + 1)], "catch_up": catch_up})
+fn two(catch_up: Value) -> Value {
+    json!({"communities": [listed(GROUP), listed(GROUP + 1)], "catch_up": catch_up})
 }
 
 fn assert_whole(journal: &Journal) {
@@ -145,13 +148,13 @@ fn assert_whole(journal: &Journal) {
 
 #[tokio::test]
 async fn a_round_reads_everything_once_and_the_next_only_what_is_new() {
-    let setup = Setup::new();
+    let setup = planted();
     let vk = Vk::start(|call| json!({"response": town(call)})).await;
-    let mut connector = setup.against(&vk, two(&setup, json!({"token": setup.file("service")})));
+    let mut connector = setup.against(vk.api_url(), two(json!({"token": setup.file("service")})));
     let (mut journal, mut cursor) = (Journal::default(), Cursor::start());
     round(&mut connector, "walls", &mut journal, &mut cursor, || None).await;
     assert_whole(&journal);
-    let messages = journal.published(&connector);
+    let messages = journal.told(&connector);
     assert_eq!(messages.len(), 2 * IN_A_COMMUNITY);
     assert!(vk.calls("execute").is_empty(), "a service key may not");
     assert!(
@@ -171,10 +174,10 @@ async fn a_round_reads_everything_once_and_the_next_only_what_is_new() {
 
 #[tokio::test]
 async fn a_crash_between_any_two_steps_loses_and_doubles_nothing() {
-    let setup = Setup::new();
+    let setup = planted();
     let vk = Vk::start(|call| json!({"response": town(call)})).await;
-    let settings = two(&setup, json!({"token": setup.file("service")}));
-    let open = || setup.against(&vk, settings.clone());
+    let settings = two(json!({"token": setup.file("service")}));
+    let open = || setup.against(vk.api_url(), settings.clone());
     let (mut connector, mut journal, mut cursor) = (open(), Journal::default(), Cursor::start());
     let mut turn = 0;
     round(&mut connector, "walls", &mut journal, &mut cursor, || {
@@ -187,7 +190,7 @@ async fn a_crash_between_any_two_steps_loses_and_doubles_nothing() {
 
 #[tokio::test]
 async fn a_users_token_works_in_batches_and_a_part_may_fail() {
-    let setup = Setup::new();
+    let setup = planted();
     let vk = Vk::start(|call| {
         assert!(
             call.method == "execute" || call.method.starts_with("wall."),
@@ -222,8 +225,8 @@ async fn a_users_token_works_in_batches_and_a_part_may_fail() {
     })
     .await;
     let mut connector = setup.against(
-        &vk,
-        two(&setup, json!({"token": setup.file("service"), "token_kind": "user"})),
+        vk.api_url(),
+        two(json!({"token": setup.file("service"), "token_kind": "user"})),
     );
     let (mut journal, mut cursor) = (Journal::default(), Cursor::start());
     let pages = round(&mut connector, "walls", &mut journal, &mut cursor, || None).await;
@@ -237,7 +240,7 @@ async fn a_users_token_works_in_batches_and_a_part_may_fail() {
 
 #[tokio::test]
 async fn unchanged_posts_are_not_read_again_but_after_a_gap_they_are() {
-    let setup = Setup::new();
+    let setup = planted();
     let vk = Vk::start(|call| match call.method.as_str() {
         "groups.getLongPollServer" => json!({"response": {"server": "{own}/lp", "key": "k", "ts": "1"}}),
         "a_check" => json!({"failed": 1, "ts": 7}),
@@ -245,7 +248,7 @@ async fn unchanged_posts_are_not_read_again_but_after_a_gap_they_are() {
         _ => json!({"response": town(call)}),
     })
     .await;
-    let mut connector = setup.against(&vk, two(&setup, json!({"token": setup.file("service")})));
+    let mut connector = setup.against(vk.api_url(), two(json!({"token": setup.file("service")})));
     let (mut journal, mut cursor) = (Journal::default(), Cursor::start());
     round(&mut connector, "walls", &mut journal, &mut cursor, || None).await;
     let comments = |vk: &Vk| vk.calls("wall.getComments").len();
@@ -279,9 +282,9 @@ async fn trouble_of_the_token_is_told_and_the_place_is_kept() {
         (27, "misconfigured"),
         (29, "rate_limited"),
     ] {
-        let setup = Setup::new();
+        let setup = planted();
         let vk = Vk::start(move |_| json!({"error": {"error_code": code, "error_msg": "no"}})).await;
-        let connector = setup.against(&vk, two(&setup, json!({"token": setup.file("service")})));
+        let connector = setup.against(vk.api_url(), two(json!({"token": setup.file("service")})));
         let error: ConnectorError = connector
             .poll(&cx(), "walls", &Cursor::start())
             .await
@@ -292,7 +295,7 @@ async fn trouble_of_the_token_is_told_and_the_place_is_kept() {
 
 #[tokio::test]
 async fn a_part_that_always_fails_does_not_hold_up_the_rest() {
-    let setup = Setup::new();
+    let setup = planted();
     let vk = Vk::start(|call| match call.method.as_str() {
         "wall.get" if call.number("owner_id") == -GROUP => {
             json!({"error": {"error_code": 10, "error_msg": "Internal"}})
@@ -300,7 +303,7 @@ async fn a_part_that_always_fails_does_not_hold_up_the_rest() {
         _ => json!({"response": town(call)}),
     })
     .await;
-    let mut connector = setup.against(&vk, two(&setup, json!({"token": setup.file("service")})));
+    let mut connector = setup.against(vk.api_url(), two(json!({"token": setup.file("service")})));
     let (mut journal, mut cursor) = (Journal::default(), Cursor::start());
     round(&mut connector, "walls", &mut journal, &mut cursor, || None).await;
     assert_eq!(journal.stored.len(), IN_A_COMMUNITY + 130);
@@ -327,7 +330,7 @@ fn dialogues(call: &Heard) -> Value {
 
 #[tokio::test]
 async fn dialogues_are_read_with_each_communitys_own_key() {
-    let setup = Setup::new();
+    let setup = planted();
     let vk = Vk::start(|call| {
         if call.method == "execute" {
             let answers: Vec<Value> = parts(call).iter().map(dialogues).collect();
@@ -337,17 +340,17 @@ async fn dialogues_are_read_with_each_communitys_own_key() {
         json!({"response": dialogues(call)})
     })
     .await;
-    let mut connector = setup.against(&vk, two(&setup, json!({})));
+    let mut connector = setup.against(vk.api_url(), two(json!({})));
     let (mut journal, mut cursor) = (Journal::default(), Cursor::start());
     round(&mut connector, "messages", &mut journal, &mut cursor, || None).await;
     assert_eq!(journal.stored.len(), 460);
-    let messages = journal.published(&connector);
+    let messages = journal.told(&connector);
     assert_eq!(messages.len(), 460);
 }
 
 #[tokio::test]
 async fn a_dead_key_does_not_stop_the_others_and_nothing_is_forgotten_meanwhile() {
-    let setup = Setup::new();
+    let setup = planted();
     let dead = Arc::new(AtomicBool::new(true));
     let state = Arc::clone(&dead);
     let vk = Vk::start(move |call| {
@@ -357,7 +360,7 @@ async fn a_dead_key_does_not_stop_the_others_and_nothing_is_forgotten_meanwhile(
         json!({"response": dialogues(call)})
     })
     .await;
-    let mut connector = setup.against(&vk, two(&setup, json!({})));
+    let mut connector = setup.against(vk.api_url(), two(json!({})));
     let (mut journal, mut cursor) = (Journal::default(), Cursor::start());
     round(&mut connector, "messages", &mut journal, &mut cursor, || None).await;
     assert_eq!(journal.stored.len(), 230);
@@ -379,7 +382,7 @@ async fn a_dead_key_does_not_stop_the_others_and_nothing_is_forgotten_meanwhile(
 
 #[tokio::test]
 async fn a_message_vk_has_cut_is_read_again_whole() {
-    let setup = Setup::new();
+    let setup = planted();
     let vk = Vk::start(|call| {
         let cut = json!({"id": 9230, "conversation_message_id": 230, "peer_id": 5, "from_id": 5, "out": 0, "date": now(),
             "text": "начало", "is_cropped": true});
@@ -392,7 +395,7 @@ async fn a_message_vk_has_cut_is_read_again_whole() {
         }
     })
     .await;
-    let mut connector = setup.against(&vk, json!({}));
+    let mut connector = setup.against(vk.api_url(), json!({}));
     let (mut journal, mut cursor) = (Journal::default(), Cursor::start());
     let page = connector
         .poll(&cx(), "longpoll/190700001", &Cursor("1".into()))
@@ -404,7 +407,7 @@ async fn a_message_vk_has_cut_is_read_again_whole() {
     cursor.0 = json!({"floor": floor, "since": floor, "begun": null, "last_begun": now(), "at": 0}).to_string();
     round(&mut connector, "messages", &mut journal, &mut cursor, || None).await;
     let told: Vec<_> = journal
-        .published(&connector)
+        .told(&connector)
         .into_iter()
         .filter(|(_, text)| text == "начало" || text == "письмо 230")
         .collect();

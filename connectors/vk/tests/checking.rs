@@ -28,12 +28,21 @@ fn healthy(call: &Heard) -> Value {
 
 /// `outcome what: detail` of every finding.
 async fn found(more: Value, script: impl Fn(&Heard) -> Option<Value> + Send + Sync + 'static) -> Vec<String> {
-    let setup = Setup::new();
+    found_by(&planted(), more, script).await
+}
+
+async fn found_by(
+    setup: &Planted,
+    more: Value,
+    script: impl Fn(&Heard) -> Option<Value> + Send + Sync + 'static,
+) -> Vec<String> {
     let vk = Vk::start(move |call| script(call).unwrap_or_else(|| healthy(call))).await;
-    let mut settings = json!({"catch_up": {"token": setup.file("service")}});
-    let fields = settings.as_object_mut().expect("an object");
-    fields.extend(more.as_object().expect("an object").clone());
-    let report = setup.against(&vk, settings).check(&cx()).await.expect("a report");
+    let settings = testing::over(json!({"catch_up": {"token": setup.file("service")}}), &more);
+    let report = setup
+        .against(vk.api_url(), settings)
+        .check(&cx())
+        .await
+        .expect("a report");
     let changes = vk
         .heard()
         .into_iter()
@@ -106,14 +115,12 @@ async fn what_is_wrong_is_named() {
 
 #[tokio::test]
 async fn a_callback_server_is_looked_at() {
-    let setup = Setup::new();
-    setup.write("shared", SECRET);
     for (status, outcome) in [
         ("ok", "ok callback"),
         ("failed", "failed callback"),
         ("wait", "warning callback"),
     ] {
-        let more = json!({"mode": "callback", "callback": {"secret": setup.file("shared")}});
+        let more = json!({"mode": "callback", "callback": {"secret": {"file": "secret"}}});
         let lines = found(more, move |call| match call.method.as_str() {
             "groups.getCallbackServers" => Some(json!({"response": {"count": 1, "items": [
                 {"id": 4, "url": "https://priem.example.ru/hooks/vk-city", "status": status, "secret_key": "x"}]}})),
@@ -131,11 +138,12 @@ async fn a_callback_server_is_looked_at() {
 
 #[tokio::test]
 async fn many_communities_share_a_line_and_the_bad_one_stands_out() {
-    let setup = Setup::new();
+    let setup = planted();
     let list: String = (1..=30).map(|id| format!("{id};{}\n", token(id))).collect();
     setup.write("list", &list);
     let dead = token(7);
-    let lines = found(
+    let lines = found_by(
+        &setup,
         json!({"communities": [], "communities_list": setup.file("list")}),
         move |call| {
             (call.param("access_token") == dead).then(|| json!({"error": {"error_code": 5, "error_msg": "no"}}))

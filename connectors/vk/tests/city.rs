@@ -1,7 +1,7 @@
 //! Against the simulated VK, which was written from the same reference by somebody else, counts every limit and writes
 //! down what a client must not do.
 
-use std::time::Duration;
+use std::{collections::HashSet, sync::OnceLock, time::Duration};
 
 use axum::{Router, body::Bytes, extract::State, http::StatusCode, routing::post};
 use priem_city::vk::{Citizen, Community, Fault, Options, Place, TokenKind, VkCity, Words, Written};
@@ -31,11 +31,8 @@ async fn city(options: Options) -> (VkCity, Community) {
 }
 
 /// A connector with its own pace: the city counts.
-fn against(setup: &Setup, city: &VkCity, more: Value) -> Arc<dyn Connector> {
-    let mut settings = json!({"api_url": city.api_url(), "longpoll": {"wait_s": 1}});
-    let fields = settings.as_object_mut().expect("an object");
-    fields.extend(more.as_object().expect("an object").clone());
-    setup.build(settings).expect("settings fit")
+fn against(setup: &Planted, city: &VkCity, more: Value) -> Arc<dyn Connector> {
+    setup.against(city.api_url(), testing::over(json!({"http": {}}), &more))
 }
 
 /// Polls until the community has nothing more to say.
@@ -167,7 +164,7 @@ async fn a_lively_community_is_heard_as_it_speaks() {
         (true, true, true, "5.199"),
         (false, false, true, "5.92"),
     ] {
-        let setup = Setup::new();
+        let setup = planted();
         let (city, community) = city(Options {
             as_in_schema,
             unknown_fields,
@@ -194,7 +191,7 @@ async fn a_lively_community_is_heard_as_it_speaks() {
 
 #[tokio::test]
 async fn keys_expire_and_events_come_twice_or_in_disorder() {
-    let setup = Setup::new();
+    let setup = planted();
     let (city, community) = city(fast()).await;
     let connector = against(&setup, &city, json!({}));
     let (mut journal, mut cursor) = (Journal::default(), Cursor::start());
@@ -217,7 +214,7 @@ async fn keys_expire_and_events_come_twice_or_in_disorder() {
 
 #[tokio::test]
 async fn what_the_long_poll_lost_is_read_again_once() {
-    let setup = Setup::new();
+    let setup = planted();
     let (city, community) = city(fast()).await;
     let catching = json!({"catch_up": {"token": setup.file("service"), "token_kind": "user", "market": true}});
     let connector = against(&setup, &city, catching);
@@ -253,7 +250,7 @@ async fn what_the_long_poll_lost_is_read_again_once() {
 
 #[tokio::test]
 async fn every_trouble_of_the_platform_is_a_decision_and_costs_nothing() {
-    let setup = Setup::new();
+    let setup = planted();
     let (city, community) = city(fast()).await;
     let connector = against(&setup, &city, json!({}));
     let (mut journal, mut cursor) = (Journal::default(), Cursor::start());
@@ -310,15 +307,15 @@ async fn listen() -> (
 
 #[tokio::test]
 async fn callbacks_are_registered_confirmed_and_heard() {
-    let setup = Setup::new();
+    let setup = planted();
     let (city, community) = city(fast()).await;
     let (address, slot, journal, server) = listen().await;
     let settings = json!({
         "api_url": city.api_url(), "mode": "callback",
-        "communities": [setup.community(GROUP), setup.community(GROUP + 1)],
+        "communities": [listed(GROUP), listed(GROUP + 1)],
         "callback": {"secret": setup.file("secret"), "register": true},
     });
-    let connector = setup.build_at(&address, settings).expect("settings fit");
+    let connector = setup.build_at(Some(&address), settings).expect("settings fit");
     assert!(slot.set(Arc::clone(&connector)).is_ok());
     for stream in ["callback/190700001", "callback/190700002"] {
         connector.subscribe_stream(&cx(), stream).await.expect("registered");
@@ -363,7 +360,7 @@ async fn callbacks_are_registered_confirmed_and_heard() {
 
 #[tokio::test]
 async fn check_sees_the_community_as_it_is() {
-    let setup = Setup::new();
+    let setup = planted();
     let (city, community) = city(fast()).await;
     let connector = against(
         &setup,
@@ -401,7 +398,7 @@ async fn check_sees_the_community_as_it_is() {
 
 #[tokio::test]
 async fn two_hundred_communities_are_heard_and_one_dead_key_is_its_own_trouble() {
-    let setup = Setup::new();
+    let setup = planted();
     let (city, _) = city(fast()).await;
     let groups: Vec<i64> = (1..=200).collect();
     let mut list = String::new();

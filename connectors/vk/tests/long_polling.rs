@@ -40,14 +40,14 @@ async fn poll(connector: &Arc<dyn Connector>, ts: &str) -> Result<Page, Connecto
 
 #[tokio::test]
 async fn events_come_once_and_ts_goes_on_as_text_or_number() {
-    let setup = Setup::new();
+    let setup = planted();
     let vk = vk(vec![
         json!({"ts": "103", "updates": [event(1), event(2)]}),
         json!({"ts": 104, "updates": []}),
         json!({"ts": "105", "updates": [event(2), event(3)]}),
     ])
     .await;
-    let connector = setup.against(&vk, json!({}));
+    let connector = setup.against(vk.api_url(), json!({}));
     let mut journal = Journal::default();
     let mut cursor = Cursor::start();
     for expected in ["100", "103", "104", "105"] {
@@ -74,7 +74,7 @@ async fn failed_1_is_a_gap_and_goes_on_where_vk_says() {
         json!({"ts": "151", "updates": [event(1)]}),
     ])
     .await;
-    let connector = Setup::new().against(&vk, json!({}));
+    let connector = planted().against(vk.api_url(), json!({}));
     let page = poll(&connector, "100").await.expect("a page");
     assert_eq!(
         (page.next.0.as_str(), page.gap.is_some(), page.items.len()),
@@ -92,7 +92,7 @@ async fn failed_2_takes_a_new_key_and_keeps_the_place() {
         json!({"ts": "102", "updates": [event(1)]}),
     ])
     .await;
-    let connector = Setup::new().against(&vk, json!({}));
+    let connector = planted().against(vk.api_url(), json!({}));
     poll(&connector, "90").await.expect("a page");
     let page = poll(&connector, "101").await.expect("a page");
     assert_eq!((page.next.0.as_str(), page.gap, page.items.len()), ("102", None, 1));
@@ -116,7 +116,7 @@ async fn what_fails_again_and_again_is_one_gap_and_one_more_at_its_end() {
             json!({"ts": "160", "updates": [event(1)]}),
         ])
         .await;
-        let connector = Setup::new().against(&vk, json!({}));
+        let connector = planted().against(vk.api_url(), json!({}));
         poll(&connector, "90").await.expect("a page");
         let page = poll(&connector, "101").await.expect("a page");
         assert!(page.gap.is_some(), "{code}");
@@ -138,7 +138,7 @@ async fn what_fails_again_and_again_is_one_gap_and_one_more_at_its_end() {
 #[tokio::test]
 async fn failed_3_takes_everything_anew_and_is_a_gap() {
     let vk = vk(vec![json!({"failed": 3}), json!({"failed": 3})]).await;
-    let connector = Setup::new().against(&vk, json!({}));
+    let connector = planted().against(vk.api_url(), json!({}));
     let page = poll(&connector, "7").await.expect("a page");
     assert_eq!((page.next.0.as_str(), page.gap.is_some()), ("100", true));
     let error = poll(&connector, "100").await.expect_err("it would go round for ever");
@@ -159,7 +159,7 @@ async fn what_never_works_never_spins() {
         (json!([]), "transient"),
     ] {
         let vk = vk(vec![answer.clone()]).await;
-        let connector = Setup::new().against(&vk, json!({}));
+        let connector = planted().against(vk.api_url(), json!({}));
         // One new session at once is allowed.
         let error = match poll(&connector, "100").await {
             Ok(page) => poll(&connector, &page.next.0).await.expect_err("no page"),
@@ -171,9 +171,9 @@ async fn what_never_works_never_spins() {
 
 #[tokio::test]
 async fn trouble_of_the_line_discards_neither_key_nor_place() {
-    let setup = Setup::new();
+    let setup = planted();
     let vk = vk(vec![json!({"ts": "101", "updates": []})]).await;
-    let connector = setup.against(&vk, json!({}));
+    let connector = setup.against(vk.api_url(), json!({}));
     poll(&connector, "100").await.expect("a page");
     let heard = Arc::clone(&vk.heard);
     drop(vk);
@@ -193,7 +193,7 @@ async fn trouble_of_the_line_discards_neither_key_nor_place() {
 
 #[tokio::test]
 async fn one_dead_key_is_the_trouble_of_one_stream() {
-    let setup = Setup::new();
+    let setup = planted();
     let vk = Vk::start(|call| match call.method.as_str() {
         "a_check" => json!({"ts": "2", "updates": []}),
         _ if call.number("group_id") == GROUP => {
@@ -202,8 +202,8 @@ async fn one_dead_key_is_the_trouble_of_one_stream() {
         _ => server("k", json!(1)),
     })
     .await;
-    let communities = json!([setup.community(GROUP), setup.community(GROUP + 1)]);
-    let connector = setup.against(&vk, json!({"communities": communities}));
+    let communities = json!([listed(GROUP), listed(GROUP + 1)]);
+    let connector = setup.against(vk.api_url(), json!({"communities": communities}));
     let ids: Vec<String> = connector.streams().iter().map(priem_sdk::Stream::id).collect();
     assert_eq!(ids, ["longpoll/190700001", "longpoll/190700002", "messages"]);
     assert_eq!(
@@ -228,7 +228,7 @@ async fn one_dead_key_is_the_trouble_of_one_stream() {
 #[tokio::test]
 async fn after_a_limit_vk_is_left_alone() {
     let vk = Vk::start(|_| json!({"error": {"error_code": 29, "error_msg": "Rate limit reached"}})).await;
-    let connector = Setup::new().against(&vk, json!({}));
+    let connector = planted().against(vk.api_url(), json!({}));
     for _ in 0..5 {
         assert_eq!(poll(&connector, "1").await.expect_err("a limit").kind(), "rate_limited");
     }
@@ -237,7 +237,7 @@ async fn after_a_limit_vk_is_left_alone() {
 
 #[tokio::test]
 async fn events_are_switched_on_only_when_asked_for() {
-    let setup = Setup::new();
+    let setup = planted();
     let vk = Vk::start(|call| match call.method.as_str() {
         "groups.getLongPollSettings" => {
             json!({"response": {"is_enabled": 1, "api_version": "5.199", "events": {"message_new": 1, "like_add": 1}}})
@@ -246,12 +246,12 @@ async fn events_are_switched_on_only_when_asked_for() {
     })
     .await;
     setup
-        .against(&vk, json!({}))
+        .against(vk.api_url(), json!({}))
         .subscribe_stream(&cx(), STREAM)
         .await
         .expect("nothing to do");
     assert!(vk.heard().is_empty());
-    let connector = setup.against(&vk, json!({"switch_on_events": true}));
+    let connector = setup.against(vk.api_url(), json!({"switch_on_events": true}));
     connector.subscribe_stream(&cx(), STREAM).await.expect("switched on");
     let set = vk.calls("groups.setLongPollSettings").pop().expect("a call");
     assert_eq!(

@@ -28,7 +28,7 @@ async fn names_come_in_one_call_and_stay_known() {
         _ => json!({"response": {"groups": [{"id": 7, "name": "ТСЖ «Заря»", "screen_name": "club7"}]}}),
     })
     .await;
-    let connector = Setup::new().against(&vk, json!({}));
+    let connector = planted().against(vk.api_url(), json!({}));
     assert!(connector.enriches());
     let mut messages: Vec<_> = [1, 2, 3, 4, -7, 1].map(message).into();
     let before = messages.clone();
@@ -69,7 +69,7 @@ async fn names_come_in_one_call_and_stay_known() {
 
 #[tokio::test]
 async fn one_dead_key_leaves_names_to_the_next_and_no_key_leaves_them_empty() {
-    let setup = Setup::new();
+    let setup = planted();
     let dead = token(GROUP);
     let vk = Vk::start(move |call| {
         if call.param("access_token") == dead {
@@ -78,14 +78,14 @@ async fn one_dead_key_leaves_names_to_the_next_and_no_key_leaves_them_empty() {
         json!({"response": [{"id": 1, "first_name": "Анна", "last_name": "Жукова"}]})
     })
     .await;
-    let communities = json!([setup.community(GROUP), setup.community(GROUP + 1)]);
-    let connector = setup.against(&vk, json!({"communities": communities}));
+    let communities = json!([listed(GROUP), listed(GROUP + 1)]);
+    let connector = setup.against(vk.api_url(), json!({"communities": communities}));
     let mut messages = vec![message(1)];
     connector.enrich(&cx(), &mut messages).await;
     assert_eq!(names(&messages), [Some("Анна Жукова")]);
-    let alone = setup.against(&vk, json!({}));
+    let alone = setup.against(vk.api_url(), json!({}));
     let mut messages = vec![message(1)];
     alone.enrich(&cx(), &mut messages).await;
     assert_eq!(names(&messages), [None]);
-    assert!(!setup.against(&vk, json!({"author_names": false})).enriches());
+    assert!(!setup.against(vk.api_url(), json!({"author_names": false})).enriches());
 }

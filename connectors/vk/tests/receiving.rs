@@ -4,25 +4,22 @@ use priem_sdk::{HookRequest, Refusal};
 
 use super::*;
 
-fn callback(setup: &Setup, more: Value) -> Value {
-    let mut callback = json!({"secret": setup.file("secret")});
-    let fields = callback.as_object_mut().expect("an object");
-    fields.extend(more.as_object().expect("an object").clone());
-    callback
+fn callback(setup: &Planted, more: Value) -> Value {
+    testing::over(json!({"secret": setup.file("secret")}), &more)
 }
 
-fn connector(setup: &Setup) -> Arc<dyn Connector> {
-    let mut community = setup.community(GROUP);
+fn connector(setup: &Planted) -> Arc<dyn Connector> {
+    let mut community = listed(GROUP);
     community["confirmation"] = "7a1b2c3d".into();
     let settings = json!({"mode": "callback", "communities": [community], "callback": callback(setup, json!({}))});
-    setup.build(settings).expect("settings fit")
+    setup.connector(settings)
 }
 
 fn event(more: Value) -> Value {
-    let mut event = json!({"type": "wall_reply_new", "group_id": GROUP, "event_id": "e1", "v": "5.199", "secret": SECRET,
+    let event = json!({"type": "wall_reply_new", "group_id": GROUP, "event_id": "e1", "v": "5.199", "secret": SECRET,
         "object": {"id": 1, "from_id": 5, "text": "яма", "post_id": 2, "post_owner_id": -GROUP}});
+    let mut event = testing::over(event, &more);
     let fields = event.as_object_mut().expect("an object");
-    fields.extend(more.as_object().expect("an object").clone());
     fields.retain(|_, value| !value.is_null());
     event
 }
@@ -33,9 +30,7 @@ fn post(event: &Value) -> HookRequest {
 
 #[test]
 fn an_event_is_answered_with_ok_and_stored_without_the_secret() {
-    let receipt = connector(&Setup::new())
-        .receive(&post(&event(json!({}))))
-        .expect("proven");
+    let receipt = connector(&planted()).receive(&post(&event(json!({})))).expect("proven");
     assert_eq!((receipt.reply.status, &receipt.reply.body[..]), (200, &b"ok"[..]));
     assert_eq!(receipt.items.len(), 1);
     assert_eq!(receipt.items[0].external_id, format!("wall-{GROUP}_2_1"));
@@ -45,7 +40,7 @@ fn an_event_is_answered_with_ok_and_stored_without_the_secret() {
 
 #[test]
 fn a_confirmation_is_answered_with_the_line_and_nothing_else() {
-    let connector = connector(&Setup::new());
+    let connector = connector(&planted());
     for secret in [Value::Null, SECRET.into()] {
         let request = post(&json!({"type": "confirmation", "group_id": GROUP, "secret": secret}));
         let receipt = connector.receive(&request).expect("taken");
@@ -56,7 +51,7 @@ fn a_confirmation_is_answered_with_the_line_and_nothing_else() {
 
 #[test]
 fn nobody_else_is_believed() {
-    let connector = connector(&Setup::new());
+    let connector = connector(&planted());
     for (change, refusal) in [
         (json!({"secret": null}), Refusal::Unauthenticated),
         (json!({"secret": "guess"}), Refusal::Forbidden),
@@ -86,11 +81,11 @@ fn nobody_else_is_believed() {
 
 #[test]
 fn a_path_and_networks_are_looked_at_when_set() {
-    let setup = Setup::new();
+    let setup = planted();
     setup.write("path", "0123456789abcdef0123456789abcdef");
     let more = json!({"path": setup.file("path"), "source_networks": ["203.0.113.0/24"]});
     let settings = json!({"mode": "callback", "callback": callback(&setup, more)});
-    let connector = setup.build(settings).expect("settings fit");
+    let connector = setup.connector(settings);
     let mut request = post(&event(json!({})));
     request.peer = "203.0.113.7".parse().expect("an address");
     assert_eq!(connector.receive(&request).err(), Some(Refusal::WrongPath));
@@ -102,7 +97,7 @@ fn a_path_and_networks_are_looked_at_when_set() {
 
 #[test]
 fn without_callback_there_is_no_webhook() {
-    let connector = Setup::new().build(json!({})).expect("settings fit");
+    let connector = planted().connector(json!({}));
     assert_eq!(
         connector.receive(&post(&event(json!({})))).err(),
         Some(Refusal::NotFound)
@@ -112,7 +107,7 @@ fn without_callback_there_is_no_webhook() {
 const OURS: &str = "https://priem.example.ru/hooks/vk-city";
 
 async fn subscribed(servers: Value, register: bool) -> (Vk, Arc<dyn Connector>, Result<(), priem_sdk::ConnectorError>) {
-    let setup = Setup::new();
+    let setup = planted();
     let vk = Vk::start(move |call| match call.method.as_str() {
         "groups.getCallbackConfirmationCode" => json!({"response": {"code": "f00dcafe"}}),
         "groups.getCallbackServers" => json!({"response": {"count": 1, "items": servers}}),
@@ -122,7 +117,7 @@ async fn subscribed(servers: Value, register: bool) -> (Vk, Arc<dyn Connector>, 
     })
     .await;
     let callback = callback(&setup, json!({"register": register}));
-    let connector = setup.against(&vk, json!({"mode": "callback", "callback": callback}));
+    let connector = setup.against(vk.api_url(), json!({"mode": "callback", "callback": callback}));
     let outcome = connector.subscribe_stream(&cx(), "callback/190700001").await;
     (vk, connector, outcome)
 }
@@ -173,9 +168,9 @@ async fn a_missing_or_failed_server_calls_a_human_and_nothing_is_changed() {
 
 #[test]
 fn before_the_line_is_known_vk_is_asked_to_come_again() {
-    let setup = Setup::new();
+    let setup = planted();
     let settings = json!({"mode": "callback", "callback": callback(&setup, json!({}))});
-    let connector = setup.build(settings).expect("settings fit");
+    let connector = setup.connector(settings);
     let receipt = connector
         .receive(&post(&json!({"type": "confirmation", "group_id": GROUP})))
         .expect("taken");

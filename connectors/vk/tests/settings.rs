@@ -4,93 +4,68 @@ use priem_sdk::StreamKind;
 
 use super::*;
 
-fn problem(setup: &Setup, more: Value) -> String {
-    match setup.build(more) {
-        Ok(_) => "fits".into(),
-        Err(error) => error.to_string(),
-    }
-}
-
-#[test]
-fn the_example_is_valid_as_it_stands() {
-    let mut entries: Value = priem_yaml::from_str(super::super::TYPE.example).expect("YAML");
-    let mut example = entries["vk-city"].take();
-    let fields = example.as_object_mut().expect("a mapping");
-    assert_eq!(fields.remove("type"), Some("vk".into()));
-    let setup = Setup::new();
-    // The credentials it names exist on no test machine.
-    example["communities"][0]["token"] = setup.file(&format!("token{GROUP}"));
-    example["catch_up"]["token"] = setup.file("service");
-    assert_eq!(problem(&setup, example), "fits");
-}
-
 #[test]
 fn wrong_settings_name_the_key() {
-    let setup = Setup::new();
+    let setup = planted();
     let file = |name: &str| setup.file(name);
     setup.write("short", "vk1");
     setup.write("long", &"я".repeat(51));
-    for (more, starts, holds) in [
-        (json!({"comunities": []}), "comunities:", "did you mean `communities`"),
-        (json!({"communities": []}), "communities:", "communities_list"),
+    let wrong = [
+        (json!({"comunities": []}), "comunities", "did you mean `communities`"),
+        (json!({"communities": []}), "communities", "communities_list"),
         (
             json!({"communities": [{"id": -5, "token": file("service")}]}),
-            "communities.0.id:",
+            "communities.0.id",
             "without the minus",
         ),
         (
             json!({"communities": [{"id": 5}]}),
-            "communities.0.token:",
+            "communities.0.token",
             "Работа с API",
         ),
         (
             json!({"communities": [{"id": 5, "token": file("short")}]}),
-            "communities.0.token:",
+            "communities.0.token",
             "vk1.a.",
         ),
         (
             json!({"communities": [{"id": 5, "token": file("none")}]}),
-            "communities.0.token:",
+            "communities.0.token",
             "can't be read",
         ),
-        (json!({"longpoll": {"wait_s": 91}}), "longpoll.wait_s:", "1 to 90"),
-        (json!({"catch_up": {"posts": 0}}), "catch_up.posts:", "1 to 100"),
+        (json!({"longpoll": {"wait_s": 91}}), "longpoll.wait_s", "1 to 90"),
+        (json!({"catch_up": {"posts": 0}}), "catch_up.posts", "1 to 100"),
         (
             json!({"catch_up": {"walls_every_min": 0}}),
-            "catch_up.walls_every_min:",
+            "catch_up.walls_every_min",
             "zero",
         ),
         (
             json!({"catch_up": {"suggested": true}}),
-            "catch_up.suggested:",
+            "catch_up.suggested",
             "token_kind: user",
         ),
-        (json!({"mode": "walls"}), "catch_up.token:", "service key"),
-        (json!({"mode": "callback"}), "callback:", "secret"),
+        (json!({"mode": "walls"}), "catch_up.token", "service key"),
+        (json!({"mode": "callback"}), "callback", "secret"),
         (
             json!({"mode": "callback", "callback": {}}),
-            "communities.0.callback_secret:",
+            "communities.0.callback_secret",
             "anybody",
         ),
         (
             json!({"mode": "callback", "callback": {"secret": file("long")}}),
-            "communities.0.callback_secret:",
+            "communities.0.callback_secret",
             "50",
         ),
-        (json!({"api_url": "http://api.vk.com"}), "api_url:", "plain http"),
-        (json!({"http": {"proxy": "not an address"}}), "http.proxy:", "address"),
-    ] {
-        let problem = problem(&setup, more.clone());
-        assert!(
-            problem.starts_with(starts) && problem.contains(holds),
-            "{more}: {problem}"
-        );
-    }
+        (json!({"api_url": "http://api.vk.com"}), "api_url", "plain http"),
+        (json!({"http": {"proxy": "not an address"}}), "http.proxy", "address"),
+    ];
+    testing::assert_refused(&setup, wrong);
 }
 
 #[test]
 fn a_list_of_communities_is_read_line_by_line() {
-    let setup = Setup::new();
+    let setup = planted();
     let list = "\u{feff}# наши\n\n 5 ; vk1.a.first-token-0001 ; Двор\n6;vk1.a.first-token-0002\n";
     setup.write("list", list);
     let connector = setup
@@ -107,7 +82,7 @@ fn a_list_of_communities_is_read_line_by_line() {
 
 #[test]
 fn a_wrong_list_names_the_line_and_never_what_stands_there() {
-    let setup = Setup::new();
+    let setup = planted();
     for (list, holds) in [
         (
             "5;vk1.a.HUNTERHUNTERHUNTER\nvk1.a.HUNTERHUNTERHUNTER;6",
@@ -120,7 +95,7 @@ fn a_wrong_list_names_the_line_and_never_what_stands_there() {
         ("0;vk1.a.HUNTERHUNTERHUNTER", "line 1.id"),
     ] {
         setup.write("list", list);
-        let problem = problem(&setup, json!({"communities_list": setup.file("list")}));
+        let problem = testing::problem(&setup, json!({"communities_list": setup.file("list")}));
         assert!(
             problem.starts_with("communities_list") && problem.contains(holds),
             "{list}: {problem}"
@@ -131,10 +106,10 @@ fn a_wrong_list_names_the_line_and_never_what_stands_there() {
 
 #[test]
 fn callback_gives_every_community_a_stream_of_its_own() {
-    let setup = Setup::new();
+    let setup = planted();
     let settings = json!({"mode": "callback", "callback": {"secret": setup.file("secret")},
-        "communities": [setup.community(GROUP), setup.community(GROUP + 1)]});
-    let connector = setup.build(settings).expect("settings fit");
+        "communities": [listed(GROUP), listed(GROUP + 1)]});
+    let connector = setup.connector(settings);
     let streams: Vec<(String, StreamKind)> = connector
         .streams()
         .iter()
@@ -152,9 +127,9 @@ fn callback_gives_every_community_a_stream_of_its_own() {
 
 #[test]
 fn walls_need_no_community_key() {
-    let setup = Setup::new();
+    let setup = planted();
     let settings = json!({"mode": "walls", "communities": [{"id": 5}], "catch_up": {"token": setup.file("service")}});
-    let connector = setup.build(settings).expect("settings fit");
+    let connector = setup.connector(settings);
     let ids: Vec<String> = connector.streams().iter().map(priem_sdk::Stream::id).collect();
     assert_eq!(ids, ["walls"]);
 }

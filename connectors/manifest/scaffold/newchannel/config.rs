@@ -1,7 +1,10 @@
 //! Settings.
 
 use jiff::SignedDuration;
-use priem_sdk::{ConfigError, SecretRef};
+use priem_sdk::{
+    ConfigError, SecretRef,
+    http::{HttpClientSettings, require_safe_address},
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +12,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewchannelSettings {
-    /// Address of the server.
+    /// Address of the server. Plain http only on loopback.
     pub api_url: String,
     /// Token of our account.
     pub token: SecretRef,
@@ -17,6 +20,9 @@ pub struct NewchannelSettings {
     #[serde(default = "every_minute")]
     #[schemars(with = "String")]
     pub every: SignedDuration,
+    /// The HTTP client: proxy, extra certificates, rate.
+    #[serde(default)]
+    pub http: HttpClientSettings,
 }
 
 impl NewchannelSettings {
@@ -25,9 +31,7 @@ impl NewchannelSettings {
     /// # Errors
     /// The first key that is wrong.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        if !self.api_url.starts_with("https://") && !self.api_url.starts_with("http://") {
-            return Err(ConfigError::new("api_url", "write it like https://host.example.ru"));
-        }
+        require_safe_address("api_url", &self.api_url, "https://newchannel.example.ru")?;
         if !self.every.is_positive() {
             return Err(ConfigError::new("every", "must be longer than nothing, like 1m"));
         }

@@ -1,30 +1,21 @@
 //! What the conformance kit examines: samples, planted secrets, a scripted list on loopback, troubles.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
-use priem_sdk::{
-    Connector, Cx, Secret, SecretRef,
-    conformance::{
-        BoxFuture, Expected, FaultSample, ItemSample, PollSubject, ScriptedAnswer, ScriptedRequest, ScriptedServer,
-        Subject,
-    },
-    contract::ConnectorId,
+use priem_sdk::conformance::{
+    BoxFuture, Expected, ItemSample, Planted, PollSubject, ScriptedAnswer, ScriptedRequest, Subject, faults,
 };
 use serde_json::{Value, json};
 
-use super::{MESSAGES, Newchannel, NewchannelSettings, item};
+use super::{MESSAGES, item};
 
-const TOKEN: &str = "planted-token-of-newchannel-2b7e15";
 /// Messages in the scripted list.
-const LISTED: u64 = 12;
+const LISTED: usize = 12;
 /// Messages in one answer.
-const PAGE: u64 = 5;
+const PAGE: usize = 5;
 
 /// The subject.
 pub fn subject() -> Subject {
-    let mut subject = Subject::new(connector("http://127.0.0.1:9"), id());
-    subject.secrets = vec![Secret::new(TOKEN.to_owned())];
+    let mut subject = planted().subject(json!({"api_url": "http://127.0.0.1:9"}));
     let sample = |name, body: Value, expected| ItemSample {
         name,
         item: item(Bytes::from(body.to_string())),
@@ -40,83 +31,38 @@ pub fn subject() -> Subject {
         ),
         sample("no id", json!({"text": "Яма"}), Expected::Quarantine("no_id")),
     ];
-    subject.poller = Some(|| server(None));
-    subject.faults = faults();
+    subject.poller = Some(|| server(answer));
+    subject.faults = faults![server;
+        "429", |_| ScriptedAnswer::text(429, "{}") => "rate_limited";
+        "401", |_| ScriptedAnswer::text(401, "{}") => "auth_rejected";
+        "a page of a proxy", |_| ScriptedAnswer::text(502, "<html>Bad Gateway</html>") => "transient";
+    ];
     subject
 }
 
-fn faults() -> Vec<FaultSample> {
-    vec![
-        FaultSample {
-            name: "429",
-            poller: || server(Some((429, "{}"))),
-            kind: "rate_limited",
-        },
-        FaultSample {
-            name: "401",
-            poller: || server(Some((401, "{}"))),
-            kind: "auth_rejected",
-        },
-        FaultSample {
-            name: "a page of a proxy",
-            poller: || server(Some((502, "<html>Bad Gateway</html>"))),
-            kind: "transient",
-        },
-    ]
+/// The connector as the daemon builds it, with a planted token.
+fn planted() -> Planted {
+    let secrets = [("token", "planted-token-of-newchannel-2b7e15")];
+    let settings = json!({"token": {"file": "token"}, "every": "1ms"});
+    Planted::new(super::TYPE, "newchannel", &secrets, settings)
 }
 
-fn id() -> ConnectorId {
-    ConnectorId::new("newchannel")
+fn server(script: fn(&ScriptedRequest) -> ScriptedAnswer) -> BoxFuture<PollSubject> {
+    planted().polls(MESSAGES, LISTED, script)
 }
 
-fn wire(number: u64) -> Value {
+fn wire(number: usize) -> Value {
     json!({
         "id": number, "text": format!("<p>Яма № {number}</p>"), "created": "2026-03-02T08:10:00Z",
         "author": {"id": 5, "name": "Анна Примерова"},
     })
 }
 
-fn connector(api_url: &str) -> Arc<dyn Connector> {
-    let settings = NewchannelSettings {
-        api_url: api_url.to_owned(),
-        token: SecretRef::Env("unused".into()),
-        every: jiff::SignedDuration::from_millis(1),
-    };
-    Arc::new(Newchannel::new(settings, Secret::new(TOKEN.into())).expect("the default client can be built"))
-}
-
-fn server(fault: Option<(u16, &'static str)>) -> BoxFuture<PollSubject> {
-    Box::pin(async move {
-        let server = ScriptedServer::start(move |request| match fault {
-            None => ScriptedAnswer::json(&answer(request)),
-            Some((status, body)) => ScriptedAnswer {
-                status,
-                headers: Vec::new(),
-                body: Bytes::from_static(body.as_bytes()),
-            },
-        });
-        let server = server.await.expect("loopback has a free port");
-        let url = server.url();
-        PollSubject {
-            open: Box::new(move || connector(&url)),
-            cx: Cx {
-                id: id(),
-                take_over: false,
-            },
-            stream: MESSAGES,
-            items: usize::try_from(LISTED).unwrap_or_default(),
-            keep: Box::new(server),
-        }
-    })
-}
-
-fn answer(request: &ScriptedRequest) -> Value {
+fn answer(request: &ScriptedRequest) -> ScriptedAnswer {
     let after = request
-        .target
-        .split(['?', '&'])
-        .find_map(|pair| pair.strip_prefix("after="))
-        .and_then(|number| number.parse::<u64>().ok())
+        .param("after")
+        .and_then(|number| number.parse().ok())
         .unwrap_or(0);
-    let last = LISTED.min(after.saturating_add(PAGE));
-    json!({"messages": (after + 1..=last).map(wire).collect::<Vec<_>>()})
+    let last = LISTED.min(after + PAGE);
+    ScriptedAnswer::json(&json!({"messages": (after + 1..=last).map(wire).collect::<Vec<_>>()}))
 }

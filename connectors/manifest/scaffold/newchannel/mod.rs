@@ -11,8 +11,8 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use priem_sdk::{
-    BuildContext, CheckReport, ConfigError, Connector, ConnectorError, ConnectorType, Cursor, Cx, HttpClient,
-    HttpOptions, Item, Message, NormalizeError, Page, RawItem, Secret, Stream, StreamKind, Wait, contract, registry,
+    BuildContext, CheckReport, ConfigError, Connector, ConnectorError, ConnectorType, Cursor, Cx, HttpOptions, Item,
+    Message, NormalizeError, Page, RawItem, Stream, StreamKind, Wait, contract, registry,
 };
 
 use config::NewchannelSettings;
@@ -36,12 +36,12 @@ const MESSAGE: &str = "newchannel.message";
 fn build(settings: serde_json::Value, context: &BuildContext) -> Result<Arc<dyn Connector>, ConfigError> {
     let settings: NewchannelSettings = registry::settings(settings)?;
     settings.validate()?;
-    let token = settings
-        .token
-        .starting_from(&context.base_dir)
-        .read()
-        .map_err(|error| ConfigError::new("token", error.to_string()))?;
-    Ok(Arc::new(Newchannel::new(settings, token)?))
+    let token = context.secret("token", &settings.token)?;
+    let http = context.http(&settings.http, HttpOptions::default())?;
+    Ok(Arc::new(Newchannel {
+        api: api::Api::new(http, &settings.api_url, token),
+        settings,
+    }))
 }
 
 struct Newchannel {
@@ -50,14 +50,6 @@ struct Newchannel {
 }
 
 impl Newchannel {
-    fn new(settings: NewchannelSettings, token: Secret<String>) -> Result<Self, ConfigError> {
-        let http = HttpClient::new(HttpOptions::default())?;
-        Ok(Self {
-            api: api::Api::new(http, &settings.api_url, token),
-            settings,
-        })
-    }
-
     fn pause(&self) -> Duration {
         Duration::try_from(self.settings.every).unwrap_or(Duration::from_secs(60))
     }
@@ -66,11 +58,7 @@ impl Newchannel {
 #[async_trait::async_trait]
 impl Connector for Newchannel {
     fn streams(&self) -> Vec<Stream> {
-        vec![Stream {
-            name: MESSAGES,
-            key: String::new(),
-            kind: StreamKind::Poll,
-        }]
+        vec![Stream::new(MESSAGES, StreamKind::Poll)]
     }
 
     async fn check(&self, _cx: &Cx) -> Result<CheckReport, ConnectorError> {

@@ -82,7 +82,7 @@ fn unproven(subject: &Subject, recorder: &mut Recorder) -> Result<String, String
         if sample.unproven.is_empty() {
             return Err(format!("{:?} has no request without proof", sample.name));
         }
-        for (name, request) in &sample.unproven {
+        for (name, request, expected) in &sample.unproven {
             let place = format!("{:?}, {name}", sample.name);
             match receive(subject, request) {
                 Err(panic) => return Err(format!("{place}: {panic}")),
@@ -91,6 +91,9 @@ fn unproven(subject: &Subject, recorder: &mut Recorder) -> Result<String, String
                     recorder.hear(&place, &format!("{refusal} {refusal:?}"));
                     if !matches!(refusal.status(), 401 | 403) {
                         return Err(format!("{place}: answered {}", refusal.status()));
+                    }
+                    if refusal != *expected {
+                        return Err(format!("{place}: \"{refusal}\" instead of \"{expected}\""));
                     }
                 }
             }
@@ -106,7 +109,11 @@ fn admission(subject: &Subject) -> Result<String, String> {
     let (mut proven, mut refused) = (0, 0);
     for sample in &subject.hooks {
         let samples = [("as it is sent", (sample.prove)(sample.body.clone()))];
-        let requests = samples.into_iter().chain(sample.unproven.iter().cloned());
+        let unproven = sample
+            .unproven
+            .iter()
+            .map(|(name, request, _)| (*name, request.clone()));
+        let requests = samples.into_iter().chain(unproven);
         for (name, request) in requests {
             let place = format!("{:?}, {name}", sample.name);
             let mut head = request.clone();

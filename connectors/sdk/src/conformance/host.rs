@@ -2,13 +2,13 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    fmt::Write,
     future::Future,
     panic::AssertUnwindSafe,
     pin::pin,
     task::Poll,
 };
 
+use data_encoding::HEXLOWER;
 use fastrand::Rng;
 use futures::FutureExt;
 
@@ -102,18 +102,11 @@ impl Ledger {
 
 /// The name the journal gives a version.
 fn revision(item: &Item) -> String {
-    let mut name = String::from("c");
     match (&item.revision, item.fingerprint) {
-        (Some(revision), _) => return revision.clone(),
-        (None, None) => name.push('0'),
-        (None, Some(print)) => {
-            for byte in &print[..8] {
-                // Writing into a string can't fail.
-                let _ = write!(name, "{byte:02x}");
-            }
-        }
+        (Some(revision), _) => revision.clone(),
+        (None, None) => "c0".into(),
+        (None, Some(print)) => format!("c{}", HEXLOWER.encode(&print[..8])),
     }
-    name
 }
 
 /// Tells when a source has been read to its end. Most give an empty page then; a list that is given whole each time never

@@ -22,6 +22,7 @@ mod host;
 mod logs;
 mod mutations;
 mod normalize;
+mod planted;
 mod poll;
 mod report;
 pub mod schema;
@@ -34,10 +35,14 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
+pub use crate::{faults, samples};
 pub use mutations::pointers;
+pub use planted::Planted;
 pub use report::{CheckResult, Outcome, Report};
 pub use server::{ScriptedAnswer, ScriptedRequest, ScriptedServer};
-pub use subject::{BoxFuture, Expected, FaultSample, HookSample, ItemSample, PollSubject, PollerFactory, Subject};
+pub use subject::{
+    BoxFuture, Expected, FaultSample, HookSample, ItemSample, PollSubject, PollerFactory, Sample, Subject,
+};
 
 use crate::{contract::RawItem, registry::ConnectorType};
 use report::Recorder;

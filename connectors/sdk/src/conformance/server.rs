@@ -7,6 +7,7 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
+use reqwest::Url;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -21,10 +22,29 @@ const MOST_REQUEST: usize = 1024 * 1024;
 pub struct ScriptedRequest {
     /// Method, upper case.
     pub method: String,
+    /// Host and port it was sent to: the server's own.
+    pub host: String,
     /// Path and query.
     pub target: String,
     /// Body.
     pub body: Bytes,
+}
+
+impl ScriptedRequest {
+    /// A parameter by its name, in the query or in a form, decoded.
+    pub fn param(&self, name: &str) -> Option<String> {
+        self.params()
+            .into_iter()
+            .find_map(|(key, value)| (key == name).then_some(value))
+    }
+
+    /// All parameters, those of the query first.
+    pub fn params(&self) -> Vec<(String, String)> {
+        let query = self.target.split_once('?').map_or("", |(_, query)| query);
+        let body = std::str::from_utf8(&self.body).unwrap_or_default();
+        let both = format!("http://{}/?{query}&{body}", self.host);
+        Url::parse(&both).map_or_else(|_| Vec::new(), |url| url.query_pairs().into_owned().collect())
+    }
 }
 
 /// An answer of the script.
@@ -45,6 +65,15 @@ impl ScriptedAnswer {
             status: 200,
             headers: vec![("content-type", "application/json".into())],
             body: value.to_string().into(),
+        }
+    }
+
+    /// A body that is no JSON of the platform's, or JSON as it is written.
+    pub fn text(status: u16, body: &'static str) -> Self {
+        Self {
+            status,
+            headers: Vec::new(),
+            body: Bytes::from_static(body.as_bytes()),
         }
     }
 
@@ -130,16 +159,20 @@ async fn read(stream: &mut TcpStream) -> io::Result<ScriptedRequest> {
     let (Some(method), Some(target)) = (words.next(), words.next()) else {
         return Err(broken());
     };
-    let length = lines
-        .filter_map(|line| line.split_once(':'))
-        .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
-        .map_or(Ok(0), |(_, value)| value.trim().parse::<usize>())
+    let headers: Vec<(&str, &str)> = lines.filter_map(|line| line.split_once(':')).collect();
+    let header = |wanted: &str| {
+        let found = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted));
+        found.map(|(_, value)| value.trim())
+    };
+    let length = header("content-length")
+        .map_or(Ok(0), str::parse::<usize>)
         .map_err(|_| broken())?;
     while bytes.len() - head_end < length {
         more(stream, &mut bytes).await?;
     }
     Ok(ScriptedRequest {
         method: method.to_owned(),
+        host: header("host").unwrap_or_default().to_owned(),
         target: target.to_owned(),
         body: bytes.freeze().slice(head_end..head_end + length),
     })
@@ -165,16 +198,21 @@ mod tests {
     #[tokio::test]
     async fn it_answers_as_the_script_says() {
         let server = ScriptedServer::start(|request| {
-            let seen = json!({"method": request.method, "target": request.target, "bytes": request.body.len()});
+            let seen = json!({"method": request.method, "target": request.target, "bytes": request.body.len(),
+                "a": request.param("a"), "host": request.host});
             ScriptedAnswer::json(&seen).with_status(if request.body.is_empty() { 404 } else { 200 })
         })
         .await
         .expect("a free port");
         let client = HttpClient::new(HttpOptions::default()).expect("a client");
-        let post = HttpRequest::post(format!("{}/a?b=c", server.url())).body("text/plain", vec![b'x'; 100_000]);
+        let post =
+            HttpRequest::post(format!("{}/a?b=c&a=%D1%8F+%26", server.url())).body("text/plain", vec![b'x'; 100_000]);
         let answer = client.send(post).await.expect("an answer");
         let seen: serde_json::Value = answer.json().expect("JSON");
-        assert_eq!(seen, json!({"method": "POST", "target": "/a?b=c", "bytes": 100_000}));
+        let host = server.url().replace("http://", "");
+        let expected =
+            json!({"method": "POST", "target": "/a?b=c&a=%D1%8F+%26", "bytes": 100_000, "a": "я &", "host": host});
+        assert_eq!(seen, expected);
         let answer = client.send(HttpRequest::get(server.url())).await.expect("an answer");
         assert_eq!(answer.status, 404);
     }

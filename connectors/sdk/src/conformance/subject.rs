@@ -3,9 +3,11 @@
 use std::{any::Any, fmt, future::Future, pin::Pin, sync::Arc};
 
 use bytes::Bytes;
+use http::HeaderValue;
 
 use crate::{
     contract::{Connector, ConnectorId, Cx, HookRequest, Item},
+    error::Refusal,
     secret::Secret,
 };
 
@@ -52,10 +54,65 @@ impl Subject {
     }
 }
 
+impl Subject {
+    /// Adds fixtures as items; `item` makes one of a fixture's name and bytes.
+    pub fn add_items(&mut self, samples: &[Sample], item: impl Fn(&str, Bytes) -> Item) {
+        self.items.extend(samples.iter().map(|sample| ItemSample {
+            name: sample.name,
+            item: item(sample.name, sample.bytes()),
+            expected: sample.expected,
+        }));
+    }
+
+    /// Adds the fixtures of these names as deliveries.
+    pub fn add_hooks(&mut self, samples: &[Sample], names: &[&str], hook: impl Fn(&Sample) -> HookSample) {
+        self.hooks
+            .extend(samples.iter().filter(|sample| names.contains(&sample.name)).map(hook));
+    }
+}
+
 impl fmt::Debug for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Subject").field("id", &self.id).finish_non_exhaustive()
     }
+}
+
+/// A fixture in a file of its own, and what must become of its item; [`samples!`](crate::samples) lists them.
+#[derive(Debug, Clone, Copy)]
+pub struct Sample {
+    /// Name of the file, without its ending.
+    pub name: &'static str,
+    /// What is in it.
+    pub text: &'static str,
+    /// What `normalize` must make of it.
+    pub expected: Expected,
+}
+
+impl Sample {
+    /// What is in it, as it comes.
+    pub fn bytes(&self) -> Bytes {
+        Bytes::from_static(self.text.as_bytes())
+    }
+
+    /// The same, read.
+    ///
+    /// # Panics
+    /// When it is no JSON.
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(self.text).expect("fixtures are JSON")
+    }
+}
+
+/// The JSON files of the folder `fixtures` beside the source, by what must become of them.
+#[macro_export]
+macro_rules! samples {
+    ($($expected:expr => $($name:literal),+;)+) => {
+        &[$($($crate::conformance::Sample {
+            name: $name,
+            text: include_str!(concat!("fixtures/", $name, ".json")),
+            expected: $expected,
+        }),+),+]
+    };
 }
 
 /// An item and what must become of it.
@@ -93,8 +150,56 @@ pub struct HookSample {
     pub proof_in_body: bool,
     /// How many items the sample brings; 0 for a handshake.
     pub items: usize,
-    /// Requests that prove nothing or falsely: all must be refused with 401 or 403.
-    pub unproven: Vec<(&'static str, HookRequest)>,
+    /// Requests that prove nothing or falsely, with the refusal each must get: with 401 or 403.
+    pub unproven: Vec<(&'static str, HookRequest, Refusal)>,
+}
+
+impl HookSample {
+    /// A delivery of one item whose proof stands in its head. Its false twins are to follow.
+    pub fn new(name: &'static str, body: Bytes, prove: Prover) -> Self {
+        Self {
+            name,
+            body,
+            prove,
+            proof_in_body: false,
+            items: 1,
+            unproven: Vec::new(),
+        }
+    }
+
+    /// Adds a false twin: the proven request with this change must be refused so.
+    #[must_use]
+    pub fn twin(mut self, name: &'static str, refusal: Refusal, change: impl FnOnce(&mut HookRequest)) -> Self {
+        let mut request = (self.prove)(self.body.clone());
+        change(&mut request);
+        self.unproven.push((name, request, refusal));
+        self
+    }
+
+    /// Adds the twin that another path makes.
+    #[must_use]
+    pub fn not_by_another_path(self) -> Self {
+        self.twin("wrong path", Refusal::WrongPath, |request| {
+            request.path = "planted-path-of-another-connector".into();
+        })
+    }
+
+    /// Adds the twin that another network makes.
+    #[must_use]
+    pub fn not_from_another_network(self) -> Self {
+        self.twin("another network", Refusal::ForeignNetwork, |request| {
+            request.peer = [203, 0, 113, 9].into();
+        })
+    }
+
+    /// Adds the twins without the secret in a header and with a guess in its place.
+    #[must_use]
+    pub fn not_without(self, header: &'static str) -> Self {
+        self.twin("no header", Refusal::Unauthenticated, |request| request.headers.clear())
+            .twin("wrong header", Refusal::Forbidden, |request| {
+                request.headers.insert(header, HeaderValue::from_static("guess"));
+            })
+    }
 }
 
 /// Something local to poll, and a connector that survives restarts.
@@ -118,6 +223,16 @@ impl fmt::Debug for PollSubject {
             .field("items", &self.items)
             .finish_non_exhaustive()
     }
+}
+
+/// Troubles of a source. For each its name, what the scripted server says to everything and the
+/// [kind](FaultSample::kind) of the error that must come of it; `source` starts such a server
+/// ([`PollerFactory`] from a script).
+#[macro_export]
+macro_rules! faults {
+    ($source:path; $($name:literal, $script:expr => $kind:literal;)+) => {
+        vec![$($crate::conformance::FaultSample { name: $name, poller: || $source($script), kind: $kind }),+]
+    };
 }
 
 /// A trouble of the source and the decision it must become.

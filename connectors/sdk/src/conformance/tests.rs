@@ -269,20 +269,7 @@ fn subject(flaw: Flaw, poller: PollerFactory, limited: PollerFactory) -> Subject
     let mut subject = Subject::new(Arc::new(ledger), ConnectorId::new("ledger-main"));
     subject.secrets = vec![Secret::new(SECRET.into())];
     subject.items = items;
-    subject.hooks = vec![HookSample {
-        name: "push",
-        body: entry(1),
-        prove: proven,
-        proof_in_body: false,
-        items: 1,
-        unproven: vec![
-            ("no secret", HookRequest::post("", entry(1))),
-            (
-                "wrong secret",
-                HookRequest::post("", entry(1)).with_header("x-secret", HeaderValue::from_static("?")),
-            ),
-        ],
-    }];
+    subject.hooks = vec![HookSample::new("push", entry(1), proven).not_without("x-secret")];
     subject.poller = Some(poller);
     subject.faults = vec![
         FaultSample {
@@ -317,10 +304,7 @@ fn source(flaw: Flaw, trouble: Trouble) -> BoxFuture<PollSubject> {
                     ..Ledger::new(flaw)
                 })
             }),
-            cx: Cx {
-                id: ConnectorId::new("ledger-main"),
-                take_over: false,
-            },
+            cx: Cx::new(ConnectorId::new("ledger-main")),
             stream: "list",
             items: ENTRIES,
             keep: Box::new(()),

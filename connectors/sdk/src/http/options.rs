@@ -130,10 +130,7 @@ impl HttpClientSettings {
             ));
         }
         if let Some(reference) = &self.proxy_credentials {
-            let secret = reference
-                .starting_from(base_dir)
-                .read()
-                .map_err(|error| ConfigError::new("proxy_credentials", error.to_string()))?;
+            let secret = reference.read_for("proxy_credentials", base_dir)?;
             let (user, password) = secret
                 .expose()
                 .split_once(':')

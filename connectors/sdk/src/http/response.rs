@@ -48,6 +48,15 @@ impl HttpResponse {
         })
     }
 
+    /// Something on the way answered (a proxy with its page): the body is not JSON of `whose`.
+    pub fn from_another(&self, whose: &str) -> ConnectorError {
+        ConnectorError::transient(format_args!(
+            "the answer is not {whose}'s JSON (status {}, {} bytes): something on the way answered",
+            self.status,
+            self.body.len()
+        ))
+    }
+
     /// The usual meaning of a status, for connectors whose platform gives it no meaning of its own.
     ///
     /// # Errors

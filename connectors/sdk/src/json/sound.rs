@@ -34,6 +34,13 @@ impl Sound {
         }
     }
 
+    /// The item that `read` makes of a record.
+    pub fn item(body: Bytes, read: impl FnOnce(Bytes) -> Item) -> Item {
+        let sound = Self::of(body);
+        let item = read(sound.body.clone());
+        sound.hold(item)
+    }
+
     /// The item made of [`Sound::body`], held whole as it came when it is damaged.
     #[must_use]
     pub fn hold(self, mut item: Item) -> Item {
@@ -60,9 +67,7 @@ mod tests {
     }
 
     fn made(body: &'static [u8]) -> Item {
-        let sound = Sound::of(Bytes::from_static(body));
-        let whole = item(sound.body.clone());
-        sound.hold(whole)
+        Sound::item(Bytes::from_static(body), item)
     }
 
     #[test]

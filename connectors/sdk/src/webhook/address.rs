@@ -21,25 +21,14 @@ pub enum HookPath {
 }
 
 impl HookPath {
-    /// The path itself; `key` is its dotted key, for the error.
+    /// The path itself; a relative path of a file starts from `base_dir`, the settings file's folder.
     ///
     /// # Errors
-    /// When it is kept elsewhere and can't be read there.
-    pub fn read(&self, key: &str) -> Result<Secret<String>, ConfigError> {
+    /// [`ConfigError`] naming the setting's dotted `key` when it is kept elsewhere and can't be read there.
+    pub fn read_for(&self, key: &str, base_dir: &Path) -> Result<Secret<String>, ConfigError> {
         match self {
             Self::Plain(path) => Ok(Secret::new(path.clone())),
-            Self::Secret(reference) => reference
-                .read()
-                .map_err(|error| ConfigError::new(key, error.to_string())),
-        }
-    }
-
-    /// The same with a relative path of a file starting from `base_dir`, the settings file's folder.
-    #[must_use]
-    pub fn starting_from(&self, base_dir: &Path) -> Self {
-        match self {
-            Self::Secret(reference) => Self::Secret(reference.starting_from(base_dir)),
-            Self::Plain(path) => Self::Plain(path.clone()),
+            Self::Secret(reference) => reference.read_for(key, base_dir),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! JSON from strangers.
 
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::error::Category;
 
 use crate::{error::NormalizeError, json};
@@ -43,6 +43,13 @@ pub fn parse_json_bounded<T: DeserializeOwned>(body: &[u8]) -> Result<T, Normali
     })
 }
 
+/// Why a body has not what `wanted` says: it is no JSON, or JSON of another shape.
+pub fn not_found(body: &[u8], wanted: &str) -> NormalizeError {
+    let read = parse_json_bounded::<IgnoredAny>(body);
+    read.err()
+        .unwrap_or_else(|| NormalizeError::new("unexpected_shape", wanted))
+}
+
 /// An encoding that only its zeros tell of: JSON begins with two characters of ASCII (RFC 4627, section 3).
 fn foreign_encoding(body: &[u8]) -> Option<&'static str> {
     match body {
@@ -53,7 +60,7 @@ fn foreign_encoding(body: &[u8]) -> Option<&'static str> {
 }
 
 /// What is wrong with JSON and where, without the words of `serde_json` that may quote the body.
-pub(crate) fn describe(error: &serde_json::Error) -> String {
+pub fn describe(error: &serde_json::Error) -> String {
     let what = match error.classify() {
         Category::Io => "unreadable input",
         Category::Syntax => "broken or too deeply nested JSON",
@@ -85,7 +92,7 @@ fn depth(body: &[u8]) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use serde::{Deserialize, de::IgnoredAny};
+    use serde::Deserialize;
     use serde_json::{Value, value::RawValue};
 
     use super::*;
@@ -139,6 +146,15 @@ mod tests {
             let error = parse_json_bounded::<Value>(body).expect_err(said);
             assert!(error.reason == "not_utf8" && error.why.contains(said), "{error}");
         }
+    }
+
+    #[test]
+    fn what_is_missing_is_told_from_what_is_no_json() {
+        assert_eq!(
+            not_found(b"[]", "`id` is missing"),
+            NormalizeError::new("unexpected_shape", "`id` is missing")
+        );
+        assert_eq!(not_found(b"<html>", "`id` is missing").reason, "not_json");
     }
 
     #[test]

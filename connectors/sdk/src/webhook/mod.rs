@@ -4,16 +4,18 @@
 //! the proof was; no body, however nested, can exhaust the stack.
 
 mod address;
+mod hook;
 mod json;
 mod networks;
 mod secret;
 
 pub use address::{HookPath, host_of};
-pub use json::{MOST_DEPTH, parse_json_bounded};
+pub use hook::{Hook, is_below};
+pub use json::{MOST_DEPTH, describe, not_found, parse_json_bounded};
 pub use networks::SourceNetworks;
 pub use secret::{PathSecret, SharedSecret, generate_secret};
 
-pub(crate) use json::describe;
+use secret::is_plain;
 
 use crate::{contract::HookRequest, error::Refusal};
 

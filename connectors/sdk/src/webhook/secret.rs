@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use data_encoding::HEXLOWER;
 use rustls::crypto::ring;
 use subtle::ConstantTimeEq;
 
@@ -58,7 +59,7 @@ impl PathSecret {
     pub fn new(secret: &Secret<String>, key: &str) -> Result<Self, ConfigError> {
         let text = secret.expose();
         let cure = "make a new one, for example with `openssl rand -hex 32`";
-        if let Some(position) = text.bytes().position(|byte| !is_path_safe(byte)) {
+        if let Some(position) = text.bytes().position(|byte| !is_plain(byte)) {
             return Err(ConfigError::new(
                 key,
                 format!("character {} is none of A-Z a-z 0-9 - _; {cure}", position + 1),
@@ -103,7 +104,8 @@ impl PathSecret {
     }
 }
 
-fn is_path_safe(byte: u8) -> bool {
+/// Whether a byte stands in a path and in a header as it is.
+pub(super) fn is_plain(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'
 }
 
@@ -117,7 +119,7 @@ pub fn generate_secret() -> Secret<String> {
         .secure_random
         .fill(&mut bytes)
         .expect("the system has a random source");
-    Secret::new(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Secret::new(HEXLOWER.encode(&bytes))
 }
 
 #[cfg(test)]
