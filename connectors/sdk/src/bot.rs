@@ -1,5 +1,5 @@
-//! What the settings of bots share: how their updates come, which chats they listen to, what becomes of the body's own
-//! words, and what a number may be. Each platform keeps the rest of its settings to itself.
+//! What the settings of bots share: how their updates come, which chats they listen to, what becomes of their own words,
+//! and what a number may be. Each platform keeps the rest of its settings to itself.
 
 use std::ops::RangeInclusive;
 
@@ -28,7 +28,7 @@ impl From<Mode> for StreamKind {
     }
 }
 
-/// What becomes of the body's own words: they are not a citizen's.
+/// What becomes of words written on behalf of the account, community or group itself: they are not a citizen's.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OwnWords {
