@@ -299,6 +299,16 @@ impl Folder {
         Ok(file)
     }
 
+    /// Waits until nobody else, in this process or another, holds the folder this way; held until the answer is dropped.
+    /// `None` where the file system knows no locks.
+    pub fn lock(&self) -> Option<OwnedFd> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        // Opened anew: who shares a descriptor shares its lock.
+        let own = fs::openat(&self.descriptor, ".", flags, Mode::empty()).ok()?;
+        fs::flock(&own, fs::FlockOperation::LockExclusive).ok()?;
+        Some(own)
+    }
+
     /// Removes a name; what a link points to stays.
     ///
     /// # Errors

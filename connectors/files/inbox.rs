@@ -345,6 +345,8 @@ impl Inbox {
             let entry = folder.entry(name).map_err(|error| failed_in(folder, error))?;
             Ok(entry.filter(|entry| entry.stamp.is_same(cursor.stamp)))
         };
+        // An acknowledgement that was given up goes on in its thread, beside the one that repeats it.
+        let _alone = held.base.lock();
         if still(&held.inbox, &cursor.file)?.is_none() {
             return Ok(());
         }
@@ -371,7 +373,7 @@ impl Inbox {
             if still(&held.inbox, &cursor.file)?.is_some() {
                 return Err(failed(error));
             }
-            // An acknowledgement that was given up goes on in its thread, and was faster than this one.
+            // Somebody else took it away in this moment.
             if let (Some((beside, _)), None) = (report, folder.entry(&name).map_err(failed)?) {
                 folder.remove(&beside).map_err(failed)?;
             }

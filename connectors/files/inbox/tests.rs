@@ -1,4 +1,4 @@
-use std::{fs, os::unix::fs::symlink};
+use std::{fs, os::unix::fs::symlink, sync::Barrier};
 
 use super::*;
 
@@ -64,6 +64,30 @@ fn a_file_that_another_thread_put_away_first_is_no_error_and_leaves_no_report() 
         .put_away(&place.held, &cursor, faster)
         .expect("nothing left to do");
     assert!(place.names("failed").is_empty());
+}
+
+#[test]
+fn one_file_put_away_twice_at_once_is_put_away_once() {
+    let place = Place::new();
+    let again = Inbox::new(place.root.path().to_owned(), Duration::ZERO, Duration::ZERO);
+    let held = again.held().expect("held");
+    for round in 0..200 {
+        let name = format!("{round}.pdf");
+        fs::write(place.path("inbox").join(&name), "%PDF").expect("a file");
+        let cursor = place.ended(&name, failed());
+        let start = Barrier::new(2);
+        let put_away = |inbox: &Inbox, held: &Held| {
+            start.wait();
+            inbox.put_away(held, &cursor, |_| Some("why".to_owned()))
+        };
+        std::thread::scope(|scope| {
+            let one = scope.spawn(|| put_away(&place.inbox, &place.held));
+            put_away(&again, &held).expect("put away");
+            one.join().expect("no panic").expect("put away");
+        });
+    }
+    let names = place.names("failed");
+    assert_eq!(names.len(), 400, "{names:?}");
 }
 
 #[test]
