@@ -267,6 +267,10 @@ async fn a_folder_replaced_by_a_link_leads_nowhere_and_the_journal_stays_sound()
 async fn a_folder_replaced_by_another_is_told_and_taken() {
     let mut scene = Scene::new(SETTINGS);
     scene.daemon.start().await;
+    until("it knows the first folder", async || {
+        scene.daemon.log().contains("source is heard")
+    })
+    .await;
     // The daemon makes a folder that is missing, so the new one must come in the place of an empty one, too.
     scene.clerk("mkdir inbox.new; chmod 2770 inbox.new; mv inbox inbox.old; mv -T inbox.new inbox");
     fs::write(scene.folder("inbox/good.csv"), EXPORT).unwrap();
