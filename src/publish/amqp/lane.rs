@@ -8,6 +8,7 @@
 //! its window is theirs. So does one that does not answer at all (see `silence`). The first message of a key on a channel
 //! goes alone (see `first`).
 
+mod answers;
 mod first;
 mod silence;
 
@@ -18,7 +19,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures::{FutureExt, StreamExt, stream::FuturesUnordered};
 use jiff::Timestamp;
 use lapin::{
     BasicProperties, Channel, Confirmation, ErrorKind,
@@ -32,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 use uuid::Uuid;
 
+use answers::Answers;
 use first::Firsts;
 pub(super) use silence::silent_after;
 
@@ -150,9 +151,8 @@ impl Lane {
     ) -> End {
         let mut channel = Arc::new(channel);
         let shared = self.shared.clone();
-        let mut confirmations = FuturesUnordered::new();
+        let mut answers = Answers::default();
         let mut halting = false;
-        let mut lost: Option<lapin::Error> = None;
         self.doubts_channel = false;
         self.firsts.begin_channel();
         self.hold_what_others_hold();
@@ -198,7 +198,7 @@ impl Lane {
                 } else {
                     (self.flights.depart(letter, Instant::now()), Arc::clone(&channel))
                 };
-                let mut flight = Box::pin(async move {
+                let flight = async move {
                     let options = BasicPublishOptions {
                         mandatory: true,
                         ..BasicPublishOptions::default()
@@ -210,59 +210,47 @@ impl Lane {
                         Ok(confirm) => (number, confirm.await),
                         Err(error) => (number, Err(error)),
                     }
-                });
-                // lapin queues the frames at the first poll: polling here fixes the order on the wire.
-                match futures::poll!(flight.as_mut()) {
-                    std::task::Poll::Pending => confirmations.push(flight),
-                    std::task::Poll::Ready((number, result)) => {
-                        if let Err(error) = self.answered(number, result) {
-                            blame(&mut lost, error);
-                            break;
-                        }
-                    }
-                }
+                };
+                answers.send(flight).await;
             }
-            if lost.is_none() {
-                let may_take = may_take(self, halting);
-                let ask_at = self.held.wake_at(Instant::now()).filter(|_| may_take);
-                let again_at = self.firsts.again_at().filter(|_| may_take);
-                let wake_at = [ask_at, again_at, self.overdue_at(), self.silence_at()]
-                    .into_iter()
-                    .flatten()
-                    .min();
-                let wake = pin!(async move {
-                    match wake_at {
-                        Some(at) => tokio::time::sleep_until(at.into()).await,
-                        None => std::future::pending().await,
-                    }
-                });
-                tokio::select! {
-                    biased;
-                    () = cut.cancelled() => {}
-                    Some((number, result)) = confirmations.next(), if !confirmations.is_empty() => {
-                        lost = self.answered(number, result).err();
-                    }
-                    incoming = self.incoming.recv(), if may_take && self.backlog.is_empty() => match incoming {
-                        Some(share) => self.take_in(share),
-                        None => halting = true,
-                    },
-                    () = wake => {}
-                    () = halt.cancelled(), if !halting => halting = true,
+            let mut lost: Option<lapin::Error> = None;
+            let may_take = may_take(self, halting);
+            let ask_at = self.held.wake_at(Instant::now()).filter(|_| may_take);
+            let again_at = self.firsts.again_at().filter(|_| may_take);
+            let wake_at = [ask_at, again_at, self.overdue_at(), self.silence_at()]
+                .into_iter()
+                .flatten()
+                .min();
+            let wake = pin!(async move {
+                match wake_at {
+                    Some(at) => tokio::time::sleep_until(at.into()).await,
+                    None => std::future::pending().await,
                 }
+            });
+            tokio::select! {
+                biased;
+                () = cut.cancelled() => {}
+                (number, result) = answers.next() => lost = self.answered(number, result).err(),
+                incoming = self.incoming.recv(), if may_take && self.backlog.is_empty() => match incoming {
+                    Some(share) => self.take_in(share),
+                    None => halting = true,
+                },
+                () = wake => {}
+                () = halt.cancelled(), if !halting => halting = true,
             }
             // Everything completed by now, so that returns find their messages (see `flights`).
-            while let Some(Some((number, result))) = confirmations.next().now_or_never() {
+            while let Some((number, result)) = answers.next_there() {
                 if let Err(error) = self.answered(number, result) {
                     blame(&mut lost, error);
                 }
             }
             self.finish_pass().await;
-            if let Some(error) = lost.take() {
+            if let Some(error) = lost {
                 break self.channel_lost(&error).await;
             }
             if self.look_for_silence() {
                 // What was in flight is sent again; the old channel goes with it.
-                confirmations.clear();
+                answers.clear();
             }
             if cut.is_cancelled() || (halting && self.flights.in_window() == 0) {
                 break End::Asked;
