@@ -167,10 +167,11 @@ async fn half_a_day_of_silence_is_caught_up_with() {
 #[tokio::test]
 async fn the_first_look_goes_back_as_far_as_the_settings_say() {
     let setup = planted();
-    let (city, group, _) = city().await;
+    let (city, group, _) = city_with(Options::default()).await;
     let topic = group.post_as_group("Субботник");
     group.comment("GROUP_TOPIC", &topic, 1, "Оля", "сейчас");
-    // Platform and look count in milliseconds: the comment is older than the look by one at least.
+    // The city's seconds are real ones here, or its comment would be from the look's future. Both count in milliseconds: the
+    // comment is older than the look by one at least.
     tokio::time::sleep(Duration::from_millis(2)).await;
     let settings = json!({"first_days": 0});
     let connector = setup.against(city.api_url(), settings);
