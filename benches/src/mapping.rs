@@ -12,8 +12,8 @@ use priem_sdk::{
     contract::ConnectorId,
     html,
     message::{
-        Attachment, AttachmentKind, AuthorKind, Geo, Kind, Moment, OrganisationRef, Precision, Regime, Status, Topic,
-        TopicNode,
+        Attachment, AttachmentKind, AuthorKind, CommonStatus, Geo, Kind, Moment, OrganisationRef, Precision, Regime,
+        Status, Topic, TopicNode,
     },
 };
 use serde::Deserialize;
@@ -162,12 +162,11 @@ fn in_rust(raw: &RawItem, zone: &TimeZone) -> anyhow::Result<Message> {
     data.organisation.current = wire.executor;
     data.status = wire.status.map(|raw| Status {
         common: match raw.as_str() {
-            "NEW" => "new",
-            "IN_WORK" => "in_work",
-            "ANSWERED" => "answered",
-            _ => "other",
-        }
-        .into(),
+            "NEW" => CommonStatus::New,
+            "IN_WORK" => CommonStatus::InWork,
+            "ANSWERED" => CommonStatus::Answered,
+            _ => CommonStatus::Other,
+        },
         raw,
         outcome: None,
     });

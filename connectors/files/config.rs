@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use jiff::{SignedDuration, tz::TimeZone};
-use priem_sdk::{ConfigError, MessageData};
+use priem_sdk::{ConfigError, MessageData, message::CommonStatus};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,7 @@ use super::{
     classifier::Classifiers,
     layout::Named,
     mapping::{self, Mapping},
-    naming::{columns, headers, statuses},
+    naming::{columns, headers},
 };
 
 /// Settings of one drop folder. Inside `folder` Priem keeps `inbox/`, `done/` and `failed/`.
@@ -57,7 +57,7 @@ pub struct FilesSettings {
     /// Statuses in the words of the source, to the common ones: `{ "На доработке": in_work }`. Common ones: `new`, `moderation`, `routing`, `assigned`,
     /// `in_work`, `answered`, `postponed`, `declined`, `forwarded`, `closed`, `other`.
     #[serde(default)]
-    pub statuses: BTreeMap<String, String>,
+    pub statuses: BTreeMap<String, CommonStatus>,
     /// Files with classifiers of topics, one for each classifier at most. Without one for `incident`, the one that
     /// ships with Priem applies.
     #[serde(default)]
@@ -179,7 +179,7 @@ impl FilesSettings {
         }
         Ok(Checked {
             named: self.named(&mappings)?,
-            statuses: statuses(&self.statuses)?,
+            statuses: self.lower_statuses(),
             mappings,
             classifiers: Classifiers::default(),
             zone,
@@ -219,6 +219,13 @@ impl FilesSettings {
         Ok(vec![mapping])
     }
 
+    fn lower_statuses(&self) -> BTreeMap<String, CommonStatus> {
+        let statuses = self.statuses.iter();
+        statuses
+            .map(|(word, common)| (word.trim().to_lowercase(), *common))
+            .collect()
+    }
+
     fn named(&self, mappings: &[&'static Mapping]) -> Result<Named, ConfigError> {
         let &[mapping] = mappings else {
             if let Some(key) = [("columns", &self.columns), ("headers", &self.headers)]
@@ -249,7 +256,7 @@ pub struct Checked {
     /// Classifiers of topics.
     pub classifiers: Classifiers,
     /// Status in the words of the source, in lower case, to the common one.
-    pub statuses: BTreeMap<String, String>,
+    pub statuses: BTreeMap<String, CommonStatus>,
     /// Zone of the dates in the files.
     pub zone: TimeZone,
     /// Quiet time before a file is taken.
@@ -269,7 +276,7 @@ impl Checked {
         let words = status.raw.split(" / ").chain(status.outcome.as_deref());
         let known = words.filter_map(|word| self.statuses.get(&word.to_lowercase())).next();
         if let Some(common) = known {
-            common.clone_into(&mut status.common);
+            status.common = *common;
         }
     }
 }
@@ -290,6 +297,18 @@ mod tests {
         let checked = settings.validate().expect("valid");
         assert_eq!(checked.settle, Duration::from_secs(90));
         assert_eq!(settings.delimiter.byte(), Some(b'\t'));
+    }
+
+    #[test]
+    fn a_misspelt_status_is_refused_with_the_nearest_word() {
+        let wrong = serde_json::json!({"folder": "/in", "statuses": {"Готово": "close"}});
+        let error = priem_sdk::registry::settings::<FilesSettings>(wrong).expect_err("no status");
+        assert!(
+            error
+                .to_string()
+                .starts_with("statuses.Готово: unknown value `close`, did you mean `closed`? Known: new, moderation"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -315,12 +334,6 @@ mod tests {
                 s.headers.insert("СНИЛС заявителя".into(), "tags".into());
             })
             .contains("never taken in")
-        );
-        assert!(
-            problem(|s| {
-                s.statuses.insert("Готово".into(), "done".into());
-            })
-            .starts_with("statuses.Готово: unknown common status `done`")
         );
         assert!(problem(|s| s.zone = "Perm".into()).starts_with("zone: unknown time zone `Perm`"));
         assert!(

@@ -8,7 +8,7 @@
 use jiff::tz::TimeZone;
 use priem_sdk::{
     EventType, MessageData,
-    message::{AuthorKind, DeadlineStage, Kind, Place, Regime},
+    message::{AuthorKind, CommonStatus, DeadlineStage, Kind, Place, Regime},
 };
 
 use super::{
@@ -77,23 +77,23 @@ static ASPECTS: &[Aspect] = &[Aspect {
 }];
 
 /// Guesses: the usual words of document systems.
-const STATUSES: &[(&str, &str)] = &[
-    ("зарегистрировано", "new"),
-    ("новое", "new"),
-    ("на рассмотрении", "in_work"),
-    ("на исполнении", "in_work"),
-    ("в работе", "in_work"),
-    ("на контроле", "in_work"),
-    ("продлено", "in_work"),
-    ("перенаправлено", "forwarded"),
-    ("направлено по компетенции", "forwarded"),
-    ("дан ответ", "answered"),
-    ("рассмотрено", "answered"),
-    ("снято с контроля", "closed"),
-    ("исполнено", "closed"),
-    ("закрыто", "closed"),
-    ("списано в дело", "closed"),
-    ("отказано в рассмотрении", "declined"),
+const STATUSES: &[(&str, CommonStatus)] = &[
+    ("зарегистрировано", CommonStatus::New),
+    ("новое", CommonStatus::New),
+    ("на рассмотрении", CommonStatus::InWork),
+    ("на исполнении", CommonStatus::InWork),
+    ("в работе", CommonStatus::InWork),
+    ("на контроле", CommonStatus::InWork),
+    ("продлено", CommonStatus::InWork),
+    ("перенаправлено", CommonStatus::Forwarded),
+    ("направлено по компетенции", CommonStatus::Forwarded),
+    ("дан ответ", CommonStatus::Answered),
+    ("рассмотрено", CommonStatus::Answered),
+    ("снято с контроля", CommonStatus::Closed),
+    ("исполнено", CommonStatus::Closed),
+    ("закрыто", CommonStatus::Closed),
+    ("списано в дело", CommonStatus::Closed),
+    ("отказано в рассмотрении", CommonStatus::Declined),
 ];
 
 fn build(cells: &Cells<'_>, zone: &TimeZone) -> MessageData {

@@ -6,7 +6,7 @@
 use jiff::tz::TimeZone;
 use priem_sdk::{
     EventType, MessageData,
-    message::{AuthorKind, DeadlineStage, Kind, Place, Regime},
+    message::{AuthorKind, CommonStatus, DeadlineStage, Kind, Place, Regime},
 };
 
 use super::{
@@ -106,18 +106,18 @@ const TOPIC_GROUPS: &[&str] = &[
 
 /// Steps and outcomes with a known meaning. «Готово» and «Отложено» were seen; the others are guesses. Anything else
 /// is `other`, with the source's own word beside it.
-pub const COMMON_STATUS: &[(&str, &str)] = &[
-    ("готово", "closed"),
-    ("закрыт", "closed"),
-    ("закрыто", "closed"),
-    ("новый", "new"),
-    ("новое", "new"),
-    ("в работе", "in_work"),
-    ("на исполнении", "in_work"),
-    ("ответ дан", "answered"),
-    ("отложено", "postponed"),
-    ("отклонено", "declined"),
-    ("перенаправлено", "forwarded"),
+pub const COMMON_STATUS: &[(&str, CommonStatus)] = &[
+    ("готово", CommonStatus::Closed),
+    ("закрыт", CommonStatus::Closed),
+    ("закрыто", CommonStatus::Closed),
+    ("новый", CommonStatus::New),
+    ("новое", CommonStatus::New),
+    ("в работе", CommonStatus::InWork),
+    ("на исполнении", CommonStatus::InWork),
+    ("ответ дан", CommonStatus::Answered),
+    ("отложено", CommonStatus::Postponed),
+    ("отклонено", CommonStatus::Declined),
+    ("перенаправлено", CommonStatus::Forwarded),
 ];
 
 /// Types of incidents: the first two were seen in exports, the third in a program that writes it.
@@ -290,7 +290,10 @@ mod tests {
             ("Дата создания", "вчера"),
         ]);
         let status = data.status.expect("a status");
-        assert_eq!((status.common.as_str(), status.raw.as_str()), ("other", "Согласование"));
+        assert_eq!(
+            (status.common, status.raw.as_str()),
+            (CommonStatus::Other, "Согласование")
+        );
         assert_eq!(data.subchannel.as_deref(), Some("дзен"));
         assert_eq!(data.extra["Дата создания"], "вчера");
         assert_eq!(data.author.kind, AuthorKind::Anonymous);

@@ -1,11 +1,11 @@
-//! What settings name: columns by letter, headers and statuses in the words of a system.
+//! What settings name: columns by letter, headers in the words of a system.
 
 use std::collections::{BTreeMap, HashMap};
 
 use priem_sdk::ConfigError;
 use priem_tables::column_index;
 
-use super::{fold::plain_header, layout::is_forbidden, mapping::Mapping, shared::COMMON_STATUSES};
+use super::{fold::plain_header, layout::is_forbidden, mapping::Mapping};
 
 /// Columns of files without a header row.
 ///
@@ -64,27 +64,6 @@ pub fn headers(headers: &BTreeMap<String, String>, mapping: &Mapping) -> Result<
                 "the header is named twice: case, `ё` and spaces do not count",
             ));
         }
-    }
-    Ok(out)
-}
-
-/// Statuses in the words of a system, in lower case.
-///
-/// # Errors
-/// The common status that is unknown.
-pub fn statuses(statuses: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>, ConfigError> {
-    let mut out = BTreeMap::new();
-    for (source, common) in statuses {
-        if !COMMON_STATUSES.contains(&common.as_str()) {
-            return Err(ConfigError::new(
-                format!("statuses.{source}"),
-                format!(
-                    "unknown common status `{common}`, known: {}",
-                    COMMON_STATUSES.join(", ")
-                ),
-            ));
-        }
-        out.insert(source.trim().to_lowercase(), common.clone());
     }
     Ok(out)
 }

@@ -7,7 +7,7 @@
 use jiff::tz::TimeZone;
 use priem_sdk::{
     EventType, MessageData,
-    message::{DeadlineStage, Kind, Regime},
+    message::{CommonStatus, DeadlineStage, Kind, Regime},
 };
 
 use super::{
@@ -98,28 +98,28 @@ static ASPECTS: &[Aspect] = &[
 
 /// Texts of stages and statuses with a known meaning: those clients of the platform show, and likely ones. Others are
 /// `other` with the source's word kept; the setting `statuses` adds to them.
-const STATUSES: &[(&str, &str)] = &[
-    ("на модерации", "new"),
-    ("модерация", "new"),
-    ("на рассмотрении", "new"),
-    ("координация", "new"),
-    ("на координации", "new"),
-    ("новое", "new"),
-    ("в работе", "in_work"),
-    ("исполнение", "in_work"),
-    ("на исполнении", "in_work"),
-    ("согласование", "in_work"),
-    ("утверждение", "in_work"),
-    ("перенаправлено", "forwarded"),
-    ("переадресовано", "forwarded"),
-    ("отложенное решение", "postponed"),
-    ("отложено", "postponed"),
-    ("отклонено", "declined"),
-    ("получен ответ", "answered"),
-    ("ответ направлен", "answered"),
-    ("решено", "closed"),
-    ("закрыто", "closed"),
-    ("завершено", "closed"),
+const STATUSES: &[(&str, CommonStatus)] = &[
+    ("на модерации", CommonStatus::New),
+    ("модерация", CommonStatus::New),
+    ("на рассмотрении", CommonStatus::New),
+    ("координация", CommonStatus::New),
+    ("на координации", CommonStatus::New),
+    ("новое", CommonStatus::New),
+    ("в работе", CommonStatus::InWork),
+    ("исполнение", CommonStatus::InWork),
+    ("на исполнении", CommonStatus::InWork),
+    ("согласование", CommonStatus::InWork),
+    ("утверждение", CommonStatus::InWork),
+    ("перенаправлено", CommonStatus::Forwarded),
+    ("переадресовано", CommonStatus::Forwarded),
+    ("отложенное решение", CommonStatus::Postponed),
+    ("отложено", CommonStatus::Postponed),
+    ("отклонено", CommonStatus::Declined),
+    ("получен ответ", CommonStatus::Answered),
+    ("ответ направлен", CommonStatus::Answered),
+    ("решено", CommonStatus::Closed),
+    ("закрыто", CommonStatus::Closed),
+    ("завершено", CommonStatus::Closed),
 ];
 
 /// Best rating of an answer in ПОС.

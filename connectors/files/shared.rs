@@ -4,8 +4,8 @@ use jiff::tz::TimeZone;
 use priem_sdk::{
     MessageData,
     message::{
-        Deadline, DeadlineBasis, DeadlineStage, DeadlineUnit, Geo, Moment, OrganisationRef, Precision, Satisfaction,
-        Status, Topic, TopicNode,
+        CommonStatus, Deadline, DeadlineBasis, DeadlineStage, DeadlineUnit, Geo, Moment, OrganisationRef, Precision,
+        Satisfaction, Status, Topic, TopicNode,
     },
     text,
 };
@@ -15,8 +15,6 @@ use super::{
     mapping::{Cells, FieldKind, FieldSpec, Role},
     when,
 };
-
-pub use priem_sdk::message::COMMON_STATUSES;
 
 /// Longest text taken for a value and not for a citizen's words, characters.
 const LONGEST_VALUE: usize = 40;
@@ -159,7 +157,7 @@ pub fn fill_deadline(cells: &Cells<'_>, name: &str, stage: DeadlineStage, zone: 
 }
 
 /// The status from one or several columns: the first word of them with a known meaning decides, all are kept.
-pub fn status(cells: &Cells<'_>, names: &[&str], outcome: &str, table: &[(&str, &'static str)]) -> Option<Status> {
+pub fn status(cells: &Cells<'_>, names: &[&str], outcome: &str, table: &[(&str, CommonStatus)]) -> Option<Status> {
     let words: Vec<&str> = names.iter().filter_map(|name| cells.said(name)).collect();
     let outcome = cells.owned(outcome);
     if words.is_empty() && outcome.is_none() {
@@ -180,8 +178,7 @@ pub fn status(cells: &Cells<'_>, names: &[&str], outcome: &str, table: &[(&str, 
             .iter()
             .find_map(|word| common(word))
             .or_else(|| outcome.as_deref().and_then(common))
-            .unwrap_or("other")
-            .into(),
+            .unwrap_or(CommonStatus::Other),
         raw: words.join(" / "),
         outcome,
     })

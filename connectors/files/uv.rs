@@ -7,7 +7,7 @@
 use jiff::tz::TimeZone;
 use priem_sdk::{
     EventType, MessageData,
-    message::{AuthorKind, DeadlineStage, Kind, Place, Regime},
+    message::{AuthorKind, CommonStatus, DeadlineStage, Kind, Place, Regime},
 };
 
 use super::{
@@ -90,21 +90,21 @@ static ASPECTS: &[Aspect] = &[
 ];
 
 /// Guesses, all of them: statuses of the portal were not seen.
-const STATUSES: &[(&str, &str)] = &[
-    ("новое", "new"),
-    ("на модерации", "new"),
-    ("принято", "new"),
-    ("в работе", "in_work"),
-    ("на исполнении", "in_work"),
-    ("опровергнуто", "in_work"),
-    ("на доработке", "in_work"),
-    ("отложено", "postponed"),
-    ("запланировано", "postponed"),
-    ("отклонено", "declined"),
-    ("дан ответ", "answered"),
-    ("ответ дан", "answered"),
-    ("решено", "closed"),
-    ("закрыто", "closed"),
+const STATUSES: &[(&str, CommonStatus)] = &[
+    ("новое", CommonStatus::New),
+    ("на модерации", CommonStatus::New),
+    ("принято", CommonStatus::New),
+    ("в работе", CommonStatus::InWork),
+    ("на исполнении", CommonStatus::InWork),
+    ("опровергнуто", CommonStatus::InWork),
+    ("на доработке", CommonStatus::InWork),
+    ("отложено", CommonStatus::Postponed),
+    ("запланировано", CommonStatus::Postponed),
+    ("отклонено", CommonStatus::Declined),
+    ("дан ответ", CommonStatus::Answered),
+    ("ответ дан", CommonStatus::Answered),
+    ("решено", CommonStatus::Closed),
+    ("закрыто", CommonStatus::Closed),
 ];
 
 /// Best rating of an answer; a guess.

@@ -6,7 +6,7 @@
 use jiff::tz::TimeZone;
 use priem_sdk::{
     EventType, MessageData,
-    message::{Kind, Place, Regime},
+    message::{CommonStatus, Kind, Place, Regime},
 };
 
 use super::{
@@ -51,12 +51,12 @@ const FIELDS: &[FieldSpec] = &[
 ];
 
 /// Guesses.
-const STATUSES: &[(&str, &str)] = &[
-    ("идёт", "in_work"),
-    ("идет", "in_work"),
-    ("активно", "in_work"),
-    ("завершено", "closed"),
-    ("итоги подведены", "closed"),
+const STATUSES: &[(&str, CommonStatus)] = &[
+    ("идёт", CommonStatus::InWork),
+    ("идет", CommonStatus::InWork),
+    ("активно", CommonStatus::InWork),
+    ("завершено", CommonStatus::Closed),
+    ("итоги подведены", CommonStatus::Closed),
 ];
 
 fn build(cells: &Cells<'_>, zone: &TimeZone) -> MessageData {

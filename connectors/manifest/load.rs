@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use priem_sdk::{
     ConfigError,
+    message::CommonStatus,
     registry::{self, unknown, unknown_value, with_key},
 };
 use priem_yaml::{Cause, Node, Problem, Wrong};
@@ -213,6 +214,26 @@ impl<'s> Source<'s> {
                     return Err(self.at(Some(number), &format!("there is no table `{name}`, {cure}")));
                 }
             }
+            for name in code
+                .split("status(\"")
+                .skip(1)
+                .filter_map(|rest| rest.split('"').next())
+            {
+                self.has_statuses(name, manifest)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A table of statuses holds words of the schema: any other would hold up each message that has it.
+    fn has_statuses(&self, name: &str, manifest: &Manifest) -> Result<(), LoadError> {
+        for (code, word) in manifest.tables.get(name).into_iter().flatten() {
+            let Some(word) = word.as_str().filter(|word| word.parse::<CommonStatus>().is_err()) else {
+                continue;
+            };
+            let line = self.tree.line_of(&["tables", name, code]);
+            let problem = unknown_value(word, &CommonStatus::WORDS);
+            return Err(self.at(Some(line), &format!("tables.{name}.{code}: {problem}")));
         }
         Ok(())
     }

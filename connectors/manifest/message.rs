@@ -11,6 +11,7 @@ use priem_sdk::{
     message::{Kind, Place, Regime},
     registry,
 };
+use priem_yaml::nearest;
 use serde_json::{Map, Value, json};
 
 /// What a manifest says for all of its messages.
@@ -30,7 +31,9 @@ enum Shape {
     Object(BTreeMap<String, Shape>),
     List(Box<Shape>),
     Text,
-    /// Anything else: numbers, booleans, enumerations, free values.
+    /// One of a closed list of words.
+    Word(Vec<String>),
+    /// Anything else: numbers, booleans, free values.
     Any,
 }
 
@@ -74,10 +77,23 @@ fn shape(schema: &Value, whole: &Value) -> Shape {
     if is("array") {
         return Shape::List(Box::new(shape(&schema["items"], whole)));
     }
-    if is("string") && schema["enum"].is_null() {
+    let words = words(schema);
+    if !words.is_empty() {
+        return Shape::Word(words);
+    }
+    if is("string") {
         return Shape::Text;
     }
     Shape::Any
+}
+
+/// The words of an enumeration; none for anything else.
+fn words(schema: &Value) -> Vec<String> {
+    let described = schema["oneOf"].as_array().into_iter().flatten();
+    let described = described.map(|one| &one["const"]);
+    let plain = schema["enum"].as_array().into_iter().flatten();
+    let words = described.chain(plain).filter_map(Value::as_str);
+    words.map(str::to_owned).collect()
 }
 
 /// Makes the data of a message. `None` for the event: the host's own counting decides.
@@ -139,7 +155,7 @@ pub fn short(event: EventType) -> &'static str {
     }
 }
 
-/// Drops nulls, writes numbers as text where text is wanted, refuses unknown fields.
+/// Drops nulls, writes numbers as text where text is wanted, refuses unknown fields and words.
 fn fit(value: &mut Value, shape: &Shape, path: &mut String) -> Result<(), String> {
     match (shape, value) {
         (Shape::Object(known), Value::Object(fields)) => {
@@ -164,6 +180,12 @@ fn fit(value: &mut Value, shape: &Shape, path: &mut String) -> Result<(), String
         (Shape::Text, value @ (Value::Number(_) | Value::Bool(_))) => {
             *value = Value::String(value.to_string());
             Ok(())
+        }
+        (Shape::Word(known), Value::String(word)) if !known.contains(word) => {
+            let path = path.trim_end_matches('.');
+            let near = nearest(word, known.iter().map(String::as_str));
+            let near = near.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+            Err(format!("{path}: expected one of `{}`{near}", known.join("`, `")))
         }
         _ => Ok(()),
     }
@@ -288,6 +310,11 @@ mod tests {
         assert!(
             kind.starts_with("author.kind: expected one of `person`") && !kind.contains("Анна"),
             "{kind}"
+        );
+        let status = wrong(json!({"status": {"common": "in_wrok", "raw": "В работе"}}));
+        assert!(
+            status.starts_with("status.common: expected one of `new`, ") && status.ends_with("did you mean `in_work`?"),
+            "{status}"
         );
         let body = wrong(json!({"body": "Анна"}));
         assert!(body.starts_with("body") && !body.contains("Анна"), "{body}");

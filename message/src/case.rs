@@ -206,34 +206,6 @@ pub struct OrganisationRef {
     pub name: String,
 }
 
-/// Values of [`Status::common`], from the first to the last.
-pub const COMMON_STATUSES: &[&str] = &[
-    "new",
-    "moderation",
-    "routing",
-    "assigned",
-    "in_work",
-    "answered",
-    "postponed",
-    "declined",
-    "forwarded",
-    "closed",
-    "other",
-];
-
-/// State at the source.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Status {
-    /// Common name, one of [`COMMON_STATUSES`]: `new`, `moderation`, `routing`, `assigned`, `in_work`, `answered`, `postponed`, `declined`,
-    /// `forwarded`, `closed`, `other`.
-    pub common: String,
-    /// As the source writes it.
-    pub raw: String,
-    /// Outcome as the source writes it («Решено», «Не решено»).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub outcome: Option<String>,
-}
-
 /// A clock.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Deadline {

@@ -12,6 +12,7 @@ pub mod personal;
 mod place;
 mod routing;
 mod russian;
+mod status;
 pub mod text;
 
 use std::sync::LazyLock;
@@ -24,12 +25,13 @@ use uuid::Uuid;
 pub use author::{Author, AuthorKind, Contacts};
 pub use body::{Attachment, AttachmentKind, Body, Mention};
 pub use case::{
-    COMMON_STATUSES, Deadline, DeadlineBasis, DeadlineStage, DeadlineUnit, External, Flags, Legal, Organisation,
-    OrganisationRef, Regime, Relation, Reminder, Satisfaction, Status, Topic, TopicNode,
+    Deadline, DeadlineBasis, DeadlineStage, DeadlineUnit, External, Flags, Legal, Organisation, OrganisationRef,
+    Regime, Relation, Reminder, Satisfaction, Topic, TopicNode,
 };
 pub use moment::{Moment, Precision, Times};
 pub use place::{Geo, Place, PlacePrecision};
 pub use routing::{Recipient, Routing, TerritoryFoundBy};
+pub use status::{CommonStatus, NoStatus, Status};
 
 /// Namespace of event ids: UUIDv5 of the DNS name `message.priem.ru`.
 static NAMESPACE: LazyLock<Uuid> = LazyLock::new(|| Uuid::new_v5(&Uuid::NAMESPACE_DNS, b"message.priem.ru"));

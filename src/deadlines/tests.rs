@@ -44,7 +44,7 @@ impl Connector for Registry {
         data.place.text = Some("Ленина, 1".into());
         data.external.conversation = Some("talk".into());
         data.status = row["status"].as_str().map(|common| Status {
-            common: common.into(),
+            common: common.parse().unwrap(),
             raw: "как в источнике".into(),
             outcome: None,
         });

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp, civil};
 use priem_sdk::{
     EventType, Message,
-    message::{Author, Body, Deadline, DeadlineStage, MessageData, Moment, Place, Regime, Routing},
+    message::{Author, Body, CommonStatus, Deadline, DeadlineStage, MessageData, Moment, Place, Routing},
 };
 
 use super::{
@@ -126,18 +126,15 @@ fn phase(message: &Message) -> Option<Phase> {
     if message.data.times.closed.is_some() && message.event != EventType::Reopened {
         return Some(Phase::Ended);
     }
+    if status.common.is_over(message.data.legal.regime)? {
+        return Some(Phase::Ended);
+    }
     // The window to dispute an answer is the citizen's, not the body's.
-    Some(match status.common.as_str() {
-        "new" | "moderation" | "routing" => Phase::Open(&[RefuteWindow]),
-        // Passed up or down inside ПОС, it still waits for its answer there; an appeal is given away for good (59-ФЗ, 8).
-        "forwarded" if message.data.legal.regime == Regime::PosMessage => {
-            Phase::Open(&[RefuteWindow, Register, Forward])
-        }
-        "assigned" | "in_work" => Phase::Open(&[RefuteWindow, Register, Forward]),
-        "postponed" => Phase::Open(&[RefuteWindow, Register, Forward, FirstReaction]),
-        "answered" | "declined" | "forwarded" | "closed" => Phase::Ended,
-        _ => return None,
-    })
+    Some(Phase::Open(match status.common {
+        CommonStatus::New | CommonStatus::Moderation | CommonStatus::Routing => &[RefuteWindow],
+        CommonStatus::Postponed => &[RefuteWindow, Register, Forward, FirstReaction],
+        _ => &[RefuteWindow, Register, Forward],
+    }))
 }
 
 /// What a reminder says of the message: all that is not the citizen's.
@@ -168,39 +165,46 @@ fn subject(message: &Message, main: &Routing) -> Option<Bytes> {
 
 #[cfg(test)]
 mod tests {
-    use priem_sdk::message::{Kind, Status};
+    use priem_sdk::message::{Kind, Regime, Status};
 
     use super::*;
 
-    fn is_open(regime: Regime, common: &str) -> Option<bool> {
+    /// The stages that a message in this state still waits for; nothing when it says nothing of them.
+    fn waits_for(regime: Regime, common: CommonStatus) -> Option<Vec<DeadlineStage>> {
+        use DeadlineStage::{Answer, FirstReaction, Register};
         let mut data = MessageData::new("pos", Kind::Portal, regime);
         data.status = Some(Status {
-            common: common.into(),
+            common,
             raw: "как в источнике".into(),
             outcome: None,
         });
-        let phase = phase(&Message::new(EventType::Received, data))?;
-        Some(matches!(phase, Phase::Open(_)))
+        Some(match phase(&Message::new(EventType::Received, data))? {
+            Phase::Open(met) => {
+                let stages = [Register, FirstReaction, Answer].into_iter();
+                stages.filter(|stage| !met.contains(stage)).collect()
+            }
+            Phase::Ended => Vec::new(),
+        })
     }
 
     #[test]
-    fn every_common_status_is_open_or_ended_or_means_nothing() {
-        for open in ["new", "moderation", "routing", "assigned", "in_work", "postponed"] {
-            assert_eq!(is_open(Regime::PosMessage, open), Some(true), "{open}");
+    fn every_state_is_open_or_ended_or_means_nothing() {
+        use DeadlineStage::{Answer, FirstReaction, Register};
+        for common in CommonStatus::ALL {
+            let expected: Option<&[DeadlineStage]> = match common {
+                CommonStatus::New | CommonStatus::Moderation | CommonStatus::Routing => {
+                    Some(&[Register, FirstReaction, Answer])
+                }
+                CommonStatus::Assigned | CommonStatus::InWork => Some(&[FirstReaction, Answer]),
+                // The answer is owed still.
+                CommonStatus::Forwarded => Some(&[FirstReaction, Answer]),
+                CommonStatus::Postponed => Some(&[Answer]),
+                CommonStatus::Answered | CommonStatus::Declined | CommonStatus::Closed => Some(&[]),
+                CommonStatus::Other => None,
+            };
+            assert_eq!(waits_for(Regime::PosMessage, common).as_deref(), expected, "{common:?}");
         }
-        for ended in ["answered", "declined", "closed"] {
-            assert_eq!(is_open(Regime::PosMessage, ended), Some(false), "{ended}");
-        }
-        assert_eq!(
-            is_open(Regime::PosMessage, "forwarded"),
-            Some(true),
-            "the answer is owed still"
-        );
-        assert_eq!(
-            is_open(Regime::Fz59, "forwarded"),
-            Some(false),
-            "it is somebody else's now"
-        );
-        assert_eq!(is_open(Regime::PosMessage, "other"), None);
+        // It is somebody else's now.
+        assert_eq!(waits_for(Regime::Fz59, CommonStatus::Forwarded), Some(Vec::new()));
     }
 }

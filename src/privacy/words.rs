@@ -84,7 +84,6 @@ mod tests {
         "relation.seen_in",
         "reminder.of",
         "reminder.revision",
-        "status.common",
         "times.at_source.value",
         "times.at_source.zone",
         "times.closed.value",

@@ -7,7 +7,10 @@ use priem_city::exports::{
     registry::{self, Life, RegistrySpec, System},
     sample_voice,
 };
-use priem_sdk::{EventType, message::Precision};
+use priem_sdk::{
+    EventType,
+    message::{CommonStatus, Precision},
+};
 use priem_tables::RawRow;
 use proptest::prelude::*;
 
@@ -36,7 +39,7 @@ fn understands(system: System) -> impl FnOnce(&mut FilesSettings) {
             ] {
                 settings.headers.insert(header.into(), field.into());
             }
-            settings.statuses.insert("Принято".into(), "new".into());
+            settings.statuses.insert("Принято".into(), CommonStatus::New);
         }
     }
 }
@@ -255,7 +258,7 @@ fn a_classifier_file_and_statuses_of_the_settings_apply() {
     .expect("written");
     let mut host = Host::new(|settings| {
         settings.classifiers = vec![classifier];
-        settings.statuses.insert("на доработке".into(), "in_work".into());
+        settings.statuses.insert("на доработке".into(), CommonStatus::InWork);
     });
     host.drop_text(
         "a.csv",
@@ -269,10 +272,10 @@ fn a_classifier_file_and_statuses_of_the_settings_apply() {
         (Some("2027"), Some("space"))
     );
     assert!(topic.starred && known.flags.is_empty());
-    assert_eq!(known.status.expect("a status").common, "in_work");
+    assert_eq!(known.status.expect("a status").common, CommonStatus::InWork);
     let unknown = host.messages("770002").remove(0).data;
     assert_eq!(unknown.flags.other, [priem_sdk::message::Flags::UNKNOWN_TOPIC]);
-    assert_eq!(unknown.status.expect("a status").common, "closed");
+    assert_eq!(unknown.status.expect("a status").common, CommonStatus::Closed);
 }
 
 proptest! {

@@ -2,7 +2,10 @@
 
 use std::fs;
 
-use priem_sdk::{Connector as _, message::Precision};
+use priem_sdk::{
+    Connector as _,
+    message::{CommonStatus, Precision},
+};
 
 use super::{
     FilesSettings, Host,
@@ -190,7 +193,7 @@ fn a_status_with_a_space_that_does_not_break_is_that_status() {
         pos("Номер;Источник;Организация, в которой находится сообщение;Статус\n30001;Виджет;Отдел;В\u{a0}рaботе\n");
     assert_eq!(
         host.messages("30001")[0].data.status.as_ref().expect("a status").common,
-        "in_work"
+        CommonStatus::InWork
     );
 }
 

@@ -153,6 +153,11 @@ fn mistakes_that_would_show_late_or_never_are_told_at_once() {
             "tables: [ new ]\n",
             "tables: expected keys with values (`key: value`) here",
         ),
+        (
+            "    WORK: in_work\n",
+            "    WORK: in_wrok\n",
+            "tables.status.WORK: unknown value `in_wrok`, did you mean `in_work`?",
+        ),
         ("  every: 1m", "   every: 1m", "look at the indentation"),
     ] {
         let text = changed(from, to);

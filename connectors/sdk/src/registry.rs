@@ -81,12 +81,19 @@ pub fn with_key(path: &str, problem: String) -> String {
     }
 }
 
-/// Turns serde's "unknown field `x`, expected one of …" into "unknown key, did you mean `y`?".
+/// Turns serde's "unknown field `x`, expected one of …" into "unknown key, did you mean `y`?", and the same of a word that
+/// is none of those a setting takes.
 pub fn suggest(problem: &str) -> Option<String> {
-    let rest = problem.strip_prefix("unknown field `")?;
-    let (unknown_key, rest) = rest.split_once('`')?;
+    let (rest, is_value) = match problem.strip_prefix("unknown field `") {
+        Some(rest) => (rest, false),
+        None => (problem.strip_prefix("unknown variant `")?, true),
+    };
+    let (word, rest) = rest.split_once('`')?;
     let known: Vec<&str> = rest.split('`').skip(1).step_by(2).collect();
-    Some(unknown(unknown_key, &known))
+    Some(match is_value {
+        true => unknown_value(word, &known),
+        false => unknown(word, &known),
+    })
 }
 
 /// Names the known key nearest to a misspelt one, or all of them when none is near.

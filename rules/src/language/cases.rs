@@ -126,6 +126,16 @@ fn read_given(reader: &mut Reader<'_>, zone: &Zone, node: &Node) -> Message {
                     .and_then(parse_word::<AuthorKind>)
                     .unwrap_or(data.author.kind);
             }
+            "status" => {
+                let word = closed(reader, Field::Status, value);
+                data.status = word.and_then(|word| {
+                    Some(Status {
+                        common: word.parse().ok()?,
+                        raw: word,
+                        outcome: None,
+                    })
+                });
+            }
             key => {
                 let Some(text) = reader.text(value, key) else { continue };
                 match key {
@@ -138,13 +148,6 @@ fn read_given(reader: &mut Reader<'_>, zone: &Zone, node: &Node) -> Message {
                     "organisation" => data.organisation.current = Some(OrganisationRef { id: None, name: text }),
                     "organisation_received" => {
                         data.organisation.received = Some(OrganisationRef { id: None, name: text });
-                    }
-                    "status" => {
-                        data.status = Some(Status {
-                            common: text.clone(),
-                            raw: text,
-                            outcome: None,
-                        })
                     }
                     "language" => data.body.language = Some(text),
                     other => reader.error(

@@ -340,7 +340,7 @@ fn set(data: &mut MessageData, event: &mut EventType, field: Field, value: &str)
         Field::Flags => data.flags.set(value),
         Field::Status => {
             data.status = Some(Status {
-                common: text()?,
+                common: word(value)?,
                 raw: text()?,
                 outcome: None,
             });

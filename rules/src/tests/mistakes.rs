@@ -44,6 +44,14 @@ fn every_kind_of_mistake_has_its_message() {
             "неизвестное значение «bad»",
         ),
         (
+            rule("{ status: in_wrok }", "{ sector: roads }"),
+            "имели в виду «in_work»",
+        ),
+        (
+            format!("{ROUTE}tests: [{{ name: т, given: {{ status: in_wrok }}, expect: {{ queue: q }} }}]\n"),
+            "имели в виду «in_work»",
+        ),
+        (
             rule("{ use: зима }", "{ sector: roads }"),
             "опишите его в разделе conditions",
         ),

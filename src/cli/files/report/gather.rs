@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use priem_connectors::files::{FilesSettings, probe};
 use priem_sdk::{
     ConfigError, Message,
-    message::{DeadlineStage, Flags, Topic},
+    message::{CommonStatus, DeadlineStage, Flags, Topic},
 };
 
 use super::{
@@ -22,8 +22,6 @@ use priem_rules::RuleSet;
 
 /// Entries of each list that are shown one by one; the rest are counted.
 pub const LISTED: usize = 200;
-/// Statuses that no term runs for.
-const FINISHED: &[&str] = &["closed", "answered", "declined"];
 
 /// What to look for, and when.
 pub struct Question<'a> {
@@ -135,7 +133,7 @@ fn look(question: &Question<'_>, file: &str, row: u64, message: &Message) -> See
         || data
             .status
             .as_ref()
-            .is_some_and(|status| FINISHED.contains(&status.common.as_str()));
+            .is_some_and(|status| status.common.is_over(data.legal.regime) == Some(true));
     let due = data
         .deadlines
         .iter()
@@ -151,7 +149,7 @@ fn look(question: &Question<'_>, file: &str, row: u64, message: &Message) -> See
     let status = data
         .status
         .as_ref()
-        .filter(|status| status.common == "other" && !status.raw.is_empty());
+        .filter(|status| status.common == CommonStatus::Other && !status.raw.is_empty());
     Seen {
         destination: (sector.to_owned(), recipient, routing.queue.clone()),
         is_default_route: decision.default_route,
