@@ -1,5 +1,7 @@
 //! A row cell by cell, within the limits of a row, and what values of workbooks are as texts.
 
+use icu_normalizer::ComposingNormalizerBorrowed;
+
 use crate::{
     dates,
     fault::RowFault,
@@ -56,7 +58,11 @@ impl RowBuilder {
 
     /// Takes the value of a cell; one without text is none.
     pub(crate) fn put(&mut self, column: usize, value: Read) {
-        let value = match value {
+        let composed = |Value { text, note }| Value {
+            text: composed(text),
+            note,
+        };
+        let value = match value.map(composed) {
             Ok(Value { text, .. }) if text.is_empty() => return,
             Ok(Value { text, .. }) if self.is_held() || is_too_long(&text) => {
                 Err((RowFault::CellTooLong { limit: MOST_CHARACTERS }, text))
@@ -130,6 +136,15 @@ impl Held {
         self.kept
             .extend_from_slice(format!("… ({bytes} bytes, blake3 {})", &hash[..32]).as_bytes());
         RawRow::broken(row, self.fault, &self.kept)
+    }
+}
+
+/// A text with letters in one piece: some programs write `й` and `ё` as a letter and a mark above it (Unicode NFC).
+pub(crate) fn composed(text: String) -> String {
+    // The bytes with which the marks of U+0300 and what follows begin.
+    match memchr::memchr2(0xCC, 0xCD, text.as_bytes()) {
+        Some(_) => ComposingNormalizerBorrowed::new_nfc().normalize(&text).into_owned(),
+        None => text,
     }
 }
 

@@ -6,6 +6,7 @@
 mod words;
 
 use jiff::{Timestamp, Unit, civil};
+use serde::{Deserialize, Serialize};
 
 /// Serial numbers taken for dates: 1954 to 2119. Incident numbers and sums lie elsewhere in date columns.
 const SERIALS: std::ops::RangeInclusive<f64> = 20_000.0..=80_000.0;
@@ -25,6 +26,37 @@ pub enum Written {
     Instant(Timestamp),
 }
 
+/// Which of day and month stands first in a date with slashes. The texts of a table say it together: `1/25/2026` is American,
+/// and what stands beside it is, too.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Order {
+    /// Nothing says it: the day, unless an American program may have written it.
+    #[default]
+    Unsaid,
+    /// The month, as American programs write it.
+    MonthFirst,
+}
+
+/// What one text says of the [order](Order): whether the month stands first. `None`: nothing.
+pub fn is_month_first(text: &str) -> Option<bool> {
+    if !text.contains('/') || text.len() > LONGEST {
+        return None;
+    }
+    let mut words = text.split(|c: char| c.is_whitespace() || c == ',');
+    let (first, second) = words.find_map(|word| match word.split('/').collect::<Vec<_>>().as_slice() {
+        &[first, second, year] if matches!(year.len(), 2 | 4) && year.bytes().all(|byte| byte.is_ascii_digit()) => {
+            Some((small(first)?, small(second)?))
+        }
+        _ => None,
+    })?;
+    match (first > 12, second > 12) {
+        (true, false) => Some(false),
+        (false, true) => Some(true),
+        _ => None,
+    }
+}
+
 /// Reads a date. `None`: the text is none, or it may be two.
 ///
 /// `05.01.2026`, `5/1/26`, `5 января 2026 г.`, `понедельник, 5 янв. 2026`, `до 05.01.2026`, with a time `10:30[:15]`, `10.30`
@@ -33,6 +65,11 @@ pub enum Written {
 /// with the whole year, or beside AM or PM, is how American programs write the fifth of January: it may be the first of May,
 /// and is none.
 pub fn read(text: &str) -> Option<Written> {
+    read_as(text, Order::Unsaid)
+}
+
+/// The same where it is known which of day and month stands first between slashes.
+pub fn read_as(text: &str, order: Order) -> Option<Written> {
     let text = text.trim();
     if text.is_empty() || text.len() > LONGEST {
         return None;
@@ -40,7 +77,7 @@ pub fn read(text: &str) -> Option<Written> {
     with_offset(text)
         .map(Written::Instant)
         .or_else(|| serial_text(text))
-        .or_else(|| words::read(text))
+        .or_else(|| words::read(text, order))
 }
 
 /// Reads a day that is written in full, `31.12.2026` or `2026-12-31`. A year of two digits is not guessed, a number is no
@@ -117,6 +154,14 @@ fn any_day(text: &str) -> Option<civil::Date> {
 fn is_american(text: &str) -> bool {
     let parts: Vec<&str> = text.split('/').collect();
     matches!(parts.as_slice(), [first, second, year] if (first.len() == 1 || second.len() == 1) && year.len() == 4)
+}
+
+/// A day that is written the American way beyond doubt.
+fn month_first_day(text: &str) -> Option<civil::Date> {
+    match text.split('/').collect::<Vec<_>>().as_slice() {
+        &[month, day, year] if month.len() <= 2 => day_of(year, month, day),
+        _ => any_day(text),
+    }
 }
 
 /// A day beside AM or PM, or without zeros: Americans write the month first.
@@ -245,6 +290,35 @@ mod tests {
         let evening = Written::Second(civil::date(2026, 1, 25).at(22, 30, 15, 0));
         assert_eq!(read("1/25/2026 10:30:15 PM"), Some(evening));
         assert_eq!(read("1/1/2026 12:00 AM"), Some(Written::Day(civil::date(2026, 1, 1))));
+    }
+
+    #[test]
+    fn dates_beside_american_ones_are_american() {
+        let day = civil::date(2026, 1, 5);
+        for (text, expected) in [
+            ("1/5/2026", Written::Day(day)),
+            ("01/05/2026", Written::Day(day)),
+            ("1/5/26", Written::Day(day)),
+            ("1/5/2026 10:30 PM", Written::Minute(day.at(22, 30, 0, 0))),
+            ("1/5/2026 12:00:00 AM", Written::Day(day)),
+            ("05.01.2026", Written::Day(day)),
+            ("2026-01-05", Written::Day(day)),
+        ] {
+            assert_eq!(read_as(text, Order::MonthFirst), Some(expected), "{text}");
+        }
+        assert_eq!(read_as("25/1/2026", Order::MonthFirst), None);
+        for (text, said) in [
+            ("1/25/2026 10:30 PM", Some(true)),
+            ("01/25/26", Some(true)),
+            ("25/1/2026", Some(false)),
+            ("1/5/2026", None),
+            ("25.01.2026", None),
+            ("д. 5/14/а", None),
+            ("1/25", None),
+            ("31/31/2026", None),
+        ] {
+            assert_eq!(is_month_first(text), said, "{text}");
+        }
     }
 
     #[test]

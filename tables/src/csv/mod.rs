@@ -22,6 +22,7 @@ use self::shape::{Fit, Shape, is_blank};
 pub use self::split::LineEnd;
 pub(crate) use self::split::{Split, split};
 use crate::{
+    cells::composed,
     dialect::Dialect,
     encoding::Utf16,
     fault::{Fault, RowFault},
@@ -278,7 +279,7 @@ impl CsvRows {
                 Some(text) if is_too_long(&text) => {
                     return broken(RowFault::CellTooLong { limit: MOST_CHARACTERS });
                 }
-                Some(text) => texts.push(text),
+                Some(text) => texts.push(composed(text)),
                 None => return broken(RowFault::Encoding(encoding.name())),
             }
         }

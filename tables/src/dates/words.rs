@@ -5,7 +5,7 @@ use jiff::{
     tz::Offset,
 };
 
-use super::{Written, american_day, any_day, day_of, is_american, small};
+use super::{Order, Written, american_day, any_day, day_of, is_american, month_first_day, small};
 
 /// Names of months; a word of three letters or more that begins one means it.
 const MONTHS: [[&str; 3]; 12] = [
@@ -53,7 +53,7 @@ enum Half {
 }
 
 /// Reads a date with its words.
-pub(super) fn read(text: &str) -> Option<Written> {
+pub(super) fn read(text: &str, order: Order) -> Option<Written> {
     let text = plain(text);
     let mut words: &[&str] = &text
         .split([' ', ',', '(', ')'])
@@ -70,7 +70,7 @@ pub(super) fn read(text: &str) -> Option<Written> {
         .and_then(|word| clock(word))
         .filter(|_| words.first().is_some_and(|word| word.contains(':')));
     words = &words[usize::from(early.is_some())..];
-    let (day, mut words) = day(words, half.is_some())?;
+    let (day, mut words) = day(words, half.is_some(), order)?;
     if weekday.is_some_and(|weekday| weekday != day.weekday()) {
         return None;
     }
@@ -159,13 +159,13 @@ fn half(words: &[&str]) -> Option<Half> {
 }
 
 /// The day at the front, and the words behind it.
-fn day<'a, 'b>(words: &'a [&'b str], has_half: bool) -> Option<(civil::Date, &'a [&'b str])> {
+fn day<'a, 'b>(words: &'a [&'b str], has_half: bool, order: Order) -> Option<(civil::Date, &'a [&'b str])> {
     let numeric = |word: &str| {
         let word = YEAR.iter().find_map(|year| word.strip_suffix(year)).unwrap_or(word);
-        let found = if has_half || is_american(word) {
-            american_day(word)
-        } else {
-            any_day(word)
+        let found = match order {
+            Order::MonthFirst => month_first_day(word),
+            Order::Unsaid if has_half || is_american(word) => american_day(word),
+            Order::Unsaid => any_day(word),
         };
         found.or_else(|| with_month_name(&word.split('-').collect::<Vec<_>>()))
     };

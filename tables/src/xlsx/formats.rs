@@ -57,10 +57,23 @@ pub(crate) fn built_in(id: u32) -> NumberKind {
     }
 }
 
-/// A format code is a date when a date letter stands outside quotes, escapes and brackets; `[h]` is a duration.
+/// A format code is a date when a word of a date stands outside of quotes, escapes and brackets, before any digit of a
+/// number; `[h]` is a duration. Only the format of numbers above zero counts.
 pub(crate) fn by_code(code: &str) -> NumberKind {
-    let mut chars = code.chars();
+    let mut chars = code.chars().peekable();
+    let mut word = String::new();
     while let Some(c) = chars.next() {
+        if c.is_ascii_alphabetic() {
+            word.push(c.to_ascii_lowercase());
+            if chars.peek().is_some_and(char::is_ascii_alphabetic) {
+                continue;
+            }
+            match std::mem::take(&mut word) {
+                word if is_of_date(&word) => return NumberKind::DateTime,
+                word if word == "general" => break,
+                _ => continue,
+            }
+        }
         match c {
             // The next character is shown as it is.
             '\\' | '_' | '*' => {
@@ -72,23 +85,38 @@ pub(crate) fn by_code(code: &str) -> NumberKind {
             '[' => {
                 let inside: String = chars.by_ref().take_while(|c| *c != ']').collect();
                 let inside = inside.to_ascii_lowercase();
-                if !inside.is_empty()
-                    && ["h", "m", "s"]
-                        .iter()
-                        .any(|unit| inside.trim_matches(|c| unit.contains(c)).is_empty())
+                if ["h", "m", "s"]
+                    .iter()
+                    .any(|unit| !inside.is_empty() && inside.trim_matches(|c| unit.contains(c)).is_empty())
                 {
                     return NumberKind::Duration;
                 }
+                // The long date and the time of whoever opens the book, whatever follows.
+                if ["$-f800", "$-f400", "$-x-sysdate", "$-x-systime"].contains(&inside.as_str()) {
+                    return NumberKind::DateTime;
+                }
             }
-            // Formats for negative numbers and text follow.
-            ';' => break,
-            'd' | 'D' | 'm' | 'M' | 'y' | 'Y' | 'h' | 'H' | 's' | 'S' => return NumberKind::DateTime,
-            // A number as it is. A single `g` names an era of Japan.
-            'G' | 'g' if chars.as_str().to_ascii_lowercase().starts_with("eneral") => break,
+            // Digits of a number; formats for negative numbers and text.
+            '0' | '#' | '?' | ';' => break,
             _ => {}
         }
     }
     NumberKind::Plain
+}
+
+/// Whether letters in a row stand for a part of a date: `d`, `m`, `y`, `h`, `s`, and the years of other calendars, `e` with
+/// the era `g` before it, `b`. `AM/PM` or `A/P` may be written right behind or before them.
+fn is_of_date(word: &str) -> bool {
+    let word = ["am", "a"]
+        .iter()
+        .find_map(|half| word.strip_suffix(half))
+        .unwrap_or(word);
+    let word = ["pm", "p"]
+        .iter()
+        .find_map(|half| word.strip_prefix(half))
+        .unwrap_or(word);
+    word.chars().all(|letter| "dmyhsegb".contains(letter))
+        && (word.contains(['d', 'm', 'y', 'h', 's', 'e']) || word.contains("bb"))
 }
 
 #[cfg(test)]
@@ -104,13 +132,45 @@ mod tests {
             "h:mm",
             "[Red]dd.mm.yy",
             "[$-411]ggge\"年\"m\"月\"d\"日\";@",
+            "[$-411]ggge\"年\"",
+            "[$-411]ge.m.d",
+            "[$-41E]bbbb",
+            "[$-F800]dddd\\,\\ mmmm\\ dd\\,\\ yyyy",
+            "[$-F400]h:mm:ss\\ AM/PM",
+            "[$-FC19]dd\\ mmmm\\ yyyy\\ \\г\\.",
+            "[$-419]dd\\.mm\\.yyyy\\ h:mm",
+            "[$-ru-RU,1]dd mmmm yyyy \"г.\"",
+            "[DBNum1][$-804]yyyy\"年\"m\"月\"d\"日\";@",
+            "AM/PMh:mm",
+            "hAM/PM",
+            "mm:ss.0",
         ] {
             assert_eq!(by_code(code), NumberKind::DateTime, "{code}");
         }
         for code in ["[h]:mm:ss", "[mm]:ss", "[hh]"] {
             assert_eq!(by_code(code), NumberKind::Duration, "{code}");
         }
-        for code in ["General", "0.00", "#,##0 \"дн. dd\"", "0\\d", "[Red]0", "0.00E+00", "@"] {
+        for code in [
+            "General",
+            "0.00",
+            "#,##0 \"дн. dd\"",
+            "0\\d",
+            "[Red]0",
+            "0.00E+00",
+            "@",
+            "##0.0E+0",
+            "0 USD",
+            "USD 0",
+            "# ??/??",
+            "0.00\" m\"",
+            "Standard",
+            "G/標準",
+            "[$-419]0",
+            "[$¥-411]#,##0",
+            "_-* #,##0.00_d",
+            "[Magenta]General",
+            "\"\";dd.mm.yyyy",
+        ] {
             assert_eq!(by_code(code), NumberKind::Plain, "{code}");
         }
     }
