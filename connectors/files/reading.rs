@@ -372,8 +372,7 @@ impl Reading {
             next,
             wait: Wait::Now,
             progress: Some(progress),
-            gap: None,
-            hold: None,
+            ..Page::default()
         }
     }
 

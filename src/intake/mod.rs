@@ -6,6 +6,7 @@ pub use connectors::{Connectors, normalize};
 
 use std::sync::Arc;
 
+use jiff::civil::DateTime;
 use priem_sdk::{Cursor, Item, Stream, contract::ConnectorId};
 use tracing::info;
 
@@ -56,11 +57,13 @@ impl Intake {
         stream: &StreamId,
         items: Vec<Item>,
         cursor: Option<Cursor>,
+        as_of: Option<DateTime>,
     ) -> Result<Appended, JournalError> {
         let count = items.len() as u64;
+        let as_of = as_of.map(seconds);
         let appended = self
             .journal
-            .append(connector, Arc::clone(&stream.id), items, cursor)
+            .append_as_of(connector, Arc::clone(&stream.id), items, cursor, as_of)
             .await?;
         let name = connector.as_str();
         if count > 0 {
@@ -69,13 +72,24 @@ impl Intake {
                 .with_label_values(&[name, stream.name])
                 .inc_by(count);
         }
-        for (kind, count) in [("seen", appended.seen), ("unchanged", appended.unchanged)] {
+        for (kind, count) in [
+            ("seen", appended.seen),
+            ("unchanged", appended.unchanged),
+            ("older", appended.older),
+        ] {
             if count > 0 {
                 self.metrics
                     .duplicates
                     .with_label_values(&[name, kind])
                     .inc_by(count as u64);
             }
+        }
+        if appended.older > 0 {
+            info!(
+                connector = name,
+                items = appended.older,
+                "left out what is older than what is known: the source speaks of an earlier time"
+            );
         }
         if appended.superseded > 0 {
             info!(
@@ -95,6 +109,12 @@ impl Intake {
         }
         Ok(appended)
     }
+}
+
+/// A moment of some clock as a number that grows with it.
+fn seconds(moment: DateTime) -> i64 {
+    let epoch = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
+    moment.duration_since(epoch).as_secs()
 }
 
 /// Takes a proven request's items into the journal; returns only after the commit.
@@ -121,7 +141,7 @@ pub enum NotAccepted {
 #[async_trait::async_trait]
 impl Accept for Intake {
     async fn accept(&self, connector: &ConnectorId, stream: &StreamId, items: Vec<Item>) -> Result<(), NotAccepted> {
-        match self.store(connector, stream, items, None).await {
+        match self.store(connector, stream, items, None, None).await {
             Ok(_) => Ok(()),
             Err(JournalError::Full { .. }) => Err(NotAccepted::Full),
             Err(_) => Err(NotAccepted::Unavailable),

@@ -34,6 +34,16 @@ pub(super) struct AppendState {
     pub(super) newest: i64,
 }
 
+/// Items of one stream that are stored together.
+pub(super) struct Incoming<'a> {
+    pub(super) connector: &'a ConnectorId,
+    pub(super) stream: &'a Arc<str>,
+    pub(super) items: &'a [Item],
+    /// As of when the source speaks, when it says so; only compared with another such number.
+    pub(super) as_of: Option<i64>,
+    pub(super) cursor: Option<&'a Cursor>,
+}
+
 impl AppendState {
     /// Reads what is needed from the journal.
     pub(super) fn load(connection: &Connection) -> rusqlite::Result<Self> {
@@ -74,19 +84,23 @@ impl AppendState {
     pub(super) fn append(
         &mut self,
         connection: &Connection,
-        connector: &ConnectorId,
-        stream: &Arc<str>,
-        items: &[Item],
-        cursor: Option<&Cursor>,
+        incoming: &Incoming<'_>,
         fresh: &mut Vec<Arc<Record>>,
     ) -> rusqlite::Result<Appended> {
+        let &Incoming {
+            connector,
+            stream,
+            items,
+            as_of,
+            cursor,
+        } = incoming;
         let number = self.connector_number(connection, connector)?;
         let (now, wall) = (self.now.stamp, self.now.wall);
         // As it will be read back: an item published from memory and again from disk must be the same to the byte.
         let received_at = Timestamp::from_microsecond(wall).unwrap_or(Timestamp::UNIX_EPOCH);
         let mut appended = Appended::default();
         for item in items {
-            let verdict = dedupe::admit(connection, &self.hash_key, connector.as_str(), item, now)?;
+            let verdict = dedupe::admit(connection, &self.hash_key, connector.as_str(), item, as_of, now)?;
             let (verdict, needless) = superseded::judge(connection, number, item, verdict)?;
             for seq in &needless {
                 superseded::mark(connection, &mut self.ledger, *seq, now)?;
@@ -100,6 +114,10 @@ impl AppendState {
                 }
                 Verdict::Unchanged => {
                     appended.unchanged += 1;
+                    continue;
+                }
+                Verdict::Older => {
+                    appended.older += 1;
                     continue;
                 }
             };

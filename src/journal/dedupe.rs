@@ -6,6 +6,8 @@
 //! - a revision stored before → [`Verdict::Seen`];
 //! - another revision with the fingerprint of the newest version → [`Verdict::Unchanged`] (an edit without a visible
 //!   change, the same row in the next export);
+//! - from a source that says as of when it speaks: an earlier moment than that of the newest version, or the same moment
+//!   and a content the object had before → [`Verdict::Older`] (an old export, saved anew);
 //! - everything else is new. A → B → A gives three versions: only the newest one is compared.
 //!
 //! Rows hold keyed hashes only, so they may outlive the raw data.
@@ -26,6 +28,8 @@ pub(super) enum Verdict {
     Seen,
     /// Nothing a reader would see differs from the newest version.
     Unchanged,
+    /// The newest version is of a later time.
+    Older,
 }
 
 /// Key of the hashes, made once per journal.
@@ -36,31 +40,35 @@ pub(super) fn hash_key(connection: &Connection) -> rusqlite::Result<HashKey> {
     connection.query_row("SELECT value FROM meta WHERE key = 'hash_key'", [], |row| row.get(0))
 }
 
-/// Judges an item and, when it is new, remembers it.
+/// Judges an item and, when it is new, remembers it. `as_of`: the moment of which its source speaks, when it says one.
 pub(super) fn admit(
     connection: &Connection,
     hash_key: &HashKey,
     connector: &str,
     item: &Item,
+    as_of: Option<i64>,
     now: i64,
 ) -> rusqlite::Result<Verdict> {
     let key = hash(hash_key, &[connector.as_bytes(), item.external_id.as_bytes()]);
     // Nearly every item is new: one statement finds that out and remembers it.
     let revision = revision_name(item, 0, |_| false);
     let is_new = connection
-        .prepare_cached("INSERT INTO seen VALUES (?1, ?2, ?3, 1, ?4) ON CONFLICT DO NOTHING")?
+        .prepare_cached("INSERT INTO seen VALUES (?1, ?2, ?3, 1, ?4, ?5) ON CONFLICT DO NOTHING")?
         .execute(params![
             &key[..],
             item.fingerprint.as_ref().map(|print| &print[..]),
             &short_hash(hash_key, &revision)[..],
-            now
+            now,
+            as_of
         ])?;
     if is_new == 1 {
         return Ok(Verdict::New { revision, ordinal: 0 });
     }
-    let (newest, mut revisions, versions): (Option<Vec<u8>>, Vec<u8>, u32) = connection
-        .prepare_cached("SELECT fingerprint, revisions, versions FROM seen WHERE key = ?1")?
-        .query_row([&key[..]], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let (newest, mut revisions, versions, newest_as_of): (Option<Vec<u8>>, Vec<u8>, u32, Option<i64>) = connection
+        .prepare_cached("SELECT fingerprint, revisions, versions, as_of FROM seen WHERE key = ?1")?
+        .query_row([&key[..]], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+        })?;
     let known = |name: &str| revisions.chunks_exact(8).any(|hash| hash == short_hash(hash_key, name));
     if item.revision.as_deref().is_some_and(known) || (item.revision.is_none() && item.fingerprint.is_none()) {
         return Ok(Verdict::Seen);
@@ -69,7 +77,20 @@ pub(super) fn admit(
         .fingerprint
         .is_some_and(|print| newest.as_deref() == Some(&print[..]));
     if unchanged && item.revision.is_none() {
+        // Once, for objects that came before anybody asked: a write for each row of each export would cost too much.
+        if let (Some(as_of), None) = (as_of, newest_as_of) {
+            connection
+                .prepare_cached("UPDATE seen SET as_of = ?2 WHERE key = ?1")?
+                .execute(params![&key[..], as_of])?;
+        }
         return Ok(Verdict::Unchanged);
+    }
+    let is_older = match (as_of, newest_as_of) {
+        (Some(as_of), Some(newest)) => as_of < newest || as_of == newest && known(&revision),
+        _ => false,
+    };
+    if is_older && item.revision.is_none() {
+        return Ok(Verdict::Older);
     }
     let revision = revision_name(item, versions, known);
     revisions.extend_from_slice(&short_hash(hash_key, &revision));
@@ -77,14 +98,16 @@ pub(super) fn admit(
     let versions_now = versions + u32::from(!unchanged);
     connection
         .prepare_cached(
-            "UPDATE seen SET fingerprint = coalesce(?2, fingerprint), revisions = ?3, versions = ?4, at = ?5 WHERE key = ?1",
+            "UPDATE seen SET fingerprint = coalesce(?2, fingerprint), revisions = ?3, versions = ?4, at = ?5, \
+             as_of = coalesce(?6, as_of) WHERE key = ?1",
         )?
         .execute(params![
             &key[..],
             item.fingerprint.as_ref().map(|print| &print[..]),
             &revisions[surplus..],
             versions_now,
-            now
+            now,
+            as_of
         ])?;
     Ok(if unchanged {
         Verdict::Unchanged
@@ -168,7 +191,7 @@ mod tests {
     #[test]
     fn a_revision_is_stored_once() {
         let (connection, key) = journal();
-        let admit = |revision, print| admit(&connection, &key, "a", &item(revision, print), 0).unwrap();
+        let admit = |revision, print| admit(&connection, &key, "a", &item(revision, print), None, 0).unwrap();
         assert_eq!(
             admit(Some("0"), 1),
             Verdict::New {
@@ -208,7 +231,7 @@ mod tests {
     #[test]
     fn content_alone_tells_versions_apart() {
         let (connection, key) = journal();
-        let admit = |print| admit(&connection, &key, "a", &item(None, print), 0).unwrap();
+        let admit = |print| admit(&connection, &key, "a", &item(None, print), None, 0).unwrap();
         let name = |print: u8| format!("c{}", format!("{print:02x}").repeat(8));
         assert_eq!(
             admit(1),
@@ -236,10 +259,34 @@ mod tests {
     }
 
     #[test]
+    fn what_speaks_of_an_earlier_time_changes_nothing() {
+        let (connection, key) = journal();
+        let admit = |print, as_of| match admit(&connection, &key, "a", &item(None, print), as_of, 0).unwrap() {
+            Verdict::New { ordinal, .. } => format!("new {ordinal}"),
+            other => format!("{other:?}"),
+        };
+        assert_eq!(admit(1, None), "new 0");
+        assert_eq!(admit(1, Some(5)), "Unchanged", "its time is known from now on");
+        assert_eq!(admit(2, Some(7)), "new 1");
+        assert_eq!(admit(1, Some(5)), "Older");
+        assert_eq!(
+            admit(3, Some(6)),
+            "Older",
+            "an older content that never came is older still"
+        );
+        assert_eq!(admit(2, Some(5)), "Unchanged");
+        assert_eq!(admit(1, Some(7)), "Older", "it was so before, and nothing is newer");
+        assert_eq!(admit(3, Some(7)), "new 2", "it never was so");
+        assert_eq!(admit(2, Some(8)), "new 3", "it is so again");
+        assert_eq!(admit(1, None), "new 4", "nobody says of when");
+        assert_eq!(admit(2, Some(7)), "Older", "what is known of the time stays");
+    }
+
+    #[test]
     fn connectors_do_not_share_identities() {
         let (connection, key) = journal();
         for connector in ["a", "b"] {
-            let verdict = admit(&connection, &key, connector, &item(Some("0"), 1), 0).unwrap();
+            let verdict = admit(&connection, &key, connector, &item(Some("0"), 1), None, 0).unwrap();
             assert_eq!(
                 verdict,
                 Verdict::New {
@@ -256,7 +303,7 @@ mod tests {
         for number in 0..20 {
             let mut item = item(Some("0"), 1);
             item.external_id = number.to_string();
-            admit(&connection, &key, "a", &item, number).unwrap();
+            admit(&connection, &key, "a", &item, None, number).unwrap();
         }
         let mut seen = Slices::new("seen", "key", "at");
         while !seen.forget(&connection, 10).unwrap() {}

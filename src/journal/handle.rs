@@ -66,12 +66,29 @@ impl Journal {
         items: Vec<Item>,
         cursor: Option<Cursor>,
     ) -> Result<Appended, JournalError> {
+        self.append_as_of(connector, stream, items, cursor, None).await
+    }
+
+    /// The same from a source that says as of when it speaks: what is of an earlier time than the newest version of its
+    /// object is not stored. The number is only compared with other such numbers of the object.
+    ///
+    /// # Errors
+    /// As [`Journal::append`].
+    pub async fn append_as_of(
+        &self,
+        connector: &ConnectorId,
+        stream: impl Into<Arc<str>>,
+        items: Vec<Item>,
+        cursor: Option<Cursor>,
+        as_of: Option<i64>,
+    ) -> Result<Appended, JournalError> {
         self.shared.full.check()?;
         let (reply, outcome) = oneshot::channel();
         let append = Append {
             connector: connector.clone(),
             stream: stream.into(),
             items,
+            as_of,
             cursor,
             reply,
         };

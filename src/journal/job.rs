@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 
 use super::{
     Appended, JournalError, Record,
-    append::AppendState,
+    append::{AppendState, Incoming},
     dedupe::{self, HashKey},
 };
 
@@ -124,9 +124,14 @@ impl<'a> Transaction<'a> {
         stream: &str,
         items: Vec<Item>,
     ) -> rusqlite::Result<Appended> {
-        let stream = Arc::from(stream);
-        self.state
-            .append(self.connection, connector, &stream, &items, None, self.fresh)
+        let incoming = Incoming {
+            connector,
+            stream: &Arc::from(stream),
+            items: &items,
+            as_of: None,
+            cursor: None,
+        };
+        self.state.append(self.connection, &incoming, self.fresh)
     }
 }
 

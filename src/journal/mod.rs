@@ -101,6 +101,8 @@ pub struct Appended {
     pub seen: usize,
     /// New versions that change nothing.
     pub unchanged: usize,
+    /// Versions of an earlier time than the newest one; not stored.
+    pub older: usize,
     /// Stored and held at once, by reason.
     pub quarantined: Vec<&'static str>,
     /// Quarantined items that a sound repetition has taken the place of.

@@ -6,7 +6,7 @@ use priem_sdk::{Cursor, Item, contract::ConnectorId};
 use tokio::sync::oneshot;
 use tracing::error;
 
-use super::{Appended, End, JournalError, Settlement, job::Work};
+use super::{Appended, End, JournalError, Settlement, append::Incoming, job::Work};
 
 /// Why an item is in quarantine whose end could not be recorded.
 pub(super) const UNRECORDED: &str = "unrecorded";
@@ -18,8 +18,21 @@ pub(super) struct Append {
     pub(super) connector: ConnectorId,
     pub(super) stream: Arc<str>,
     pub(super) items: Vec<Item>,
+    pub(super) as_of: Option<i64>,
     pub(super) cursor: Option<Cursor>,
     pub(super) reply: oneshot::Sender<Outcome>,
+}
+
+impl Append {
+    pub(super) fn incoming(&self) -> Incoming<'_> {
+        Incoming {
+            connector: &self.connector,
+            stream: &self.stream,
+            items: &self.items,
+            as_of: self.as_of,
+            cursor: self.cursor.as_ref(),
+        }
+    }
 }
 
 /// See the module. In the order of a transaction: what had to be noted before an item's end comes before it, and what

@@ -7,7 +7,7 @@
 //! - `settled`: what became of each settled item, for «почему сюда?», with `outlet`, `phrase` and `book` (`settled.rs`,
 //!   `phrases.rs`); holds no citizen's words. `decision` is its older form, emptied bit by bit (`old.rs`);
 //! - `key_lately`, `key_run`, `key_sorted`: by what items and events are found (`keys.rs`). Keyed hashes only;
-//! - `seen`: one row per object of a source: which versions were stored. Keyed hashes only, outlives `raw`;
+//! - `seen`: one row per object of a source: which versions were stored, and as of when the newest one speaks. Keyed hashes only, outlives `raw`;
 //! - `cursor`: where each stream goes on;
 //! - `tally`, `held_count`, `clock_count`: how many there are of each, kept with each change, so that nobody counts;
 //!   `measured`, `growth`: what sweeps saw of sizes;
@@ -214,6 +214,7 @@ const MIGRATIONS: &[&str] = &[
         DELETE FROM held_name WHERE seq = old.seq;
     END;
 ",
+    "ALTER TABLE seen ADD COLUMN as_of INTEGER;",
 ];
 
 /// Version the code works with.

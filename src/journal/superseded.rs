@@ -25,6 +25,7 @@ pub(super) fn judge(
     let repeats = match &verdict {
         Verdict::New { ordinal, .. } => *ordinal > 0 && item.revision.is_none(),
         Verdict::Seen | Verdict::Unchanged => true,
+        Verdict::Older => false,
     };
     if !repeats || item.problem.is_some() {
         return Ok((verdict, Vec::new()));
@@ -47,7 +48,7 @@ pub(super) fn judge(
     };
     let revision = match verdict {
         Verdict::New { revision, .. } => revision,
-        Verdict::Seen | Verdict::Unchanged => revision,
+        Verdict::Seen | Verdict::Unchanged | Verdict::Older => revision,
     };
     let needless = replaced.into_iter().map(|(seq, ..)| seq).collect();
     Ok((Verdict::New { revision, ordinal }, needless))
@@ -80,7 +81,7 @@ mod tests {
     use super::*;
     use crate::journal::{
         Appended, Record,
-        append::{AppendState, hold},
+        append::{AppendState, Incoming, hold},
         clock::Now,
         schema,
     };
@@ -108,7 +109,14 @@ mod tests {
             let (id, stream) = (ConnectorId::new("a"), Arc::from("updates"));
             self.fresh.clear();
             let (connection, fresh) = (&self.connection, &mut self.fresh);
-            self.state.append(connection, &id, &stream, items, None, fresh).unwrap()
+            let incoming = Incoming {
+                connector: &id,
+                stream: &stream,
+                items,
+                as_of: None,
+                cursor: None,
+            };
+            self.state.append(connection, &incoming, fresh).unwrap()
         }
 
         fn held(&self) -> u32 {

@@ -327,14 +327,7 @@ impl Writer {
             Piece::Append(append, outcome) => {
                 let stored = match room {
                     Some(Err(error)) => Err(error.clone()),
-                    _ => Ok(self.state.append(
-                        connection,
-                        &append.connector,
-                        &append.stream,
-                        &append.items,
-                        append.cursor.as_ref(),
-                        fresh,
-                    )?),
+                    _ => Ok(self.state.append(connection, &append.incoming(), fresh)?),
                 };
                 *outcome = Some(stored);
                 Ok(())

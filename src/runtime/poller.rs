@@ -291,6 +291,7 @@ impl Poller {
             progress,
             gap: _,
             hold: _,
+            as_of,
         } = page;
         let wait = match wait {
             Wait::For(pause) => Wait::For(pause.min(LONGEST_WAIT)),
@@ -305,8 +306,11 @@ impl Poller {
         let stored = self
             .host
             .intake
-            .store(&self.cx.id, &self.stream, items, Some(next.clone()));
+            .store(&self.cx.id, &self.stream, items, Some(next.clone()), as_of);
         let stored = stored.await?;
+        if stored.older > 0 {
+            self.connector.left_out(&self.stream.id, stored.older);
+        }
         // A server that gives the same again and again, at once, gives nothing.
         let is_known = stored.new == 0 && stored.quarantined.is_empty();
         turn.fruitless |= is_hasty && is_known;

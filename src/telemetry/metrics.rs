@@ -85,7 +85,8 @@ macro_rules! metrics {
 metrics! {
     /// Items a source gave us, duplicates included
     received: counters "priem_received_items_total" ["connector", "stream"];
-    /// Items already stored: `seen` is the same version again, `unchanged` a new version that changes nothing
+    /// Items that changed nothing: `seen` is the same version again, `unchanged` a new version without a change, `older` one
+    /// of an earlier time than what is known
     duplicates: counters "priem_duplicate_items_total" ["connector", "kind"];
     /// Items put in quarantine, by reason
     quarantined: counters "priem_quarantined_items_total" ["connector", "reason"];

@@ -202,9 +202,8 @@ impl Poller {
             } else {
                 Wait::Now
             },
-            progress: None,
             gap: step.trouble,
-            hold: None,
+            ..Page::default()
         })
     }
 

@@ -244,6 +244,10 @@ pub trait Connector: Send + Sync {
         Ok(())
     }
 
+    /// How many items of the page just stored were left out because they are older than what is known ([`Page::as_of`]).
+    /// Called after the commit and before [`Connector::acknowledge`]; not called again after a crash.
+    fn left_out(&self, _stream: &str, _older: usize) {}
+
     /// How to fetch the file of an attachment, asked anew for each attempt: addresses expire. May call the platform
     /// (Telegram's `getFile`). Tokens stay inside the [`FileSource`].
     ///

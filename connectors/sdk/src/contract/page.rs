@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::civil::DateTime;
+
 use super::{Cursor, Item};
 
 /// What one `poll` brought.
@@ -22,6 +24,10 @@ pub struct Page {
     /// How long the platform was asked to hold the call while it has nothing to tell (a long poll). When it gives nothing
     /// much earlier than that, again and again, the host asks with growing pauses.
     pub hold: Option<Duration>,
+    /// As of when the items speak, by the source's own clock, when it says so (the newest day in an export). What is of an
+    /// earlier moment than the newest stored version of its object is not stored, nor what is of the same moment and was
+    /// so before; see [`Connector::left_out`](super::Connector::left_out).
+    pub as_of: Option<DateTime>,
 }
 
 /// What lies at a source and is never read, however long one waits: somebody must act.
