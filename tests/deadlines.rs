@@ -127,3 +127,48 @@ async fn a_registry_is_reminded_of_once_whatever_happens() {
     let verified = daemon.priem(&["journal", "verify", "--json"]);
     assert_eq!(json(&verified)["ok"], true);
 }
+
+/// How many events of a status were published.
+fn statuses(daemon: &Installation) -> usize {
+    let events = published(daemon);
+    let statuses = events
+        .iter()
+        .filter(|event| event["type"] == "ru.priem.message.status.v1");
+    statuses.count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_export_saved_anew_turns_nothing_back_and_reminds_of_nothing() {
+    let mut daemon = install();
+    let quiet = ("202", 60, "В работе");
+    export(&daemon, "one.csv", &[("201", 60, "В работе"), quiet]);
+    daemon.spawn();
+    daemon.metric_reaches("priem_deadlines_open", "", 2.0).await;
+    export(&daemon, "two.csv", &[("201", 60, "Закрыто"), quiet]);
+    daemon.metric_reaches("priem_deadlines_open", "", 1.0).await;
+    until("the status is published", async || statuses(&daemon) == 1).await;
+    // The first one again, its rows in another order and with one that is new.
+    export(
+        &daemon,
+        "one again.csv",
+        &[("203", 60, "В работе"), quiet, ("201", 60, "В работе")],
+    );
+    until("what is new in it is published", async || {
+        published(&daemon).iter().any(|event| event["subject"] == "203")
+    })
+    .await;
+    until("what is older is counted", async || {
+        daemon.metric("priem_duplicate_items_total", "kind=\"older\"").await == 1.0
+    })
+    .await;
+    let report = daemon.folder.path().join("drop/done/one again.csv.report.txt");
+    until("the report is written", async || report.exists()).await;
+    let told = std::fs::read_to_string(report).expect("a report");
+    assert!(told.contains("старше уже известного: 1."), "{told}");
+    daemon.metric_reaches("priem_deadlines_open", "", 2.0).await;
+    daemon.stop().await;
+    assert_eq!(statuses(&daemon), 1, "the status does not go back");
+    assert!(reminders(&daemon).is_empty());
+    let verified = daemon.priem(&["journal", "verify", "--json"]);
+    assert_eq!(json(&verified)["ok"], true);
+}

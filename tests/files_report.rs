@@ -146,6 +146,23 @@ fn exports_of_every_system_are_told_apart_and_two_days_are_not_counted_twice() {
 }
 
 #[test]
+fn an_older_export_does_not_hide_what_is_known_whatever_its_name() {
+    let folder = tempfile::tempdir().expect("folder");
+    let write = |name: &str, closed: &str, status: &str| {
+        let text = format!(
+            "Номер;Источник;Дата поступления;Дата планируемого завершения работ;Дата фактического завершения работ;Статус\n\
+             30001;Виджет;05.01.2026;19.01.2026;{closed};{status}\n"
+        );
+        std::fs::write(folder.path().join(name), text).expect("written");
+    };
+    write("a.csv", "12.01.2026", "Решено");
+    write("b (прошлая).csv", "", "В работе");
+    let found = json(&report(folder.path(), &["--json"]));
+    assert_eq!((&found["messages"], &found["repeated_rows"]), (&1.into(), &1.into()));
+    assert_eq!(found["overdue_in_all"], 0, "{found}");
+}
+
+#[test]
 fn what_can_not_be_read_is_said_with_its_exit_code() {
     let folder = tempfile::tempdir().expect("folder");
     assert_eq!(report(&folder.path().join("none"), &[]).status.code(), Some(3));

@@ -9,7 +9,7 @@ use priem_sdk::{
     contract::ConnectorId,
 };
 
-use priem_tables::{Fault, RawRow, RowFault};
+use priem_tables::{Fault, RawRow, RowFault, dates::Order};
 
 use super::{
     FilesConnector, FilesSettings, INBOX,
@@ -84,6 +84,7 @@ fn samples() -> Vec<ItemSample> {
         sheet: Some("Лист1"),
         layout: &layout,
         zone: &checked.zone,
+        order: Order::Unsaid,
     };
     let item = |row: &RawRow| items::row_items(&context, row).items.remove(0);
     let sample = |name, item: Item, expected| ItemSample { name, item, expected };

@@ -7,8 +7,9 @@ use std::{
     time::UNIX_EPOCH,
 };
 
+use jiff::civil::DateTime;
 use priem_sdk::Cursor;
-use priem_tables::Source;
+use priem_tables::{Source, dates::Order};
 use serde::{Deserialize, Serialize};
 
 use super::{folder::Refusal, known::Known, table::Place};
@@ -47,6 +48,21 @@ pub struct FileCursor {
     /// Parts of addresses that a spreadsheet turned into dates.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub turned: u64,
+    /// Cells of date columns that are no date.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unread: u64,
+    /// Numbers of the first bad rows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bad_rows: Vec<u64>,
+    /// In which order its dates with slashes are written.
+    #[serde(default, skip_serializing_if = "is_unsaid")]
+    pub order: Order,
+    /// As of when the file speaks; absent when it has no dates of what happened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub as_of: Option<DateTime>,
+    /// Items of it that were left out because they are older than what is known.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub older: u64,
     /// A report belongs beside the file though it was read.
     #[serde(default, skip_serializing_if = "is_false")]
     pub tell: bool,
@@ -166,6 +182,11 @@ fn is_false(value: &bool) -> bool {
     !*value
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_unsaid(order: &Order) -> bool {
+    *order == Order::Unsaid
+}
+
 impl FileCursor {
     /// Before the first row of a file.
     pub fn start(file: String, stamp: Stamp, hash: String) -> Self {
@@ -182,6 +203,11 @@ impl FileCursor {
             skipped: 0,
             twice: 0,
             turned: 0,
+            unread: 0,
+            bad_rows: Vec::new(),
+            order: Order::Unsaid,
+            as_of: None,
+            older: 0,
             tell: false,
             again: false,
             known: Known::default(),

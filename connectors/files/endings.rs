@@ -43,6 +43,7 @@ pub fn failed(mut standing: FileCursor, mut page_items: Vec<Item>, problem: &Fil
     Page {
         items: page_items,
         next: standing.encode(),
+        as_of: standing.as_of,
         ..Page::default()
     }
 }

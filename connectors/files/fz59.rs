@@ -8,11 +8,12 @@
 use jiff::tz::TimeZone;
 use priem_sdk::{
     EventType, MessageData,
-    message::{AuthorKind, CommonStatus, DeadlineStage, Kind, Place, Regime},
+    message::{AuthorKind, CommonStatus, DeadlineStage, Regime},
 };
 
 use super::{
     mapping::{Aspect, Cells, FieldKind, FieldSpec, Mapping, Role, Spellings},
+    meaning::{Meaning, USUAL},
     shared::{self, field},
 };
 
@@ -27,11 +28,11 @@ pub static MAPPING: Mapping = Mapping {
     aspects: ASPECTS,
     key_with: None,
     vocabulary: &[],
-    build,
+    meaning: MEANING,
     spellings: Spellings::new(),
 };
 
-use FieldKind::{Date, Text};
+use FieldKind::{Date, Term, Text};
 use Role::{Important, Key, Optional, Subject};
 
 #[rustfmt::skip]
@@ -55,26 +56,15 @@ const FIELDS: &[FieldSpec] = &[
     field("received_by", Optional, Text, "Адресат", &["Кому адресовано", "Организация-получатель"]),
     field("executor", Important, Text, "Исполнитель", &["Ответственный исполнитель", "Подразделение-исполнитель"]),
     field("forwarded_to", Optional, Text, "Перенаправлено в", &["Направлено по компетенции", "Переадресовано в"]),
-    field("deadline", Important, Date, "Срок исполнения", &["Срок рассмотрения", "Срок ответа", "Контрольный срок", "Срок"]),
-    field("extended", Optional, Date, "Продлено до", &["Срок продлён до", "Новый срок"]),
+    field("deadline", Important, Term, "Срок исполнения", &["Срок рассмотрения", "Срок ответа", "Контрольный срок", "Срок"]),
+    field("extended", Optional, Term, "Продлено до", &["Срок продлён до", "Новый срок"]),
     field("answered", Optional, Date, "Дата ответа", &["Дата исполнения", "Дата снятия с контроля"]),
     field("status", Important, Text, "Статус", &["Состояние", "Стадия рассмотрения"]),
     field("outcome", Optional, Text, "Результат рассмотрения", &["Результат", "Решение"]),
     field("again", Optional, Text, "Повторное", &["Повторность", "Повторное обращение"]),
 ];
 
-static ASPECTS: &[Aspect] = &[Aspect {
-    name: "status",
-    fields: &["status", "outcome", "answered"],
-    event: EventType::Status,
-    news_at_first: false,
-    says: |cells| {
-        ["status", "outcome", "answered"]
-            .iter()
-            .any(|name| cells.said(name).is_some())
-    },
-    notes_silence: false,
-}];
+static ASPECTS: &[Aspect] = &[Aspect::status(&["status", "outcome", "answered"])];
 
 /// Guesses: the usual words of document systems.
 const STATUSES: &[(&str, CommonStatus)] = &[
@@ -96,43 +86,38 @@ const STATUSES: &[(&str, CommonStatus)] = &[
     ("отказано в рассмотрении", CommonStatus::Declined),
 ];
 
-fn build(cells: &Cells<'_>, zone: &TimeZone) -> MessageData {
-    let mut data = MessageData::new("fz59", Kind::Portal, Regime::Fz59);
+const MEANING: Meaning = Meaning {
+    regime: Regime::Fz59,
+    topic: &["section", "topic"],
+    outcome: "outcome",
+    words: STATUSES,
+    at_source: "registered",
+    occurred: "arrived",
+    closed: "answered",
+    terms: &[],
+    more,
+    ..USUAL
+};
+
+fn more(cells: &Cells<'_>, zone: &TimeZone, data: &mut MessageData) {
     data.subchannel = cells.owned("way");
-    fill_author(cells, &mut data);
-    shared::fill_text(cells, "text", &mut data);
-    data.topic = shared::topic(cells, "fz59", &["section", "topic"]);
-    data.organisation.received = shared::organisation(cells, "received_by");
-    data.organisation.current =
-        shared::organisation(cells, "forwarded_to").or_else(|| shared::organisation(cells, "executor"));
-    data.status = shared::status(cells, &["status"], "outcome", STATUSES);
-    data.place = Place {
-        text: cells.owned("address"),
-        municipality: cells.owned("municipality"),
-        ..Place::default()
+    fill_author_kind(cells, data);
+    if let Some(body) = shared::organisation(cells, "forwarded_to") {
+        data.organisation.current = Some(body);
     }
-    .with_precision();
-    data.times.occurred = shared::date(cells, "arrived", zone, &mut data);
-    data.times.at_source = shared::date(cells, "registered", zone, &mut data);
-    data.times.closed = shared::date(cells, "answered", zone, &mut data);
     // An extended term replaces the first one.
     let term = if cells.said("extended").is_some() {
         "extended"
     } else {
         "deadline"
     };
-    shared::fill_deadline(cells, term, DeadlineStage::Answer, zone, &mut data);
+    shared::fill_deadline(cells, term, DeadlineStage::Answer, zone, data);
     data.flags.reconsidered = shared::is_marked(cells, "again");
-    shared::extra(cells, "form", &mut data);
-    data
+    shared::extra(cells, "form", data);
 }
 
 /// Perm has a person of its own for legal entities, so the kind of applicant is a routing field.
-fn fill_author(cells: &Cells<'_>, data: &mut MessageData) {
-    data.author.name = cells.owned("author");
-    data.author.contacts.phone = cells.owned("phone");
-    data.author.contacts.email = cells.owned("email");
-    data.author.contacts.post_address = cells.owned("post_address");
+fn fill_author_kind(cells: &Cells<'_>, data: &mut MessageData) {
     let kind = cells.said("author_kind").unwrap_or_default().to_lowercase();
     let many = cells.said("co_applicants");
     let is_collective = many.is_some_and(|value| shared::is_yes(value) && shared::count(value).is_none())

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use priem_tables::{RawRow, column_letters};
+use priem_tables::{RawRow, column_letters, dates::Order};
 
 use super::{
     mapping::{FieldKind, FieldSpec, Mapping, Role},
@@ -55,7 +55,7 @@ pub fn guess(first: &[RawRow], mapping: &Mapping) -> Option<String> {
         values.len() >= ENOUGH_ROWS
             && values
                 .iter()
-                .all(|value| value.contains(['.', '-', '/']) && when::parse(value, &utc).is_some())
+                .all(|value| value.contains(['.', '-', '/']) && when::parse(value, &utc, Order::Unsaid).is_some())
     };
     let first_date = mapping.fields.iter().find(|spec| spec.kind == FieldKind::Date);
     if let (Some(date), Some(index)) = (first_date, (0..width).filter(|i| free(&found, *i)).find(is_date)) {

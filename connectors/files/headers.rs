@@ -57,7 +57,7 @@ fn describe(mapping: &Mapping) -> String {
 
 fn field(spec: &FieldSpec, out: &mut String) {
     let kind = match spec.kind {
-        FieldKind::Date => ", дата",
+        FieldKind::Date | FieldKind::Term => ", дата",
         FieldKind::Text | FieldKind::Place => "",
     };
     let _ = writeln!(out, "  «{}» (поле {}{kind})", spec.header, spec.name);

@@ -6,13 +6,14 @@
 use jiff::tz::TimeZone;
 use priem_sdk::{
     EventType, MessageData,
-    message::{AuthorKind, CommonStatus, DeadlineStage, Kind, Place, Regime},
+    message::{CommonStatus, Kind, Regime},
 };
 
 use super::{
     keys,
     mapping::{Cells, FieldKind, FieldSpec, Mapping, Role, Spellings},
-    shared::{self, field},
+    meaning::{Meaning, USUAL},
+    shared::field,
 };
 
 /// The mapping `incident`.
@@ -26,11 +27,11 @@ pub static MAPPING: Mapping = Mapping {
     aspects: &[],
     key_with: Some("message_number"),
     vocabulary: &[("topic_group", TOPIC_GROUPS)],
-    build,
+    meaning: MEANING,
     spellings: Spellings::new(),
 };
 
-use FieldKind::{Date, Place as Part, Text};
+use FieldKind::{Date, Place as Part, Term, Text};
 use Role::{Important, Key, Optional, Subject, Volatile};
 
 /// Fields of the export. The first spelling of each is the one seen, unless marked as a guess.
@@ -61,7 +62,7 @@ const FIELDS: &[FieldSpec] = &[
     field("author", Optional, Text, "Автор", &["Автор сообщения", "Автор поста", "Имя автора"]),
     field("author_url", Optional, Text, "Ссылка на автора", &["Профиль автора", "Страница автора"]),
     field("published", Optional, Date, "Дата публикации", &["Дата сообщения", "Дата поста"]),
-    field("deadline", Optional, Date, "Срок ответа", &["Срок исполнения", "Срок", "Крайний срок", "Дедлайн", "Плановая дата ответа", "Дата дедлайна"]),
+    field("deadline", Optional, Term, "Срок ответа", &["Срок исполнения", "Срок", "Крайний срок", "Дедлайн", "Плановая дата ответа", "Дата дедлайна"]),
     field("address", Optional, Text, "Адрес", &["Адрес инцидента", "Место"]),
     field("message_number", Optional, Text, "Номер сообщения", &["ID сообщения", "ID поста", "Номер поста"]),
     field("main_incident", Optional, Text, "Основной инцидент", &["Родительский инцидент", "Объединён с инцидентом"]),
@@ -106,7 +107,7 @@ const TOPIC_GROUPS: &[&str] = &[
 
 /// Steps and outcomes with a known meaning. «Готово» and «Отложено» were seen; the others are guesses. Anything else
 /// is `other`, with the source's own word beside it.
-pub const COMMON_STATUS: &[(&str, CommonStatus)] = &[
+pub const STATUSES: &[(&str, CommonStatus)] = &[
     ("готово", CommonStatus::Closed),
     ("закрыт", CommonStatus::Closed),
     ("закрыто", CommonStatus::Closed),
@@ -143,49 +144,24 @@ const NETWORKS: &[(&str, &str)] = &[
     ("max", "max"),
 ];
 
-fn build(cells: &Cells<'_>, zone: &TimeZone) -> MessageData {
-    let mut data = MessageData::new("incident", Kind::Incident, Regime::OpenSourceMessage);
+const MEANING: Meaning = Meaning {
+    kind: Kind::Incident,
+    regime: Regime::OpenSourceMessage,
+    topic: &["topic_group", "topic"],
+    status: &["step"],
+    outcome: "outcome",
+    words: STATUSES,
+    occurred: "published",
+    more,
+    ..USUAL
+};
+
+fn more(cells: &Cells<'_>, _: &TimeZone, data: &mut MessageData) {
     if let Some(number) = cells.get("number") {
         number.clone_into(&mut data.external.id);
     }
-    data.external.url = shared::web_address(cells, "url");
     data.subchannel = cells.said("network").map(network);
-    fill_author(cells, &mut data);
-    shared::fill_text(cells, "text", &mut data);
-    fill_place(cells, &mut data);
-    fill_case(cells, &mut data);
-    fill_times(cells, zone, &mut data);
-    fill_group(cells, &mut data);
-    fill_extra(cells, &mut data);
-    data
-}
-
-fn fill_author(cells: &Cells<'_>, data: &mut MessageData) {
-    data.author.name = cells.owned("author");
-    data.author.external_id = cells.owned("author_url");
-    if data.author.name.is_some() || data.author.external_id.is_some() {
-        data.author.kind = AuthorKind::Person;
-    }
-}
-
-fn fill_place(cells: &Cells<'_>, data: &mut MessageData) {
-    data.place = Place {
-        text: cells.owned("address"),
-        region: cells.owned("region"),
-        municipality: cells.owned("municipality"),
-        settlement: shared::place_part(cells, "settlement", data),
-        street: shared::place_part(cells, "street", data),
-        house: shared::place_part(cells, "house", data),
-        ..Place::default()
-    }
-    .with_precision();
-}
-
-fn fill_case(cells: &Cells<'_>, data: &mut MessageData) {
-    data.topic = shared::topic(cells, "incident", &["topic_group", "topic"]);
-    data.organisation.current = shared::organisation(cells, "executor");
     data.organisation.department = cells.owned("department");
-    data.status = shared::status(cells, &["step"], "outcome", COMMON_STATUS);
     if let Some(tags) = cells.get("tags") {
         data.flags.other = tags
             .split([',', ';', '|', '\n'])
@@ -193,13 +169,8 @@ fn fill_case(cells: &Cells<'_>, data: &mut MessageData) {
             .filter(|tag| !tag.is_empty())
             .collect();
     }
-}
-
-fn fill_times(cells: &Cells<'_>, zone: &TimeZone, data: &mut MessageData) {
-    data.times.at_source = shared::date(cells, "created", zone, data);
-    data.times.closed = shared::date(cells, "closed", zone, data);
-    data.times.occurred = shared::date(cells, "published", zone, data);
-    shared::fill_deadline(cells, "deadline", DeadlineStage::Answer, zone, data);
+    fill_group(cells, data);
+    fill_extra(cells, data);
 }
 
 /// Several posts on one matter are joined by staff. Where an export has a row for each, the incident's number is what
@@ -245,7 +216,9 @@ pub fn network(word: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use priem_sdk::message::AuthorKind;
+
+    use super::{super::meaning, *};
 
     fn message(cells: &[(&str, &str)]) -> MessageData {
         let mut filled = Cells::new(&MAPPING);
@@ -253,7 +226,7 @@ mod tests {
             let (index, _) = MAPPING.find(header).expect("a known header");
             filled.set(index, value);
         }
-        build(&filled, &TimeZone::get("Asia/Yekaterinburg").expect("zone"))
+        meaning::message(&MAPPING, &filled, &TimeZone::get("Asia/Yekaterinburg").expect("zone"))
     }
 
     #[test]

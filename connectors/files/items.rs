@@ -13,7 +13,7 @@ use bytes::Bytes;
 use data_encoding::HEXLOWER;
 use jiff::tz::TimeZone;
 use priem_sdk::{EventType, Item, Message, NormalizeError, RawItem, contract::fingerprint, json};
-use priem_tables::RawRow;
+use priem_tables::{RawRow, dates::Order};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -21,6 +21,7 @@ use super::{
     Checked, keys,
     layout::Layout,
     mapping::{self, Aspect, Cells, FieldKind, Mapping, Role},
+    meaning,
     problem::{FileProblem, RowProblem},
     row_body::{Which, body, body_of},
     rows, when,
@@ -42,6 +43,8 @@ pub struct RowContext<'a> {
     pub layout: &'a Layout,
     /// Zone of its dates.
     pub zone: &'a TimeZone,
+    /// Order of its dates.
+    pub order: Order,
 }
 
 /// The items made from a row.
@@ -51,6 +54,8 @@ pub struct RowItems {
     pub items: Vec<Item>,
     /// Why the row is bad, when it is.
     pub problem: Option<RowProblem>,
+    /// Cells of date columns that are no date.
+    pub unread: u64,
 }
 
 impl RowItems {
@@ -73,7 +78,7 @@ pub fn row_items(context: &RowContext<'_>, row: &RawRow) -> RowItems {
         return bad_row(context, row, RowProblem::Unread(broken.fault.clone()));
     }
     let mapping = context.layout.mapping;
-    let cells = context.layout.cells(row);
+    let cells = context.layout.cells(row).with_order(context.order);
     let has_key = context.layout.has(|spec| spec.role == Role::Key);
     let named = if has_key {
         identity(mapping, &cells).map(Some)
@@ -90,7 +95,7 @@ pub fn row_items(context: &RowContext<'_>, row: &RawRow) -> RowItems {
         return bad_row(context, row, RowProblem::NoMessage);
     }
     let number = key.as_ref().map(|key| &*key.own);
-    let content = canonical(&cells, mapping, context.zone, number, None);
+    let (content, mut unread) = canonical(&cells, mapping, context.zone, number, None);
     // No key column: the content is the key, so a changed row is a new message.
     let own_key = key
         .as_ref()
@@ -108,14 +113,16 @@ pub fn row_items(context: &RowContext<'_>, row: &RawRow) -> RowItems {
     let mut items = Vec::with_capacity(1 + mapping.aspects.len());
     items.push(item(own_key.clone(), content, body(context, row, None, Which::All)));
     for aspect in mapping.aspects.iter().filter(|_| key.is_some()) {
-        let says = (aspect.says)(&cells);
+        let says = aspect.says(&cells);
         let has_column = context.layout.has(|spec| aspect.fields.contains(&spec.name));
-        let is_noted = says || (aspect.notes_silence && has_column);
+        let is_noted = says || (aspect.is_mark && has_column);
         if !is_noted {
             continue;
         }
         let content = if says {
-            canonical(&cells, mapping, context.zone, number, Some(aspect))
+            let (content, more) = canonical(&cells, mapping, context.zone, number, Some(aspect));
+            unread += more;
+            content
         } else {
             SILENCE
         };
@@ -123,7 +130,11 @@ pub fn row_items(context: &RowContext<'_>, row: &RawRow) -> RowItems {
         let body = body(context, row, Some(aspect.name), which);
         items.push(item(format!("{own_key}#{}", aspect.name), content, body));
     }
-    RowItems { items, problem: None }
+    RowItems {
+        items,
+        problem: None,
+        unread,
+    }
 }
 
 /// Content of an aspect that a row says nothing of.
@@ -173,14 +184,15 @@ fn identity<'a>(mapping: &Mapping, cells: &Cells<'a>) -> Result<Key<'a>, RowProb
 }
 
 /// Hash of what a reader would see of an aspect, or of the row without its aspects: the known fields but the volatile
-/// ones, dates and the number in one spelling.
+/// ones, dates and the number in one spelling; and how many cells of date columns are no date.
 fn canonical(
     cells: &Cells<'_>,
     mapping: &Mapping,
     zone: &TimeZone,
     number: Option<&str>,
     part: Option<&Aspect>,
-) -> [u8; 16] {
+) -> ([u8; 16], u64) {
+    let mut unread = 0;
     let mut parts: Vec<(&str, String)> = Vec::with_capacity(mapping.fields.len());
     for (index, spec) in mapping.fields.iter().enumerate() {
         let is_of_part = mapping.aspect_of(spec.name).map(|aspect| aspect.name) == part.map(|aspect| aspect.name);
@@ -192,18 +204,22 @@ fn canonical(
         };
         let value = match spec.kind {
             _ if spec.role == Role::Key => number.unwrap_or(value).to_owned(),
-            FieldKind::Date => when::parse(value, zone).map_or_else(|| value.to_owned(), |moment| moment.value),
+            FieldKind::Date | FieldKind::Term => when::parse(value, zone, cells.order()).map_or_else(
+                || {
+                    unread += 1;
+                    value.to_owned()
+                },
+                |moment| moment.value,
+            ),
             FieldKind::Text | FieldKind::Place => value.replace("\r\n", "\n"),
         };
         parts.push((spec.name, value));
     }
     // Not by position in the table: the table may grow in the middle.
     parts.sort_unstable();
-    fingerprint(
-        parts
-            .iter()
-            .flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]),
-    )
+    let parts = parts.iter();
+    let content = fingerprint(parts.flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()]));
+    (content, unread)
 }
 
 /// Bad rows are told apart by their content, so the same bad row in the next export is not quarantined again.
@@ -222,6 +238,7 @@ fn bad_row(context: &RowContext<'_>, row: &RawRow, problem: RowProblem) -> RowIt
     RowItems {
         items: vec![item],
         problem: Some(problem),
+        unread: 0,
     }
 }
 
@@ -255,6 +272,8 @@ struct StoredRow {
     aspect: Option<String>,
     #[serde(default)]
     foreign: bool,
+    #[serde(default)]
+    order: Order,
     /// In the order of the file: the first filled column of a field wins.
     cells: Option<Map<String, Value>>,
 }
@@ -287,7 +306,7 @@ pub fn normalize(raw: &RawItem, checked: &Checked) -> Result<Vec<Message>, Norma
     if stored.foreign {
         return Err(RowProblem::NoMessage.error(stored.row));
     }
-    let mut cells = Cells::new(mapping);
+    let mut cells = Cells::new(mapping).with_order(stored.order);
     for (header, value) in filled {
         if let (Some((field, _)), Some(value)) = (mapping.find(header), value.as_str()) {
             cells.set(field, value);
@@ -318,7 +337,7 @@ pub fn normalize(raw: &RawItem, checked: &Checked) -> Result<Vec<Message>, Norma
     if let (Some(field), Some(own)) = (mapping.key(), &own) {
         cells.replace(field, own);
     }
-    let mut data = (mapping.build)(&cells, &checked.zone);
+    let mut data = meaning::message(mapping, &cells, &checked.zone);
     data.external.id = whole.unwrap_or_default();
     data.external
         .conversation
@@ -345,6 +364,6 @@ fn event(
         .iter()
         .find(|aspect| aspect.name == name)
         .ok_or("this version has no such aspect of a row")?;
-    let is_news = (aspect.says)(cells) && (aspect.news_at_first || !is_first);
+    let is_news = aspect.says(cells) && (aspect.news_at_first || !is_first);
     Ok(is_news.then_some(aspect.event))
 }

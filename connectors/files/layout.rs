@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use jiff::civil::DateTime;
 use priem_tables::{Fault, RawRow, column_letters};
 
 use super::{
@@ -29,6 +30,8 @@ pub struct Layout {
     pub wordy: bool,
     /// What was guessed and left out.
     pub notes: Vec<Note>,
+    /// When the file was made, by what stands above the header.
+    pub made: Option<DateTime>,
 }
 
 /// One column.
@@ -163,6 +166,7 @@ impl Layout {
         }
         layout.tell_no_number();
         layout.wordy = layout.has_wordy_numbers(&records);
+        layout.made = first[..index].iter().filter_map(rows::made).max();
         layout
     }
 
@@ -266,6 +270,7 @@ impl Layout {
             columns,
             wordy: false,
             notes: Vec::new(),
+            made: None,
         }
     }
 
@@ -297,6 +302,7 @@ impl Layout {
             columns,
             wordy: false,
             notes: Vec::new(),
+            made: None,
         };
         layout.wordy = layout.has_wordy_numbers(&first.iter().collect::<Vec<_>>());
         layout

@@ -1,16 +1,18 @@
 //! A mapping says what a kind of file holds: which headers mean which field, and how fields become a message.
 //!
-//! Mappings are data: a table of fields with their headers, the aspects of a row that make events of their own, and one
-//! function. Another kind of file is one more table in a file of its own and a line in [`MAPPINGS`].
+//! Mappings are data: a table of fields with their headers, the aspects of a row that make events of their own, and what
+//! the fields mean. Another kind of file is one more table in a file of its own and a line in [`MAPPINGS`].
 
 use std::{collections::HashMap, sync::OnceLock};
 
-use jiff::tz::TimeZone;
-use priem_sdk::{EventType, MessageData};
+use priem_sdk::EventType;
+use priem_tables::dates::Order;
 
 use super::{
     fold::{is_unseen, plain_header},
-    fz59, incident, mss, pos_registry, uv, votes,
+    fz59, incident,
+    meaning::Meaning,
+    mss, pos_registry, shared, uv, votes,
 };
 
 /// Every mapping, by the name used in the settings.
@@ -52,8 +54,8 @@ pub struct Mapping {
     pub key_with: Option<&'static str>,
     /// Values by which a column of a file without a header can be guessed: field name and known values.
     pub vocabulary: &'static [(&'static str, &'static [&'static str])],
-    /// Builds the message from the cells. Pure; unknown values never fail.
-    pub build: fn(&Cells<'_>, &TimeZone) -> MessageData,
+    /// How its fields become a message.
+    pub meaning: Meaning,
     /// Spellings as compared, filled at first use; a table starts with [`Spellings::new`].
     pub spellings: Spellings,
 }
@@ -70,10 +72,53 @@ pub struct Aspect {
     pub event: EventType,
     /// Whether it is an event already when the row is seen for the first time. Not, when the row's own event says it.
     pub news_at_first: bool,
-    /// Whether the row says anything of it. Rows that say nothing make no event.
-    pub says: fn(&Cells<'_>) -> bool,
-    /// Whether rows that say nothing of it are noted too: what came, went and came again is two events then.
-    pub notes_silence: bool,
+    /// Whether its fields are marks: anything but no is said then, and rows that say nothing are noted too, so that what
+    /// came, went and came again is two events.
+    pub is_mark: bool,
+}
+
+impl Aspect {
+    /// The status, an event when it changes.
+    pub const fn status(fields: &'static [&'static str]) -> Self {
+        Self {
+            name: "status",
+            fields,
+            event: EventType::Status,
+            news_at_first: false,
+            is_mark: false,
+        }
+    }
+
+    /// The rating of the answer: consumers count each.
+    pub const fn rating(fields: &'static [&'static str]) -> Self {
+        Self {
+            name: "rating",
+            fields,
+            event: EventType::Rated,
+            news_at_first: true,
+            is_mark: false,
+        }
+    }
+
+    /// The mark that it was taken up again.
+    pub const fn reopened(fields: &'static [&'static str]) -> Self {
+        Self {
+            name: "reopened",
+            fields,
+            event: EventType::Reopened,
+            news_at_first: true,
+            is_mark: true,
+        }
+    }
+
+    /// Whether a row says anything of it. Rows that say nothing make no event.
+    pub fn says(&self, cells: &Cells<'_>) -> bool {
+        let mut fields = self.fields.iter();
+        fields.any(|name| match self.is_mark {
+            true => shared::is_marked(cells, name),
+            false => cells.said(name).is_some(),
+        })
+    }
 }
 
 /// Every spelling of every field, as compared.
@@ -111,10 +156,19 @@ pub struct FieldSpec {
 pub enum FieldKind {
     /// Words.
     Text,
-    /// A day or a moment, day first.
+    /// A day or a moment on which something happened, day first.
     Date,
+    /// A day or a moment by which something must happen; mostly still to come.
+    Term,
     /// A part of an address: never a date.
     Place,
+}
+
+impl FieldKind {
+    /// Whether it holds a day or a moment.
+    pub fn is_date(self) -> bool {
+        matches!(self, Self::Date | Self::Term)
+    }
 }
 
 /// What a field is for.
@@ -193,6 +247,7 @@ fn is_nothing(value: &str) -> bool {
 #[derive(Debug)]
 pub struct Cells<'a> {
     mapping: &'static Mapping,
+    order: Order,
     values: Vec<Option<&'a str>>,
 }
 
@@ -201,8 +256,20 @@ impl<'a> Cells<'a> {
     pub fn new(mapping: &'static Mapping) -> Self {
         Self {
             mapping,
+            order: Order::default(),
             values: vec![None; mapping.fields.len()],
         }
+    }
+
+    /// The same with dates in the order of their table.
+    #[must_use]
+    pub fn with_order(self, order: Order) -> Self {
+        Self { order, ..self }
+    }
+
+    /// In which order dates with slashes are written.
+    pub fn order(&self) -> Order {
+        self.order
     }
 
     /// Fills a field, unless an earlier column did.

@@ -6,6 +6,7 @@
 //!
 //! An open file is kept between polls as an optimisation only: the cursor alone is enough to go on.
 
+mod as_of;
 mod checking;
 mod classifier;
 pub mod config;
@@ -26,6 +27,7 @@ mod known;
 mod layout;
 mod left;
 pub mod mapping;
+mod meaning;
 mod mss;
 mod naming;
 mod notes;
@@ -164,6 +166,10 @@ impl Connector for FilesConnector {
 
     fn normalize(&self, raw: &RawItem) -> Result<Vec<Message>, NormalizeError> {
         items::normalize(raw, self.reading.checked())
+    }
+
+    fn left_out(&self, _stream: &str, older: usize) {
+        self.reading.left_out(older);
     }
 
     async fn acknowledge(&self, _cx: &Cx, _stream: &str, cursor: &Cursor) -> Result<(), ConnectorError> {

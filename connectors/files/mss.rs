@@ -3,15 +3,15 @@
 //! The headers below are plain words, not those of a system: name the columns of the real file in the setting
 //! `headers`. Never chosen by headers alone.
 
-use jiff::tz::TimeZone;
 use priem_sdk::{
-    EventType, MessageData,
-    message::{AuthorKind, DeadlineStage, Kind, Place, Regime},
+    EventType,
+    message::{Kind, Regime},
 };
 
 use super::{
     incident,
-    mapping::{Aspect, Cells, FieldKind, FieldSpec, Mapping, Role, Spellings},
+    mapping::{Aspect, FieldKind, FieldSpec, Mapping, Role, Spellings},
+    meaning::{Meaning, USUAL},
     shared::{self, field},
 };
 
@@ -26,11 +26,11 @@ pub static MAPPING: Mapping = Mapping {
     aspects: ASPECTS,
     key_with: None,
     vocabulary: &[],
-    build,
+    meaning: MEANING,
     spellings: Spellings::new(),
 };
 
-use FieldKind::{Date, Text};
+use FieldKind::{Date, Term, Text};
 use Role::{Important, Key, Optional, Subject};
 
 #[rustfmt::skip]
@@ -49,43 +49,20 @@ const FIELDS: &[FieldSpec] = &[
     field("municipality", Optional, Text, "Муниципалитет", &[]),
     field("district", Optional, Text, "Район", &[]),
     field("address", Optional, Text, "Адрес", &[]),
-    field("deadline", Optional, Date, "Срок", &["Срок ответа"]),
+    field("deadline", Optional, Term, "Срок", &["Срок ответа"]),
     field("closed", Optional, Date, "Дата ответа", &[]),
     field("status", Optional, Text, "Статус", &[]),
 ];
 
-static ASPECTS: &[Aspect] = &[Aspect {
-    name: "status",
-    fields: &["status", "closed"],
-    event: EventType::Status,
-    news_at_first: false,
-    says: |cells| cells.said("status").is_some() || cells.said("closed").is_some(),
-    notes_silence: false,
-}];
+static ASPECTS: &[Aspect] = &[Aspect::status(&["status", "closed"])];
 
-fn build(cells: &Cells<'_>, zone: &TimeZone) -> MessageData {
-    let mut data = MessageData::new("mss", Kind::Comment, Regime::OpenSourceMessage);
-    data.external.url = shared::web_address(cells, "url");
-    data.subchannel = cells.said("network").map(incident::network);
-    data.author.name = cells.owned("author");
-    data.author.external_id = cells.owned("author_id");
-    if data.author.name.is_some() || data.author.external_id.is_some() {
-        data.author.kind = AuthorKind::Person;
-    }
-    shared::fill_text(cells, "text", &mut data);
-    data.topic = shared::topic(cells, "mss", &["category", "topic"]);
-    data.organisation.current = shared::organisation(cells, "executor");
-    data.status = shared::status(cells, &["status"], "", incident::COMMON_STATUS);
-    data.place = Place {
-        text: cells.owned("address"),
-        municipality: cells.owned("municipality"),
-        city_district: cells.owned("district"),
-        ..Place::default()
-    }
-    .with_precision();
-    data.times.at_source = shared::date(cells, "created", zone, &mut data);
-    data.times.closed = shared::date(cells, "closed", zone, &mut data);
-    shared::fill_deadline(cells, "deadline", DeadlineStage::Answer, zone, &mut data);
-    shared::extra(cells, "account", &mut data);
-    data
-}
+const MEANING: Meaning = Meaning {
+    kind: Kind::Comment,
+    regime: Regime::OpenSourceMessage,
+    words: incident::STATUSES,
+    more: |cells, _, data| {
+        data.subchannel = cells.said("network").map(incident::network);
+        shared::extra(cells, "account", data);
+    },
+    ..USUAL
+};

@@ -54,6 +54,8 @@ pub enum Note {
         /// Number of the lower row.
         second: u64,
     },
+    /// Dates with slashes are written as American programs write them.
+    MonthFirst,
     /// The row below the header looks like its lower half and means nothing.
     MaybeTwoHeaderRows {
         /// Its number.
@@ -123,6 +125,11 @@ impl Note {
             ),
             Self::TwoHeaderRows { first, second } => {
                 format!("Заголовок занимает две строки ({first} и {second}): названия колонок сложены из обеих.")
+            }
+            Self::MonthFirst => {
+                "Даты с косой чертой прочитаны как в США, сначала месяц, потом день (1/5/2026 — это 5 января): \
+                                 в файле есть дата, которую иначе прочитать нельзя. Проверьте, так ли это."
+                    .into()
             }
             Self::MaybeTwoHeaderRows { second } => format!(
                 "Строка {second} похожа на вторую строку заголовка, но таких названий программа не знает. Проверьте \

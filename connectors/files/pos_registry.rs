@@ -7,11 +7,12 @@
 use jiff::tz::TimeZone;
 use priem_sdk::{
     EventType, MessageData,
-    message::{CommonStatus, DeadlineStage, Kind, Regime},
+    message::{CommonStatus, DeadlineStage, Regime},
 };
 
 use super::{
     mapping::{Aspect, Cells, FieldKind, FieldSpec, Mapping, Role, Spellings},
+    meaning::{Meaning, USUAL},
     shared::{self, field},
 };
 
@@ -26,11 +27,11 @@ pub static MAPPING: Mapping = Mapping {
     aspects: ASPECTS,
     key_with: None,
     vocabulary: &[],
-    build,
+    meaning: MEANING,
     spellings: Spellings::new(),
 };
 
-use FieldKind::{Date, Text};
+use FieldKind::{Date, Term, Text};
 use Role::{Important, Key, Optional, Volatile};
 
 /// Columns of the registry, read by header. Names of staff are known, so that nobody wonders, and go nowhere.
@@ -46,7 +47,7 @@ const FIELDS: &[FieldSpec] = &[
     field("received_by", Important, Text, "Организация, в которую поступило сообщение", &["Организация, в которую поступило"]),
     field("current_by", Important, Text, "Организация, в которой находится сообщение", &["Организация, в которой находится"]),
     field("arrived", Important, Date, "Дата поступления", &["Дата поступления сообщения"]),
-    field("planned", Important, Date, "Дата планируемого завершения работ", &["Планируемая дата завершения работ"]),
+    field("planned", Important, Term, "Дата планируемого завершения работ", &["Планируемая дата завершения работ"]),
     field("finished", Optional, Date, "Дата фактического завершения работ", &["Фактическая дата завершения работ"]),
     field("stage", Optional, Text, "Стадия", &[]),
     field("status", Important, Text, "Статус", &["Статус сообщения"]),
@@ -67,33 +68,9 @@ const FIELDS: &[FieldSpec] = &[
 ];
 
 static ASPECTS: &[Aspect] = &[
-    Aspect {
-        name: "status",
-        fields: &["stage", "status", "overdue", "decision", "finished"],
-        event: EventType::Status,
-        news_at_first: false,
-        says: |cells| {
-            let fields = ["stage", "status", "overdue", "decision", "finished"];
-            fields.iter().any(|name| cells.said(name).is_some())
-        },
-        notes_silence: false,
-    },
-    Aspect {
-        name: "rating",
-        fields: &["rating"],
-        event: EventType::Rated,
-        news_at_first: true,
-        says: |cells| cells.said("rating").is_some(),
-        notes_silence: false,
-    },
-    Aspect {
-        name: "reopened",
-        fields: &["again"],
-        event: EventType::Reopened,
-        news_at_first: true,
-        says: |cells| shared::is_marked(cells, "again"),
-        notes_silence: true,
-    },
+    Aspect::status(&["stage", "status", "overdue", "decision", "finished"]),
+    Aspect::rating(&["rating"]),
+    Aspect::reopened(&["again"]),
 ];
 
 /// Texts of stages and statuses with a known meaning: those clients of the platform show, and likely ones. Others are
@@ -122,33 +99,32 @@ const STATUSES: &[(&str, CommonStatus)] = &[
     ("завершено", CommonStatus::Closed),
 ];
 
-/// Best rating of an answer in ПОС.
-const BEST_RATING: f64 = 5.0;
+const MEANING: Meaning = Meaning {
+    regime: Regime::PosMessage,
+    topic: &["category", "subcategory", "fact"],
+    holder: "current_by",
+    status: &["status", "stage"],
+    outcome: "decision",
+    words: STATUSES,
+    at_source: "arrived",
+    closed: "finished",
+    terms: &[("planned", DeadlineStage::Answer)],
+    more,
+    ..USUAL
+};
 
-fn build(cells: &Cells<'_>, zone: &TimeZone) -> MessageData {
-    let mut data = MessageData::new("pos", Kind::Portal, regime(cells));
+fn more(cells: &Cells<'_>, _: &TimeZone, data: &mut MessageData) {
+    data.legal.regime = regime(cells);
     data.external.alt_id = cells.owned("number_epgu");
     data.subchannel = cells.owned("source");
-    data.topic = shared::topic(cells, "pos", &["category", "subcategory", "fact"]);
-    data.organisation.received = shared::organisation(cells, "received_by");
-    data.organisation.current = shared::organisation(cells, "current_by");
-    data.status = shared::status(cells, &["status", "stage"], "decision", STATUSES);
-    shared::fill_text(cells, "text", &mut data);
-    data.place.text = cells.owned("address");
-    data.place = std::mem::take(&mut data.place).with_precision();
-    data.times.at_source = shared::date(cells, "arrived", zone, &mut data);
-    data.times.closed = shared::date(cells, "finished", zone, &mut data);
-    shared::fill_deadline(cells, "planned", DeadlineStage::Answer, zone, &mut data);
-    shared::fill_satisfaction(cells, "rating", BEST_RATING, &mut data);
     data.flags.fast_track = cells.said("fast_track").is_some_and(shared::is_yes);
     data.flags.reconsidered = shared::is_marked(cells, "again");
     for (name, flag) in [("overdue", "overdue_at_source"), ("by_email", "sent_by_email")] {
         if cells.said(name).is_some_and(shared::is_yes) {
-            shared::add_flag(&mut data, flag);
+            shared::add_flag(data, flag);
         }
     }
-    shared::extra(cells, "top", &mut data);
-    data
+    shared::extra(cells, "top", data);
 }
 
 /// Under 59-ФЗ only when the registry says so.

@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use bytes::Bytes;
-use jiff::Timestamp;
+use jiff::{Timestamp, civil::DateTime};
 use priem_sdk::{ConfigError, Message, RawItem, contract::ConnectorId};
-use priem_tables::{Fault, RawRow, Source, column_letters, sniff::Promise};
+use priem_tables::{Fault, RawRow, Source, column_letters, dates::Order, sniff::Promise};
 use serde::Serialize;
 
 use super::{
-    Checked, FilesSettings, folder, inbox,
+    Checked, FilesSettings, as_of, folder, inbox,
     items::{self, RowContext},
     left,
     mapping::{self, FieldKind, Mapping},
@@ -60,6 +60,10 @@ pub struct ProbeReport {
     pub fields: Vec<&'static str>,
     /// What was guessed and left out, in Russian.
     pub notes: Vec<String>,
+    /// As of when the file speaks: its newest day on which something happened, or when it says it was made. What is
+    /// known as of later is not turned back by it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub as_of: Option<DateTime>,
     /// Rows passed over: they number columns, or are totals.
     pub skipped_rows: u64,
     /// Rows whose number was in the file before, with another content.
@@ -219,6 +223,7 @@ pub fn walk(
         missing: Vec::new(),
         fields: asked.map(fields_of).unwrap_or_default(),
         notes: Vec::new(),
+        as_of: None,
         skipped_rows: 0,
         contradicting_rows: 0,
         good_rows: 0,
@@ -239,6 +244,12 @@ pub fn walk(
         }
     };
     report.describe(&table);
+    // What stops it is met again below.
+    let whole = as_of::of(&mut table, &checked.zone, DateTime::MAX).unwrap_or_default();
+    report.as_of = whole.as_of;
+    if whole.order == Order::MonthFirst {
+        report.notes.push(Note::MonthFirst.russian());
+    }
     let mut count = 0u64;
     loop {
         let row = match table.next_row() {
@@ -254,6 +265,7 @@ pub fn walk(
             sheet: table.format.sheet.as_deref(),
             layout: &table.layout,
             zone: &checked.zone,
+            order: whole.order,
         };
         let mut made = items::row_items(&context, &row);
         match made.problem {
@@ -269,7 +281,7 @@ pub fn walk(
             }
             None => {
                 report.good_rows += 1;
-                report.count_cells(&table, &row, &checked);
+                report.count_cells(&table, &row, &checked, whole.order);
                 let contradicts = made.content().is_some_and(|content| table.contradicts(content));
                 report.contradicting_rows += u64::from(contradicts);
                 // The row comes first; what its aspects would say on first sight is in it already.
@@ -322,7 +334,7 @@ impl ProbeReport {
         });
     }
 
-    fn count_cells(&mut self, table: &Table, row: &RawRow, checked: &Checked) {
+    fn count_cells(&mut self, table: &Table, row: &RawRow, checked: &Checked, order: Order) {
         let mapping = table.layout.mapping;
         let cells = table.layout.cells(row);
         for column in &mut self.columns {
@@ -334,7 +346,7 @@ impl ProbeReport {
             };
             column.filled += 1;
             let is_unread = match mapping.fields[field].kind {
-                FieldKind::Date => when::parse(value, &checked.zone).is_none(),
+                FieldKind::Date | FieldKind::Term => when::parse(value, &checked.zone, order).is_none(),
                 FieldKind::Place => when::is_spreadsheet_date(value),
                 FieldKind::Text => false,
             };

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use priem_sdk::{Message, message::Topic};
 
-use super::{layout::short, mapping, probe::ProbeReport};
+use super::{layout::short, mapping, probe::ProbeReport, when};
 
 /// Characters of a text shown.
 const SHOWN: usize = 40;
@@ -26,6 +26,13 @@ pub fn render(report: &ProbeReport) -> String {
             let _ = writeln!(out, "Заголовок: строка {row}");
         }
         None => {}
+    }
+    if let Some(as_of) = report.as_of {
+        let _ = writeln!(
+            out,
+            "Данные по: {} (самая новая дата в файле; известное по более новому файлу он не изменит)",
+            when::russian(as_of)
+        );
     }
     columns(report, &mut out);
     if !report.notes.is_empty() {

@@ -1,17 +1,25 @@
 //! The blocking half of the connector: one page of rows after a cursor.
 
-use std::{path::PathBuf, sync::OnceLock, time::SystemTime};
+use std::{
+    path::PathBuf,
+    sync::{
+        OnceLock,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::SystemTime,
+};
 
+use jiff::{SignedDuration, Timestamp, civil::DateTime};
 use parking_lot::Mutex;
 use priem_sdk::{
     ConnectorError, Cursor, Item, Page, Wait,
     contract::{LeftAlone, Progress},
     in_hand::{Deadly, InHand},
 };
-use priem_tables::{Fault, Source, Stop};
+use priem_tables::{Fault, Source, Stop, dates::Order};
 
 use super::{
-    Checked, FilesSettings, Inbox,
+    Checked, FilesSettings, Inbox, as_of,
     checking::{in_folder, unusable},
     cursor::{End, FileCursor, Stamp, content_hash},
     endings::{again, failed, refused, refused_cursor, stopped, vanished},
@@ -29,6 +37,8 @@ use super::{
 const PAGE_BYTES: usize = 1024 * 1024;
 /// The note of what is being read, in the drop folder.
 const IN_HAND: &str = ".in-hand";
+/// Clocks of other zones may be ahead by so much.
+const A_DAY: SignedDuration = SignedDuration::from_hours(24);
 
 /// Reads the drop folder.
 #[derive(Debug)]
@@ -39,6 +49,8 @@ pub struct Reading {
     /// The file open after the last page, and the cursor it stands at.
     open: Mutex<Option<(FileCursor, Table)>>,
     refusals: Mutex<Refusals>,
+    /// Items that the journal left out since the last page.
+    left_out: AtomicU64,
     /// What is being read, for the case that the process dies over it; opened with the first poll.
     in_hand: OnceLock<InHand>,
     /// Ends what is being read.
@@ -55,6 +67,7 @@ impl Reading {
             inbox,
             open: Mutex::new(None),
             refusals: Mutex::default(),
+            left_out: AtomicU64::new(0),
             in_hand: OnceLock::new(),
             stop: Mutex::default(),
         }
@@ -105,6 +118,11 @@ impl Reading {
             count: left.count() as u64,
             why: left.russian(),
         })
+    }
+
+    /// Counts what the journal left out of a page.
+    pub fn left_out(&self, older: usize) {
+        self.left_out.fetch_add(older as u64, Relaxed);
     }
 
     /// The drop folder in the one spelling that all its names have in common.
@@ -191,7 +209,17 @@ impl Reading {
             self.take_in_hand(held, &cursor.file, cursor.stamp, u64::MAX).ok()?;
             self.open_table(held, source, &cursor.file).ok()
         });
-        report::done(cursor, opened.as_ref())
+        let older = cursor.older + self.left_out.swap(0, Relaxed);
+        if older > 0 {
+            let (file, as_of) = (&cursor.file, cursor.as_of.map(tracing::field::display));
+            tracing::warn!(
+                file,
+                as_of,
+                older,
+                "a file is older than what is known: what it would turn back is left out"
+            );
+        }
+        report::done(cursor, older, opened.as_ref())
     }
 
     fn open_table(&self, held: &Held, source: &Source, name: &str) -> Result<Table, FileProblem> {
@@ -265,12 +293,29 @@ impl Reading {
                     return Ok(again(start));
                 }
                 tracing::info!(file = name, bytes = stamp.size, "reading a file");
-                Ok(self.read(held, start, &source))
+                Ok(self.begin(held, start, &source))
             }
             Err(error) => match FileProblem::Table(Fault::of_io(&error)) {
                 problem if problem.is_stopped() => Ok(stopped(cursor.clone())),
                 problem => unread(stamp, problem),
             },
+        }
+    }
+
+    /// The first page of a file.
+    fn begin(&self, held: &Held, mut start: FileCursor, source: &Source) -> Page {
+        self.left_out.store(0, Relaxed);
+        let until = Timestamp::now().to_zoned(self.checked.zone.clone()).datetime();
+        let until = until.checked_add(A_DAY).unwrap_or(DateTime::MAX);
+        let opened = self.open_table(held, source, &start.file).and_then(|mut table| {
+            let whole = as_of::of(&mut table, &self.checked.zone, until)?;
+            (start.as_of, start.order) = (whole.as_of, whole.order);
+            Ok(table)
+        });
+        match opened {
+            Ok(table) => self.read_page(start, table),
+            Err(problem) if problem.is_stopped() => stopped(start.encode()),
+            Err(problem) => failed(start, Vec::new(), &problem),
         }
     }
 
@@ -316,6 +361,7 @@ impl Reading {
 
     fn read_page(&self, mut standing: FileCursor, mut table: Table) -> Page {
         let mut page_items: Vec<Item> = Vec::with_capacity(self.settings.rows_per_page);
+        standing.older += self.left_out.swap(0, Relaxed);
         let begin = standing.encode();
         let mut bytes = 0;
         while page_items.len() < self.settings.rows_per_page && bytes < PAGE_BYTES {
@@ -339,13 +385,20 @@ impl Reading {
                 sheet: table.format.sheet.as_deref(),
                 layout: &table.layout,
                 zone: &self.checked.zone,
+                order: standing.order,
             };
             let made = items::row_items(&context, &row);
             bytes += made.items.iter().map(|item| item.body.len()).sum::<usize>();
             match made.problem {
-                Some(_) => standing.bad += 1,
+                Some(_) => {
+                    standing.bad += 1;
+                    if standing.bad_rows.len() < report::LISTED_ROWS {
+                        standing.bad_rows.push(row.number);
+                    }
+                }
                 None => standing.good += 1,
             }
+            standing.unread += made.unread;
             if let Some(content) = made.content() {
                 standing.twice += u64::from(table.contradicts(content));
                 standing.turned += table.layout.turned_into_dates(&row);
@@ -363,7 +416,7 @@ impl Reading {
             total: Some(total),
             unit: "bytes",
         };
-        let next = standing.encode();
+        let (next, as_of) = (standing.encode(), standing.as_of);
         if standing.end.is_none() {
             *self.open.lock() = Some((standing, table));
         }
@@ -372,6 +425,7 @@ impl Reading {
             next,
             wait: Wait::Now,
             progress: Some(progress),
+            as_of,
             ..Page::default()
         }
     }
@@ -385,9 +439,12 @@ impl Reading {
             page_items.push(items::file_item(&standing.file, &standing.hash, &FileProblem::NoRows));
         }
         let doubts = table.notes.iter().filter(|note| note.is_loud()).count();
-        let turned = standing.turned;
-        standing.tell = good == 0 || twice + skipped + turned > 0 || table.notes.iter().any(Note::is_told);
-        if good == 0 || twice + turned > 0 || doubts > 0 {
+        let unknown = table.layout.unknown_columns();
+        let (turned, unread) = (standing.turned, standing.unread);
+        let is_told =
+            !unknown.is_empty() || standing.order == Order::MonthFirst || table.notes.iter().any(Note::is_told);
+        standing.tell = good == 0 || bad + twice + skipped + turned + unread > 0 || is_told;
+        if good == 0 || bad + twice + turned + unread > 0 || doubts > 0 {
             let notes: Vec<String> = table.notes.iter().map(Note::russian).collect();
             tracing::warn!(
                 file = standing.file,
@@ -396,11 +453,11 @@ impl Reading {
                 skipped,
                 twice,
                 turned,
+                unread,
                 notes = notes.join(" "),
                 "a file was read, and something in it was not, or is in doubt: see the report beside it"
             );
         }
-        let unknown = table.layout.unknown_columns();
         if !unknown.is_empty() {
             tracing::info!(file = standing.file, columns = unknown.join(", "), "unknown columns");
         }

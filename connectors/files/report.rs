@@ -1,8 +1,12 @@
 //! What is written beside a file in `failed/`, and in `done/` when something about it should be known: in Russian, for the
 //! people who put it there.
 
-use super::{cursor::FileCursor, notes::Note, problem::FileProblem, table::Table};
+use priem_tables::dates::Order;
 
+use super::{cursor::FileCursor, notes::Note, problem::FileProblem, table::Table, when};
+
+/// Bad rows named by their numbers.
+pub const LISTED_ROWS: usize = 10;
 /// Columns listed one by one.
 const LISTED: usize = 40;
 
@@ -21,8 +25,9 @@ pub fn failed(standing: &FileCursor, problem: &FileProblem) -> String {
 
 /// Beside a file that was read to its end, when there is anything to tell of it but that. `opened`: the file once more, to
 /// say what of it was guessed and left out.
-pub fn done(standing: &FileCursor, opened: Option<&Table>) -> Option<String> {
-    if !standing.tell {
+/// `older`: changes that were left out.
+pub fn done(standing: &FileCursor, older: u64, opened: Option<&Table>) -> Option<String> {
+    if !standing.tell && older == 0 {
         return None;
     }
     let mut text = format!("Файл: {}\n\n", standing.file);
@@ -40,10 +45,9 @@ pub fn done(standing: &FileCursor, opened: Option<&Table>) -> Option<String> {
     if standing.good + standing.bad == 0 {
         text.push_str(&format!("\n{}\n", FileProblem::NoRows.russian()));
     } else if standing.good == 0 {
-        text.push_str(
-            "\nНи одна строка не принята: все отложены в карантин, почему — покажет priem quarantine list.\n",
-        );
+        text.push_str("\nНи одна строка не принята.\n");
     }
+    bad_rows(standing, &mut text);
     if standing.skipped > 0 {
         text.push_str(&format!(
             "Пропущено строк: {} (нумерация колонок, итоги и отметки программы под таблицей).\n",
@@ -64,11 +68,46 @@ pub fn done(standing: &FileCursor, opened: Option<&Table>) -> Option<String> {
             standing.turned
         ));
     }
+    if standing.unread > 0 {
+        text.push_str(&format!(
+            "Дат, которые не удалось прочитать: {}. Они остались текстом, срок и время по ним не считаются. Какие это колонки, \
+             покажет priem files probe; пишите дату как 31.12.2026 или 31.12.2026 14:30.\n",
+            standing.unread
+        ));
+    }
+    if older > 0 {
+        let newest = standing.as_of.map_or(String::new(), |as_of| {
+            format!(" (самая новая — {})", when::russian(as_of))
+        });
+        text.push_str(&format!(
+            "Изменений, которые старше уже известного: {older}. Назад ничего не изменено: судя по датам{newest}, файл выгружен раньше \
+             того, по которому эти номера уже известны, или в нём то, что уже сменилось. Новые номера приняты. Если это не \
+             так, выгрузите файл заново.\n"
+        ));
+    }
+    if standing.order == Order::MonthFirst {
+        notes(&[Note::MonthFirst], &mut text);
+    }
     if let Some(table) = opened {
         notes(&table.notes, &mut text);
         columns(table, &mut text);
     }
     Some(text)
+}
+
+fn bad_rows(standing: &FileCursor, text: &mut String) {
+    if standing.bad == 0 {
+        return;
+    }
+    let numbers: Vec<String> = standing.bad_rows.iter().map(u64::to_string).collect();
+    let more = match standing.bad > numbers.len() as u64 {
+        true => " …",
+        false => "",
+    };
+    text.push_str(&format!(
+        "Отложены строки {}{more}: почему, покажут priem quarantine list и priem files probe.\n",
+        numbers.join(", ")
+    ));
 }
 
 fn notes(notes: &[Note], text: &mut String) {

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use data_encoding::HEXLOWER;
-use priem_tables::{RawRow, column_letters};
+use priem_tables::{RawRow, column_letters, dates::Order};
 use serde::{Serialize, ser::SerializeMap};
 
 use super::{items::RowContext, layout::Layout, mapping::Role};
@@ -28,11 +28,19 @@ struct RowBody<'a> {
     /// The row is no message, for a reason that its cells alone do not tell.
     #[serde(skip_serializing_if = "is_false")]
     foreign: bool,
+    /// Order of its dates, where the file says it.
+    #[serde(skip_serializing_if = "is_unsaid")]
+    order: Order,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
 fn is_false(value: &bool) -> bool {
     !*value
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_unsaid(order: &Order) -> bool {
+    *order == Order::Unsaid
 }
 
 /// Filled cells under their headers, those that may be stored.
@@ -103,6 +111,7 @@ pub fn body_of(context: &RowContext<'_>, row: &RawRow, aspect: Option<&str>, whi
         line,
         line_hex,
         foreign,
+        order: context.order,
     };
     serde_json::to_vec(&body)
         .expect("texts and numbers always serialise")

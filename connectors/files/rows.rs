@@ -1,14 +1,14 @@
 //! Rows that stand in a table and are none of its records: the line that numbers the columns, totals and signatures below,
 //! another table. What is one beyond doubt is passed over and counted; what may be a citizen's message is held.
 
-use jiff::tz::TimeZone;
-use priem_tables::RawRow;
+use jiff::{civil::DateTime, tz::TimeZone};
+use priem_tables::{RawRow, dates::Order};
 
 use super::{
     fold::plain_header,
     keys,
     layout::Layout,
-    mapping::{Cells, FieldKind, Role},
+    mapping::{Cells, Role},
     when,
 };
 
@@ -40,6 +40,39 @@ const NOTES: &[&str] = &[
     "стр. ",
     "конец отчета",
 ];
+
+/// How a row that says when the file was made begins, as headers are compared.
+const MADE: &[&str] = &[
+    "сформирован",
+    "отчет сформирован",
+    "документ сформирован",
+    "дата формирования",
+    "дата выгрузки",
+    "выгружен",
+    "выгрузка от",
+    "по состоянию на",
+];
+/// Words that a moment may have: «5 января 2026 г. в 10:30 (МСК)».
+const MOMENT_WORDS: usize = 7;
+
+/// When the file was made, when the row says so.
+pub fn made(row: &RawRow) -> Option<DateTime> {
+    let filled: Vec<&str> = row
+        .cells
+        .iter()
+        .map(String::as_str)
+        .filter(|cell| !cell.is_empty())
+        .collect();
+    let first = plain_header(filled.first()?);
+    if !MADE.iter().any(|start| first.starts_with(start)) {
+        return None;
+    }
+    let text = filled.join(" ");
+    let moment = &text[text.find(|c: char| c.is_ascii_digit())?..];
+    let words: Vec<&str> = moment.split_whitespace().take(MOMENT_WORDS).collect();
+    let mut beginnings = (1..=words.len()).rev().map(|count| words[..count].join(" "));
+    beginnings.find_map(|beginning| when::local(&beginning, &TimeZone::UTC, Order::Unsaid))
+}
 
 /// Whether a row only numbers the columns (1, 2, 3 … or А, Б, 1, 2 …) and holds nothing.
 pub fn numbers_columns(row: &RawRow) -> bool {
@@ -103,10 +136,10 @@ pub fn is_foreign(layout: &Layout, cells: &Cells<'_>, key: &str, zone: &TimeZone
     if is_told || cells.filled() > FEW {
         return false;
     }
-    let dates = fields().filter(|(_, spec)| spec.kind == FieldKind::Date);
+    let dates = fields().filter(|(_, spec)| spec.kind.is_date());
     let said: Vec<bool> = dates
         .filter_map(|(index, _)| cells.said_at(index))
-        .map(|value| when::parse(value, zone).is_some())
+        .map(|value| when::parse(value, zone, cells.order()).is_some())
         .collect();
     !said.is_empty() && !said.contains(&true)
 }
@@ -117,6 +150,30 @@ mod tests {
 
     fn row(cells: &[&str]) -> RawRow {
         RawRow::good(5, cells.iter().map(|cell| (*cell).to_owned()).collect())
+    }
+
+    #[test]
+    fn what_the_file_says_of_its_making_is_heard() {
+        for (cells, moment) in [
+            (&["Сформировано 05.01.2026"][..], Some("2026-01-05T00:00:00")),
+            (
+                &["Отчёт сформирован: 05.01.2026 10:30 Иванов И.И."],
+                Some("2026-01-05T10:30:00"),
+            ),
+            (
+                &["", "Дата выгрузки", "2026-01-05T10:30:00"],
+                Some("2026-01-05T10:30:00"),
+            ),
+            (&["По состоянию на 5 января 2026 г."], Some("2026-01-05T00:00:00")),
+            (&["За период 01.01.2026 – 31.01.2026"], None),
+            (&["Сформировано"], None),
+            (&["Выгружено строк: 12"], None),
+            (&["770001", "Сформировано 05.01.2026"], None),
+            (&[], None),
+        ] {
+            let expected = moment.map(|moment| moment.parse().expect("a moment"));
+            assert_eq!(made(&row(cells)), expected, "{cells:?}");
+        }
     }
 
     #[test]

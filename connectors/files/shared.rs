@@ -105,7 +105,7 @@ pub fn fill_text(cells: &Cells<'_>, name: &str, data: &mut MessageData) {
 /// A date; what can't be read as one is kept as text in `extra` under the source's header.
 pub fn date(cells: &Cells<'_>, name: &str, zone: &TimeZone, data: &mut MessageData) -> Option<Moment> {
     let text = cells.said(name)?;
-    let moment = when::parse(text, zone);
+    let moment = when::parse(text, zone, cells.order());
     if moment.is_none() {
         extra(cells, name, data);
     }

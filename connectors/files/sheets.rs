@@ -168,6 +168,14 @@ impl Sheets {
         }
     }
 
+    /// Goes back to the first row of the first sheet that is read.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub fn begin_again(&mut self) -> Result<(), Fault> {
+        self.open_sheet(0)
+    }
+
     fn open_sheet(&mut self, sheet: usize) -> Result<(), Fault> {
         let strings = self
             .rows

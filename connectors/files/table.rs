@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, hash::BuildHasher as _, path::Path};
 
+use jiff::civil::DateTime;
 use priem_tables::{
     CsvRows, Fault, RawRow, Source,
     dialect::{Delimiter, Encoding},
@@ -60,6 +61,10 @@ pub struct Table {
     place: Place,
     skipped: u64,
     keys: HashMap<u64, u64>,
+    /// Where the first row of data begins.
+    beginning: Place,
+    /// When the file says that it was made.
+    made: Option<DateTime>,
     size: u64,
     source: Source,
 }
@@ -158,9 +163,11 @@ impl Table {
                 delimiter: Some(char::from(dialect.delimiter)),
             },
             notes: layout.notes.clone(),
+            made: layout.made,
             layout,
             rows: Rows::Csv(rows),
             place,
+            beginning: place,
             skipped: 0,
             keys: HashMap::new(),
             size,
@@ -172,6 +179,10 @@ impl Table {
         let sheets = Sheets::open(source, checked, scratch)?;
         let (name, layout) = sheets.sheet();
         let (name, layout) = (name.to_owned(), layout.clone());
+        let place = Place {
+            row: layout.header_row,
+            ..Place::default()
+        };
         Ok(Self {
             format: Format {
                 kind: sheets.kind(),
@@ -179,10 +190,9 @@ impl Table {
                 encoding: None,
                 delimiter: None,
             },
-            place: Place {
-                row: layout.header_row,
-                ..Place::default()
-            },
+            place,
+            beginning: place,
+            made: layout.made,
             layout,
             notes: sheets.notes.clone(),
             rows: Rows::Xlsx(Box::new(sheets)),
@@ -210,6 +220,27 @@ impl Table {
         Ok(())
     }
 
+    /// Goes back to the first row of data.
+    ///
+    /// # Errors
+    /// When the file can't be read.
+    pub fn begin_again(&mut self) -> Result<(), FileProblem> {
+        let Place { row, offset, .. } = self.beginning;
+        match &mut self.rows {
+            Rows::Csv(rows) => rows.seek(offset, row + 1)?,
+            Rows::Xlsx(rows) => rows.begin_again()?,
+        }
+        self.place = self.beginning;
+        self.skipped = 0;
+        self.take_sheet();
+        Ok(())
+    }
+
+    /// When the file says that it was made, as far as it was read.
+    pub fn made(&self) -> Option<DateTime> {
+        self.made
+    }
+
     /// Speaks of the sheet that is being read.
     fn take_sheet(&mut self) {
         if let Rows::Xlsx(rows) = &self.rows {
@@ -217,6 +248,7 @@ impl Table {
             self.place.sheet = rows.at();
             self.format.sheet = Some(name.to_owned());
             self.layout = layout.clone();
+            self.made = self.made.max(self.layout.made);
         }
     }
 
@@ -273,6 +305,7 @@ impl Table {
                 continue;
             }
             if rows::numbers_columns(&row) || rows::is_note(&self.layout, &row) {
+                self.made = self.made.max(rows::made(&row));
                 self.skipped += 1;
                 continue;
             }

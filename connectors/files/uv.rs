@@ -7,11 +7,12 @@
 use jiff::tz::TimeZone;
 use priem_sdk::{
     EventType, MessageData,
-    message::{AuthorKind, CommonStatus, DeadlineStage, Kind, Place, Regime},
+    message::{CommonStatus, DeadlineStage},
 };
 
 use super::{
     mapping::{Aspect, Cells, FieldKind, FieldSpec, Mapping, Role, Spellings},
+    meaning::{Meaning, USUAL},
     shared::{self, field},
 };
 
@@ -26,11 +27,11 @@ pub static MAPPING: Mapping = Mapping {
     aspects: ASPECTS,
     key_with: None,
     vocabulary: &[],
-    build,
+    meaning: MEANING,
     spellings: Spellings::new(),
 };
 
-use FieldKind::{Date, Text};
+use FieldKind::{Date, Term, Text};
 use Role::{Important, Key, Optional, Subject};
 
 #[rustfmt::skip]
@@ -53,40 +54,19 @@ const FIELDS: &[FieldSpec] = &[
     field("lat", Optional, Text, "Широта", &[]),
     field("lon", Optional, Text, "Долгота", &[]),
     field("status", Important, Text, "Статус", &["Статус сообщения", "Состояние"]),
-    field("deadline", Important, Date, "Срок ответа", &["Срок исполнения", "Срок", "Срок решения"]),
+    field("deadline", Important, Term, "Срок ответа", &["Срок исполнения", "Срок", "Срок решения"]),
     field("answered", Optional, Date, "Дата ответа", &["Дата решения", "Дата закрытия"]),
     field("answer", Optional, Text, "Ответ", &["Текст ответа"]),
     field("refuted", Optional, Text, "Опровержение", &["Опровергнуто", "Дата опровержения", "Ответ опровергнут"]),
-    field("refute_until", Optional, Date, "Опровержение возможно до", &["Срок опровержения"]),
+    field("refute_until", Optional, Term, "Опровержение возможно до", &["Срок опровержения"]),
     field("rating", Optional, Text, "Оценка", &["Оценка ответа", "Оценка заявителя"]),
     field("url", Optional, Text, "Ссылка", &["Ссылка на сообщение", "URL"]),
 ];
 
 static ASPECTS: &[Aspect] = &[
-    Aspect {
-        name: "status",
-        fields: &["status", "answered"],
-        event: EventType::Status,
-        news_at_first: false,
-        says: |cells| cells.said("status").is_some() || cells.said("answered").is_some(),
-        notes_silence: false,
-    },
-    Aspect {
-        name: "rating",
-        fields: &["rating"],
-        event: EventType::Rated,
-        news_at_first: true,
-        says: |cells| cells.said("rating").is_some(),
-        notes_silence: false,
-    },
-    Aspect {
-        name: "reopened",
-        fields: &["refuted"],
-        event: EventType::Reopened,
-        news_at_first: true,
-        says: |cells| shared::is_marked(cells, "refuted"),
-        notes_silence: true,
-    },
+    Aspect::status(&["status", "answered"]),
+    Aspect::rating(&["rating"]),
+    Aspect::reopened(&["refuted"]),
 ];
 
 /// Guesses, all of them: statuses of the portal were not seen.
@@ -107,49 +87,33 @@ const STATUSES: &[(&str, CommonStatus)] = &[
     ("закрыто", CommonStatus::Closed),
 ];
 
-/// Best rating of an answer; a guess.
-const BEST_RATING: f64 = 5.0;
+/// The best rating is a guess.
+const MEANING: Meaning = Meaning {
+    words: STATUSES,
+    closed: "answered",
+    terms: &[
+        ("deadline", DeadlineStage::Answer),
+        ("refute_until", DeadlineStage::RefuteWindow),
+    ],
+    more,
+    ..USUAL
+};
 
-fn build(cells: &Cells<'_>, zone: &TimeZone) -> MessageData {
-    let mut data = MessageData::new("uv", Kind::Portal, Regime::PortalMessage);
+fn more(cells: &Cells<'_>, _: &TimeZone, data: &mut MessageData) {
     data.external.alt_id = cells.owned("uv_number");
-    data.external.url = shared::web_address(cells, "url");
-    data.author.name = cells.owned("author");
-    data.author.contacts.phone = cells.owned("phone");
-    data.author.contacts.email = cells.owned("email");
-    if data.author.name.is_some() || !data.author.contacts.is_empty() {
-        data.author.kind = AuthorKind::Person;
-    }
-    shared::fill_text(cells, "text", &mut data);
-    data.topic = shared::topic(cells, "uv", &["category", "topic"]);
-    data.organisation.current = shared::organisation(cells, "executor");
-    data.status = shared::status(cells, &["status"], "", STATUSES);
-    let point = match (cells.said("lat"), cells.said("lon")) {
+    data.place.geo = match (cells.said("lat"), cells.said("lon")) {
         (Some(lat), Some(lon)) => shared::geo(&format!("{lat} {lon}")),
         _ => cells.said("geo").and_then(shared::geo),
     };
-    data.place = Place {
-        text: cells.owned("address"),
-        geo: point,
-        municipality: cells.owned("municipality"),
-        city_district: cells.owned("district"),
-        ..Place::default()
-    }
-    .with_precision();
-    data.times.at_source = shared::date(cells, "created", zone, &mut data);
-    data.times.closed = shared::date(cells, "answered", zone, &mut data);
-    shared::fill_deadline(cells, "deadline", DeadlineStage::Answer, zone, &mut data);
-    shared::fill_deadline(cells, "refute_until", DeadlineStage::RefuteWindow, zone, &mut data);
-    shared::fill_satisfaction(cells, "rating", BEST_RATING, &mut data);
+    data.place = std::mem::take(&mut data.place).with_precision();
     if shared::is_marked(cells, "refuted") {
         data.flags.reconsidered = true;
-        shared::add_flag(&mut data, "refuted");
+        shared::add_flag(data, "refuted");
     }
     if shared::is_marked(cells, "season") {
-        shared::add_flag(&mut data, "seasonal");
+        shared::add_flag(data, "seasonal");
     }
     if cells.said("answer").is_some() {
         data.extra.insert("has_first_answer".into(), true.into());
     }
-    data
 }

@@ -6,11 +6,12 @@
 use jiff::tz::TimeZone;
 use priem_sdk::{
     EventType, MessageData,
-    message::{CommonStatus, Kind, Place, Regime},
+    message::{CommonStatus, Kind},
 };
 
 use super::{
     mapping::{Cells, FieldKind, FieldSpec, Mapping, Role, Spellings},
+    meaning::{Meaning, USUAL},
     shared::{self, field},
 };
 
@@ -25,11 +26,11 @@ pub static MAPPING: Mapping = Mapping {
     aspects: &[],
     key_with: Some("option"),
     vocabulary: &[],
-    build,
+    meaning: MEANING,
     spellings: Spellings::new(),
 };
 
-use FieldKind::{Date, Text};
+use FieldKind::{Term, Text};
 use Role::{Important, Key, Optional, Subject};
 
 #[rustfmt::skip]
@@ -44,8 +45,8 @@ const FIELDS: &[FieldSpec] = &[
     field("organiser", Optional, Text, "Организатор", &["Организация"]),
     field("municipality", Optional, Text, "Муниципалитет", &["Муниципальное образование", "Территория"]),
     field("district", Optional, Text, "Район", &["Район города"]),
-    field("start", Optional, Date, "Дата начала", &["Начало"]),
-    field("end", Important, Date, "Дата окончания", &["Окончание", "Дата завершения"]),
+    field("start", Optional, Term, "Дата начала", &["Начало"]),
+    field("end", Important, Term, "Дата окончания", &["Окончание", "Дата завершения"]),
     field("status", Optional, Text, "Статус", &["Состояние"]),
     field("url", Optional, Text, "Ссылка", &["URL"]),
 ];
@@ -59,22 +60,21 @@ const STATUSES: &[(&str, CommonStatus)] = &[
     ("итоги подведены", CommonStatus::Closed),
 ];
 
-fn build(cells: &Cells<'_>, zone: &TimeZone) -> MessageData {
-    let mut data = MessageData::new("votes", Kind::Vote, Regime::PortalMessage);
-    data.external.url = shared::web_address(cells, "url");
+const MEANING: Meaning = Meaning {
+    kind: Kind::Vote,
+    topic: &[],
+    holder: "organiser",
+    words: STATUSES,
+    at_source: "start",
+    closed: "end",
+    terms: &[],
+    more,
+    ..USUAL
+};
+
+fn more(cells: &Cells<'_>, _: &TimeZone, data: &mut MessageData) {
     // The vote the option belongs to.
     data.external.group = cells.owned("number");
-    shared::fill_text(cells, "title", &mut data);
-    data.organisation.current = shared::organisation(cells, "organiser");
-    data.status = shared::status(cells, &["status"], "", STATUSES);
-    data.place = Place {
-        municipality: cells.owned("municipality"),
-        city_district: cells.owned("district"),
-        ..Place::default()
-    }
-    .with_precision();
-    data.times.at_source = shared::date(cells, "start", zone, &mut data);
-    data.times.closed = shared::date(cells, "end", zone, &mut data);
     if let Some(option) = cells.said("option") {
         data.extra.insert("option".into(), option.into());
     }
@@ -83,7 +83,7 @@ fn build(cells: &Cells<'_>, zone: &TimeZone) -> MessageData {
             Some((_, Some(count))) => {
                 data.extra.insert(name.into(), count.into());
             }
-            Some((_, None)) => shared::extra(cells, name, &mut data),
+            Some((_, None)) => shared::extra(cells, name, data),
             None => {}
         }
     }
@@ -91,10 +91,9 @@ fn build(cells: &Cells<'_>, zone: &TimeZone) -> MessageData {
         Some(share) => {
             data.extra.insert("share_percent".into(), share.into());
         }
-        None => shared::extra(cells, "share", &mut data),
+        None => shared::extra(cells, "share", data),
     }
-    shared::extra(cells, "form", &mut data);
-    data
+    shared::extra(cells, "form", data);
 }
 
 /// `12,5 %` → 12.5.

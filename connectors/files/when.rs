@@ -2,17 +2,35 @@
 
 use jiff::{Timestamp, civil, tz::TimeZone};
 use priem_sdk::message::{Moment, Precision};
-use priem_tables::dates::{self, Written};
+use priem_tables::dates::{self, Order, Written};
 
-/// Reads a moment in any of the ways of [`dates::read`]. `None`: the text is no date.
-pub fn parse(text: &str, zone: &TimeZone) -> Option<Moment> {
-    let moment = match dates::read(text)? {
+/// Reads a moment in any of the ways of [`dates::read_as`]. `None`: the text is no date.
+pub fn parse(text: &str, zone: &TimeZone, order: Order) -> Option<Moment> {
+    let moment = match dates::read_as(text, order)? {
         Written::Day(day) => Moment::from_date(day, zone),
         Written::Minute(at) => Moment::from_local(at, zone, Precision::Minute),
         Written::Second(at) => Moment::from_local(at, zone, Precision::Second),
         Written::Instant(at) => Moment::from_local(at.to_zoned(zone.clone()).datetime(), zone, Precision::Second),
     };
     Some(moment.with_source_text(text.trim()))
+}
+
+/// The same by the clock on the wall of the zone; a day at its beginning.
+pub fn local(text: &str, zone: &TimeZone, order: Order) -> Option<civil::DateTime> {
+    Some(match dates::read_as(text, order)? {
+        Written::Day(day) => day.at(0, 0, 0, 0),
+        Written::Minute(at) | Written::Second(at) => at,
+        Written::Instant(at) => at.to_zoned(zone.clone()).datetime(),
+    })
+}
+
+/// A moment as people write it; without the time at midnight.
+pub fn russian(at: civil::DateTime) -> String {
+    let form = match at.time() == civil::Time::midnight() {
+        true => "%d.%m.%Y",
+        false => "%d.%m.%Y %H:%M",
+    };
+    at.strftime(form).to_string()
 }
 
 /// Instant by which something with this date must be done: the instant itself, or the last second of the day.
@@ -67,7 +85,7 @@ mod tests {
     }
 
     fn value(text: &str) -> Option<(String, Precision)> {
-        parse(text, &zone()).map(|moment| (moment.value, moment.precision))
+        parse(text, &zone(), Order::Unsaid).map(|moment| (moment.value, moment.precision))
     }
 
     #[test]
@@ -121,7 +139,7 @@ mod tests {
 
     #[test]
     fn a_day_is_due_at_its_end() {
-        let moment = parse("05.01.2026", &zone()).expect("a date");
+        let moment = parse("05.01.2026", &zone(), Order::Unsaid).expect("a date");
         assert_eq!(
             due(&moment, &zone()),
             Some("2026-01-05T18:59:59Z".parse().expect("instant"))
@@ -137,14 +155,14 @@ mod tests {
             "2026-01-05T00:00:00+03:00",
             "2026-01-04T19:00:00Z",
         ] {
-            let moment = whole_day(parse(text, &zone()).expect("a date"), &zone());
+            let moment = whole_day(parse(text, &zone(), Order::Unsaid).expect("a date"), &zone());
             assert_eq!(
                 (moment.value.as_str(), moment.precision),
                 ("2026-01-05", Precision::Date),
                 "{text}"
             );
         }
-        let noon = parse("05.01.2026 12:00", &zone()).expect("a date");
+        let noon = parse("05.01.2026 12:00", &zone(), Order::Unsaid).expect("a date");
         assert_eq!(whole_day(noon.clone(), &zone()), noon);
     }
 
@@ -166,7 +184,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_is_a_date_or_not(text in "[0-9.:/ T+Z-]{0,25}") {
-            let _ = parse(&text, &zone());
+            let _ = parse(&text, &zone(), Order::MonthFirst);
         }
     }
 }

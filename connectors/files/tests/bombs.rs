@@ -1,102 +1,27 @@
 //! Files made to fill the memory: refused with a reason that says where and what, in memory that does not grow, and out
 //! of the inbox.
 
-use std::{collections::BTreeSet, io::Write as _};
+use std::collections::BTreeSet;
 
-use flate2::{Compress, Compression, Crc, FlushCompress};
 use priem_tables::limits;
 
-use super::Host;
+use super::{Host, container::Container};
+
 use crate::testing::peak_growth;
 
 /// More memory than before at most, whatever the file is made of.
 const FLAT: u64 = 48 * 1024 * 1024;
+
 const MIB: usize = 1024 * 1024;
-
-/// A container written by hand: parts may be packed beyond reason and their sizes may lie.
-#[derive(Default)]
-pub(super) struct Container {
-    bytes: Vec<u8>,
-    directory: Vec<u8>,
-    parts: u16,
-}
-
-impl Container {
-    /// Adds a part: `before`, then `times` × `repeated`, then `after`. Only one copy is ever in memory or packed.
-    fn part(mut self, name: &str, before: &str, repeated: &str, times: usize, after: &str) -> Self {
-        let mut packer = Compress::new(Compression::best(), false);
-        let mut packed = Vec::new();
-        // A full flush makes the piece independent of what stands before it, so its packed bytes can be repeated.
-        let mut pack = |text: &str, flush| {
-            let mut out = Vec::with_capacity(text.len() + 1024);
-            packer.compress_vec(text.as_bytes(), &mut out, flush).expect("packed");
-            out
-        };
-        packed.extend(pack(before, FlushCompress::Full));
-        let one = pack(repeated, FlushCompress::Full);
-        let mut sum = Crc::new();
-        sum.update(before.as_bytes());
-        for _ in 0..times {
-            packed.extend_from_slice(&one);
-        }
-        packed.extend(pack(after, FlushCompress::Finish));
-        if times < 8 {
-            (0..times).for_each(|_| sum.update(repeated.as_bytes()));
-        }
-        sum.update(after.as_bytes());
-        let size = before.len() + repeated.len() * times + after.len();
-        self.entry(name, &packed, u32::try_from(size).unwrap_or(u32::MAX - 1), sum.sum());
-        self
-    }
-
-    pub(super) fn text(self, name: &str, text: &str) -> Self {
-        self.part(name, text, "", 0, "")
-    }
-
-    fn entry(&mut self, name: &str, packed: &[u8], size: u32, sum: u32) {
-        let start = u32::try_from(self.bytes.len()).expect("small");
-        let length = u32::try_from(packed.len()).expect("small");
-        let mut head = Vec::new();
-        for field in [20_u16, 0, 8, 0, 0] {
-            head.extend_from_slice(&field.to_le_bytes());
-        }
-        for field in [sum, length, size] {
-            head.extend_from_slice(&field.to_le_bytes());
-        }
-        head.extend_from_slice(&u16::try_from(name.len()).expect("short").to_le_bytes());
-        head.extend_from_slice(&0_u16.to_le_bytes());
-        self.bytes.extend_from_slice(b"PK\x03\x04");
-        self.bytes.extend_from_slice(&head);
-        self.bytes.extend_from_slice(name.as_bytes());
-        self.bytes.extend_from_slice(packed);
-        self.directory.extend_from_slice(b"PK\x01\x02\x14\0");
-        self.directory.extend_from_slice(&head);
-        self.directory.extend_from_slice(&[0; 10]);
-        self.directory.extend_from_slice(&start.to_le_bytes());
-        self.directory.extend_from_slice(name.as_bytes());
-        self.parts = self.parts.wrapping_add(1);
-    }
-
-    pub(super) fn finish(mut self) -> Vec<u8> {
-        let (start, size) = (self.bytes.len(), self.directory.len());
-        self.bytes.write_all(&self.directory).expect("memory");
-        self.bytes.extend_from_slice(b"PK\x05\x06\0\0\0\0");
-        self.bytes.extend_from_slice(&self.parts.to_le_bytes());
-        self.bytes.extend_from_slice(&self.parts.to_le_bytes());
-        self.bytes
-            .extend_from_slice(&u32::try_from(size).expect("small").to_le_bytes());
-        self.bytes
-            .extend_from_slice(&u32::try_from(start).expect("small").to_le_bytes());
-        self.bytes.extend_from_slice(&[0, 0]);
-        self.bytes
-    }
-}
 
 const ROOT: &str =
     r#"<Relationships><Relationship Id="r1" Type="x/officeDocument" Target="xl/workbook.xml"/></Relationships>"#;
 const LINKS: &str = r#"<Relationships><Relationship Id="r1" Type="x/worksheet" Target="worksheets/sheet1.xml"/><Relationship Id="r2" Type="x/sharedStrings" Target="sharedStrings.xml"/><Relationship Id="r3" Type="x/styles" Target="styles.xml"/></Relationships>"#;
+
 const SHEETS: &str = r#"<workbook xmlns:r="r"><sheets><sheet name="Лист1" sheetId="1" r:id="r1"/></sheets></workbook>"#;
+
 const SHEET: &str = "<worksheet><sheetData>";
+
 const SHEET_END: &str = "</sheetData></worksheet>";
 
 /// A workbook without its sheet.
@@ -347,7 +272,7 @@ fn a_row_too_long_is_quarantined_and_the_rest_goes_on() {
     let mut host = Host::new(|_| {});
     host.drop_text("long.xlsx", book().text("xl/worksheets/sheet1.xml", &sheet).finish());
     host.run();
-    assert_eq!(host.names("done").len(), 1);
+    assert_eq!(host.done().len(), 1);
     assert_eq!(host.good(), ["770002", "770004"]);
     let limit = limits::LONGEST_ROW.to_string();
     assert!(
@@ -369,7 +294,7 @@ fn a_csv_without_end_of_cell_or_with_countless_cells_costs_no_memory() {
     drop(text);
     let ((), grown) = peak_growth(|| host.run());
     assert!(grown < FLAT, "{grown} bytes more at the worst moment");
-    assert_eq!(host.names("done").len(), 1);
+    assert_eq!(host.done().len(), 1);
     assert_eq!(host.good(), ["770001", "770003"]);
     assert!(
         host.problems().iter().any(|problem| problem.contains("longer than")),
@@ -490,7 +415,7 @@ fn a_registry_of_repeated_words_is_no_bomb() {
     let size = file.len() as u64;
     host.drop_text("words.xlsx", file);
     let mut texts = 0;
-    while host.names("done").is_empty() && host.names("failed").is_empty() {
+    while host.done().is_empty() && host.names("failed").is_empty() {
         let page = host.poll();
         texts = texts.max(super::super::cursor::FileCursor::decode(&page.next).map_or(0, |cursor| cursor.texts));
         host.store(page);

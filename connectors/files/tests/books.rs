@@ -1,6 +1,6 @@
 //! Small workbooks made by hand, with what real programs put into them.
 
-use super::bombs::Container;
+use super::container::Container;
 
 /// A cell: a text, or XML as it stands in the sheet (`{r}` is its place).
 pub enum Cell {

@@ -56,7 +56,7 @@ fn a_page_the_process_died_over_twice_ends_the_file_and_nothing_else() {
     host.drop_text("good.csv", text(3).replace("77000", "88000"));
     host.run();
     assert_eq!(host.names("failed").len(), 2, "{:?}", host.names("failed"));
-    assert_eq!(host.names("done").len(), 1);
+    assert_eq!(host.done().len(), 1);
     assert_eq!(host.good().len(), 13);
     let report = std::fs::read_to_string(host.path("failed", "deadly.csv.report.txt")).expect("a report");
     for words in [

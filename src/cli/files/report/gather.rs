@@ -1,12 +1,12 @@
 //! Reads the folder and decides every message as the daemon would.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry},
     io,
     path::{Path, PathBuf},
 };
 
-use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp, civil::DateTime, tz::TimeZone};
 use priem_connectors::files::{FilesSettings, probe};
 use priem_sdk::{
     ConfigError, Message,
@@ -51,7 +51,8 @@ struct Seen {
     keys: Vec<Key>,
 }
 
-/// Reads every file of the folder. The last row of an object wins: exports of two days are not counted twice.
+/// Reads every file of the folder. Of an object the row of the newest file wins, of one age the last: exports of two days
+/// are not counted twice.
 ///
 /// # Errors
 /// When the folder can't be read, or the settings don't fit.
@@ -63,23 +64,17 @@ pub fn gather(question: &Question<'_>) -> Result<Result<Report, io::Error>, Conf
     let mut report = Report::new(question.now, question.zone, question.rules.version());
     report.left_alone = left_alone;
     let mut seen: Vec<Seen> = Vec::new();
+    // As of when the file of each speaks.
+    let mut ages: Vec<Option<DateTime>> = Vec::new();
     let mut places: HashMap<(String, String), usize> = HashMap::new();
     for path in files {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         // Whoever put files there is not the one who runs this: links are told, not followed.
         let opened = probe::open_listed(&path);
+        let mut of_file = Vec::new();
         let mut on_message = |row: u64, message: &Message| {
-            let one = look(question, &name, row, message);
-            match places.entry((message.data.channel.clone(), message.subject.clone())) {
-                std::collections::hash_map::Entry::Occupied(place) => {
-                    report.repeated_rows += 1;
-                    seen[*place.get()] = one;
-                }
-                std::collections::hash_map::Entry::Vacant(place) => {
-                    place.insert(seen.len());
-                    seen.push(one);
-                }
-            }
+            let object = (message.data.channel.clone(), message.subject.clone());
+            of_file.push((object, look(question, &name, row, message)));
         };
         let probed = probe::walk(
             opened.as_ref(),
@@ -89,6 +84,22 @@ pub fn gather(question: &Question<'_>) -> Result<Result<Report, io::Error>, Conf
             &mut |_, _| {},
             &mut on_message,
         )?;
+        for (object, one) in of_file {
+            match places.entry(object) {
+                Entry::Occupied(place) => {
+                    let place = *place.get();
+                    report.repeated_rows += 1;
+                    if probed.as_of.is_none() || probed.as_of >= ages[place] {
+                        (seen[place], ages[place]) = (one, probed.as_of);
+                    }
+                }
+                Entry::Vacant(place) => {
+                    place.insert(seen.len());
+                    seen.push(one);
+                    ages.push(probed.as_of);
+                }
+            }
+        }
         let bad = probed.problems.iter().map(|problem| Bad {
             file: name.clone(),
             row: problem.row,
