@@ -269,7 +269,7 @@ impl Messages {
         let (_, bodies) = client.members(response, "messages")?;
         let times = bodies
             .iter()
-            .filter_map(|body| json::from_slice::<api::Message>(body).ok()?.timestamp)
+            .filter_map(|body| json::readable::<api::Message>(body).timestamp)
             .collect();
         Ok(Self { bodies, times })
     }
@@ -293,11 +293,9 @@ impl Messages {
 }
 
 /// Both sides of a dialogue stand in its history.
-fn is_by_bot(body: &[u8]) -> bool {
-    json::from_slice::<api::Message>(body)
-        .ok()
-        .and_then(|message| message.sender)
-        .is_some_and(|sender| sender.is_bot)
+fn is_by_bot(body: &Bytes) -> bool {
+    let message: api::Message = json::readable(body);
+    message.sender.is_some_and(|sender| sender.is_bot)
 }
 
 /// Chats the server refused to show, told once each.

@@ -18,7 +18,7 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 
 use super::{
-    api::{Chat, Named, Subscription, Text},
+    api::{Named, Subscription, Text},
     errors::{ErrorBody, Trouble, decide},
     session::{Session, Sessions},
 };
@@ -150,18 +150,14 @@ impl Graph {
         self.change("unsubscribe", &serde_json::json!({ "url": url })).await
     }
 
-    /// A page of chats, newest activity first, and where the next begins; no marker means the last page.
-    pub async fn chats(&self, marker: Option<&str>) -> Result<(Vec<Chat>, Option<String>), Trouble> {
-        #[derive(Default, Deserialize)]
-        #[serde(default)]
-        struct Answer {
-            chats: Option<Vec<Chat>>,
-            marker: Text,
-        }
+    /// A page of chats as they came, newest activity first, and where the next begins; no marker means the last page.
+    pub async fn chats(&self, marker: Option<&str>) -> Result<(Vec<Bytes>, Option<String>), Trouble> {
         let mut parameters = vec![("count", PAGE)];
         parameters.extend(marker.map(|marker| ("marker", marker)));
-        let answer: Answer = self.get("chats", &parameters).await?;
-        Ok((answer.chats.unwrap_or_default(), answer.marker.into_text()))
+        let response = self.fetch("chats", &parameters).await?;
+        let answer = self.line.members(&response)?;
+        let marker: Text = answer.read("marker").unwrap_or_default();
+        Ok((answer.list("chats").unwrap_or_default(), marker.into_text()))
     }
 
     /// Messages of a chat at or before `from` (the *later* bound, ms), newest first.

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use priem_sdk::{ConnectorError, Cursor, Item, Page, Wait};
+use priem_sdk::{ConnectorError, Cursor, Item, Page, Wait, json};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -132,12 +132,13 @@ fn begin(cursor: &Cursor, first_days: u32) -> Result<Round, ConnectorError> {
 /// Looks at the lists: new topics are items, changed discussions are put in line.
 async fn list(asked: &Asked<'_>, round: &mut Round) -> Result<Vec<Item>, Trouble> {
     let mut found: BTreeMap<String, Mark> = BTreeMap::new();
-    let items = if asked.settings.topics {
+    let mut items = if asked.settings.topics {
         lists::topics(asked, round, &mut found).await?
     } else {
         Vec::new()
     };
-    let newest = lists::discussions(asked, round, &mut found).await?;
+    let (newest, unknown) = lists::discussions(asked, round, &mut found).await?;
+    items.extend(unknown);
     // The list is the account's: what happened in its other groups tells how far it was read, too. Otherwise a quiet
     // group would go back through the noise of all others in every round.
     round.next = found
@@ -240,8 +241,8 @@ fn oldest_first<T>(mut pages: Vec<Vec<(Option<i64>, T)>>) -> Vec<(Option<i64>, T
     all
 }
 
-fn date(body: &[u8]) -> Option<i64> {
-    let comment: Comment = priem_sdk::json::from_slice(body).ok()?;
+fn date(body: &Bytes) -> Option<i64> {
+    let comment: Comment = json::readable(body);
     time::millis(&comment.date_ms, &comment.date)
 }
 

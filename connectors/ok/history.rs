@@ -8,11 +8,11 @@ use std::collections::{BTreeMap, HashSet};
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use priem_sdk::{ConnectorError, Cursor, Page, Wait};
+use priem_sdk::{ConnectorError, Cursor, Item, Page, Wait, json};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    api::{Delivery, Text},
+    api::{Chat, Delivery, Text},
     client::{Graph, pause},
     errors::Trouble,
     split, time,
@@ -59,7 +59,7 @@ pub(super) async fn poll(
     let mut round = begin(cursor, first_days)?;
     let mut items = Vec::new();
     if round.waiting.is_empty() {
-        list(graph, &mut round)
+        items = list(graph, &mut round)
             .await
             .map_err(|trouble| trouble.decision("chats"))?;
     } else {
@@ -137,23 +137,33 @@ pub(super) fn cursor_of<T: Serialize>(state: &T) -> Result<Cursor, ConnectorErro
         .map_err(ConnectorError::transient)
 }
 
-/// Finds the chats with new activity.
-async fn list(graph: &Graph, round: &mut Round) -> Result<(), Trouble> {
+/// Finds the chats with new activity; entries that nobody understands are handed over.
+async fn list(graph: &Graph, round: &mut Round) -> Result<Vec<Item>, Trouble> {
+    let (mut unknown, mut seen) = (Vec::new(), HashSet::new());
     let oldest = round.since.max(round.known - OVERLAP);
     let mut marker: Option<String> = None;
     let mut found: BTreeMap<String, i64> = BTreeMap::new();
     for _ in 0..MOST_PAGES {
         let (chats, next) = graph.chats(marker.as_deref()).await?;
         let mut reaches_known = false;
-        for chat in chats {
-            let Some(id) = chat.chat_id.into_text() else { continue };
+        let known = seen.len();
+        for body in chats {
+            if !seen.insert(body.clone()) {
+                continue;
+            }
+            let chat: Chat = json::readable(&body);
+            let Some(id) = chat.chat_id.into_text() else {
+                unknown.push(split::unknown(split::MESSAGE, body));
+                continue;
+            };
             let activity = chat.last_event.number().unwrap_or(UNKNOWN);
             reaches_known |= activity < oldest;
             if activity >= oldest && round.read.get(&id) != Some(&activity) {
                 found.insert(id, activity);
             }
         }
-        if reaches_known || next.is_none() || next == marker {
+        // A list may lead back to its beginning.
+        if reaches_known || next.is_none() || next == marker || seen.len() == known {
             break;
         }
         marker = next;
@@ -165,7 +175,7 @@ async fn list(graph: &Graph, round: &mut Round) -> Result<(), Trouble> {
         .filter(|activity| *activity != UNKNOWN)
         .max()
         .unwrap_or(round.known);
-    Ok(())
+    Ok(unknown)
 }
 
 /// Messages of a chat from `oldest` on, oldest first.
@@ -206,7 +216,7 @@ async fn messages(graph: &Graph, chat: &str, oldest: i64) -> Result<Vec<Bytes>, 
     Ok(all.into_iter().map(|(_, body)| body).collect())
 }
 
-fn timestamp(body: &[u8]) -> Option<i64> {
-    let delivery: Delivery = priem_sdk::json::from_slice(body).ok()?;
+fn timestamp(body: &Bytes) -> Option<i64> {
+    let delivery: Delivery = json::readable(body);
     time::millis(&delivery.timestamp, &Text::default())
 }

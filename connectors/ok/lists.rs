@@ -1,12 +1,12 @@
 //! What changed in a group: its newest topics and the account's list of discussions.
 //!
 //! Topics come newest first, but pinned ones may stand before them; the list of discussions is in order of activity and
-//! holds those of all groups the account is told of.
+//! holds those of all groups the account is told of. A list that leads back to its beginning ends there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use data_encoding::HEXLOWER;
-use priem_sdk::Item;
+use priem_sdk::{Item, json};
 
 use super::{
     api::{Discussion, Topic},
@@ -30,6 +30,7 @@ pub(super) async fn topics(
 ) -> Result<Vec<Item>, Trouble> {
     let mut items = Vec::new();
     let mut listed = BTreeMap::new();
+    let mut seen = HashSet::new();
     let mut anchor: Option<String> = None;
     for _ in 0..MOST_PAGES {
         let mut parameters = vec![
@@ -42,8 +43,12 @@ pub(super) async fn topics(
         parameters.extend(anchor.as_deref().map(|anchor| ("anchor", anchor)));
         let page = asked.rest.page("stream.get", &parameters, "media_topics").await?;
         let mut newest = 0;
+        let known = seen.len();
         for body in page.objects {
-            let topic: Topic = priem_sdk::json::from_slice(&body).unwrap_or_default();
+            if !seen.insert(body.clone()) {
+                continue;
+            }
+            let topic: Topic = json::readable(&body);
             let created = topic.created_ms.number().unwrap_or(0);
             newest = newest.max(created);
             note(&topic, found);
@@ -60,7 +65,7 @@ pub(super) async fn topics(
             }
             listed.insert(item.external_id, shown);
         }
-        if newest < round.known - OVERLAP || page.more.is_none() || page.more == anchor {
+        if newest < round.known - OVERLAP || page.more.is_none() || page.more == anchor || seen.len() == known {
             break;
         }
         anchor = page.more;
@@ -100,12 +105,14 @@ fn note(topic: &Topic, found: &mut BTreeMap<String, Mark>) {
 }
 
 /// Discussions the account is told of, those of this group. The whole list is in order of activity; its newest
-/// activity is handed back, whatever group it is in.
+/// activity is handed back, whatever group it is in, and entries that nobody understands.
 pub(super) async fn discussions(
     asked: &Asked<'_>,
     round: &Round,
     found: &mut BTreeMap<String, Mark>,
-) -> Result<i64, Trouble> {
+) -> Result<(i64, Vec<Item>), Trouble> {
+    let mut unknown = Vec::new();
+    let mut seen = HashSet::new();
     let mut anchor: Option<String> = None;
     let mut newest_of_all = 0;
     for _ in 0..MOST_PAGES {
@@ -121,24 +128,29 @@ pub(super) async fn discussions(
             .page("discussions.getList", &parameters, "discussions")
             .await?;
         let mut last = 0;
+        let known = seen.len();
         for body in page.objects {
-            let discussion: Discussion = priem_sdk::json::from_slice(&body).unwrap_or_default();
+            if !seen.insert(body.clone()) {
+                continue;
+            }
+            let discussion: Discussion = json::readable(&body);
             let at = time::millis(&discussion.last_activity_date_ms, &discussion.last_activity_date);
             last = at.unwrap_or(last);
             newest_of_all = newest_of_all.max(last);
             let (Some(kind), Some(id)) = (discussion.object_type.text(), discussion.object_id.text()) else {
+                unknown.push(split::unknown(split::COMMENT, body));
                 continue;
             };
             if belongs_to(&discussion, asked.group) {
                 put(found, kind, id, discussion.total_comments_count.number(), at);
             }
         }
-        if last < round.known - OVERLAP || page.more.is_none() || page.more == anchor {
-            return Ok(newest_of_all);
+        if last < round.known - OVERLAP || page.more.is_none() || page.more == anchor || seen.len() == known {
+            break;
         }
         anchor = page.more;
     }
-    Ok(newest_of_all)
+    Ok((newest_of_all, unknown))
 }
 
 fn belongs_to(discussion: &Discussion, group: &str) -> bool {
@@ -171,11 +183,7 @@ pub(super) async fn shown(rest: &Rest, group: &str) -> Result<(usize, usize), Tr
         ("fields", DISCUSSION_FIELDS),
     ];
     let page = rest.page("discussions.getList", &parameters, "discussions").await?;
-    let all: Vec<Discussion> = page
-        .objects
-        .iter()
-        .map(|body| priem_sdk::json::from_slice(body).unwrap_or_default())
-        .collect();
+    let all: Vec<Discussion> = page.objects.iter().map(json::readable).collect();
     Ok((all.iter().filter(|one| belongs_to(one, group)).count(), all.len()))
 }
 

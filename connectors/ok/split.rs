@@ -123,16 +123,25 @@ fn read_topic(group: &str, body: Bytes) -> Item {
     item(TOPIC, place.clone(), Some(seen), Some(place), body)
 }
 
-/// What can't be read, under the name of its sound repetition where that can be read.
+/// What can't be read, under the name of its sound repetition where that can be read. The bytes of its words tell its
+/// versions apart: counters change by themselves.
 fn damaged(format: &'static str, place: &str, id: Option<Text>, body: Bytes, problem: NormalizeError) -> Item {
-    let print = fingerprint([&body[..]]);
+    let members = json::Members::of(&body).unwrap_or_default();
+    let telling =
+        ["text", "media", "message", "type"].map(|name| members.raw(name).map_or(&[][..], |value| &value[..]));
     match id.and_then(Text::into_text) {
         Some(id) => Item {
             problem: Some(problem),
-            ..item(format, format!("{place}/{id}"), Some(print), None, body)
+            ..item(format, format!("{place}/{id}"), Some(fingerprint(telling)), None, body)
         },
         None => Item::malformed(format, body, problem),
     }
+}
+
+/// An entry of a list that names nothing below which people write: held, so that somebody looks.
+pub(super) fn unknown(format: &'static str, body: Bytes) -> Item {
+    let problem = NormalizeError::new("unexpected_shape", "an entry of a list that names nothing");
+    Item::malformed(format, body, problem)
 }
 
 /// The conversation of a private message: its chat, else the other side.

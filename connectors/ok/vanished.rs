@@ -82,7 +82,7 @@ impl Memory {
         let mut listed = BTreeSet::new();
         let mut fresh = BTreeMap::new();
         for body in &shown.comments {
-            let comment: Comment = priem_sdk::json::from_slice(body).unwrap_or_default();
+            let comment: Comment = priem_sdk::json::readable(body);
             let Some(id) = comment.id.text() else { continue };
             listed.insert(id.to_owned());
             if let Some(at) = published_at(&comment, group, own_words).filter(|at| *at >= oldest) {

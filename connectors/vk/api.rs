@@ -6,15 +6,6 @@
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
-/// The answer to a call: `{"response": …}` or `{"error": …}`; `execute` may give both and the errors of its parts.
-#[derive(Debug, Deserialize)]
-pub(super) struct Answer<T> {
-    pub response: Option<T>,
-    pub error: Option<ApiError>,
-    #[serde(default)]
-    pub execute_errors: Vec<ApiError>,
-}
-
 /// An error of a call. `request_params` is not read: it repeats what we sent.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(super) struct ApiError {

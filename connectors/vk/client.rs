@@ -4,16 +4,17 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use priem_sdk::{
     ConnectorError, Secret,
     http::{Hold, HttpClient, HttpRequest, HttpResponse, Retry, is_loopback},
-    json,
+    json::{self, Members},
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::{
-    api::{Answer, ApiError, LongPollServer},
+    api::{ApiError, LongPollServer},
     errors::{self, Class},
     token::{Token, TokenKind},
 };
@@ -84,10 +85,11 @@ impl Call {
     }
 }
 
-/// What a batch brought: one result for each call that was made, in order, and what stopped it before the end.
+/// What a batch brought: one result for each call that was made, as it came and in order, and what stopped it before the
+/// end.
 #[derive(Debug)]
 pub(super) struct Batch {
-    pub results: Vec<Result<Value, ApiError>>,
+    pub results: Vec<Result<Bytes, ApiError>>,
     pub stopped: Option<Trouble>,
 }
 
@@ -110,14 +112,14 @@ impl Client {
 
     /// Calls a method that changes nothing.
     pub async fn call<T: DeserializeOwned>(&self, token: &Token, call: &Call) -> Result<T, Trouble> {
-        let (response, _) = self.send(token, call, Retry::Idempotent).await?;
-        Ok(response)
+        let answer = self.send(token, call, Retry::Idempotent).await?;
+        answer.read()
     }
 
     /// Calls a method that changes something: one attempt.
     pub async fn change<T: DeserializeOwned>(&self, token: &Token, call: &Call) -> Result<T, Trouble> {
-        let (response, _) = self.send(token, call, Retry::None).await?;
-        Ok(response)
+        let answer = self.send(token, call, Retry::None).await?;
+        answer.read()
     }
 
     /// Makes several calls: as one `execute` where the token may, otherwise one by one. A refusal of one call is its
@@ -128,8 +130,9 @@ impl Client {
         }
         let code: Vec<String> = calls.iter().take(MOST_IN_BATCH).map(Call::as_code).collect();
         let execute = Call::new("execute", [("code", format!("return [{}];", code.join(",")))]);
-        match self.send::<Vec<Value>>(token, &execute, Retry::Idempotent).await {
-            Ok((values, errors)) => cut_at_trouble(token, with_errors(values, errors)),
+        let parts = self.send(token, &execute, Retry::Idempotent).await;
+        match parts.and_then(|answer| answer.parts()) {
+            Ok(parts) => cut_at_trouble(token, parts),
             // Too much for one answer: the first call alone always makes progress.
             Err(Trouble::Refused { error, .. }) if errors::class(&error) == Class::Batch => {
                 self.one_by_one(token, &calls[..1]).await
@@ -144,8 +147,8 @@ impl Client {
     async fn one_by_one(&self, token: &Token, calls: &[Call]) -> Batch {
         let mut results = Vec::with_capacity(calls.len());
         for call in calls {
-            match self.call::<Value>(token, call).await {
-                Ok(value) => results.push(Ok(value)),
+            match self.send(token, call, Retry::Idempotent).await {
+                Ok(answer) => results.push(Ok(answer.response)),
                 Err(Trouble::Refused { error, .. }) if errors::concerns_object_only(&error) => results.push(Err(error)),
                 Err(trouble) => {
                     return Batch {
@@ -198,12 +201,7 @@ impl Client {
         self.call(token, &call).await
     }
 
-    async fn send<T: DeserializeOwned>(
-        &self,
-        token: &Token,
-        call: &Call,
-        retry: Retry,
-    ) -> Result<(T, Vec<ApiError>), Trouble> {
+    async fn send(&self, token: &Token, call: &Call, retry: Retry) -> Result<Answer, Trouble> {
         token.require_open().map_err(Trouble::Decision)?;
         let fixed = [
             ("access_token", token.secret().expose().as_str()),
@@ -225,33 +223,50 @@ impl Client {
             401 | 403 => return Err(Trouble::Decision(response.from_another("VK"))),
             _ => response.error_for_status().map_err(Trouble::Decision)?,
         };
-        let answer: Answer<T> =
-            json::from_slice(&response.body).map_err(|_| Trouble::Decision(response.from_another("VK")))?;
-        match answer {
-            Answer {
-                response: Some(value),
-                execute_errors,
-                ..
-            } => {
-                token.succeeded();
-                Ok((value, execute_errors))
-            }
-            Answer {
-                error: Some(mut error), ..
-            } => {
-                error.message = error.message.replace(token.secret().expose().as_str(), "***");
-                let decision = token.decide(&error);
-                Err(Trouble::Refused { error, decision })
-            }
-            Answer { .. } => Err(Trouble::Decision(response.from_another("VK"))),
+        let Some(members) = Members::of(&response.body) else {
+            return Err(Trouble::Decision(response.from_another("VK")));
+        };
+        if let Some(value) = members.raw("response").cloned() {
+            token.succeeded();
+            return Ok(Answer {
+                response: value,
+                errors: members.read("execute_errors").unwrap_or_default(),
+                http: response,
+            });
         }
+        let Some(mut error) = members.read::<ApiError>("error") else {
+            return Err(Trouble::Decision(response.from_another("VK")));
+        };
+        error.message = error.message.replace(token.secret().expose().as_str(), "***");
+        let decision = token.decide(&error);
+        Err(Trouble::Refused { error, decision })
+    }
+}
+
+/// VK's answer to a call, not read yet: a record in it that can't be read must not hold the others.
+struct Answer {
+    response: Bytes,
+    /// Of the parts of an `execute`.
+    errors: Vec<ApiError>,
+    http: HttpResponse,
+}
+
+impl Answer {
+    fn read<T: DeserializeOwned>(&self) -> Result<T, Trouble> {
+        json::from_slice(&self.response).map_err(|_| Trouble::Decision(self.http.from_another("VK")))
+    }
+
+    /// Results of an `execute`. Each `false` is a call that failed; their errors stand beside, in the same order.
+    fn parts(self) -> Result<Vec<Result<Bytes, ApiError>>, Trouble> {
+        let parts = json::elements(&self.response).ok_or_else(|| Trouble::Decision(self.http.from_another("VK")))?;
+        Ok(with_errors(parts, self.errors))
     }
 }
 
 /// A part that failed for more than its object (a limit, the token) ends the batch there.
-fn cut_at_trouble(token: &Token, mut results: Vec<Result<Value, ApiError>>) -> Batch {
+fn cut_at_trouble(token: &Token, mut results: Vec<Result<Bytes, ApiError>>) -> Batch {
     let is_trouble =
-        |result: &Result<Value, ApiError>| matches!(result, Err(error) if !errors::concerns_object_only(error));
+        |result: &Result<Bytes, ApiError>| matches!(result, Err(error) if !errors::concerns_object_only(error));
     let rest = match results.iter().position(is_trouble) {
         Some(at) => results.split_off(at),
         None => Vec::new(),
@@ -267,27 +282,24 @@ fn cut_at_trouble(token: &Token, mut results: Vec<Result<Value, ApiError>>) -> B
     Batch { results, stopped }
 }
 
-/// Each `false` is a call that failed; their errors stand beside, in the same order.
-fn with_errors(values: Vec<Value>, errors: Vec<ApiError>) -> Vec<Result<Value, ApiError>> {
+fn with_errors(parts: Vec<Bytes>, errors: Vec<ApiError>) -> Vec<Result<Bytes, ApiError>> {
     let mut errors = errors.into_iter();
     let unnamed = || ApiError {
         code: 1,
         subcode: None,
         message: "a part of the batch failed without a reason".into(),
     };
-    values
+    parts
         .into_iter()
-        .map(|value| match value {
-            Value::Bool(false) | Value::Null => Err(errors.next().unwrap_or_else(unnamed)),
-            value => Ok(value),
+        .map(|part| match &part[..] {
+            b"false" | b"null" => Err(errors.next().unwrap_or_else(unnamed)),
+            _ => Ok(part),
         })
         .collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
@@ -298,7 +310,9 @@ mod tests {
             message: String::new(),
         };
         let results = with_errors(
-            vec![json!({"a": 1}), json!(false), json!([]), json!(false), json!(false)],
+            ["{\"a\": 1}", "false", "[]", "false", "false"]
+                .map(Bytes::from)
+                .to_vec(),
             vec![error(15), error(212)],
         );
         let codes: Vec<Option<i64>> = results

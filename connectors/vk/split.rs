@@ -121,13 +121,23 @@ fn read(body: Bytes) -> Item {
     }
 }
 
-/// Wraps a polled object as an event, so that one reader understands both.
-pub(super) fn seen(kind: &str, group: i64, mut object: Map<String, Value>, more: &[(&str, i64)]) -> Item {
-    for (key, value) in more {
-        object.entry(*key).or_insert_with(|| (*value).into());
+/// Wraps a polled object as an event, so that one reader understands both. The object stays as it came, but for the ids
+/// that it leaves out.
+pub(super) fn seen(kind: &str, group: i64, object: &Bytes, ids: &[(&str, i64)]) -> Item {
+    let mut event = format!("{{\"type\":\"{kind}\",\"group_id\":{group},\"object\":").into_bytes();
+    event.extend_from_slice(object);
+    if let Some(known) = json::Members::of(object) {
+        event.truncate(event.trim_ascii_end().len() - 1);
+        for (name, id) in ids.iter().filter(|(name, _)| !known.has(name)) {
+            if !event.ends_with(b"{") {
+                event.push(b',');
+            }
+            event.extend(format!("\"{name}\":{id}").bytes());
+        }
+        event.push(b'}');
     }
-    let event = serde_json::json!({"type": kind, "group_id": group, "object": object});
-    item(Bytes::from(event.to_string()))
+    event.push(b'}');
+    item(event.into())
 }
 
 /// Whether VK has cut the message for bots: it has to be read again as a whole.
@@ -157,8 +167,8 @@ pub(super) fn inner(subject: Subject, raw: &RawValue) -> &str {
     raw.get()
 }
 
-/// What can be seen of an object: at least its ids, when a field of it can't be read. The bytes then tell its versions
-/// apart, and `normalize` says what is wrong.
+/// What can be seen of an object: at least its ids, when a field of it can't be read. The bytes of its text then tell its
+/// versions apart (counters change by themselves), and `normalize` says what is wrong.
 fn glance(subject: Subject, raw: &Bytes) -> Option<Glance> {
     let object = match json::Members::of(raw)?.raw("message") {
         Some(message) if subject == Subject::Message && message.starts_with(b"{") => message.clone(),
@@ -171,8 +181,9 @@ fn glance(subject: Subject, raw: &Bytes) -> Option<Glance> {
     let ids = members.numbers().filter(|(name, _)| name.ends_with("id"));
     let ids: Map<String, Value> = ids.map(|(name, id)| (name.to_owned(), id.into())).collect();
     let glance: Glance = serde_json::from_value(Value::Object(ids)).ok()?;
+    let telling = ["text", "edited", "deleted"].map(|name| members.raw(name).map_or(&[][..], |value| &value[..]));
     Some(Glance {
-        text: Some(blake3::hash(&object).to_hex().to_string()),
+        text: Some(format!("{:x?}", fingerprint(telling))),
         ..glance
     })
 }
@@ -221,7 +232,7 @@ mod tests {
         let polled = seen(
             "wall_reply_seen",
             9,
-            polled.as_object().cloned().expect("an object"),
+            &polled.to_string().into(),
             &[("owner_id", -9), ("post_id", 3)],
         );
         assert_eq!(pushed.external_id, "wall-9_3_7");

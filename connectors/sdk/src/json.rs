@@ -16,7 +16,7 @@ use std::borrow::Cow;
 use memchr::memchr;
 use serde::de::DeserializeOwned;
 
-pub use pieces::{Members, elements};
+pub use pieces::{Members, elements, readable};
 pub use sound::Sound;
 
 /// What a value costs in memory at most, bytes: an object of one field takes a whole node of a tree.

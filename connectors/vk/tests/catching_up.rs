@@ -418,3 +418,49 @@ async fn a_message_vk_has_cut_is_read_again_whole() {
     );
     assert_eq!(journal.stored.len(), 231);
 }
+
+#[tokio::test]
+async fn an_entry_that_names_nothing_is_held_and_the_next_page_is_read() {
+    let setup = planted();
+    let vk = Vk::start(|call| {
+        let answer = |call: &Heard| match call.method.as_str() {
+            "messages.getConversations" => {
+                let last = json!({"date": now()});
+                let named = (1..=200).map(|id| json!({"conversation": {"peer": {"id": id}}, "last_message": last}));
+                page(call, [json!({"last_message": last})].into_iter().chain(named).collect())
+            }
+            "messages.getHistory" => list(vec![json!({"id": 1, "conversation_message_id": 1, "from_id": 5,
+                "date": now(), "text": "письмо"})]),
+            "board.getTopics" => list(vec![json!({"title": "Двор", "comments": 5})]),
+            "wall.get" => list(vec![json!({"date": now(), "text": "пост"})]),
+            other => panic!("{other} was not to be called"),
+        };
+        if call.method == "execute" {
+            return json!({"response": parts(call).iter().map(answer).collect::<Vec<Value>>()});
+        }
+        json!({"response": answer(call)})
+    })
+    .await;
+    let mut connector = setup.against(vk.api_url(), json!({"catch_up": {"token": setup.file("service")}}));
+    for (stream, read, held) in [("messages", 200, 1), ("walls", 0, 2)] {
+        let (mut journal, mut cursor) = (Journal::default(), Cursor::start());
+        round(&mut connector, stream, &mut journal, &mut cursor, || None).await;
+        let (good, bad): (Vec<_>, Vec<_>) = journal.stored.iter().partition(|raw| connector.normalize(raw).is_ok());
+        assert_eq!((good.len(), bad.len()), (read, held), "{stream}");
+    }
+}
+
+#[test]
+fn a_damaged_post_is_one_version_whatever_its_counters_say() {
+    let seen = |likes: i64, text: &str| {
+        let post = format!("{{\"id\":7,\"date\":5,\"likes\":{{\"count\":{likes}}},\"text\":{text},\"x\":NaN}}");
+        super::super::split::seen("wall_post_seen", GROUP, &post.into(), &[("owner_id", -GROUP)])
+    };
+    let (first, later) = (seen(1, "[7]"), seen(2, "[7]"));
+    assert_eq!(first.external_id, format!("wall-{GROUP}_7"));
+    assert_eq!(
+        (&first.external_id, first.fingerprint),
+        (&later.external_id, later.fingerprint)
+    );
+    assert_ne!(first.fingerprint, seen(2, "[8]").fingerprint, "other words");
+}

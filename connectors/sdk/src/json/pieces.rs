@@ -68,21 +68,40 @@ impl Members {
         }
     }
 
+    /// As much of the object as can be read: members that can't are left out.
+    pub fn readable<T: DeserializeOwned + Default>(&self) -> T {
+        let reads = |member: &&(Bytes, Bytes)| from_slice::<T>(&written([*member])).is_ok();
+        let readable = written(self.0.iter().filter(reads));
+        from_slice(&readable).unwrap_or_default()
+    }
+
     /// The object without one member, byte for byte.
     pub fn without(&self, name: &str) -> Bytes {
-        let mut body = vec![b'{'];
-        for (known, value) in self.0.iter().filter(|(known, _)| &known[..] != name.as_bytes()) {
-            if body.len() > 1 {
-                body.push(b',');
-            }
-            body.push(b'"');
-            body.extend_from_slice(known);
-            body.extend_from_slice(b"\":");
-            body.extend_from_slice(value);
-        }
-        body.push(b'}');
-        body.into()
+        written(self.0.iter().filter(|(known, _)| &known[..] != name.as_bytes()))
     }
+}
+
+/// An object of these members, byte for byte.
+fn written<'a>(members: impl IntoIterator<Item = &'a (Bytes, Bytes)>) -> Bytes {
+    let mut body = vec![b'{'];
+    for (name, value) in members {
+        if body.len() > 1 {
+            body.push(b',');
+        }
+        body.push(b'"');
+        body.extend_from_slice(name);
+        body.extend_from_slice(b"\":");
+        body.extend_from_slice(value);
+    }
+    body.push(b'}');
+    body.into()
+}
+
+/// Reads as much of a record as can be read: one that is damaged in one place still says where it belongs and when it was
+/// made.
+pub fn readable<T: DeserializeOwned + Default>(body: &Bytes) -> T {
+    let read = from_slice(body).ok();
+    read.unwrap_or_else(|| Members::of(body).unwrap_or_default().readable())
 }
 
 /// The raw elements of the list that is the whole body; nothing when it is none, or was cut off on the way.
@@ -168,6 +187,30 @@ mod tests {
             let body = [b" [{\"id\":1}, ", damaged, b" ,{\"id\":3}]\n"].concat();
             let found = list(&body).expect("a list");
             assert_eq!(found, [&b"{\"id\":1}"[..], damaged, b"{\"id\":3}"]);
+        }
+    }
+
+    #[test]
+    fn a_damaged_record_is_read_as_far_as_it_goes() {
+        #[derive(Debug, Default, PartialEq, serde::Deserialize)]
+        #[serde(default)]
+        struct Known {
+            id: i64,
+            at: Option<i64>,
+            words: String,
+        }
+        let damaged = Bytes::from_static(b"{\"id\":7,\"words\":NaN,\"at\":5,\"x\":[[}");
+        assert_eq!(readable::<Known>(&damaged), Known::default(), "cut off");
+        for (damaged, at) in [
+            (&b"{\"id\":7,\"words\":NaN,\"at\":5,\"x\":{}}"[..], Some(5)),
+            (b"{\"words\":\"a\nb\",\"id\":7,\"at\":[1]}", None),
+        ] {
+            let known = Known {
+                id: 7,
+                at,
+                words: String::new(),
+            };
+            assert_eq!(readable::<Known>(&Bytes::from_static(damaged)), known);
         }
     }
 
