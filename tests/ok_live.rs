@@ -3,10 +3,13 @@
 
 mod support;
 
-use std::{collections::HashSet, time::Duration};
+use std::{
+    collections::{BTreeSet, HashSet},
+    time::Duration,
+};
 
 use priem_city::{
-    ok::{Act, Group, OkCity, Options, Place, Registration, Trouble},
+    ok::{Act, Damage, Group, OkCity, Options, Place, Registration, Trouble},
     voices::Crowd,
 };
 use priem_sdk::EventType;
@@ -296,4 +299,41 @@ async fn a_dead_token_and_bad_answers_stop_nobody_else() {
     daemon.stop().await;
     daemon.start().await;
     settle(&mut daemon, &city).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn damage_in_a_record_holds_none_of_the_others_by_webhook_and_by_poll() {
+    for mode in ["webhook", "poll"] {
+        let (city, one, two) = city().await;
+        let mut daemon = install(&city, mode, "50ms");
+        daemon.start().await;
+        if mode == "webhook" {
+            subscribed([&one, &two]).await;
+        }
+        let topic = one.post_as_group("Субботник");
+        for (person, damage) in (1..).zip([Damage::NotUtf8, Damage::HalfOfAnEmoji, Damage::ControlCharacter]) {
+            one.write(person, "Анна", &format!("Нет воды {person}"));
+            one.write(person + 10, "Пётр", &damage.done_to("Яма"));
+            one.comment("GROUP_TOPIC", &topic, person, "Егор", &damage.done_to("Лёд"));
+            one.comment("GROUP_TOPIC", &topic, person, "Зоя", &format!("Темно {person}"));
+        }
+        let wanted = (1..=3).flat_map(|person| [format!("Нет воды {person}"), format!("Темно {person}")]);
+        let wanted: BTreeSet<String> = wanted.chain(["Яма\u{fffd}".into(), "Лёд\u{fffd}".into()]).collect();
+        let out = daemon.folder.path().join("out.ndjson");
+        until(&format!("{mode}: the sound ones are published"), async || {
+            let lines = std::fs::read_to_string(&out).unwrap_or_default();
+            let events = lines
+                .lines()
+                .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+            let texts = events.map(|event| event["data"]["body"]["text"].as_str().unwrap_or_default().to_owned());
+            texts.collect::<BTreeSet<_>>() == wanted
+        })
+        .await;
+        until(&format!("{mode}: the others are held"), async || {
+            let held = support::json(&daemon.priem(&["quarantine", "list", "--json"]));
+            held.as_array().is_some_and(|held| held.len() == 4)
+        })
+        .await;
+        daemon.stop().await;
+    }
 }

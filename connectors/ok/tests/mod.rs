@@ -2,6 +2,7 @@
 
 mod checking;
 mod fixtures;
+mod habits;
 mod messages;
 mod receiving;
 mod renewing;

@@ -40,7 +40,7 @@ pub(super) fn answer(city: &City, call: &Call, method: &str) -> Value {
             }
         }
         (&Method::POST, "subscribe" | "unsubscribe") => change(&mut world, call, &group.id, &name, now),
-        (&Method::GET, "chats") => chats(&mut world, call, &group),
+        (&Method::GET, "chats") => chats(city, &mut world, call, &group),
         (&Method::GET, "chat") => chat(method, &group),
         (&Method::GET, "messages") => messages(&mut world, call, method, &group),
         (&Method::POST, _) => {
@@ -96,7 +96,7 @@ fn change(world: &mut World, call: &Call, group: &str, name: &str, now: i64) -> 
 }
 
 /// Newest activity first; no marker on the last page.
-fn chats(world: &mut World, call: &Call, group: &Group) -> Value {
+fn chats(city: &City, world: &mut World, call: &Call, group: &Group) -> Value {
     let Some(count) = count(world, call) else {
         return error(2001, "GRAPH_PARAM_REQUEST : count");
     };
@@ -120,6 +120,7 @@ fn chats(world: &mut World, call: &Call, group: &Group) -> Value {
     match (list.is_empty(), from + count < all.len()) {
         (true, _) => json!({}),
         (false, true) => json!({"chats": list, "marker": format!("m{}", from + count)}),
+        (false, false) if city.options.endless_lists => json!({"chats": list, "marker": "m0"}),
         (false, false) => json!({ "chats": list }),
     }
 }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use serde_json::Value;
 
-use super::{City, Trouble};
+use super::{City, Trouble, habits};
 
 /// How long the answer may take. Never less in real time, however fast the simulation runs.
 const ANSWER_TIME: Duration = Duration::from_secs(5);
@@ -33,7 +33,7 @@ pub(super) fn dispatch(city: &Arc<City>, group: &str, delivery: Value) {
             city: Arc::clone(city),
             group: group.to_owned(),
             url,
-            body: delivery.to_string(),
+            body: habits::written(city, &delivery),
         };
         city.runtime.spawn(async move {
             sender.run().await;
@@ -47,7 +47,7 @@ struct Sender {
     city: Arc<City>,
     group: String,
     url: String,
-    body: String,
+    body: Vec<u8>,
 }
 
 impl Sender {

@@ -10,6 +10,7 @@
 
 mod feed;
 mod graph;
+mod habits;
 mod hooks;
 mod ledger;
 mod oauth;
@@ -23,6 +24,7 @@ mod tests;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 pub use feed::{Group, Sent};
+pub use habits::Damage;
 pub use ledger::{Act, Place, Word};
 use parking_lot::Mutex;
 use tokio::{runtime::Handle, sync::Semaphore, sync::watch, task::JoinHandle};
@@ -45,6 +47,10 @@ pub struct Options {
     pub millis: bool,
     /// Calls a real second with one token beyond which they are refused and counted as a violation.
     pub most_calls_per_second: Option<usize>,
+    /// What is not there is written all the same, as null.
+    pub nulls: bool,
+    /// The last page of a list leads back to the first.
+    pub endless_lists: bool,
 }
 
 impl Default for Options {
@@ -56,6 +62,8 @@ impl Default for Options {
             newest_first: true,
             millis: false,
             most_calls_per_second: None,
+            nulls: false,
+            endless_lists: false,
         }
     }
 }

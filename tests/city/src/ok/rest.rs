@@ -54,9 +54,9 @@ pub(super) fn answer(city: &City, call: &Call) -> Value {
             Some(json!({"uid": id, "name": world.groups.get(id)?.title}))
         }),
         "auth.touchSession" => json!({"success": true}),
-        "stream.get" => topics(&world, call, count),
+        "stream.get" => topics(city, &world, call, count),
         "mediatopic.getByIds" => topics_by_ids(&mut world, call),
-        "discussions.getList" => discussions(&world, call, count),
+        "discussions.getList" => discussions(city, &world, call, count),
         "discussions.getComments" => comments(city, &mut world, call, count),
         "discussions.getComment" => comment(&mut world, call),
         _ => error(3, "METHOD : Method not found"),
@@ -98,7 +98,7 @@ fn named(world: &mut World, call: &Call, find: impl Fn(&World, &str) -> Option<V
 }
 
 /// Newest topic first.
-fn topics(world: &World, call: &Call, count: usize) -> Value {
+fn topics(city: &City, world: &World, call: &Call, count: usize) -> Value {
     if call.text("patterns") != "POST" || call.text("fields").is_empty() {
         return error(100, "PARAM : patterns, fields");
     }
@@ -120,8 +120,9 @@ fn topics(world: &World, call: &Call, count: usize) -> Value {
         .iter()
         .map(|topic| json!({"pattern": "POST", "target_refs": [topic["id"]]}))
         .collect();
-    json!({"feeds": references, "entities": {"media_topics": page}, "anchor": format!("p{}", from + count),
-        "has_more": from + count < all.len()})
+    let next = next(city, from + count, all.len());
+    json!({"feeds": references, "entities": {"media_topics": page}, "anchor": next,
+        "has_more": city.options.endless_lists || from + count < all.len()})
 }
 
 fn topic(discussion: &Discussion) -> Option<Value> {
@@ -142,7 +143,7 @@ fn topics_by_ids(world: &mut World, call: &Call) -> Value {
 }
 
 /// Latest activity first, of all groups; without `has_more`, and without the list when there is nothing.
-fn discussions(world: &World, call: &Call, count: usize) -> Value {
+fn discussions(city: &City, world: &World, call: &Call, count: usize) -> Value {
     if call.text("category").is_empty() || call.text("fields").is_empty() {
         return error(100, "PARAM : category, fields");
     }
@@ -163,7 +164,13 @@ fn discussions(world: &World, call: &Call, count: usize) -> Value {
     if page.is_empty() {
         return json!({});
     }
-    json!({"discussions": page, "anchor": format!("p{}", from + count)})
+    json!({"discussions": page, "anchor": next(city, from + count, all.len())})
+}
+
+/// The anchor behind so many entries of a list.
+fn next(city: &City, shown: usize, all: usize) -> String {
+    let is_circle = city.options.endless_lists && shown >= all;
+    format!("p{}", if is_circle { 0 } else { shown })
 }
 
 /// The anchor of a list: how many were shown.
@@ -204,6 +211,7 @@ fn comments(city: &City, world: &mut World, call: &Call, count: usize) -> Value 
         .map(|(number, comment)| (number, comment.body.clone()))
         .collect();
     debug_assert!(discussion.comments.is_sorted_by_key(|comment| comment.at));
+    let end = discussion.comments.len();
     let is_forward = call.text("direction") != "BACKWARD";
     let start = match call.text("anchor") {
         "FIRST" => 0,
@@ -229,6 +237,8 @@ fn comments(city: &City, world: &mut World, call: &Call, count: usize) -> Value 
     else {
         return Value::Null;
     };
+    let is_circle = city.options.endless_lists && !is_forward && next == 0;
+    let next = if is_circle { end } else { next };
     if city.options.newest_first == is_forward {
         page.reverse();
     }

@@ -15,7 +15,7 @@ use axum::{
 };
 use serde_json::Value;
 
-use super::{City, Trouble, graph, oauth, rest, state};
+use super::{City, Trouble, graph, habits, oauth, rest, state};
 
 /// Largest request body that is read.
 const LARGEST_BODY: usize = 1024 * 1024;
@@ -108,24 +108,24 @@ async fn answer(State(city): State<Arc<City>>, request: Request) -> Response {
             return page(503, "<html>OK is not available</html>");
         }
         if too_fast(&mut world, &city, &token) {
-            return json(200, &state::error(11, "LIMIT_REACHED"));
+            return json(&city, 200, &state::error(11, "LIMIT_REACHED"));
         }
         world.take_fault()
     };
     match fault.map(|fault| fault.trouble) {
-        Some(Trouble::Code(code)) => return json(200, &state::error(code, "SCRIPTED")),
-        Some(Trouble::CodeWithStatus(code)) => return json(400, &state::error(code, "SCRIPTED")),
+        Some(Trouble::Code(code)) => return json(&city, 200, &state::error(code, "SCRIPTED")),
+        Some(Trouble::CodeWithStatus(code)) => return json(&city, 400, &state::error(code, "SCRIPTED")),
         Some(Trouble::Html502) => return page(502, "<html>Bad Gateway</html>"),
         Some(Trouble::Html200) => return page(200, "<html>please log in</html>"),
-        Some(Trouble::Null) => return json(200, &Value::Null),
+        Some(Trouble::Null) => return json(&city, 200, &Value::Null),
         Some(Trouble::Cut) => return cut(),
         Some(Trouble::Slow(seconds)) => tokio::time::sleep(city.real(seconds.into())).await,
         Some(Trouble::Twice | Trouble::Late(_)) | None => {}
     }
     match call.path.strip_prefix("/graph/me/") {
-        Some(method) => json(200, &graph::answer(&city, &call, method)),
-        None if call.path == "/oauth/token.do" => json(200, &oauth::answer(&city, &call)),
-        None => json(200, &rest::answer(&city, &call)),
+        Some(method) => json(&city, 200, &graph::answer(&city, &call, method)),
+        None if call.path == "/oauth/token.do" => json(&city, 200, &oauth::answer(&city, &call)),
+        None => json(&city, 200, &rest::answer(&city, &call)),
     }
 }
 
@@ -158,16 +158,16 @@ fn pairs(text: &str) -> BTreeMap<String, String> {
     }
 }
 
-fn json(status: u16, value: &Value) -> Response {
-    with_type(status, value.to_string(), "application/json;charset=utf-8")
+fn json(city: &City, status: u16, value: &Value) -> Response {
+    with_type(status, habits::written(city, value), "application/json;charset=utf-8")
 }
 
-fn page(status: u16, text: &str) -> Response {
-    with_type(status, text.to_owned(), "text/html")
+fn page(status: u16, text: &'static str) -> Response {
+    with_type(status, text, "text/html")
 }
 
-fn with_type(status: u16, body: String, kind: &'static str) -> Response {
-    let mut response = Response::new(Body::from(body));
+fn with_type(status: u16, body: impl Into<Body>, kind: &'static str) -> Response {
+    let mut response = Response::new(body.into());
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
