@@ -101,9 +101,26 @@ async fn what_is_not_heard_and_what_is_refused_is_said() {
     })
     .await;
     assert!(daemon.log().contains("a part of the source is not heard any more"));
+    let unheard = "connector=\"hook\"";
+    daemon.metric_reaches("priem_unheard_chats", unheard, 1.0).await;
+    // The platform said it once: whoever starts anew must know it.
+    daemon.kill();
+    daemon.start().await;
+    assert_eq!(daemon.metric("priem_unheard_chats", unheard).await, 1.0);
+    let found = degraded(&daemon).await;
+    assert!(
+        found
+            .iter()
+            .any(|(name, why)| name == "not heard hook" && why.contains("«Двор»")),
+        "{found:?}"
+    );
     hook.push_raw(member("administrator"));
     until("it is over", async || {
         degraded(&daemon).await.iter().all(|(name, _)| name != "not heard hook")
+    })
+    .await;
+    until("it is counted no more", async || {
+        daemon.metric("priem_unheard_chats", unheard).await == 0.0
     })
     .await;
 

@@ -308,8 +308,8 @@ impl Connector for Max {
         }
     }
 
-    fn unheard(&self) -> Vec<String> {
-        self.unheard.told()
+    fn unheard(&self) -> Option<&Unheard> {
+        Some(&self.unheard)
     }
 
     fn admit(&self, head: &HookRequest) -> Result<Admission, Refusal> {

@@ -67,7 +67,10 @@ impl Hearing {
         let chats: Vec<i64> = {
             let mut unasked = self.unasked.lock();
             let is_due = unasked.at.is_none_or(|at| at.elapsed() >= ASKED_EVERY);
-            if unasked.chats.is_empty() || !is_due {
+            if unasked.chats.is_empty() {
+                return self.forget_unlisted();
+            }
+            if !is_due {
                 return;
             }
             unasked.at = Some(Instant::now());
@@ -94,6 +97,16 @@ impl Hearing {
                 }
             }
         }
+    }
+
+    /// A chat that was taken out of the settings since is not missed. Which ones live on under another number is known by
+    /// now.
+    fn forget_unlisted(&self) {
+        let Some(listed) = &self.listed else { return };
+        self.unheard.retain(|part| {
+            let chat = part.strip_prefix("chat ").and_then(|chat| chat.parse().ok());
+            chat.is_none_or(|chat: i64| listed.contains(&chat) || self.old_number(chat).is_some())
+        });
     }
 
     /// Makes an item of one update, after taking from it what it says of our hearing.

@@ -30,6 +30,7 @@ use priem_sdk::{
     http::Hold,
     message::Attachment,
     registry,
+    unheard::Unheard,
     webhook::{Hook, host_of},
 };
 use serde_json::json;
@@ -202,8 +203,8 @@ impl Connector for Telegram {
         })
     }
 
-    fn unheard(&self) -> Vec<String> {
-        self.hearing.unheard.told()
+    fn unheard(&self) -> Option<&Unheard> {
+        Some(&self.hearing.unheard)
     }
 
     fn admit(&self, head: &HookRequest) -> Result<Admission, Refusal> {

@@ -274,8 +274,8 @@ impl Connector for Vk {
         }
     }
 
-    fn unheard(&self) -> Vec<String> {
-        self.unheard.told()
+    fn unheard(&self) -> Option<&Unheard> {
+        Some(&self.unheard)
     }
 
     fn admit(&self, head: &HookRequest) -> Result<Admission, Refusal> {

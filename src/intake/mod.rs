@@ -1,6 +1,7 @@
 //! The one door into the journal, for pollers and webhooks alike. Counts what comes in.
 
 mod connectors;
+mod hearing;
 
 pub use connectors::{Connectors, normalize};
 
@@ -38,12 +39,27 @@ impl From<&Stream> for StreamId {
 pub struct Intake {
     journal: Journal,
     metrics: Metrics,
+    hearing: Arc<hearing::Hearing>,
 }
 
 impl Intake {
     /// An intake into a journal.
     pub fn new(journal: Journal, metrics: Metrics) -> Self {
-        Self { journal, metrics }
+        Self {
+            journal,
+            metrics,
+            hearing: Arc::default(),
+        }
+    }
+
+    /// The same, with what connectors do not hear any more: they are told what an earlier process knew.
+    ///
+    /// # Errors
+    /// When the journal can't be read.
+    pub async fn hearing_by(mut self, connectors: &Connectors) -> Result<Self, JournalError> {
+        let hearing = hearing::Hearing::restore(connectors, &self.journal, &self.metrics).await?;
+        self.hearing = Arc::new(hearing);
+        Ok(self)
     }
 
     /// Stores items, and with them the stream's new cursor. Returns after the commit: only now may anybody be told
@@ -59,6 +75,7 @@ impl Intake {
         cursor: Option<Cursor>,
         as_of: Option<DateTime>,
     ) -> Result<Appended, JournalError> {
+        self.hearing.keep(connector, &self.journal).await?;
         let count = items.len() as u64;
         let as_of = as_of.map(seconds);
         let appended = self

@@ -145,6 +145,7 @@ impl Daemon {
         let opened = pipeline.open()?;
 
         let intake = Intake::new(journal.clone(), metrics.clone());
+        let intake = intake.hearing_by(&connectors).await?;
         let listeners = Bound::open(
             &settings.http,
             &base_dir,

@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use priem_sdk::{
     Connector, ConnectorError, Cursor, Cx, Page, StreamKind, Wait,
     contract::{LeftAlone, Progress, Stream},
+    unheard::Unheard,
 };
 use prometheus::{IntCounter, IntGauge};
 use tokio::sync::watch;
@@ -127,7 +128,7 @@ impl Poller {
         let id = cx.id.as_str();
         let streams = Arc::new(Streams::new(id, &declared, &host.metrics));
         let hearing = Arc::clone(connector);
-        health.ask_hearing(id, move || hearing.unheard());
+        health.ask_hearing(id, move || hearing.unheard().map(Unheard::told).unwrap_or_default());
         let has_webhook = declared.iter().any(|stream| stream.kind == StreamKind::Webhook);
         let poller = |(place, stream): (usize, &Stream)| Self {
             connector: Arc::clone(connector),

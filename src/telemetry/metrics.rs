@@ -112,6 +112,8 @@ metrics! {
     gaps: counters "priem_gaps_total" ["connector"];
     /// What lies at a source and is never read as it is, however long one waits: folders and undecodable names in an inbox
     left_alone: gauges "priem_left_alone_entries" ["connector"];
+    /// Chats and connections of which the platform says that we do not hear them any more
+    unheard_chats: gauges "priem_unheard_chats" ["connector"];
     /// 1 while the connector works, 0 while every stream of it that has spoken needs a human
     connector_up: gauges "priem_connector_up" ["connector"];
     /// Streams of a connector, by state: starting, heard, trouble (it passes or not), human (it will not pass by itself)

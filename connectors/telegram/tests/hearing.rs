@@ -1,5 +1,6 @@
 //! Our own hearing: what is said when it goes, and a group that is followed under its new number.
 
+use jiff::Timestamp;
 use priem_sdk::{
     Cursor,
     conformance::{Planted, ScriptedAnswer, ScriptedServer},
@@ -18,6 +19,10 @@ fn bot(setup: &Planted, more: Value) -> Arc<dyn Connector> {
 fn deliver(connector: &Arc<dyn Connector>, update: &Value) -> Item {
     let request = prove(update.to_string().into());
     connector.receive(&request).expect("proven").items.remove(0)
+}
+
+fn told(connector: &Arc<dyn Connector>) -> Vec<String> {
+    connector.unheard().expect("Telegram says it").told()
 }
 
 fn member(status: &str, before: &str) -> Value {
@@ -45,22 +50,22 @@ fn being_put_out_of_a_chat_is_said_until_something_comes_from_there() {
         ("member", "administrator"),
     ] {
         deliver(&connector, &member(status, before));
-        let told = connector.unheard();
+        let said = told(&connector);
         assert!(
-            told.len() == 1 && told[0].contains("chat -1001500 «Двор»"),
-            "{status}: {told:?}"
+            said.len() == 1 && said[0].contains("chat -1001500 «Двор»"),
+            "{status}: {said:?}"
         );
         deliver(&connector, &message(-1_001_500, "supergroup", json!({"text": "яма"})));
-        assert_eq!(connector.unheard(), [""; 0], "{status}");
+        assert_eq!(told(&connector), [""; 0], "{status}");
     }
     deliver(&connector, &member("kicked", "member"));
     deliver(&connector, &member("administrator", "left"));
-    assert_eq!(connector.unheard(), [""; 0], "let in again");
+    assert_eq!(told(&connector), [""; 0], "let in again");
     let mut blocked = member("kicked", "member");
     blocked["my_chat_member"]["chat"]["type"] = "private".into();
     deliver(&connector, &blocked);
     assert_eq!(
-        connector.unheard(),
+        told(&connector),
         [""; 0],
         "a person who blocks the bot is nobody we should hear"
     );
@@ -72,9 +77,9 @@ fn a_business_connection_that_is_off_is_said_until_it_is_on() {
     let connector = bot(&setup, json!({}));
     let connection = |enabled: bool| json!({"update_id": 3, "business_connection": {"id": "bc1", "user_chat_id": 9, "is_enabled": enabled}});
     deliver(&connector, &connection(false));
-    assert!(connector.unheard()[0].contains("business bc1"));
+    assert!(told(&connector)[0].contains("business bc1"));
     deliver(&connector, &connection(true));
-    assert_eq!(connector.unheard(), [""; 0]);
+    assert_eq!(told(&connector), [""; 0]);
 }
 
 #[test]
@@ -118,8 +123,32 @@ async fn a_listed_chat_that_put_us_out_while_we_were_away_is_said() {
         .poll(&cx(), "updates", &Cursor::start())
         .await
         .expect("a page");
-    let told = connector.unheard();
-    assert!(told.len() == 1 && told[0].contains("chat -1001500"), "{told:?}");
+    let said = told(&connector);
+    assert!(said.len() == 1 && said[0].contains("chat -1001500"), "{said:?}");
+}
+
+#[tokio::test]
+async fn a_chat_that_was_taken_out_of_the_settings_is_not_missed() {
+    let setup = planted();
+    let (city, bot) = city().await;
+    bot.add_chat(
+        json!({"id": -1_001_500, "type": "supergroup", "title": "Двор"}),
+        "administrator",
+    );
+    let listed = json!({"only_listed_chats": true, "chats": [{"id": -1_001_500, "name": "Двор"}]});
+    let connector = setup.against(city.api_url(), listed);
+    let earlier: Value = ["chat -1001500", "chat -1001501", "business b"]
+        .iter()
+        .map(|part| ((*part).to_owned(), json!({"why": part, "since": Timestamp::now()})))
+        .collect::<serde_json::Map<_, _>>()
+        .into();
+    connector.unheard().expect("kept").restore(&earlier.to_string());
+    let mut cursor = Cursor::start();
+    for _ in 0..2 {
+        assert!(told(&connector).contains(&"chat -1001500".to_owned()));
+        cursor = connector.poll(&cx(), "updates", &cursor).await.expect("a page").next;
+    }
+    assert_eq!(told(&connector), ["business b", "chat -1001500"]);
 }
 
 #[tokio::test]

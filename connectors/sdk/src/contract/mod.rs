@@ -27,6 +27,7 @@ use crate::{
     error::{ConnectorError, NormalizeError, Refusal},
     file::FileSource,
     message::{Attachment, Message},
+    unheard::Unheard,
 };
 
 /// Name of one configured connector: `[a-z0-9-]`, at most 64 characters, unique in a configuration.
@@ -200,9 +201,9 @@ pub trait Connector: Send + Sync {
     }
 
     /// Parts of the source that are not heard though it answers (a chat the bot was put out of), each with its cure. Shown
-    /// in health for as long as they are told here; no citizen's data. No I/O.
-    fn unheard(&self) -> Vec<String> {
-        Vec::new()
+    /// in health and counted for as long as they are told there; the host keeps them over a restart. No citizen's data.
+    fn unheard(&self) -> Option<&Unheard> {
+        None
     }
 
     /// Looks at the head of a request, before a byte of its body is read: path, method, network, secrets in headers.
