@@ -116,6 +116,7 @@ section_deps() {
 section_fmt() {
     cargo fmt --all --check
     cargo fmt --manifest-path benches/routing/Cargo.toml --check
+    cargo fmt --manifest-path fuzz/Cargo.toml --check
 }
 
 section_clippy() {

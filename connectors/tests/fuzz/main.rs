@@ -4,6 +4,9 @@
 //! Brief in an ordinary run; `PRIEM_FUZZ_CASES=100000 cargo test -p priem-connectors --test fuzz --release` for a night.
 
 mod damage;
+mod seeds;
+#[path = "../../../fuzz/lib.rs"]
+mod targets;
 
 use std::time::{Duration, Instant};
 

@@ -3,6 +3,24 @@
 use super::*;
 use crate::sniff::{Promise, ReadAs, Start};
 
+/// What a fuzzer begins with, besides workbooks of XLSX; see `scripts/fuzz.sh`.
+#[test]
+fn seeds_of_the_fuzzer() {
+    let folder = std::env::var_os("PRIEM_FUZZ_SEEDS").map(|folder| std::path::PathBuf::from(folder).join("workbook"));
+    for (kind, bytes) in [
+        ("xls", xls::Made::new(xls::every_kind_of_cell()).file()),
+        ("xlsb", xlsb::sample()),
+        ("ods", ods::sample()),
+    ] {
+        assert_eq!(Workbook::open(&source(&bytes)).expect("a workbook").kind(), kind);
+        assert!(!rows(&bytes, "Данные").expect("rows").is_empty(), "{kind}");
+        if let Some(folder) = &folder {
+            fs::create_dir_all(folder).expect("a folder");
+            fs::write(folder.join(kind), bytes).expect("written");
+        }
+    }
+}
+
 #[test]
 fn the_content_says_what_a_workbook_is_and_not_its_name() {
     let xls = xls::Made::new(xls::every_kind_of_cell()).file();

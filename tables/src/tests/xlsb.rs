@@ -120,9 +120,13 @@ fn every_kind_of_cell() -> Vec<u8> {
     .concat()
 }
 
+pub fn sample() -> Vec<u8> {
+    book(0, &every_kind_of_cell())
+}
+
 #[test]
 fn every_cell_is_what_calamine_reads() {
-    let bytes = book(0, &every_kind_of_cell());
+    let bytes = sample();
     let ours = ours(&bytes, "Данные");
     assert_eq!(ours, of_calamine(&bytes, "a.xlsb", "Данные"));
     assert_eq!(ours.len(), 10);
