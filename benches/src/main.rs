@@ -12,6 +12,7 @@ mod journal;
 mod mapping;
 mod outage;
 mod report;
+mod rows;
 mod sender;
 mod sources;
 mod start;
@@ -50,6 +51,8 @@ enum What {
     Isolation(isolation::IsolationArgs),
     /// A journal of millions of decisions: appends, commits, `why`, bytes; and a full one
     Journal(journal::JournalArgs),
+    /// The way of a row from a file into the journal, stage by stage, against a plain reader
+    Rows(rows::RowsArgs),
     /// A record through a manifest's filters against the same mapping in Rust
     Mapping(mapping::MappingArgs),
     #[command(name = outage::BARE, hide = true)]
@@ -88,6 +91,7 @@ fn main() -> anyhow::Result<ExitCode> {
             What::Duplicates(arguments) => duplicates::run(arguments).await,
             What::Isolation(arguments) => isolation::run(arguments).await,
             What::Journal(arguments) => journal::run(arguments).await,
+            What::Rows(arguments) => rows::run(arguments).await,
             What::Mapping(arguments) => mapping::run(&arguments),
             What::Publish { count, body, rounds } => publish(count, body, rounds).await,
             What::BareAxum { .. } => Ok(()),
