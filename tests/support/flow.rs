@@ -379,9 +379,14 @@ impl Importer {
         }
     }
 
-    /// Files in `inbox`, `done` or `failed`.
+    /// Files in `inbox`, `done` or `failed`, but for the reports beside them.
     pub fn files_in(&self, name: &str) -> usize {
-        std::fs::read_dir(self.folder.join(name)).map_or(0, Iterator::count)
+        let entries = std::fs::read_dir(self.folder.join(name))
+            .into_iter()
+            .flatten()
+            .flatten();
+        let reports = |entry: &std::fs::DirEntry| entry.file_name().to_string_lossy().ends_with(".report.txt");
+        entries.filter(|entry| !reports(entry)).count()
     }
 
     /// Puts files of `failed/` into the inbox again, as the guide tells the one on duty to; gives how many.
