@@ -408,6 +408,14 @@ pub fn sum(text: &str, name: &str) -> u64 {
         .sum::<f64>() as u64
 }
 
+/// An address where no broker is.
+///
+/// # Errors
+/// When no port is free.
+pub fn nobody() -> std::io::Result<String> {
+    Ok(format!("amqp://guest:guest@127.0.0.1:{}/%2f", free_port()?))
+}
+
 fn free_port() -> std::io::Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }

@@ -1,7 +1,7 @@
 //! Import: a large export dropped into the inbox of a running daemon. Messages go to a synced NDJSON file, so that the
 //! import is measured and not a broker.
 
-use std::time::Instant;
+use std::{path::Path, time::Instant};
 
 use anyhow::ensure;
 use priem_city::exports::{self, Encoding, ExportSpec, Format};
@@ -39,24 +39,15 @@ pub struct Import {
 pub async fn measure(installation: &Installation, format: Format, rows: u64) -> anyhow::Result<Import> {
     let inbox = installation.folder().join("exports").join("inbox");
     std::fs::create_dir_all(&inbox)?;
-    let extension = match format {
-        Format::Xlsx { .. } => "xlsx",
-        Format::Csv { .. } => "csv",
-    };
+    let extension = extension(format);
     let hidden = inbox.join(format!(".export.{extension}"));
-    let spec = ExportSpec::new(7, rows).format(format);
-    let written = {
-        let path = hidden.clone();
-        tokio::task::spawn_blocking(move || exports::write(&path, &spec, &mut exports::sample_voice)).await??
-    };
+    let good_rows = write(&hidden, format, rows).await?;
     let file_mb = std::fs::metadata(&hidden)?.len() as f64 / 1e6;
     let daemon = installation.start().await?;
     std::fs::rename(&hidden, inbox.join(format!("export.{extension}")))?;
     let dropped = Instant::now();
     let seen = daemon
-        .watch("priem_received_items_total", |received, _| {
-            received >= written.good_rows
-        })
+        .watch("priem_received_items_total", |received, _| received >= good_rows)
         .await?;
     let stored = seen[seen.len() - 1].0 - dropped;
     daemon
@@ -71,9 +62,28 @@ pub async fn measure(installation: &Installation, format: Format, rows: u64) -> 
         "{quarantined} rows of a clean export went to quarantine"
     );
     Ok(Import {
-        rows_per_s: written.good_rows as f64 / stored.as_secs_f64(),
-        published_per_s: written.good_rows as f64 / published.as_secs_f64(),
+        rows_per_s: good_rows as f64 / stored.as_secs_f64(),
+        published_per_s: good_rows as f64 / published.as_secs_f64(),
         peak_mb: daemon.memory_mb()?.1,
         file_mb,
     })
+}
+
+/// The ending of a file's name.
+pub fn extension(format: Format) -> &'static str {
+    match format {
+        Format::Xlsx { .. } => "xlsx",
+        Format::Csv { .. } => "csv",
+    }
+}
+
+/// Writes an export of so many rows; gives how many can become messages.
+///
+/// # Errors
+/// When it can't be written.
+pub async fn write(path: &Path, format: Format, rows: u64) -> anyhow::Result<u64> {
+    let (path, spec) = (path.to_owned(), ExportSpec::new(7, rows).format(format));
+    let written =
+        tokio::task::spawn_blocking(move || exports::write(&path, &spec, &mut exports::sample_voice)).await??;
+    Ok(written.good_rows)
 }

@@ -12,10 +12,7 @@ use std::{
 use anyhow::Context as _;
 use calamine::Reader as _;
 use clap::Args;
-use priem_city::{
-    exports::{self, ExportSpec, Format},
-    telegram::TelegramCity,
-};
+use priem_city::{exports::Format, telegram::TelegramCity};
 use priem_sdk::{
     Cx, Wait,
     contract::{ConnectorId, Cursor},
@@ -23,8 +20,8 @@ use priem_sdk::{
 use priem_tables::{CsvRows, Source, Workbook, dialect::Delimiter, sniff::Start};
 
 use crate::{
-    daemon::{Installation, Target},
-    import::{CSV, XLSX},
+    daemon::{self, Installation, Target},
+    import::{self, CSV, XLSX},
     report::median,
 };
 
@@ -65,12 +62,12 @@ struct Stages {
 /// When a stage can't be measured.
 pub async fn run(arguments: RowsArgs) -> anyhow::Result<()> {
     let city = TelegramCity::start(Default::default()).await?;
-    let nobody = format!("amqp://guest:guest@127.0.0.1:{}/%2f", free_port()?);
+    let nobody = daemon::nobody()?;
     let mut figures = serde_json::Map::new();
     for (name, format) in [("xlsx", XLSX), ("csv", CSV)] {
         let folder = tempfile::tempdir()?;
-        let (file, rows) = write(folder.path(), format, arguments.rows).await?;
-        let (tenth, _) = write(folder.path(), format, arguments.rows / 10).await?;
+        let (file, rows) = export(folder.path(), format, arguments.rows).await?;
+        let (tenth, _) = export(folder.path(), format, arguments.rows / 10).await?;
         let mut stages = Stages::default();
         for _ in 0..arguments.rounds {
             stages.plain.push(timed(&file, rows, plain).await?);
@@ -115,20 +112,10 @@ impl Stages {
     }
 }
 
-fn free_port() -> std::io::Result<u16> {
-    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
-}
-
-async fn write(folder: &Path, format: Format, rows: u64) -> anyhow::Result<(PathBuf, u64)> {
-    let extension = match format {
-        Format::Xlsx { .. } => "xlsx",
-        Format::Csv { .. } => "csv",
-    };
-    let path = folder.join(format!("export-{rows}.{extension}"));
-    let spec = ExportSpec::new(7, rows).format(format);
-    let to = path.clone();
-    let written = tokio::task::spawn_blocking(move || exports::write(&to, &spec, &mut exports::sample_voice)).await??;
-    Ok((path, written.good_rows))
+async fn export(folder: &Path, format: Format, rows: u64) -> anyhow::Result<(PathBuf, u64)> {
+    let path = folder.join(format!("export-{rows}.{}", import::extension(format)));
+    let good_rows = import::write(&path, format, rows).await?;
+    Ok((path, good_rows))
 }
 
 /// Rows a second of something that reads a file and counts its rows, the header among them.

@@ -146,14 +146,8 @@ impl Bench {
         Installation::new(target, &self.telegram)
     }
 
-    /// An address where no broker is.
-    fn nobody() -> anyhow::Result<String> {
-        let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        Ok(format!("amqp://guest:guest@127.0.0.1:{port}/%2f"))
-    }
-
     async fn start(&self, figures: &mut Figures) -> anyhow::Result<()> {
-        let nobody = Self::nobody()?;
+        let nobody = daemon::nobody()?;
         let mut empty = Vec::new();
         for _ in 0..self.sizes.rounds {
             // A new folder every time: the journal is made, not found.
@@ -193,7 +187,7 @@ impl Bench {
     }
 
     async fn outage(&self, figures: &mut Figures) -> anyhow::Result<()> {
-        let nobody = Self::nobody()?;
+        let nobody = daemon::nobody()?;
         let mut ratios = Vec::new();
         for _ in 0..self.sizes.rounds {
             let installation = self.installation(&Target::Amqp(&nobody))?;
