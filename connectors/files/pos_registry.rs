@@ -76,11 +76,11 @@ static ASPECTS: &[Aspect] = &[
 /// Texts of stages and statuses with a known meaning: those clients of the platform show, and likely ones. Others are
 /// `other` with the source's word kept; the setting `statuses` adds to them.
 const STATUSES: &[(&str, CommonStatus)] = &[
-    ("на модерации", CommonStatus::New),
-    ("модерация", CommonStatus::New),
-    ("на рассмотрении", CommonStatus::New),
-    ("координация", CommonStatus::New),
-    ("на координации", CommonStatus::New),
+    ("на модерации", CommonStatus::Moderation),
+    ("модерация", CommonStatus::Moderation),
+    ("на рассмотрении", CommonStatus::Routing),
+    ("координация", CommonStatus::Routing),
+    ("на координации", CommonStatus::Routing),
     ("новое", CommonStatus::New),
     ("в работе", CommonStatus::InWork),
     ("исполнение", CommonStatus::InWork),
@@ -137,5 +137,48 @@ fn regime(cells: &Cells<'_>) -> Regime {
         Regime::Fz59
     } else {
         Regime::PosMessage
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::HashMap, fs};
+
+    use serde::Deserialize;
+
+    use super::*;
+
+    /// Of the profile of the interface, its codes.
+    #[derive(Deserialize)]
+    struct Profile {
+        tables: Tables,
+    }
+
+    #[derive(Deserialize)]
+    struct Tables {
+        status: HashMap<String, CommonStatus>,
+    }
+
+    #[test]
+    fn a_word_of_the_registry_means_what_the_interface_means_by_its_code() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../config/manifests/pos-edms.yaml");
+        let profile: Profile =
+            priem_yaml::from_str(&fs::read_to_string(path).expect("the profile")).expect("its tables");
+        for (word, code) in [
+            ("на модерации", "MODERATION_NEW"),
+            ("на рассмотрении", "MODERATION_ACCEPT"),
+            ("отклонено", "MODERATION_DECLINE"),
+            ("перенаправлено", "FORWARD_TO_SUBORDINATE"),
+            ("в работе", "TAKE_TO_WORK"),
+            ("отложенное решение", "POSTPONE"),
+            ("получен ответ", "SEND_RESPONSE"),
+        ] {
+            let known = STATUSES.iter().find(|(known, _)| *known == word);
+            assert_eq!(
+                known.map(|(_, status)| *status),
+                profile.tables.status.get(code).copied(),
+                "{word}"
+            );
+        }
     }
 }

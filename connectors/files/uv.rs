@@ -72,7 +72,7 @@ static ASPECTS: &[Aspect] = &[
 /// Guesses, all of them: statuses of the portal were not seen.
 const STATUSES: &[(&str, CommonStatus)] = &[
     ("новое", CommonStatus::New),
-    ("на модерации", CommonStatus::New),
+    ("на модерации", CommonStatus::Moderation),
     ("принято", CommonStatus::New),
     ("в работе", CommonStatus::InWork),
     ("на исполнении", CommonStatus::InWork),
