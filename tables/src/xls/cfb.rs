@@ -127,33 +127,39 @@ impl<'a> Container<'a> {
     }
 
     fn chain(&self, start: u32) -> Result<Vec<u8>, Fault> {
-        let mut out = Vec::new();
-        let mut at = start;
-        while at < NO_SECTOR {
-            out.extend_from_slice(self.sector(at));
-            // A chain that comes back to itself.
-            if out.len() > self.bytes.len() {
-                return Err(damaged());
-            }
-            at = *self.table.get(at as usize).ok_or_else(damaged)?;
-        }
-        Ok(out)
+        follow(start, &self.table, self.bytes.len(), |at| Some(self.sector(at)))
     }
 
     fn small_chain(&self, start: u32) -> Result<Vec<u8>, Fault> {
-        let mut out = Vec::new();
-        let mut at = start;
-        while at < NO_SECTOR {
+        follow(start, &self.small_table, self.small.len(), |at| {
             let from = (at as usize) << self.small_shift;
             let to = (from + (1 << self.small_shift)).min(self.small.len());
-            out.extend_from_slice(self.small.get(from..to).ok_or_else(damaged)?);
-            if out.len() > self.small.len() {
-                return Err(damaged());
-            }
-            at = *self.small_table.get(at as usize).ok_or_else(damaged)?;
-        }
-        Ok(out)
+            self.small.get(from..to)
+        })
     }
+}
+
+/// The bytes of a chain of sectors. A chain that comes back to itself has more sectors than its table, or more bytes than
+/// there are: the sectors of such a chain may be empty.
+fn follow<'a>(
+    start: u32,
+    table: &[u32],
+    most: usize,
+    sector: impl Fn(u32) -> Option<&'a [u8]>,
+) -> Result<Vec<u8>, Fault> {
+    let mut out = Vec::new();
+    let mut at = start;
+    for _ in 0..=table.len() {
+        if at >= NO_SECTOR {
+            return Ok(out);
+        }
+        out.extend_from_slice(sector(at).ok_or_else(damaged)?);
+        if out.len() > most {
+            break;
+        }
+        at = *table.get(at as usize).ok_or_else(damaged)?;
+    }
+    Err(damaged())
 }
 
 impl Entry {
@@ -198,4 +204,24 @@ pub(super) fn f64_at(bytes: &[u8], at: usize) -> Option<f64> {
         .get(at..at + 8)?
         .first_chunk()
         .map(|eight| f64::from_le_bytes(*eight))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chain_that_comes_back_to_itself_ends() {
+        let bytes = [7_u8; 4];
+        for (table, sector) in [
+            // Sectors with bytes, and sectors behind the end of the file, which have none.
+            (vec![1, 0], &bytes[..]),
+            (vec![0], &bytes[..0]),
+            (vec![1, 2, 1], &bytes[..0]),
+        ] {
+            assert!(follow(0, &table, bytes.len(), |_| Some(sector)).is_err(), "{table:?}");
+        }
+        let whole = follow(0, &[1, NO_SECTOR], 8, |_| Some(&bytes));
+        assert_eq!(whole.expect("a chain with an end").len(), 8);
+    }
 }
