@@ -42,6 +42,8 @@ pub struct Question<'a> {
 /// One message as the report needs it.
 struct Seen {
     member: Member,
+    /// As of when its file speaks; known once the file is read.
+    as_of: Option<DateTime>,
     destination: (String, String, String),
     is_default_route: bool,
     due: Option<(Timestamp, &'static str)>,
@@ -64,8 +66,6 @@ pub fn gather(question: &Question<'_>) -> Result<Result<Report, io::Error>, Conf
     let mut report = Report::new(question.now, question.zone, question.rules.version());
     report.left_alone = left_alone;
     let mut seen: Vec<Seen> = Vec::new();
-    // As of when the file of each speaks.
-    let mut ages: Vec<Option<DateTime>> = Vec::new();
     let mut places: HashMap<(String, String), usize> = HashMap::new();
     for path in files {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -84,19 +84,19 @@ pub fn gather(question: &Question<'_>) -> Result<Result<Report, io::Error>, Conf
             &mut |_, _| {},
             &mut on_message,
         )?;
-        for (object, one) in of_file {
+        for (object, mut one) in of_file {
+            one.as_of = probed.as_of;
             match places.entry(object) {
                 Entry::Occupied(place) => {
-                    let place = *place.get();
+                    let known = &mut seen[*place.get()];
                     report.repeated_rows += 1;
-                    if probed.as_of.is_none() || probed.as_of >= ages[place] {
-                        (seen[place], ages[place]) = (one, probed.as_of);
+                    if one.as_of.is_none() || one.as_of >= known.as_of {
+                        *known = one;
                     }
                 }
                 Entry::Vacant(place) => {
                     place.insert(seen.len());
                     seen.push(one);
-                    ages.push(probed.as_of);
                 }
             }
         }
@@ -169,6 +169,7 @@ fn look(question: &Question<'_>, file: &str, row: u64, message: &Message) -> See
         unknown_topic: data.topic.as_ref().filter(|_| is_unknown).map(Topic::path_text),
         unknown_status: status.map(|status| status.raw.clone()),
         keys,
+        as_of: None,
         member: Member {
             channel: data.channel.clone(),
             id: message.subject.clone(),
