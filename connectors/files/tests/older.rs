@@ -32,6 +32,19 @@ const INCIDENT: &[&str] = &[
 
 type Rows<'a> = &'a [&'a [&'static str]];
 
+/// A row of [`POS`].
+const fn pos(
+    number: &'static str,
+    holder: &'static str,
+    arrived: &'static str,
+    planned: &'static str,
+    finished: &'static str,
+    status: &'static str,
+    again: &'static str,
+) -> [&'static str; 8] {
+    [number, "Виджет", holder, arrived, planned, finished, status, again]
+}
+
 fn host(mapping: &str) -> Host {
     Host::new(|settings| {
         settings.mapping = mapping.into();
@@ -70,68 +83,30 @@ impl Host {
 
 const NONE: &str = "";
 const POS_1: Rows<'_> = &[
-    &[
-        "30001",
-        "Виджет",
-        "Отдел",
-        "05.01.2026",
-        "19.01.2026",
-        NONE,
-        "В работе",
-        "Нет",
-    ],
-    &[
-        "30002",
-        "Виджет",
-        "Отдел",
-        "06.01.2026",
-        "20.01.2026",
-        NONE,
-        "В работе",
-        "Нет",
-    ],
-    &[
-        "30003",
-        "Виджет",
-        "Отдел",
-        "05.01.2026",
-        "19.01.2026",
-        NONE,
-        "В работе",
-        "Нет",
-    ],
+    &pos("30001", "Отдел", "05.01.2026", "19.01.2026", NONE, "В работе", "Нет"),
+    &pos("30002", "Отдел", "06.01.2026", "20.01.2026", NONE, "В работе", "Нет"),
+    &pos("30003", "Отдел", "05.01.2026", "19.01.2026", NONE, "В работе", "Нет"),
 ];
 const POS_2: Rows<'_> = &[
-    &[
+    &pos(
         "30001",
-        "Виджет",
         "Отдел",
         "05.01.2026",
         "19.01.2026",
         "12.01.2026",
         "Решено",
         "Нет",
-    ],
-    &[
-        "30002",
-        "Виджет",
-        "Отдел",
-        "06.01.2026",
-        "20.01.2026",
-        NONE,
-        "В работе",
-        "Нет",
-    ],
-    &[
+    ),
+    &pos("30002", "Отдел", "06.01.2026", "20.01.2026", NONE, "В работе", "Нет"),
+    &pos(
         "30003",
-        "Виджет",
         "Другой отдел",
         "05.01.2026",
         "19.01.2026",
         NONE,
         "Отложено",
         "Нет",
-    ],
+    ),
 ];
 
 #[test]
@@ -177,18 +152,7 @@ fn the_age_of_a_file_outlives_a_crash() {
 #[test]
 fn a_status_that_changed_without_any_date_is_not_turned_back_either() {
     let mut host = host("pos");
-    let row = |status| {
-        [
-            "30001",
-            "Виджет",
-            "Отдел",
-            "05.01.2026",
-            "19.01.2026",
-            NONE,
-            status,
-            "Нет",
-        ]
-    };
+    let row = |status| pos("30001", "Отдел", "05.01.2026", "19.01.2026", NONE, status, "Нет");
     let (working, closed) = (row("В работе"), row("Закрыто"));
     host.read_csv("1.csv", POS, &[&working]);
     host.read_csv("2.csv", POS, &[&closed]);
@@ -196,16 +160,7 @@ fn a_status_that_changed_without_any_date_is_not_turned_back_either() {
     assert_eq!(host.stored["30001#status"].len(), 2);
     assert!(host.told("1.xlsx").is_some());
     // A word it never had, or a mark of reopening, is news on any day.
-    let again = [
-        "30001",
-        "Виджет",
-        "Отдел",
-        "05.01.2026",
-        "19.01.2026",
-        NONE,
-        "На доработке",
-        "Да",
-    ];
+    let again = pos("30001", "Отдел", "05.01.2026", "19.01.2026", NONE, "На доработке", "Да");
     host.read_csv("3.csv", POS, &[&again]);
     assert_eq!(host.stored["30001#status"].len(), 3);
     assert_eq!(host.messages("30001#reopened")[0].event, EventType::Reopened);
@@ -221,16 +176,15 @@ fn a_matter_that_was_opened_again_goes_through() {
         POS_1[0],
         POS_2[1],
         POS_2[2],
-        &[
+        &pos(
             "30004",
-            "Виджет",
             "Отдел",
             "13.01.2026",
             "27.01.2026",
             NONE,
             "На модерации",
             "Нет",
-        ],
+        ),
     ];
     host.read_csv("3.csv", POS, newer);
     let statuses = host.messages("30001#status");
