@@ -6,7 +6,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # Cheap ones first; the tests last, so that their summary stands at the end.
 SECTIONS=(deps fmt alerts systemd deny clippy doc doctest instructions test)
 CARGO_DENY_VERSION=0.20.2
-# Keep in step with EXPOSURE_TENTHS in tests/packaging.rs.
+# Keep in step with EXPOSURE_TENTHS in tests/daemon/packaging.rs.
 EXPOSURE_TENTHS=20
 
 usage() {
@@ -155,7 +155,7 @@ section_deny() {
     "$deny" check --hide-inclusion-graph bans licenses sources
 }
 
-# Every line of the unit is verified by tests/packaging.rs, which needs the built daemon.
+# Every line of the unit is verified by tests/daemon/packaging.rs, which needs the built daemon.
 section_systemd() {
     systemd-analyze security --offline=true --no-pager --threshold="$EXPOSURE_TENTHS" systemd/priem.service
 }
