@@ -71,7 +71,7 @@ pub struct Table {
 
 #[derive(Debug)]
 enum Rows {
-    Csv(CsvRows),
+    Csv(Box<CsvRows>),
     Xlsx(Box<Sheets>),
 }
 
@@ -165,7 +165,7 @@ impl Table {
             notes: layout.notes.clone(),
             made: layout.made,
             layout,
-            rows: Rows::Csv(rows),
+            rows: Rows::Csv(Box::new(rows)),
             place,
             beginning: place,
             skipped: 0,

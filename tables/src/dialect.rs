@@ -7,7 +7,7 @@ pub use crate::{
     encoding::{Encoding, Guess},
 };
 use crate::{
-    csv::{Split, split},
+    csv::{Cells, Split, split},
     encoding::{Utf16, guess},
 };
 
@@ -173,7 +173,7 @@ fn delimiter_of_rows(text: &[u8], line_end: LineEnd, whole: bool) -> Option<u8> 
 fn widths(text: &[u8], delimiter: u8, line_end: LineEnd, whole: bool) -> Vec<usize> {
     const ROWS: usize = 60;
     let mut widths = Vec::new();
-    let mut cells = Vec::new();
+    let mut cells = Cells::default();
     let mut rest = text;
     while widths.len() < ROWS && !rest.is_empty() {
         let line = line_end.after_first(rest).unwrap_or(rest.len());
@@ -181,15 +181,15 @@ fn widths(text: &[u8], delimiter: u8, line_end: LineEnd, whole: bool) -> Vec<usi
             Split::Row(length) => length,
             Split::More if !rest.contains(&b'"') => break,
             _ => {
-                cells = rest[..line]
-                    .split(|byte| *byte == delimiter)
-                    .map(<[u8]>::to_vec)
-                    .collect();
+                cells = rest[..line].split(|byte| *byte == delimiter).collect();
                 line
             }
         };
-        let filled = cells.iter().rposition(|cell| !cell.trim_ascii().is_empty());
-        widths.extend(filled.map(|last| last + 1));
+        let filled = cells
+            .iter()
+            .enumerate()
+            .filter(|(_, cell)| !cell.trim_ascii().is_empty());
+        widths.extend(filled.last().map(|(last, _)| last + 1));
         rest = &rest[length..];
     }
     widths

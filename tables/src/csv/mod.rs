@@ -18,9 +18,9 @@ mod tests;
 
 use std::io::{Read, Seek, SeekFrom};
 
-use self::shape::{Fit, Shape, is_blank};
+use self::shape::{Fit, Shape};
 pub use self::split::LineEnd;
-pub(crate) use self::split::{Split, split};
+pub(crate) use self::split::{Cells, Split, split};
 use crate::{
     cells::composed,
     dialect::Dialect,
@@ -53,6 +53,8 @@ pub struct CsvRows {
     utf16: Option<Utf16>,
     /// What rows are held to, once the header is known.
     shape: Option<Shape>,
+    /// Cells of the row that is being read.
+    cells: Cells,
 }
 
 /// A row as it was found in the buffer.
@@ -80,6 +82,7 @@ impl CsvRows {
             dialect,
             utf16: Utf16::of(dialect.encoding),
             shape: None,
+            cells: Cells::default(),
         })
     }
 
@@ -99,14 +102,13 @@ impl CsvRows {
             .rposition(|cell| !cell.trim().is_empty())
             .map_or(0, |at| at + 1);
         let (offset, row) = (self.offset, self.row);
-        let mut sample = Vec::new();
-        let mut cells = Vec::new();
+        let mut sample: Vec<Vec<Vec<u8>>> = Vec::new();
         self.shape = None;
         while sample.len() < shape::MOST_ROWS
-            && let Some(found) = self.find_row(&mut cells)?
+            && let Some(found) = self.find_row()?
         {
-            if found.fault.is_none() && !cells.iter().all(|cell| is_blank(cell)) {
-                let firsts = cells.iter().map(|cell| cell[..cell.len().min(PADDING)].to_vec());
+            if found.fault.is_none() && !self.cells.are_blank() {
+                let firsts = self.cells.iter().map(|cell| cell[..cell.len().min(PADDING)].to_vec());
                 sample.push(firsts.collect());
             }
             self.give_up(&found)?;
@@ -140,18 +142,17 @@ impl CsvRows {
     /// # Errors
     /// Only when the file can't be read; a bad row is a row with a problem.
     pub fn next_row(&mut self) -> Result<Option<RawRow>, Fault> {
-        let mut cells = Vec::new();
         let mut blank = 0;
         loop {
-            let Some(mut found) = self.find_row(&mut cells)? else {
+            let Some(mut found) = self.find_row()? else {
                 return Ok(None);
             };
-            if found.fault.is_none() && !cells.iter().all(|cell| is_blank(cell)) {
-                found.fault = self.misfit(&cells, found.length)?;
+            if found.fault.is_none() && !self.cells.are_blank() {
+                found.fault = self.misfit(found.length)?;
             }
             let row = self.row;
             self.row += 1;
-            let out = self.finish(row, &found, &cells);
+            let out = self.finish(row, &found);
             self.give_up(&found)?;
             if let Some(out) = out {
                 return Ok(Some(out));
@@ -164,7 +165,7 @@ impl CsvRows {
     }
 
     /// The next row in the buffer, or the bytes to give up with the reason. `None` at the end.
-    fn find_row(&mut self, cells: &mut Vec<Vec<u8>>) -> Result<Option<Found>, Fault> {
+    fn find_row(&mut self) -> Result<Option<Found>, Fault> {
         let Dialect {
             delimiter, line_end, ..
         } = self.dialect;
@@ -173,13 +174,17 @@ impl CsvRows {
             if rest.is_empty() && self.at_end {
                 return Ok(None);
             }
-            let (length, fault) = match split(rest, delimiter, line_end, self.at_end, cells) {
+            let (length, fault) = match split(rest, delimiter, line_end, self.at_end, &mut self.cells) {
                 Split::Row(length) => {
-                    let lines = rest[..length].iter().filter(|byte| line_end.is(**byte)).count();
+                    let has_lines = || {
+                        line_end
+                            .after_first(&rest[..length])
+                            .is_some_and(|first| first < length)
+                    };
                     // A row over several lines with a wrong count: an unclosed quotation mark found its end in a
                     // later row. Give up the first line only.
                     match &self.shape {
-                        Some(shape) if lines > 1 && shape.fit(cells) != Fit::Whole => {
+                        Some(shape) if shape.fit(&self.cells) != Fit::Whole && has_lines() => {
                             (self.first_line(), Some(RowFault::Quotes))
                         }
                         _ => (length, None),
@@ -209,15 +214,15 @@ impl CsvRows {
     }
 
     /// What is wrong with the width of a row of this length at the front of the buffer.
-    fn misfit(&mut self, cells: &[Vec<u8>], length: usize) -> Result<Option<RowFault>, Fault> {
+    fn misfit(&mut self, length: usize) -> Result<Option<RowFault>, Fault> {
         let Some(shape) = &self.shape else {
             return Ok(None);
         };
         let fault = RowFault::CellCount {
             expected: shape.header(),
-            found: cells.len(),
+            found: self.cells.len(),
         };
-        match shape.fit(cells) {
+        match shape.fit(&self.cells) {
             Fit::Whole => Ok(None),
             // What follows may be the rest of this row, or the file may have been cut here.
             Fit::Short if self.is_followed_by_row(length)? => Ok(None),
@@ -256,16 +261,17 @@ impl CsvRows {
         Ok(self.shape.as_ref().is_some_and(|shape| shape.is_start(first)))
     }
 
-    fn finish(&self, row: u64, found: &Found, cells: &[Vec<u8>]) -> Option<RawRow> {
+    fn finish(&self, row: u64, found: &Found) -> Option<RawRow> {
+        let cells = &self.cells;
         let line = self
             .dialect
             .line_end
             .strip(&self.buffer[self.taken..self.taken + found.length]);
-        if found.fault.is_none() && cells.iter().all(|cell| is_blank(cell)) {
+        if found.fault.is_none() && cells.are_blank() {
             return None;
         }
         let broken = |fault| Some(RawRow::broken(row, fault, line));
-        if line.contains(&0) {
+        if memchr::memchr(0, line).is_some() {
             return broken(RowFault::Zeros);
         }
         if let Some(fault) = &found.fault {

@@ -6,6 +6,8 @@
 
 use std::collections::HashSet;
 
+use super::Cells;
+
 /// Rows that are looked at.
 pub(super) const MOST_ROWS: usize = 200;
 /// Different first cells that are remembered.
@@ -92,12 +94,12 @@ impl Shape {
     }
 
     /// Whether the row has the cells it must have.
-    pub(super) fn fit(&self, cells: &[Vec<u8>]) -> Fit {
-        let is_spare_empty = || cells.iter().skip(self.header).all(|cell| is_blank(cell));
+    pub(super) fn fit(&self, cells: &Cells) -> Fit {
+        let is_spare_empty = || cells.iter().skip(self.header).all(is_blank);
         if cells.len() == self.width {
             return if is_spare_empty() { Fit::Whole } else { Fit::No };
         }
-        let begins = || cells.first().is_some_and(|first| self.is_start(first));
+        let begins = || cells.iter().next().is_some_and(|first| self.is_start(first));
         if cells.len() < self.width && begins() {
             Fit::Short
         } else {
@@ -165,7 +167,7 @@ fn has_letters(cell: &[u8]) -> bool {
     cell.iter().any(|byte| byte.is_ascii_alphabetic() || !byte.is_ascii())
 }
 
-pub(super) fn is_blank(cell: &[u8]) -> bool {
+fn is_blank(cell: &[u8]) -> bool {
     cell.iter().all(u8::is_ascii_whitespace)
 }
 
@@ -179,7 +181,7 @@ mod tests {
     }
 
     fn fits(sample: &str, header: usize, named: usize, row: &str) -> Fit {
-        Shape::of(&rows(sample), header, named).fit(&rows(row)[0])
+        Shape::of(&rows(sample), header, named).fit(&row.split(';').map(str::as_bytes).collect())
     }
 
     #[test]

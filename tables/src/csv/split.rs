@@ -1,6 +1,52 @@
 //! One row from the front of some bytes.
 
+use memchr::{memchr, memchr2, memchr3};
+
 use crate::limits::MOST_COLUMNS;
+
+/// The cells of one row, unquoted, one behind the other in one piece of memory that the next row takes over.
+#[derive(Debug, Default)]
+pub(crate) struct Cells {
+    bytes: Vec<u8>,
+    /// Where each cell ends.
+    ends: Vec<usize>,
+}
+
+impl Cells {
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.ends.clear();
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// From the first column on.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let mut begin = 0;
+        self.ends
+            .iter()
+            .map(move |end| &self.bytes[std::mem::replace(&mut begin, *end)..*end])
+    }
+
+    /// Whether nothing stands in any of them.
+    pub(crate) fn are_blank(&self) -> bool {
+        self.bytes.iter().all(u8::is_ascii_whitespace)
+    }
+}
+
+impl<'a> FromIterator<&'a [u8]> for Cells {
+    fn from_iter<T: IntoIterator<Item = &'a [u8]>>(from: T) -> Self {
+        let mut cells = Self::default();
+        for cell in from {
+            cells.bytes.extend_from_slice(cell);
+            cells.ends.push(cells.bytes.len());
+        }
+        cells
+    }
+}
 
 /// What ends a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,9 +77,20 @@ impl LineEnd {
 
     /// Position behind the first line end. A line feed behind the carriage return goes with it.
     pub(crate) fn after_first(self, bytes: &[u8]) -> Option<usize> {
-        let at = bytes.iter().position(|byte| self.is(*byte))?;
+        let at = match self {
+            Self::Feed => memchr(b'\n', bytes),
+            Self::Return => memchr2(b'\n', b'\r', bytes),
+        }?;
         let pair = bytes[at] == b'\r' && bytes.get(at + 1) == Some(&b'\n');
         Some(at + 1 + usize::from(pair))
+    }
+
+    /// Where an unquoted cell ends: at a delimiter or at the end of the line.
+    fn end_of_cell(self, bytes: &[u8], delimiter: u8) -> Option<usize> {
+        match self {
+            Self::Feed => memchr2(delimiter, b'\n', bytes),
+            Self::Return => memchr3(delimiter, b'\n', b'\r', bytes),
+        }
     }
 
     /// The line without its end.
@@ -58,25 +115,24 @@ impl LineEnd {
 }
 
 /// Splits one row from the front of `bytes`; its cells, unquoted, go to `cells`.
-pub(crate) fn split(bytes: &[u8], delimiter: u8, end: LineEnd, at_end: bool, cells: &mut Vec<Vec<u8>>) -> Split {
+pub(crate) fn split(bytes: &[u8], delimiter: u8, end: LineEnd, at_end: bool, cells: &mut Cells) -> Split {
     cells.clear();
     let mut at = 0;
     loop {
         if cells.len() == MOST_COLUMNS {
             return Split::TooWide;
         }
-        let mut cell = Vec::new();
         if bytes.get(at) == Some(&b'"') {
             at += 1;
             loop {
-                let Some(quote) = bytes[at..].iter().position(|byte| *byte == b'"') else {
+                let Some(quote) = memchr(b'"', &bytes[at..]) else {
                     return if at_end { Split::Broken(at) } else { Split::More };
                 };
-                cell.extend_from_slice(&bytes[at..at + quote]);
+                cells.bytes.extend_from_slice(&bytes[at..at + quote]);
                 at += quote + 1;
                 match bytes.get(at) {
                     Some(b'"') => {
-                        cell.push(b'"');
+                        cells.bytes.push(b'"');
                         at += 1;
                     }
                     Some(_) => break,
@@ -85,9 +141,8 @@ pub(crate) fn split(bytes: &[u8], delimiter: u8, end: LineEnd, at_end: bool, cel
                 }
             }
         } else {
-            let Some(length) = bytes[at..]
-                .iter()
-                .position(|byte| *byte == delimiter || end.is(*byte))
+            let Some(length) = end
+                .end_of_cell(&bytes[at..], delimiter)
                 .or_else(|| at_end.then_some(bytes.len() - at))
             else {
                 return Split::More;
@@ -100,9 +155,9 @@ pub(crate) fn split(bytes: &[u8], delimiter: u8, end: LineEnd, at_end: bool, cel
                 text = end.strip(text);
                 at -= whole - text.len();
             }
-            cell.extend_from_slice(text);
+            cells.bytes.extend_from_slice(text);
         }
-        cells.push(cell);
+        cells.ends.push(cells.bytes.len());
         match bytes.get(at) {
             None => return Split::Row(at),
             Some(byte) if *byte == delimiter => at += 1,
