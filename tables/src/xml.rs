@@ -1,7 +1,10 @@
 //! The XML of a workbook's parts, event by event. No event is longer and no nesting deeper than the limits allow: the XML
 //! reader below collects a whole text, tag or comment before it hands it over, so the bytes are counted under it.
 
-use std::io::{self, BufRead, Read};
+use std::{
+    borrow::Cow,
+    io::{self, BufRead, Read},
+};
 
 use quick_xml::{
     Reader, XmlVersion,
@@ -203,18 +206,19 @@ fn unreadable(error: quick_xml::Error) -> Fault {
     }
 }
 
+/// The attributes of an element by their local names.
+pub(crate) fn attributes<'a>(element: &'a BytesStart<'_>) -> impl Iterator<Item = (&'a str, Cow<'a, str>)> {
+    let mut attributes = element.attributes();
+    attributes.with_checks(false);
+    attributes.flatten().filter_map(|attribute| {
+        let value = attribute.normalized_value(XmlVersion::Implicit1_0).ok()?;
+        Some((attribute.key.local_name().into_inner(), value))
+    })
+}
+
 /// Value of an attribute by its local name.
 pub(crate) fn attribute(element: &BytesStart<'_>, name: &str) -> Option<String> {
-    element.attributes().with_checks(false).flatten().find_map(|attribute| {
-        let local = attribute.key.local_name();
-        if local.as_ref() != name {
-            return None;
-        }
-        attribute
-            .normalized_value(XmlVersion::Implicit1_0)
-            .ok()
-            .map(std::borrow::Cow::into_owned)
-    })
+    attributes(element).find_map(|(local, value)| (local == name).then(|| value.into_owned()))
 }
 
 /// Appends an entity such as `&amp;` or `&#10;`.

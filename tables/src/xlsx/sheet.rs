@@ -2,7 +2,7 @@
 
 use std::io::BufReader;
 
-use quick_xml::events::Event;
+use quick_xml::events::{BytesStart, Event};
 
 use super::{book::Book, strings::SharedStrings};
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
     fault::{Fault, RowFault},
     limits::{LONGEST_CELL, MOST_BLANK, MOST_MERGED, Measure},
     row::{Noted, RawRow},
-    xml::{self, Events, attribute, damaged},
+    xml::{self, Events, attribute, attributes, damaged},
 };
 
 /// Rows of one worksheet, read as a stream.
@@ -36,8 +36,31 @@ pub(crate) struct XlsxRows {
 /// What a cell says about its value.
 struct CellHead {
     column: usize,
-    kind: Option<String>,
+    kind: Option<&'static str>,
     style: usize,
+}
+
+/// Types of cells; all others hold a number.
+const KINDS: [&str; 6] = ["s", "str", "inlineStr", "d", "e", "b"];
+
+impl CellHead {
+    /// Of a cell that stands in a column when it does not say another.
+    fn of(cell: &BytesStart<'_>, column: usize) -> Self {
+        let (mut reference, mut kind, mut style) = (None, None, None);
+        for (name, value) in attributes(cell) {
+            match name {
+                "r" => reference = reference.or(Some(column_of(&value))),
+                "t" => kind = kind.or(Some(KINDS.into_iter().find(|known| *known == value))),
+                "s" => style = style.or(Some(value.parse().ok())),
+                _ => {}
+            }
+        }
+        Self {
+            column: reference.flatten().unwrap_or(column),
+            kind: kind.flatten(),
+            style: style.flatten().unwrap_or(0),
+        }
+    }
 }
 
 impl XlsxRows {
@@ -192,13 +215,7 @@ impl XlsxRows {
         loop {
             match self.events.next()? {
                 Event::Start(element) if element.local_name().as_ref() == "c" => {
-                    let head = CellHead {
-                        column: attribute(&element, "r")
-                            .and_then(|text| column_of(&text))
-                            .unwrap_or(next),
-                        kind: attribute(&element, "t"),
-                        style: attribute(&element, "s").and_then(|text| text.parse().ok()).unwrap_or(0),
-                    };
+                    let head = CellHead::of(&element, next);
                     next = head.column.saturating_add(1);
                     let value = self.value(&head, row.is_held())?;
                     row.put(head.column, value);
@@ -240,8 +257,7 @@ impl XlsxRows {
                 _ => {}
             }
         }
-        let kind = head.kind.as_deref();
-        let text = match (kind, inline) {
+        let text = match (head.kind, inline) {
             // What it holds itself is its value, whatever stands beside it.
             (Some("inlineStr"), Some(inline)) => inline,
             (_, Some(inline)) if text.is_empty() => inline,
