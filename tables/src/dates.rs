@@ -74,8 +74,8 @@ pub fn read_as(text: &str, order: Order) -> Option<Written> {
     if text.is_empty() || text.len() > LONGEST {
         return None;
     }
-    with_offset(text)
-        .map(Written::Instant)
+    as_programs_write(text)
+        .or_else(|| with_offset(text).map(Written::Instant))
         .or_else(|| serial_text(text))
         .or_else(|| words::read(text, order))
 }
@@ -112,6 +112,38 @@ pub fn serial_datetime(serial: f64) -> Option<civil::DateTime> {
         .ok()?
         .round(Unit::Second)
         .ok()
+}
+
+/// The short way for what most cells hold: `05.01.2026` or `2026-01-05`, alone or with ` 10:30` or `T10:30:15`. What it does
+/// not read is read with everything else; what it reads, reads the same there.
+fn as_programs_write(text: &str) -> Option<Written> {
+    let number = |at: usize, digits: usize| {
+        let digits = text.as_bytes().get(at..at + digits)?.iter();
+        digits.copied().try_fold(0_i16, |number, byte| {
+            let digit = byte.is_ascii_digit().then(|| i16::from(byte - b'0'))?;
+            Some(number * 10 + digit)
+        })
+    };
+    let sign = |at: usize| text.as_bytes().get(at).copied();
+    let two = |at: usize| number(at, 2).and_then(|number| i8::try_from(number).ok());
+    let day = match (sign(2), sign(4), sign(5), sign(7)) {
+        (Some(b'.'), _, Some(b'.'), _) => civil::Date::new(number(6, 4)?, two(3)?, two(0)?),
+        (_, Some(b'-'), _, Some(b'-')) => civil::Date::new(number(0, 4)?, two(5)?, two(8)?),
+        _ => return None,
+    };
+    let day = day.ok()?;
+    let second = match (sign(10), sign(13), sign(16), text.len()) {
+        (None, ..) => return Some(Written::Day(day)),
+        (Some(b' ' | b'T'), Some(b':'), None, 16) => None,
+        (Some(b' ' | b'T'), Some(b':'), Some(b':'), 19) => Some(two(17)?),
+        _ => return None,
+    };
+    let clock = words::Clock {
+        hour: two(11)?,
+        minute: two(14)?,
+        second,
+    };
+    words::written(day, Some(clock), None)
 }
 
 fn with_offset(text: &str) -> Option<Timestamp> {
@@ -376,6 +408,16 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn the_short_way_reads_as_the_long_one(
+            text in "([0-3][0-9]\\.[01][0-9]\\.20[0-9]{2}|20[0-9]{2}-[01][0-9]-[0-3][0-9])([ T][0-2][0-9]:[0-6][0-9](:[0-6][0-9])?)?",
+            order in prop::sample::select(vec![Order::Unsaid, Order::MonthFirst]),
+        ) {
+            if let Some(short) = as_programs_write(&text) {
+                prop_assert_eq!(words::read(&text, order), Some(short));
+            }
+        }
+
         #[test]
         fn a_day_in_full_is_that_day_to_every_reader(text in "[0-9]{1,4}[.-][0-9]{1,2}[.-][0-9]{1,4}") {
             if let Some(day) = day_in_full(&text) {

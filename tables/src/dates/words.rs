@@ -39,10 +39,10 @@ const MOSCOW_AS_NOW: civil::Date = civil::date(2014, 10, 27);
 
 /// A time of day.
 #[derive(Debug, Clone, Copy)]
-struct Clock {
-    hour: i8,
-    minute: i8,
-    second: Option<i8>,
+pub(super) struct Clock {
+    pub(super) hour: i8,
+    pub(super) minute: i8,
+    pub(super) second: Option<i8>,
 }
 
 /// What was written after the time.
@@ -108,7 +108,7 @@ pub(super) fn read(text: &str, order: Order) -> Option<Written> {
     written(day, time, offset)
 }
 
-fn written(day: civil::Date, time: Option<Clock>, offset: Option<Offset>) -> Option<Written> {
+pub(super) fn written(day: civil::Date, time: Option<Clock>, offset: Option<Offset>) -> Option<Written> {
     let Some(Clock { hour, minute, second }) = time else {
         return Some(Written::Day(day));
     };
