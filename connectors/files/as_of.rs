@@ -82,8 +82,14 @@ impl Looked {
             // Terms lie ahead.
             if kind == FieldKind::Date {
                 let moment = |order| when::local(cell, zone, order).filter(|moment| *moment <= until);
-                self.newest = self.newest.max(moment(Order::Unsaid));
-                self.newest_american = self.newest_american.max(moment(Order::MonthFirst));
+                let day_first = moment(Order::Unsaid);
+                // Without slashes there is one order only.
+                let month_first = match cell.contains('/') {
+                    true => moment(Order::MonthFirst),
+                    false => day_first,
+                };
+                self.newest = self.newest.max(day_first);
+                self.newest_american = self.newest_american.max(month_first);
             }
         }
     }

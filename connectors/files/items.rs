@@ -193,7 +193,7 @@ fn canonical(
     part: Option<&Aspect>,
 ) -> ([u8; 16], u64) {
     let mut unread = 0;
-    let mut parts: Vec<(&str, String)> = Vec::with_capacity(mapping.fields.len());
+    let mut parts: Vec<(&str, Cow<'_, str>)> = Vec::with_capacity(mapping.fields.len());
     for (index, spec) in mapping.fields.iter().enumerate() {
         let is_of_part = mapping.aspect_of(spec.name).map(|aspect| aspect.name) == part.map(|aspect| aspect.name);
         let Some(value) = cells
@@ -203,15 +203,16 @@ fn canonical(
             continue;
         };
         let value = match spec.kind {
-            _ if spec.role == Role::Key => number.unwrap_or(value).to_owned(),
+            _ if spec.role == Role::Key => Cow::Borrowed(number.unwrap_or(value)),
             FieldKind::Date | FieldKind::Term => when::parse(value, zone, cells.order()).map_or_else(
                 || {
                     unread += 1;
-                    value.to_owned()
+                    Cow::Borrowed(value)
                 },
-                |moment| moment.value,
+                |moment| Cow::Owned(moment.value),
             ),
-            FieldKind::Text | FieldKind::Place => value.replace("\r\n", "\n"),
+            FieldKind::Text | FieldKind::Place if value.contains("\r\n") => Cow::Owned(value.replace("\r\n", "\n")),
+            FieldKind::Text | FieldKind::Place => Cow::Borrowed(value),
         };
         parts.push((spec.name, value));
     }

@@ -240,7 +240,9 @@ impl Mapping {
 /// Whether a cell holds only a mark for "nothing".
 fn is_nothing(value: &str) -> bool {
     const MARKS: &[&str] = &["н/д", "нет данных", "не указано", "не указан", "null"];
-    value.chars().all(|c| matches!(c, '-' | '–' | '—')) || MARKS.contains(&value.to_lowercase().as_str())
+    const LONGEST: usize = "не указано".len();
+    value.chars().all(|c| matches!(c, '-' | '–' | '—'))
+        || value.len() <= LONGEST && MARKS.contains(&value.to_lowercase().as_str())
 }
 
 /// The filled cells of one row, by field.
