@@ -99,6 +99,11 @@ impl AppendState {
         // As it will be read back: an item published from memory and again from disk must be the same to the byte.
         let received_at = Timestamp::from_microsecond(wall).unwrap_or(Timestamp::UNIX_EPOCH);
         let mut appended = Appended::default();
+        let mut store = connection.prepare_cached(
+            "INSERT INTO raw (connector, stream, external_id, revision, ordinal, conversation, format, received_at, \
+             body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        )?;
+        let mut wait = connection.prepare_cached("INSERT INTO pending (seq) VALUES (?1)")?;
         for item in items {
             let verdict = dedupe::admit(connection, &self.hash_key, connector.as_str(), item, as_of, now)?;
             let (verdict, needless) = superseded::judge(connection, number, item, verdict)?;
@@ -121,22 +126,17 @@ impl AppendState {
                     continue;
                 }
             };
-            connection
-                .prepare_cached(
-                    "INSERT INTO raw (connector, stream, external_id, revision, ordinal, conversation, format, \
-                     received_at, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-                )?
-                .execute(params![
-                    number,
-                    &**stream,
-                    item.external_id,
-                    revision,
-                    ordinal,
-                    item.conversation,
-                    item.format,
-                    wall,
-                    &item.body[..]
-                ])?;
+            store.execute(params![
+                number,
+                &**stream,
+                item.external_id,
+                revision,
+                ordinal,
+                item.conversation,
+                item.format,
+                wall,
+                &item.body[..]
+            ])?;
             let seq = connection.last_insert_rowid();
             self.newest = seq;
             let key = dedupe::item_key(&self.hash_key, &item.external_id);
@@ -148,9 +148,7 @@ impl AppendState {
                 appended.quarantined.push(problem.reason);
                 continue;
             }
-            connection
-                .prepare_cached("INSERT INTO pending (seq) VALUES (?1)")?
-                .execute([seq])?;
+            wait.execute([seq])?;
             self.ledger.counts.pending += 1;
             appended.new += 1;
             fresh.push(Arc::new(Record {
