@@ -34,7 +34,7 @@ use super::{
 };
 
 /// A page ends after this many bytes of rows, whatever their number.
-const PAGE_BYTES: usize = 1024 * 1024;
+const PAGE_BYTES: usize = 2 * 1024 * 1024;
 /// The note of what is being read, in the drop folder.
 const IN_HAND: &str = ".in-hand";
 /// Clocks of other zones may be ahead by so much.
@@ -417,7 +417,8 @@ impl Reading {
             unit: "bytes",
         };
         let (next, as_of) = (standing.encode(), standing.as_of);
-        if standing.end.is_none() {
+        let is_more = standing.end.is_none();
+        if is_more {
             *self.open.lock() = Some((standing, table));
         }
         Page {
@@ -426,6 +427,7 @@ impl Reading {
             wait: Wait::Now,
             progress: Some(progress),
             as_of,
+            ahead: is_more,
             ..Page::default()
         }
     }

@@ -99,6 +99,8 @@ struct Turns {
     registered: bool,
     /// Where the journal stands; `None` before it was read.
     cursor: Option<Cursor>,
+    /// What was asked for while the page before it was being stored: it begins at `cursor`.
+    ahead: Option<Result<Page, ConnectorError>>,
     /// The source may not know that everything up to `cursor` is stored.
     owes_acknowledgement: bool,
     gaps: watch::Receiver<GapNotice>,
@@ -219,6 +221,7 @@ impl Poller {
         Turns {
             registered: false,
             cursor: None,
+            ahead: None,
             owes_acknowledgement: false,
             gaps: self.streams.gaps(),
             gap_told: false,
@@ -275,7 +278,10 @@ impl Poller {
             turns.owes_acknowledgement = false;
         }
         let asked = Instant::now();
-        let page = self.connector.poll(&self.cx, &self.stream.id, &before).await?;
+        let page = match turns.ahead.take() {
+            Some(page) => page?,
+            None => self.connector.poll(&self.cx, &self.stream.id, &before).await?,
+        };
         let is_hasty = page.hold.is_some_and(|hold| asked.elapsed() < hold / AT_ONCE);
         let fruitless = page.items.is_empty() && (is_hasty || page.gap.is_some());
         self.succeeded(!page.items.is_empty());
@@ -293,6 +299,7 @@ impl Poller {
             gap: _,
             hold: _,
             as_of,
+            ahead,
         } = page;
         let wait = match wait {
             Wait::For(pause) => Wait::For(pause.min(LONGEST_WAIT)),
@@ -308,7 +315,14 @@ impl Poller {
             .host
             .intake
             .store(&self.cx.id, &self.stream, items, Some(next.clone()), as_of);
-        let stored = stored.await?;
+        let stored = if ahead {
+            let next_page = self.connector.poll(&self.cx, &self.stream.id, &next);
+            let (stored, next_page) = tokio::join!(stored, next_page);
+            turns.ahead = stored.is_ok().then_some(next_page);
+            stored?
+        } else {
+            stored.await?
+        };
         if stored.older > 0 {
             self.connector.left_out(&self.stream.id, stored.older);
         }

@@ -29,6 +29,8 @@ enum Answer {
     GapEachTime,
     /// Gives the same item again and again, at once.
     Repeating,
+    /// One item on the first page; the second may be asked for while the first is being stored.
+    Ahead,
 }
 
 struct Town {
@@ -122,6 +124,15 @@ impl Connector for Town {
                 hint: "new token".into(),
             }),
             Answer::Slow => Ok(page),
+            Answer::Ahead if cursor.is_start() => Ok(Page {
+                wait: Wait::Now,
+                ahead: true,
+                ..page
+            }),
+            Answer::Ahead => Ok(Page {
+                next: Cursor(format!("{key}:2")),
+                ..page
+            }),
             Answer::Repeating => Ok(Page {
                 items: vec![again_first],
                 hold: Some(Duration::from_secs(3600)),
@@ -168,11 +179,15 @@ fn start(town: &Arc<Town>) -> Running {
 }
 
 fn ready(town: &Arc<Town>) -> (Vec<Poller>, Running) {
+    ready_with(town, JournalSettings::default())
+}
+
+fn ready_with(town: &Arc<Town>, settings: JournalSettings) -> (Vec<Poller>, Running) {
     let folder = tempfile::tempdir().expect("a folder");
     let metrics = Metrics::new();
     let settings = JournalSettings {
         dir: folder.path().to_owned(),
-        ..JournalSettings::default()
+        ..settings
     };
     let journal = Journal::open(&settings, &metrics).expect("opens");
     let host = Host {
@@ -249,6 +264,34 @@ async fn what_brings_nothing_and_costs_no_time_is_asked_for_with_growing_pauses_
     let (pollers, running) = ready(&town);
     let turn = pollers[0].turn(&mut pollers[0].first_turns()).await.expect("a page");
     assert!(!turn.fruitless);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_page_is_read_while_the_one_before_is_stored_and_both_again_when_it_could_not_be() {
+    let town = Town::new([("1", Answer::Ahead)]);
+    let (pollers, running) = ready(&town);
+    let mut turns = pollers[0].first_turns();
+    let connector = priem_sdk::contract::ConnectorId::new("town");
+    for stored in ["1:1", "1:2"] {
+        pollers[0].turn(&mut turns).await.expect("a page");
+        assert_eq!(town.polls_of("walls/1"), ["", "1:1"]);
+        let cursor = running.journal.cursor(&connector, "walls/1").await.expect("reads");
+        assert_eq!(cursor, Some(Cursor(stored.into())), "each page has its own commit");
+    }
+    running.stop().await;
+
+    let town = Town::new([("1", Answer::Ahead)]);
+    let full = JournalSettings {
+        max_bytes: 1,
+        ..JournalSettings::default()
+    };
+    let (pollers, running) = ready_with(&town, full);
+    let mut turns = pollers[0].first_turns();
+    for _ in 0..2 {
+        assert!(matches!(pollers[0].turn(&mut turns).await, Err(Trouble::Journal(_))));
+    }
+    assert_eq!(town.polls_of("walls/1"), ["", "1:1", "", "1:1"]);
     running.stop().await;
 }
 

@@ -28,6 +28,9 @@ pub struct Page {
     /// earlier moment than the newest stored version of its object is not stored, nor what is of the same moment and was
     /// so before; see [`Connector::left_out`](super::Connector::left_out).
     pub as_of: Option<DateTime>,
+    /// The page behind [`Page::next`] may be asked for while this one is being stored: asking acknowledges nothing and
+    /// changes nothing at the source. It is asked for again when this one could not be stored.
+    pub ahead: bool,
 }
 
 /// What lies at a source and is never read, however long one waits: somebody must act.
