@@ -263,15 +263,10 @@ impl XlsbRows {
     }
 
     pub(crate) fn skip_to(&mut self, last: u64) -> Result<(), Fault> {
-        loop {
-            if self.is_row_waiting && self.row > last {
-                return Ok(());
-            }
+        while self.row < last && self.find_row()? {
             self.is_row_waiting = false;
-            if !self.find_row()? {
-                return Ok(());
-            }
         }
+        Ok(())
     }
 
     pub(crate) fn next_row(&mut self) -> Result<Option<RawRow>, Fault> {
@@ -305,8 +300,12 @@ impl XlsbRows {
     }
 
     fn begin_row(&mut self) -> Result<bool, Fault> {
-        self.row = u64::from(self.records.number(0)?) + 1;
-        self.is_row_waiting = true;
+        let row = u64::from(self.records.number(0)?) + 1;
+        // What is read again begins behind a row by its number: a row out of order would be passed over.
+        if row <= self.row {
+            return Err(Fault::Damaged("the rows of the sheet are out of order".into()));
+        }
+        (self.row, self.is_row_waiting) = (row, true);
         Ok(true)
     }
 
