@@ -3,12 +3,16 @@
 //! A text of one of the old code pages reads in any other of them too, as nonsense. Which of them it is, the letters say:
 //! Russian has ten common ones, and no capital stands after a small one.
 
+use std::sync::LazyLock;
+
 use encoding_rs::{IBM866, KOI8_R, UTF_8, WINDOWS_1251, X_MAC_CYRILLIC};
 
 /// Byte order mark of UTF-8.
 const MARK: &[u8] = &[0xEF, 0xBB, 0xBF];
 /// Bytes of a sample that are weighed.
 const WEIGHED: usize = 64 * 1024;
+/// How much likelier than one page another must be, as a logarithm, to be taken for it.
+const CERTAIN: f64 = 12.0;
 
 /// How the bytes of a text are to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +64,21 @@ impl Encoding {
             .table()
             .decode_without_bom_handling_and_without_replacement(bytes)?;
         Some(text.into_owned())
+    }
+
+    /// Whether a line of a text in this code page was certainly written in another encoding: files are put together of
+    /// parts.
+    pub fn is_foreign(self, line: &[u8]) -> bool {
+        /// Bytes beyond ASCII that tell anything.
+        const FEWEST: usize = 6;
+        let Some(page) = PAGES.iter().find(|page| page.encoding == self) else {
+            return false;
+        };
+        if line.iter().filter(|byte| !byte.is_ascii()).take(FEWEST).count() < FEWEST {
+            return false;
+        }
+        let least = page.likelihood(line) + CERTAIN;
+        std::str::from_utf8(line).is_ok() || PAGES.iter().any(|other| other.likelihood(line) >= least)
     }
 
     fn table(self) -> &'static encoding_rs::Encoding {
@@ -150,13 +169,11 @@ fn mostly_utf8(mut sample: &[u8], whole: bool) -> bool {
 
 /// The code page in which the letters are most like Russian.
 fn by_letters(sample: &[u8]) -> Guess {
-    /// How much likelier than Windows-1251 another page must be, as a logarithm, to be taken for it.
-    const CERTAIN: f64 = 12.0;
-    /// … and to be worth naming.
+    /// How much likelier than Windows-1251 another page must be, as a logarithm, to be worth naming.
     const LIKELY: f64 = 4.0;
-    let usual = likelihood(Encoding::Windows1251, sample);
-    let others = [Encoding::Cp866, Encoding::Koi8R, Encoding::MacCyrillic];
-    let mut others = others.map(|encoding| (likelihood(encoding, sample), encoding));
+    let [usual, others @ ..] = PAGES.each_ref().map(|page| (page.likelihood(sample), page.encoding));
+    let usual = usual.0;
+    let mut others = others;
     others.sort_by(|one, other| other.0.total_cmp(&one.0));
     let [(best, encoding), (second, next), _] = others;
     // What differs between them may not stand in it.
@@ -170,51 +187,98 @@ fn by_letters(sample: &[u8]) -> Guess {
     }
 }
 
-/// How likely the bytes beyond ASCII are Russian in an encoding, as a logarithm.
-fn likelihood(encoding: Encoding, sample: &[u8]) -> f64 {
-    /// Small letters by how often they stand in Russian, per thousand.
-    const LETTERS: [(&str, f64); 5] = [
-        ("оеаинтс", 75.0),
-        ("рвлкмдпу", 35.0),
-        ("яыьгзбчй", 16.0),
-        ("хжшюцщэф", 6.0),
-        ("ъё", 1.0),
-    ];
-    /// Signs that stand in Russian texts.
-    const SIGNS: &str = "«»—–№…„“”’\u{a0}°•";
-    /// A capital behind a small letter.
-    const BROKEN_WORD: f64 = 0.02;
-    let weights: [f64; 256] = std::array::from_fn(|byte| {
-        let byte = u8::try_from(byte).unwrap_or_default();
-        let Some(c) = encoding.decode(&[byte]).and_then(|text| text.chars().next()) else {
-            return 0.0;
+/// How Russian each byte is in a code page.
+struct Page {
+    encoding: Encoding,
+    /// How often its letter stands in Russian, as a logarithm.
+    weights: [f64; 256],
+    is_small: [bool; 256],
+    is_capital: [bool; 256],
+}
+
+/// The code pages.
+static PAGES: LazyLock<[Page; 4]> = LazyLock::new(|| {
+    use Encoding::{Cp866, Koi8R, MacCyrillic, Windows1251};
+    [Windows1251, Cp866, Koi8R, MacCyrillic].map(Page::of)
+});
+
+impl Page {
+    fn of(encoding: Encoding) -> Self {
+        /// Small letters by how often they stand in Russian, per thousand.
+        const LETTERS: [(&str, f64); 5] = [
+            ("оеаинтс", 75.0),
+            ("рвлкмдпу", 35.0),
+            ("яыьгзбчй", 16.0),
+            ("хжшюцщэф", 6.0),
+            ("ъё", 1.0),
+        ];
+        /// Signs that stand in Russian texts.
+        const SIGNS: &str = "«»—–№…„“”’\u{a0}°•";
+        let of = |byte: usize| {
+            encoding
+                .decode(&[u8::try_from(byte).unwrap_or_default()])?
+                .chars()
+                .next()
         };
-        let small = c.to_lowercase().next().unwrap_or(c);
-        let weight = LETTERS.iter().find(|(letters, _)| letters.contains(small));
-        match weight {
-            Some((_, often)) => (often / 1000.0).ln(),
-            None if SIGNS.contains(c) => 0.005_f64.ln(),
-            None => 0.0005_f64.ln(),
-        }
-    });
-    let case = |byte: u8| {
-        let text = encoding.decode(&[byte]).unwrap_or_default();
-        let c = text.chars().next().unwrap_or(' ');
-        (c.is_lowercase(), c.is_uppercase())
-    };
-    let cases: [(bool, bool); 256] = std::array::from_fn(|byte| case(u8::try_from(byte).unwrap_or_default()));
-    let mut sum = 0.0;
-    let mut before = b' ';
-    for &byte in sample {
-        if !byte.is_ascii() {
-            sum += weights[usize::from(byte)];
-            if cases[usize::from(before)].0 && !before.is_ascii() && cases[usize::from(byte)].1 {
-                sum += BROKEN_WORD.ln();
+        let weight = |c: char| {
+            let small = c.to_lowercase().next().unwrap_or(c);
+            match LETTERS.iter().find(|(letters, _)| letters.contains(small)) {
+                Some((_, often)) => (often / 1000.0).ln(),
+                None if SIGNS.contains(c) => 0.005_f64.ln(),
+                None => 0.0005_f64.ln(),
             }
+        };
+        Self {
+            encoding,
+            weights: std::array::from_fn(|byte| of(byte).map_or(0.0, weight)),
+            is_small: std::array::from_fn(|byte| of(byte).is_some_and(char::is_lowercase)),
+            is_capital: std::array::from_fn(|byte| of(byte).is_some_and(char::is_uppercase)),
         }
-        before = byte;
     }
-    sum
+
+    /// How likely the bytes beyond ASCII are Russian in this page, as a logarithm.
+    fn likelihood(&self, sample: &[u8]) -> f64 {
+        /// A capital behind a small letter.
+        const BROKEN_WORD: f64 = 0.02;
+        let broken_word = BROKEN_WORD.ln();
+        let mut sum = 0.0;
+        let mut before = b' ';
+        for &byte in sample {
+            if !byte.is_ascii() {
+                sum += self.weights[usize::from(byte)];
+                if !before.is_ascii() && self.is_small[usize::from(before)] && self.is_capital[usize::from(byte)] {
+                    sum += broken_word;
+                }
+            }
+            before = byte;
+        }
+        sum
+    }
+}
+
+/// Whether a text was certainly bent before it was written: UTF-8 that somebody read as Windows-1251 («РЇРјР°» for «Яма»),
+/// or letters that became question marks.
+pub fn is_garbled(text: &str) -> bool {
+    /// Letters that tell it apart from a slip.
+    const FEWEST: usize = 3;
+    let mut foreign = text.chars().filter(|c| !c.is_ascii());
+    let (Some(_), Some(second)) = (foreign.next(), foreign.next()) else {
+        return is_lost(text);
+    };
+    // The second byte of a letter is none of the letters of Windows-1251: a look at two letters is enough for nearly all.
+    if ('А'..='я').contains(&second) {
+        return false;
+    }
+    let (bytes, _, has_others) = WINDOWS_1251.encode(text);
+    !has_others
+        && std::str::from_utf8(&bytes).is_ok_and(|text| text.chars().filter(|c| !c.is_ascii()).count() >= FEWEST)
+}
+
+/// Words of question marks, and no letter.
+fn is_lost(text: &str) -> bool {
+    const FEWEST: usize = 6;
+    let words = text.split(' ').filter(|word| word.contains('?')).count();
+    words >= 2 && text.matches('?').count() >= FEWEST && !text.contains(char::is_alphabetic)
 }
 
 /// UTF-16 on its way to UTF-8, chunk by chunk. A half of a surrogate pair comes as bytes that are no UTF-8, so that its row
@@ -320,6 +384,48 @@ mod tests {
     use super::*;
 
     const TEXT: &str = "Номер;Дата создания;Текст\r\n770001;05.01.2026;Яма у школы, «автобус» объезжает\r\n";
+
+    #[test]
+    fn a_line_of_another_encoding_is_found_among_lines_of_a_code_page() {
+        let pages = [Encoding::Windows1251, Encoding::Cp866, Encoding::Koi8R];
+        for line in [
+            "770001;05.01.2026;Отдел дорог;Яма у школы, «автобус» объезжает",
+            "770002;НЕТ СВЕТА ВТОРОЙ ДЕНЬ, ПОСЕЛОК ВЕРХНИЙ, ПРОСИМ ПОМОЧЬ И ВКЛЮЧИТЬ;ЖКХ",
+            "770003;щёлкает и жужжит щит в подъезде;ул. Юных Героев",
+        ] {
+            for page in pages {
+                let own = page.table().encode(line).0;
+                assert!(!page.is_foreign(&own), "{line} in {page:?}");
+                assert!(page.is_foreign(line.as_bytes()), "{line} in UTF-8 in {page:?}");
+                for other in pages.into_iter().filter(|other| *other != page) {
+                    let foreign = other.table().encode(line).0;
+                    assert!(page.is_foreign(&foreign), "{line} in {other:?} in {page:?}");
+                }
+            }
+        }
+        assert!(!Encoding::Windows1251.is_foreign(b"770001;05.01.2026;\xcd\xe5\xf2"));
+    }
+
+    #[test]
+    fn a_text_that_was_bent_before_is_told_from_one_that_was_not() {
+        for whole in [
+            "Яма у школы",
+            "Сбор подписей: «за»",
+            "РЖД",
+            "???",
+            "Почему?? Когда???",
+            "№ 5",
+            "Вё",
+            "",
+        ] {
+            assert!(!is_garbled(whole), "{whole}");
+        }
+        for text in ["Яма у дома", "«Всё» — плохо", "ул. Тихая, 5"] {
+            let garbled = WINDOWS_1251.decode_without_bom_handling(text.as_bytes()).0;
+            assert!(is_garbled(&garbled), "{garbled}");
+        }
+        assert!(is_garbled("??? ? ???? ????????"));
+    }
 
     pub fn utf16(text: &str, big_end_first: bool) -> Vec<u8> {
         let bytes = |unit: u16| {

@@ -278,6 +278,9 @@ impl CsvRows {
             return broken(fault.clone());
         }
         let encoding = self.dialect.encoding;
+        if encoding.is_foreign(line) {
+            return broken(RowFault::Encoding(encoding.name()));
+        }
         let width = self.shape.as_ref().map_or(cells.len(), Shape::header);
         let mut texts = Vec::with_capacity(width);
         for cell in cells.iter().take(width) {
