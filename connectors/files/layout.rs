@@ -7,6 +7,7 @@ use priem_tables::{Fault, RawRow, column_letters};
 
 use super::{
     fold::plain_header,
+    forbidden,
     guess::guess,
     mapping::{AUTO, Cells, FieldKind, FieldSpec, Mapping, Role},
     notes::Note,
@@ -48,9 +49,6 @@ pub struct Column {
     /// It holds what no purpose of ours needs (СНИЛС, ОМС, birth dates): its cells are not even stored.
     pub forbidden: bool,
 }
-
-/// Words in headers of columns that are never stored (domain reference, 7.5).
-const FORBIDDEN: &[&str] = &["снилс", "омс", "полис", "дата рождения", "паспорт"];
 
 /// What the settings say about the columns of files.
 #[derive(Debug, Clone, Default)]
@@ -235,7 +233,7 @@ impl Layout {
         let mut columns = Vec::with_capacity(row.cells.len());
         for (index, cell) in row.cells.iter().enumerate() {
             let plain = plain_header(cell);
-            let forbidden = is_forbidden(&plain);
+            let forbidden = forbidden::is_forbidden(&plain);
             // Stored under the header of the mapping, so that a stored row is understood without the settings.
             if let Some(field) = headers.get(&plain).copied().filter(|field| named.insert(*field)) {
                 columns.push(Column {
@@ -336,18 +334,6 @@ impl Layout {
                 column.field.is_none() || plain_header(cell) == column.written
             })
     }
-}
-
-/// Whether a header, as compared, names what is never stored.
-pub fn is_forbidden(plain: &str) -> bool {
-    plain
-        .split(|c: char| !c.is_alphanumeric() && c != ' ')
-        .any(|part| FORBIDDEN.iter().any(|word| has_words(part, word)))
-}
-
-/// Whether `words` stand in `text` as whole words, in this order.
-fn has_words(text: &str, words: &str) -> bool {
-    format!(" {text} ").contains(&format!(" {words} "))
 }
 
 /// What a row looks like, for the report beside the file.

@@ -15,6 +15,7 @@ mod cursor;
 mod endings;
 mod fold;
 pub mod folder;
+mod forbidden;
 mod fz59;
 mod guess;
 pub mod headers;
@@ -72,7 +73,7 @@ const INBOX: &str = "inbox";
 /// How the registry knows the connector.
 pub const TYPE: ConnectorType = ConnectorType {
     name: "files",
-    title: "Папка выгрузок (XLSX, CSV)",
+    title: "Папка выгрузок (XLSX, XLSB, ODS, XLS, CSV)",
     summary: "Reads exports of «Инцидент менеджмент», ПОС, «Управляем вместе», 59-ФЗ registries and votes from a drop folder, row by row",
     schema: || schemars::schema_for!(FilesSettings),
     example: include_str!("example.yaml"),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use priem_sdk::ConfigError;
 use priem_tables::column_index;
 
-use super::{fold::plain_header, layout::is_forbidden, mapping::Mapping};
+use super::{fold::plain_header, forbidden::is_forbidden, mapping::Mapping};
 
 /// Columns of files without a header row.
 ///
