@@ -106,7 +106,7 @@ pub fn run(command: QuarantineCommand, settings: &Settings) -> anyhow::Result<u8
         }
         QuarantineCommand::Show { number, raw, json } => show(&store, number, raw, json),
         QuarantineCommand::Retry(choice) => {
-            let done = "will be tried again; look in a few seconds: priem quarantine list";
+            let done = "will be tried again by the running daemon, or when it starts: priem quarantine list";
             act(&mut store, &choice, done, None, Store::retry)
         }
         QuarantineCommand::Drop { choice, confirmed } => {
