@@ -13,7 +13,9 @@ pub fn is_forbidden(plain: &str) -> bool {
 }
 
 fn names_it(word: &str) -> bool {
-    let mut parts = word.split(|c: char| !c.is_alphanumeric()).filter(|part| !part.is_empty());
+    let mut parts = word
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|part| !part.is_empty());
     let is_birthday = word != BIRTHDAY && parts.clone().collect::<String>() == BIRTHDAY;
     is_birthday || parts.any(|part| SHORT.contains(&part) || STEMS.iter().any(|stem| part.starts_with(stem)))
 }
@@ -42,7 +44,15 @@ mod tests {
         ] {
             assert!(is_forbidden(&plain_header(header)), "{header}");
         }
-        for header in ["Дороги и др.", "Номер", "Политика", "Полиция", "Дата поступления", "Рождественская ярмарка", "Д. Ромашково"] {
+        for header in [
+            "Дороги и др.",
+            "Номер",
+            "Политика",
+            "Полиция",
+            "Дата поступления",
+            "Рождественская ярмарка",
+            "Д. Ромашково",
+        ] {
             assert!(!is_forbidden(&plain_header(header)), "{header}");
         }
     }

@@ -47,6 +47,20 @@ const DETAILS: &[(&str, &str)] = &[
         "файл старого Office обрывается",
     ),
     ("a sheet without data", "в листе нет таблицы"),
+    ("a part ends inside a string", "часть книги обрывается внутри текста"),
+    ("the content ends too early", "содержимое обрывается"),
+    ("the file does not start as a workbook", "файл начинается не как книга"),
+    (
+        "the rows of the sheet are out of order",
+        "строки листа стоят не по порядку",
+    ),
+    ("the sheet ends inside a cell", "лист обрывается внутри ячейки"),
+    ("the sheet ends inside a row", "лист обрывается внутри строки"),
+    ("the sheet ends too early", "лист обрывается"),
+    ("the table of strings ends too early", "таблица текстов обрывается"),
+    ("the table of strings is cut", "таблица текстов обрывается"),
+    ("the workbook has no content", "в книге нет содержимого"),
+    ("the workbook is missing", "в файле нет книги"),
     ("UTF-16LE", "UTF-16"),
     ("UTF-16BE", "UTF-16"),
     ("IBM866", "похоже на кодировку DOS (866)"),
@@ -98,7 +112,12 @@ impl Fault {
         let known = DETAILS.iter().find(|(english, _)| *english == detail);
         let known = known.map(|(_, russian)| *russian);
         let stranger = || strangers::by_name(detail).map(|stranger| stranger.russian);
-        known.or_else(stranger).unwrap_or(detail).to_owned()
+        match known.or_else(stranger) {
+            Some(russian) => russian.to_owned(),
+            // What a library says, as it says it.
+            None if matches!(self, Self::Damaged(_)) => format!("содержимое не разбирается; для поддержки: {detail}"),
+            None => detail.to_owned(),
+        }
     }
 
     /// What people are to do with the file, in Russian, when that follows from what it is.
@@ -177,5 +196,42 @@ impl RowFault {
             Self::TooLong { limit } => format!("строка длиннее {limit} байт"),
             Self::TooWide { limit } => format!("в строке больше {limit} ячеек"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    use super::*;
+
+    /// What the sources of a folder call a damage.
+    fn damages(folder: &Path, into: &mut Vec<String>) {
+        for entry in fs::read_dir(folder)
+            .expect("a folder")
+            .map(|entry| entry.expect("an entry").path())
+        {
+            if entry.is_dir() {
+                damages(&entry, into);
+                continue;
+            }
+            let source = fs::read_to_string(&entry).expect("a source");
+            for call in source.split(concat!("amaged", "(\"")).skip(1) {
+                into.extend(call.split_once('"').map(|(detail, _)| detail.to_owned()));
+            }
+        }
+    }
+
+    #[test]
+    fn whatever_is_damaged_is_told_in_russian() {
+        let mut details = Vec::new();
+        damages(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut details);
+        assert!(details.len() > 10, "{details:?}");
+        for detail in details {
+            assert!(DETAILS.iter().any(|(english, _)| *english == detail), "{detail}");
+        }
+        let of_a_library = String::from("invalid header");
+        let foreign = Fault::Damaged(of_a_library).detail_ru();
+        assert!(foreign.starts_with("содержимое не разбирается"), "{foreign}");
     }
 }

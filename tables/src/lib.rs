@@ -43,6 +43,7 @@ pub use book::{Sheet, SheetRows, Visibility, Workbook};
 pub use columns::{column_index, column_letters};
 pub use container::has_end;
 pub use csv::CsvRows;
+pub use encoding::is_garbled;
 pub use fault::{Fault, RowFault};
 pub use plain::PlainTable;
 pub use row::{Broken, Note, Noted, RawRow};
