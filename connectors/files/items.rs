@@ -89,10 +89,12 @@ pub fn row_items(context: &RowContext<'_>, row: &RawRow) -> RowItems {
         Ok(key) => key,
         Err(problem) => return bad_row(context, row, problem),
     };
-    if let Some(key) = &key
-        && rows::is_foreign(context.layout, &cells, &key.own, context.zone)
-    {
-        return bad_row(context, row, RowProblem::NoMessage);
+    let held = match &key {
+        Some(key) => rows::is_no_message(context.layout, &cells, &key.own, context.zone),
+        None => rows::is_lone_note(context.layout, &cells, context.zone).then_some(RowProblem::NoMessage),
+    };
+    if let Some(problem) = held {
+        return bad_row(context, row, problem);
     }
     let number = key.as_ref().map(|key| &*key.own);
     let (content, mut unread) = canonical(&cells, mapping, context.zone, number, None);
@@ -225,7 +227,7 @@ fn canonical(
 
 /// Bad rows are told apart by their content, so the same bad row in the next export is not quarantined again.
 fn bad_row(context: &RowContext<'_>, row: &RawRow, problem: RowProblem) -> RowItems {
-    let body = body_of(context, row, None, Which::All, problem == RowProblem::NoMessage);
+    let body = body_of(context, row, None, Which::All, problem.is_of_its_table());
     let mut item = Item::malformed(ROW_FORMAT, body, problem.error(row.number));
     let mut hasher = blake3::Hasher::new();
     for cell in &row.cells {
@@ -304,14 +306,18 @@ pub fn normalize(raw: &RawItem, checked: &Checked) -> Result<Vec<Message>, Norma
             format!("row {}: it could not be split into cells", stored.row),
         ));
     };
-    if stored.foreign {
-        return Err(RowProblem::NoMessage.error(stored.row));
-    }
     let mut cells = Cells::new(mapping).with_order(stored.order);
     for (header, value) in filled {
         if let (Some((field, _)), Some(value)) = (mapping.find(header), value.as_str()) {
             cells.set(field, value);
         }
+    }
+    if stored.foreign {
+        let problem = match cells.is_only(Role::Key) {
+            true => RowProblem::OnlyNumber,
+            false => RowProblem::NoMessage,
+        };
+        return Err(problem.error(stored.row));
     }
     let known = |role: Role| {
         mapping

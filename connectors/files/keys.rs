@@ -8,7 +8,7 @@ use super::{fold::is_unseen, problem::RowProblem};
 /// Longest key, characters: longer ones are shifted columns.
 pub const LONGEST_KEY: usize = 64;
 /// Shortest word that is a word and no part of a number («от», «вх» are parts).
-const WORD: usize = 3;
+pub const WORD: usize = 3;
 /// Digits that survive in the cell of a spreadsheet, and those that survive in its file.
 const EXACT_DIGITS: usize = 15;
 const STORED_DIGITS: usize = 17;

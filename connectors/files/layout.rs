@@ -29,6 +29,8 @@ pub struct Layout {
     pub columns: Vec<Column>,
     /// Numbers of this table have words in them.
     pub wordy: bool,
+    /// Its first record is a text and nothing else: so may all be.
+    pub only_texts: bool,
     /// What was guessed and left out.
     pub notes: Vec<Note>,
     /// When the file was made, by what stands above the header.
@@ -163,7 +165,7 @@ impl Layout {
             layout.guess_number(&records);
         }
         layout.tell_no_number();
-        layout.wordy = layout.has_wordy_numbers(&records);
+        layout.look_at(&records);
         layout.made = first[..index].iter().filter_map(rows::made).max();
         layout
     }
@@ -267,6 +269,7 @@ impl Layout {
             header_row: row.number,
             columns,
             wordy: false,
+            only_texts: false,
             notes: Vec::new(),
             made: None,
         }
@@ -299,11 +302,19 @@ impl Layout {
             header_row: 0,
             columns,
             wordy: false,
+            only_texts: false,
             notes: Vec::new(),
             made: None,
         };
-        layout.wordy = layout.has_wordy_numbers(&first.iter().collect::<Vec<_>>());
+        layout.look_at(&first.iter().collect::<Vec<_>>());
         layout
+    }
+
+    /// Notes what the records of this table are like.
+    fn look_at(&mut self, records: &[&RawRow]) {
+        self.wordy = self.has_wordy_numbers(records);
+        let first = records.iter().find(|row| !row.is_blank());
+        self.only_texts = first.is_some_and(|row| self.cells(row).is_only(Role::Subject));
     }
 
     /// Whether some column holds a field of this sort.

@@ -269,6 +269,11 @@ impl<'a> Cells<'a> {
         Self { order, ..self }
     }
 
+    /// Whose fields they are.
+    pub fn mapping(&self) -> &'static Mapping {
+        self.mapping
+    }
+
     /// In which order dates with slashes are written.
     pub fn order(&self) -> Order {
         self.order
@@ -290,6 +295,13 @@ impl<'a> Cells<'a> {
     /// How many fields are filled.
     pub fn filled(&self) -> usize {
         self.values.iter().flatten().count()
+    }
+
+    /// Whether anything is said in a field of this role, and nothing in any other.
+    pub fn is_only(&self, role: Role) -> bool {
+        let fields = self.mapping.fields.iter().enumerate();
+        let mut said = fields.filter(|(index, _)| self.said_at(*index).is_some()).peekable();
+        said.peek().is_some() && said.all(|(_, spec)| spec.role == role)
     }
 
     /// Value of a field by its position.

@@ -253,6 +253,8 @@ pub enum RowProblem {
     },
     /// The key is not what the source wrote.
     BentKey(Bent),
+    /// Of all known columns only that of the number is filled: a footer, a phone, a date of signing.
+    OnlyNumber,
     /// A title, a signature or a row of another table: there is something in it, but no message.
     NoMessage,
     /// A layout without a key, and no text either.
@@ -262,6 +264,11 @@ pub enum RowProblem {
 }
 
 impl RowProblem {
+    /// Whether the cells of the row alone do not tell it, but the table they stand in.
+    pub fn is_of_its_table(&self) -> bool {
+        matches!(self, Self::OnlyNumber | Self::NoMessage)
+    }
+
     /// What the journal keeps.
     pub fn error(&self, row: u64) -> NormalizeError {
         NormalizeError::new("bad_row", format!("row {row}: {}", self.english()))
@@ -275,6 +282,7 @@ impl RowProblem {
                 format!("the number cell holds {characters} characters that are no number: shifted columns?")
             }
             Self::BentKey(bent) => bent.english().into(),
+            Self::OnlyNumber => "nothing but a number in the row: no message".into(),
             Self::NoMessage => "no message: a title, a signature or a row of another table".into(),
             Self::NoText => "no text and no number".into(),
             Self::Unread(fault) => fault.english(),
@@ -289,6 +297,11 @@ impl RowProblem {
                 format!("в колонке номера стоит не номер ({characters} знаков): строка сдвинута?")
             }
             Self::BentKey(bent) => bent.russian().into(),
+            Self::OnlyNumber => {
+                "в строке только номер: все другие знакомые колонки пусты. Если это сообщение, заполните их и положите файл \
+                 снова"
+                    .into()
+            }
             Self::NoMessage => {
                 "похоже на заголовок, подпись или строку другой таблицы, а не на сообщение. Если это сообщение, исправьте номер \
                  и положите файл снова"

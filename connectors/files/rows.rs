@@ -9,6 +9,7 @@ use super::{
     keys,
     layout::Layout,
     mapping::{Cells, Role},
+    problem::RowProblem,
     when,
 };
 
@@ -39,6 +40,18 @@ const NOTES: &[&str] = &[
     "страница ",
     "стр. ",
     "конец отчета",
+];
+
+/// How a signature below a table begins, as headers are compared.
+const SIGNED: &[&str] = &[
+    "исп.",
+    "исполнил",
+    "исполнитель",
+    "подготовил",
+    "составил",
+    "тел.",
+    "телефон",
+    "м.п",
 ];
 
 /// How a row that says when the file was made begins, as headers are compared.
@@ -125,13 +138,40 @@ fn is_count(cell: &str) -> bool {
     cell.chars().all(number)
 }
 
-/// Whether a row with a number is none of the records: its number has words though those of the table have none, or it has
-/// hardly a cell and something else than dates where dates stand.
-pub fn is_foreign(layout: &Layout, cells: &Cells<'_>, key: &str, zone: &TimeZone) -> bool {
+/// Why a row with a number is none of the records: only the number is filled, its number has words though those of the table
+/// have none, or it has hardly a cell and something else than dates where dates stand.
+pub fn is_no_message(layout: &Layout, cells: &Cells<'_>, key: &str, zone: &TimeZone) -> Option<RowProblem> {
     if !layout.wordy && keys::has_words(key) {
-        return true;
+        return Some(RowProblem::NoMessage);
     }
-    let fields = || layout.mapping.fields.iter().enumerate();
+    if layout.known_fields() > 1 && cells.is_only(Role::Key) {
+        return Some(RowProblem::OnlyNumber);
+    }
+    is_of_another_table(cells, zone).then_some(RowProblem::NoMessage)
+}
+
+/// Whether a row of a table without numbers is a note below it: only the text is filled, and it begins as a note or a
+/// signature, or is a date or a number. Anything else may be a citizen's words.
+pub fn is_lone_note(layout: &Layout, cells: &Cells<'_>, zone: &TimeZone) -> bool {
+    let fields = layout.mapping.fields.iter();
+    let subject = fields.clone().position(|spec| spec.role == Role::Subject);
+    let Some(text) = subject.and_then(|field| cells.said_at(field)) else {
+        return false;
+    };
+    let is_alone = layout.known_fields() > 1 && !layout.only_texts && cells.is_only(Role::Subject);
+    let plain = plain_header(text);
+    let begins = || NOTES.iter().chain(SIGNED).any(|start| plain.starts_with(start));
+    let has_word = || {
+        text.split(|c: char| !c.is_alphabetic())
+            .any(|word| word.chars().count() >= keys::WORD)
+    };
+    is_alone
+        && text.chars().count() <= keys::LONGEST_KEY
+        && (begins() || !has_word() || when::parse(text, zone, cells.order()).is_some())
+}
+
+fn is_of_another_table(cells: &Cells<'_>, zone: &TimeZone) -> bool {
+    let fields = || cells.mapping().fields.iter().enumerate();
     let is_told = fields().any(|(index, spec)| spec.role == Role::Subject && cells.said_at(index).is_some());
     if is_told || cells.filled() > FEW {
         return false;

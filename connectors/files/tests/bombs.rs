@@ -400,7 +400,7 @@ fn a_registry_of_repeated_words_is_no_bomb() {
                 .iter()
                 .map(|c| format!("<c r=\"{c}{number}\" t=\"s\"><v>{}</v></c>", (number + *c as u32) % 40))
                 .collect();
-            format!("<row r=\"{number}\">{key}{cells}</row>")
+            format!("<row r=\"{number}\">{key}{cells}<c r=\"AA{number}\" t=\"s\"><v>0</v></c></row>")
         })
         .collect();
     let first = format!(

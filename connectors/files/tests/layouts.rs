@@ -281,3 +281,59 @@ fn a_lower_half_of_a_header_that_nobody_knows_is_told() {
     assert_eq!(keys(&host), ["30001"]);
     assert!(report(&host, "a.csv").contains("Строка 2 похожа на вторую строку заголовка"));
 }
+
+#[test]
+fn a_row_with_nothing_but_a_number_is_held() {
+    for number in [
+        "212-85-06",
+        "(342) 212-85-06",
+        "05.01.26 г.",
+        "Стр.1",
+        "Лист1",
+        "2026",
+        "1/1",
+        "mail59@example.test",
+        "550003",
+    ] {
+        let host = incidents(&format!("550001;05.01.2026;Дороги;Ямы;яма\n{number};;-;;\n"));
+        assert_eq!(keys(&host), ["550001"], "{number}");
+        assert_eq!(
+            host.problems(),
+            ["bad_row: row 3: nothing but a number in the row: no message"],
+            "{number}"
+        );
+        let held = host
+            .stored
+            .values()
+            .flatten()
+            .find(|item| item.problem.is_some())
+            .expect("a held row");
+        let again = host.connector.normalize(&super::raw(held, 0)).expect_err("held again");
+        assert_eq!(again.to_string(), host.problems()[0], "{number}");
+        let text = probed(&host, "done", "a.csv", &FilesSettings::new("/in"));
+        assert!(text.contains("строка 3: в строке только номер"), "{text}");
+    }
+}
+
+#[test]
+fn a_note_below_a_table_without_numbers_is_held_and_a_list_of_texts_is_read() {
+    let text = |rows: &str| format!("Исполнитель;Группа тем;Текст инцидента;Тема\n{rows}");
+    let mut host = Host::new(|_| {});
+    let records = "Отдел;Дороги;яма у школы;Ямы\n;;Всего 5 фонарей не горят;Свет\n;;Нет света второй день;\n";
+    let notes = ";;Итого: 3;\n;;Конец отчёта;\n;;Исп. Петрова, 212-85-06;\n;;05.01.2026;\n;;212-85-06;\n";
+    host.drop_text("a.csv", text(&format!("{records}{notes}")));
+    host.run();
+    assert_eq!(keys(&host).len(), 3, "{:?}", host.good());
+    assert_eq!(host.problems().len(), 5, "{:?}", host.problems());
+    for item in host.stored.values().flatten().filter(|item| item.problem.is_some()) {
+        assert!(host.connector.normalize(&super::raw(item, 0)).is_err(), "held again");
+    }
+    host = Host::new(|_| {});
+    host.drop_text("b.csv", text(";;Телефон не работает;\n;;Итоги двора не подвели;\n"));
+    host.run();
+    assert_eq!(
+        (keys(&host).len(), host.problems().len()),
+        (2, 0),
+        "where texts stand alone, they are messages"
+    );
+}
