@@ -27,6 +27,8 @@ pub struct Layout {
     pub header_row: u64,
     /// Columns in order.
     pub columns: Vec<Column>,
+    /// Number of the row right below the header, when it numbers the columns.
+    numbering: Option<u64>,
     /// Numbers of this table have words in them.
     pub wordy: bool,
     /// Its first record is a text and nothing else: so may all be.
@@ -159,7 +161,9 @@ impl Layout {
                 layout.notes.push(Note::MaybeTwoHeaderRows { second: next.number });
             }
         }
-        let records: Vec<&RawRow> = below.iter().filter(|row| !rows::numbers_columns(row)).collect();
+        let next = below.iter().find(|row| !row.is_blank());
+        layout.numbering = next.filter(|row| rows::marks_columns(row)).map(|row| row.number);
+        let records: Vec<&RawRow> = below.iter().filter(|row| !layout.numbers_columns(row)).collect();
         layout.choose_key(&records);
         if is_named {
             layout.guess_number(&records);
@@ -268,6 +272,7 @@ impl Layout {
             mapping,
             header_row: row.number,
             columns,
+            numbering: None,
             wordy: false,
             only_texts: false,
             notes: Vec::new(),
@@ -301,6 +306,7 @@ impl Layout {
             mapping,
             header_row: 0,
             columns,
+            numbering: None,
             wordy: false,
             only_texts: false,
             notes: Vec::new(),
@@ -308,6 +314,11 @@ impl Layout {
         };
         layout.look_at(&first.iter().collect::<Vec<_>>());
         layout
+    }
+
+    /// Whether a row only numbers the columns.
+    pub fn numbers_columns(&self, row: &RawRow) -> bool {
+        self.numbering == Some(row.number) || rows::numbers_columns(row)
     }
 
     /// Notes what the records of this table are like.

@@ -17,6 +17,10 @@ use super::{
 const NUMBERED: usize = 3;
 /// Letters of columns before the numbers begin.
 const LETTERS: &str = "абвгд";
+/// What may stand before the number of a column, as headers are compared.
+const MARKS: &[&str] = &["графа", "гр", "колонка", "кол", "столбец", "ст", "№"];
+/// Longest number of a column, bytes: `13=11+12`.
+const LONGEST_MARK: usize = 8;
 /// A row with more known cells than this is a record, however odd.
 const FEW: usize = 3;
 
@@ -106,6 +110,34 @@ pub fn numbers_columns(row: &RawRow) -> bool {
         }
     }
     next > 1 && next - 1 + letters >= NUMBERED
+}
+
+/// Whether the row below a header numbers the columns in any of the ways people do: `гр.1`, `№1`, `-1-`, `3=1+2`, `3.1`, `x`,
+/// `IV`. Its numbers rise from one or none by steps of two at most; nothing else stands in it.
+pub fn marks_columns(row: &RawRow) -> bool {
+    let cells = row.cells.iter().map(|cell| cell.trim()).filter(|cell| !cell.is_empty());
+    let mut last = 0_usize;
+    let mut marks = 0_usize;
+    for cell in cells {
+        let plain = plain_header(cell);
+        let mark = MARKS.iter().find_map(|mark| plain.strip_prefix(mark)).unwrap_or(&plain);
+        let mark = mark.trim_matches(|c: char| !c.is_alphanumeric());
+        let digits = mark.find(|c: char| !c.is_ascii_digit()).unwrap_or(mark.len());
+        let is_mark = match mark[..digits].parse::<usize>() {
+            Ok(number) => {
+                let rises = (last..=last + 2).contains(&number);
+                last = number;
+                rises && mark.len() <= LONGEST_MARK && mark[digits..].chars().all(|c| !c.is_alphabetic())
+            }
+            // `plain` has Cyrillic letters only: Latin I and V have no look-alike there, X, C and M do.
+            Err(_) => mark.chars().count() == 1 || !mark.is_empty() && mark.chars().all(|c| "ivхlсм".contains(c)),
+        };
+        if !is_mark || when::local(cell, &TimeZone::UTC, Order::Unsaid).is_some() {
+            return false;
+        }
+        marks += 1;
+    }
+    row.broken.is_none() && marks > NUMBERED
 }
 
 /// Whether a row is a total or a note of the program: it begins as one, says nothing else but numbers, and has neither a
@@ -213,6 +245,39 @@ mod tests {
         ] {
             let expected = moment.map(|moment| moment.parse().expect("a moment"));
             assert_eq!(made(&row(cells)), expected, "{cells:?}");
+        }
+    }
+
+    #[test]
+    fn the_row_below_a_header_may_number_the_columns_in_many_ways() {
+        for cells in [
+            &["1", "2", "3=1+2", "4"][..],
+            &["1", "2", "4", "5"],
+            &["гр.1", "гр. 2", "графа 3", "4"],
+            &["1", "2", "3", "3.1", "3.2", "4"],
+            &["№1", "№ 2", "№3", "№4"],
+            &["1", "1", "2", "3"],
+            &["-1-", "-2-", "-3-", "-4-"],
+            &["1", "x", "х", "2"],
+            &["0", "1", "2", "3"],
+            &["I", "II", "III", "IV", "V"],
+            &["A", "B", "C", "D"],
+            &["А", "Б", "В", "1", "2"],
+        ] {
+            assert!(marks_columns(&row(cells)), "{cells:?}");
+        }
+        for cells in [
+            &["1", "2", "3"][..],
+            &["1", "5", "9", "12"],
+            &["1", "2", "05.01.2026", "4"],
+            &["1", "2", "3.1.26", "4"],
+            &["1", "2", "Ямы", "4"],
+            &["550001", "2", "3", "4"],
+            &["1", "1", "340", "51"],
+            &["1", "1", "1а", "2"],
+            &["", ""],
+        ] {
+            assert!(!marks_columns(&row(cells)), "{cells:?}");
         }
     }
 

@@ -304,7 +304,7 @@ impl Table {
             if row.is_blank() || self.layout.repeats_header(&row) {
                 continue;
             }
-            if rows::numbers_columns(&row) || rows::is_note(&self.layout, &row) {
+            if self.layout.numbers_columns(&row) || rows::is_note(&self.layout, &row) {
                 self.made = self.made.max(rows::made(&row));
                 self.skipped += 1;
                 continue;

@@ -337,3 +337,24 @@ fn a_note_below_a_table_without_numbers_is_held_and_a_list_of_texts_is_read() {
         "where texts stand alone, they are messages"
     );
 }
+
+#[test]
+fn the_row_below_the_header_that_numbers_the_columns_is_passed_over_and_counted() {
+    for marks in [
+        "1;2;3=1+2;4;5",
+        "1;2;4;5;6",
+        "гр.1;гр.2;гр.3;гр.4;гр.5",
+        "№1;№2;№3;№4;№5",
+        "1;x;x;2;3",
+        "A;B;C;D;E",
+    ] {
+        let host = incidents(&format!("{marks}\n550001;05.01.2026;Дороги;Ямы;яма\n"));
+        assert_eq!((keys(&host), host.problems()), (vec!["550001"], Vec::new()), "{marks}");
+        assert!(report(&host, "a.csv").contains("Пропущено строк: 1"), "{marks}");
+        // Anywhere else it is a row like any other.
+        let host = incidents(&format!("550001;05.01.2026;Дороги;Ямы;яма\n{marks}\n"));
+        assert_eq!(host.stored.len(), 2, "{marks}");
+    }
+    let host = incidents("1;05.01.2026;2;3;4\n");
+    assert_eq!(keys(&host), ["1"], "a first row with a date is a row");
+}
