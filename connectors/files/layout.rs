@@ -164,9 +164,10 @@ impl Layout {
         let next = below.iter().find(|row| !row.is_blank());
         layout.numbering = next.filter(|row| rows::marks_columns(row)).map(|row| row.number);
         let records: Vec<&RawRow> = below.iter().filter(|row| !layout.numbers_columns(row)).collect();
-        layout.choose_key(&records);
+        let full = layout.full(&records);
+        layout.choose_key(&full);
         if is_named {
-            layout.guess_number(&records);
+            layout.guess_number(&full);
         }
         layout.tell_no_number();
         layout.look_at(&records);

@@ -37,7 +37,7 @@ pub enum Note {
         /// It.
         header: String,
     },
-    /// The numbers are 1, 2, 3 …: they may count the rows.
+    /// The numbers are 1, 2, 3 …, or under «№» small and in order: they may count the rows.
     MayCountRows {
         /// Header of the column.
         header: String,
@@ -111,8 +111,8 @@ impl Note {
                 format!("Номером взята колонка «{header}»: другой колонки номера в файле нет.")
             }
             Self::MayCountRows { header } => format!(
-                "Номера в колонке «{header}» идут подряд с единицы. Если это счёт строк, а не номера системы, выгрузите файл с \
-                 колонкой номера: иначе завтра под тем же номером придёт другое сообщение."
+                "Номера в колонке «{header}» похожи на счёт строк: они малы и идут по порядку. Если это он, а не номера системы, \
+                 выгрузите файл с колонкой номера: иначе завтра под тем же номером придёт другое сообщение."
             ),
             Self::NoNumber { maybe } if maybe.is_empty() => {
                 "Колонки с номером нет: сообщение узнаётся по содержимому строки, изменённая строка станет новым."

@@ -98,7 +98,7 @@ fn a_number_nobody_recognised_and_one_that_may_count_are_told() {
     let mut host =
         incidents("1;05.01.2026;Дороги;Ямы;яма\n2;05.01.2026;ЖКХ;Крыша;течёт\n3;05.01.2026;ЖКХ;Свет;темно\n");
     assert_eq!(keys(&host), ["1", "2", "3"]);
-    assert!(report(&host, "a.csv").contains("идут подряд с единицы"));
+    assert!(report(&host, "a.csv").contains("похожи на счёт строк"));
     host.drop_text(
         "b.csv",
         "Код карточки;Группа тем;Тема;Текст инцидента\n550001;Дороги;Ямы;яма\n",
@@ -147,4 +147,41 @@ fn numbers_with_words_are_numbers_where_the_table_has_them() {
     );
     host.run();
     assert_eq!(keys(&host), ["Обращение 12", "Обращение 13"]);
+}
+
+#[test]
+fn a_bare_number_sign_yields_to_any_other_number_whatever_stands_below_it() {
+    for other in ["Номер ЕПГУ", "Регистрационный номер", "Рег. №"] {
+        for [one, next] in [["2", "9"], ["3", "1"], ["101", "102"], ["30001", "30002"]] {
+            let host = pos(&format!(
+                "№;{other};Источник;Организация, в которой находится сообщение\n{one};А-1/26;Виджет;Отдел\n{next};А-2/26;Виджет;Отдел\nИтого: 2;;;\n"
+            ));
+            assert_eq!(keys(&host), ["А-1/26", "А-2/26"], "{other} {one}");
+            let text = report(&host, "a.csv");
+            assert!(text.contains(&format!("Номером взята колонка «{other}»")), "{text}");
+        }
+    }
+    // Filled for some only, the other number is none of the row.
+    let host = pos(
+        "№;Номер ЕПГУ;Источник;Организация, в которой находится сообщение\n30001;9001;Виджет;Отдел\n30002;;Виджет;Отдел\n",
+    );
+    assert_eq!(keys(&host), ["30001", "30002"]);
+}
+
+#[test]
+fn small_numbers_in_order_below_a_bare_number_sign_are_told() {
+    let header = "№;Источник;Организация, в которой находится сообщение;Статус";
+    for [one, next] in [["2", "9"], ["3", "1"], ["101", "102"]] {
+        let host = pos(&format!(
+            "{header}\n{one};Виджет;Отдел;В работе\n{next};Виджет;Отдел;В работе\nИтого: 2;;;\n"
+        ));
+        assert_eq!(keys(&host).len(), 2, "{one}");
+        let text = report(&host, "a.csv");
+        assert!(text.contains("Номера в колонке «№» похожи на счёт строк"), "{text}");
+        assert!(probed(&host, "done", "a.csv", &host.settings).contains("похожи на счёт строк"));
+    }
+    let host = pos(&format!(
+        "{header}\n30001;Виджет;Отдел;В работе\n30002;Виджет;Отдел;В работе\n"
+    ));
+    assert!(!host.names("done").contains("a.csv.report.txt"), "numbers of a system");
 }
