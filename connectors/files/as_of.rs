@@ -81,7 +81,8 @@ impl Looked {
             }
             // Terms lie ahead.
             if kind == FieldKind::Date {
-                let moment = |order| when::local(cell, zone, order).filter(|moment| *moment <= until);
+                let moment =
+                    |order| when::local(cell, zone, order).filter(|moment| (when::EARLIEST..=until).contains(moment));
                 let day_first = moment(Order::Unsaid);
                 // Without slashes there is one order only.
                 let month_first = match cell.contains('/') {

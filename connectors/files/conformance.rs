@@ -2,7 +2,7 @@
 
 use std::{fs, sync::Arc};
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, civil::DateTime};
 use priem_sdk::{
     Connector, Cx, Item,
     conformance::{BoxFuture, Expected, FaultSample, ItemSample, PollSubject, Subject},
@@ -85,6 +85,7 @@ fn samples() -> Vec<ItemSample> {
         layout: &layout,
         zone: &checked.zone,
         order: Order::Unsaid,
+        until: DateTime::MAX,
     };
     let item = |row: &RawRow| items::row_items(&context, row).items.remove(0);
     let sample = |name, item: Item, expected| ItemSample { name, item, expected };

@@ -11,7 +11,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use data_encoding::HEXLOWER;
-use jiff::tz::TimeZone;
+use jiff::{civil::DateTime, tz::TimeZone};
 use priem_sdk::{EventType, Item, Message, NormalizeError, RawItem, contract::fingerprint, json};
 use priem_tables::{RawRow, dates::Order};
 use serde::{Deserialize, Serialize};
@@ -45,6 +45,8 @@ pub struct RowContext<'a> {
     pub zone: &'a TimeZone,
     /// Order of its dates.
     pub order: Order,
+    /// Nothing has happened after it.
+    pub until: DateTime,
 }
 
 /// The items made from a row.
@@ -78,7 +80,7 @@ pub fn row_items(context: &RowContext<'_>, row: &RawRow) -> RowItems {
         return bad_row(context, row, RowProblem::Unread(broken.fault.clone()));
     }
     let mapping = context.layout.mapping;
-    let cells = context.layout.cells(row).with_order(context.order);
+    let cells = context.layout.cells(row).with_dates(context.order, context.until);
     let has_key = context.layout.has(|spec| spec.role == Role::Key);
     let named = if has_key {
         identity(mapping, &cells).map(Some)
@@ -206,7 +208,7 @@ fn canonical(
         };
         let value = match spec.kind {
             _ if spec.role == Role::Key => Cow::Borrowed(number.unwrap_or(value)),
-            FieldKind::Date | FieldKind::Term => when::parse(value, zone, cells.order()).map_or_else(
+            FieldKind::Date | FieldKind::Term => cells.moment_of(index, value, zone).map_or_else(
                 || {
                     unread += 1;
                     Cow::Borrowed(value)
@@ -306,7 +308,7 @@ pub fn normalize(raw: &RawItem, checked: &Checked) -> Result<Vec<Message>, Norma
             format!("row {}: it could not be split into cells", stored.row),
         ));
     };
-    let mut cells = Cells::new(mapping).with_order(stored.order);
+    let mut cells = Cells::new(mapping).with_dates(stored.order, when::until(raw.received_at, &checked.zone));
     for (header, value) in filled {
         if let (Some((field, _)), Some(value)) = (mapping.find(header), value.as_str()) {
             cells.set(field, value);

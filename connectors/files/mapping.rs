@@ -5,14 +5,15 @@
 
 use std::{collections::HashMap, sync::OnceLock};
 
-use priem_sdk::EventType;
+use jiff::{civil::DateTime, tz::TimeZone};
+use priem_sdk::{EventType, message::Moment};
 use priem_tables::dates::Order;
 
 use super::{
     fold::{is_unseen, plain_header},
     fz59, incident,
     meaning::Meaning,
-    mss, pos_registry, shared, uv, votes,
+    mss, pos_registry, shared, uv, votes, when,
 };
 
 /// Every mapping, by the name used in the settings.
@@ -250,6 +251,7 @@ fn is_nothing(value: &str) -> bool {
 pub struct Cells<'a> {
     mapping: &'static Mapping,
     order: Order,
+    until: DateTime,
     values: Vec<Option<&'a str>>,
 }
 
@@ -259,14 +261,15 @@ impl<'a> Cells<'a> {
         Self {
             mapping,
             order: Order::default(),
+            until: DateTime::MAX,
             values: vec![None; mapping.fields.len()],
         }
     }
 
-    /// The same with dates in the order of their table.
+    /// The same with dates in the order of their table; nothing has happened after `until`.
     #[must_use]
-    pub fn with_order(self, order: Order) -> Self {
-        Self { order, ..self }
+    pub fn with_dates(self, order: Order, until: DateTime) -> Self {
+        Self { order, until, ..self }
     }
 
     /// Whose fields they are.
@@ -314,14 +317,29 @@ impl<'a> Cells<'a> {
         self.values[self.mapping.position(name)?]
     }
 
-    /// Value of a field; none too when the source wrote only a mark for "nothing" (`-`, «нет данных»).
+    /// Value of a field; none too when the source wrote only a mark for "nothing" (`-`, «нет данных», a date of the year
+    /// 1900).
     pub fn said(&self, name: &str) -> Option<&'a str> {
-        self.get(name).filter(|value| !is_nothing(value))
+        self.said_at(self.mapping.position(name)?)
     }
 
     /// The same by its position.
     pub fn said_at(&self, field: usize) -> Option<&'a str> {
-        self.at(field).filter(|value| !is_nothing(value))
+        let is_date = self.mapping.fields[field].kind.is_date();
+        let value = self.at(field).filter(|value| !is_nothing(value));
+        value.filter(|value| !is_date || !when::is_no_date(value))
+    }
+
+    /// The date in a field, by its position; none when it says none, or one that can't be meant: before our time, happened in
+    /// the future, due in many years.
+    pub fn moment(&self, field: usize, zone: &TimeZone) -> Option<Moment> {
+        self.moment_of(field, self.said_at(field)?, zone)
+    }
+
+    /// The same where it is known what the field says.
+    pub fn moment_of(&self, field: usize, said: &str, zone: &TimeZone) -> Option<Moment> {
+        let span = when::span(self.mapping.fields[field].kind, self.until);
+        when::within(said, zone, self.order, &span)
     }
 
     /// Value of a field as an owned text, [`Cells::said`].

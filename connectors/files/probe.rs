@@ -244,8 +244,9 @@ pub fn walk(
         }
     };
     report.describe(&table);
+    let until = when::until(Timestamp::now(), &checked.zone);
     // What stops it is met again below.
-    let whole = as_of::of(&mut table, &checked.zone, DateTime::MAX).unwrap_or_default();
+    let whole = as_of::of(&mut table, &checked.zone, until).unwrap_or_default();
     report.as_of = whole.as_of;
     if whole.order == Order::MonthFirst {
         report.notes.push(Note::MonthFirst.russian());
@@ -261,11 +262,12 @@ pub fn walk(
             }
         };
         let context = RowContext {
-            file: &report.file,
+            file: name,
             sheet: table.format.sheet.as_deref(),
             layout: &table.layout,
             zone: &checked.zone,
             order: whole.order,
+            until,
         };
         let mut made = items::row_items(&context, &row);
         match made.problem {
@@ -281,7 +283,7 @@ pub fn walk(
             }
             None => {
                 report.good_rows += 1;
-                report.count_cells(&table, &row, &checked, whole.order);
+                report.count_cells(&context, &row);
                 let contradicts = made.content().is_some_and(|content| table.contradicts(content));
                 report.contradicting_rows += u64::from(contradicts);
                 // The row comes first; what its aspects would say on first sight is in it already.
@@ -334,9 +336,9 @@ impl ProbeReport {
         });
     }
 
-    fn count_cells(&mut self, table: &Table, row: &RawRow, checked: &Checked, order: Order) {
-        let mapping = table.layout.mapping;
-        let cells = table.layout.cells(row);
+    fn count_cells(&mut self, context: &RowContext<'_>, row: &RawRow) {
+        let mapping = context.layout.mapping;
+        let cells = context.layout.cells(row).with_dates(context.order, context.until);
         for column in &mut self.columns {
             let Some(field) = mapping.position(column.field) else {
                 continue;
@@ -346,7 +348,7 @@ impl ProbeReport {
             };
             column.filled += 1;
             let is_unread = match mapping.fields[field].kind {
-                FieldKind::Date | FieldKind::Term => when::parse(value, &checked.zone, order).is_none(),
+                FieldKind::Date | FieldKind::Term => cells.moment(field, context.zone).is_none(),
                 FieldKind::Place => when::is_spreadsheet_date(value),
                 FieldKind::Text => false,
             };

@@ -9,7 +9,7 @@ use std::{
     time::SystemTime,
 };
 
-use jiff::{SignedDuration, Timestamp, civil::DateTime};
+use jiff::Timestamp;
 use parking_lot::Mutex;
 use priem_sdk::{
     ConnectorError, Cursor, Item, Page, Wait,
@@ -31,14 +31,13 @@ use super::{
     refusals::Refusals,
     report,
     table::Table,
+    when,
 };
 
 /// A page ends after this many bytes of rows, whatever their number.
 const PAGE_BYTES: usize = 2 * 1024 * 1024;
 /// The note of what is being read, in the drop folder.
 const IN_HAND: &str = ".in-hand";
-/// Clocks of other zones may be ahead by so much.
-const A_DAY: SignedDuration = SignedDuration::from_hours(24);
 
 /// Reads the drop folder.
 #[derive(Debug)]
@@ -305,8 +304,7 @@ impl Reading {
     /// The first page of a file.
     fn begin(&self, held: &Held, mut start: FileCursor, source: &Source) -> Page {
         self.left_out.store(0, Relaxed);
-        let until = Timestamp::now().to_zoned(self.checked.zone.clone()).datetime();
-        let until = until.checked_add(A_DAY).unwrap_or(DateTime::MAX);
+        let until = when::until(Timestamp::now(), &self.checked.zone);
         let opened = self.open_table(held, source, &start.file).and_then(|mut table| {
             let whole = as_of::of(&mut table, &self.checked.zone, until)?;
             (start.as_of, start.order) = (whole.as_of, whole.order);
@@ -364,6 +362,7 @@ impl Reading {
         standing.older += self.left_out.swap(0, Relaxed);
         let begin = standing.encode();
         let mut bytes = 0;
+        let until = when::until(Timestamp::now(), &self.checked.zone);
         while page_items.len() < self.settings.rows_per_page && bytes < PAGE_BYTES {
             let row = match table.next_row() {
                 Ok(Some(row)) => row,
@@ -386,6 +385,7 @@ impl Reading {
                 layout: &table.layout,
                 zone: &self.checked.zone,
                 order: standing.order,
+                until,
             };
             let made = items::row_items(&context, &row);
             bytes += made.items.iter().map(|item| item.body.len()).sum::<usize>();

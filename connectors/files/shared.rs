@@ -104,8 +104,8 @@ pub fn fill_text(cells: &Cells<'_>, name: &str, data: &mut MessageData) {
 
 /// A date; what can't be read as one is kept as text in `extra` under the source's header.
 pub fn date(cells: &Cells<'_>, name: &str, zone: &TimeZone, data: &mut MessageData) -> Option<Moment> {
-    let text = cells.said(name)?;
-    let moment = when::parse(text, zone, cells.order());
+    let field = cells.mapping().position(name)?;
+    let moment = cells.moment(field, zone);
     if moment.is_none() {
         extra(cells, name, data);
     }

@@ -202,7 +202,7 @@ fn raw(item: &Item, ordinal: u32) -> RawItem {
         ordinal,
         format: item.format.into(),
         body: item.body.clone(),
-        received_at: Timestamp::UNIX_EPOCH,
+        received_at: Timestamp::constant(1_788_000_900, 0),
     }
 }
 

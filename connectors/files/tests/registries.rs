@@ -292,7 +292,7 @@ proptest! {
         let header = mapping.fields.iter().map(|spec| spec.header.to_owned()).collect();
         let layout = Layout::find(&[RawRow::good(1, header)], &[mapping], &Named::default()).expect("its own headers");
         let checked = FilesSettings::new("/in").validate().expect("the defaults are valid");
-        let context = RowContext { file: "x.csv", sheet: None, layout: &layout, zone: &checked.zone, order: Order::Unsaid };
+        let context = RowContext { file: "x.csv", sheet: None, layout: &layout, zone: &checked.zone, order: Order::Unsaid, until: jiff::civil::DateTime::MAX };
         let row = RawRow::good(2, cells.into_iter().take(mapping.fields.len()).collect());
         let made = items::row_items(&context, &row);
         for (ordinal, item) in (0u32..).zip(&made.items) {
