@@ -162,7 +162,7 @@ fn more(cells: &Cells<'_>, _: &TimeZone, data: &mut MessageData) {
     }
     data.subchannel = cells.said("network").map(network);
     data.organisation.department = cells.owned("department");
-    if let Some(tags) = cells.get("tags") {
+    if let Some(tags) = cells.said("tags") {
         data.flags.other = tags
             .split([',', ';', '|', '\n'])
             .map(|tag| tag.trim().trim_start_matches('#').to_owned())
@@ -200,7 +200,7 @@ fn fill_extra(cells: &Cells<'_>, data: &mut MessageData) {
         data.extra
             .insert("incident_type".into(), known.map_or("other", |(_, name)| *name).into());
     }
-    if cells.get("first_answer").is_some() {
+    if cells.said("first_answer").is_some() {
         data.extra.insert("has_first_answer".into(), true.into());
     }
 }

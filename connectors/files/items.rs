@@ -56,7 +56,7 @@ pub struct RowItems {
     pub items: Vec<Item>,
     /// Why the row is bad, when it is.
     pub problem: Option<RowProblem>,
-    /// Cells of date columns that are no date.
+    /// Cells of date columns that are no date, and cells with the error of a spreadsheet.
     pub unread: u64,
 }
 
@@ -91,7 +91,9 @@ pub fn row_items(context: &RowContext<'_>, row: &RawRow) -> RowItems {
         Ok(key) => key,
         Err(problem) => return bad_row(context, row, problem),
     };
+    let (is_needed, failed) = context.layout.failed_cells(row);
     let held = match &key {
+        _ if is_needed => Some(RowProblem::ErrorCell),
         Some(key) => rows::is_no_message(context.layout, &cells, &key.own, context.zone),
         None => rows::is_lone_note(context.layout, &cells, context.zone).then_some(RowProblem::NoMessage),
     };
@@ -100,6 +102,7 @@ pub fn row_items(context: &RowContext<'_>, row: &RawRow) -> RowItems {
     }
     let number = key.as_ref().map(|key| &*key.own);
     let (content, mut unread) = canonical(&cells, mapping, context.zone, number, None);
+    unread += failed;
     // No key column: the content is the key, so a changed row is a new message.
     let own_key = key
         .as_ref()
@@ -229,7 +232,7 @@ fn canonical(
 
 /// Bad rows are told apart by their content, so the same bad row in the next export is not quarantined again.
 fn bad_row(context: &RowContext<'_>, row: &RawRow, problem: RowProblem) -> RowItems {
-    let body = body_of(context, row, None, Which::All, problem.is_of_its_table());
+    let body = body_of(context, row, None, Which::All, Some(&problem));
     let mut item = Item::malformed(ROW_FORMAT, body, problem.error(row.number));
     let mut hasher = blake3::Hasher::new();
     for cell in &row.cells {
@@ -278,6 +281,8 @@ struct StoredRow {
     #[serde(default)]
     foreign: bool,
     #[serde(default)]
+    failed: bool,
+    #[serde(default)]
     order: Order,
     /// In the order of the file: the first filled column of a field wins.
     cells: Option<Map<String, Value>>,
@@ -313,6 +318,9 @@ pub fn normalize(raw: &RawItem, checked: &Checked) -> Result<Vec<Message>, Norma
         if let (Some((field, _)), Some(value)) = (mapping.find(header), value.as_str()) {
             cells.set(field, value);
         }
+    }
+    if stored.failed {
+        return Err(RowProblem::ErrorCell.error(stored.row));
     }
     if stored.foreign {
         let problem = match cells.is_only(Role::Key) {

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use super::{fold::is_unseen, problem::RowProblem};
+use super::{fold::is_unseen, mapping::is_error, problem::RowProblem};
 
 /// Longest key, characters: longer ones are shifted columns.
 pub const LONGEST_KEY: usize = 64;
@@ -24,8 +24,10 @@ pub enum Bent {
     Zero,
     /// `770001,5`: a number that counts something, or two numbers read as one with a fraction.
     Fraction,
-    /// `2026-05-01` from `5/1`.
+    /// `2026-05-01` from `5/1`, `10:30:00` from `10:30`.
     Date,
+    /// `=HYPERLINK("…";"770001")`.
+    Formula,
 }
 
 impl Bent {
@@ -36,7 +38,8 @@ impl Bent {
             Self::Rounded => "the number was rounded by a spreadsheet: its last digits are zeros",
             Self::Zero => "the number is 0: a formula without its result",
             Self::Fraction => "the number is not whole",
-            Self::Date => "the number was turned into a date by a spreadsheet",
+            Self::Date => "the number was turned into a date or a time by a spreadsheet",
+            Self::Formula => "a formula stands for the number",
         }
     }
 
@@ -57,8 +60,11 @@ impl Bent {
             }
             Self::Fraction => "номер не целый: проверьте, та ли колонка названа номером",
             Self::Date => {
-                "номер испорчен Excel: он превращён в дату. Выгрузите файл заново и положите его, не открывая и не \
+                "номер испорчен Excel: он превращён в дату или время. Выгрузите файл заново и положите его, не открывая и не \
                  пересохраняя в Excel"
+            }
+            Self::Formula => {
+                "вместо номера стоит формула: откройте файл в Excel и сохраните в этой колонке значения вместо формул"
             }
         }
     }
@@ -69,7 +75,13 @@ impl Bent {
 /// # Errors
 /// What makes it no key.
 pub fn clean(cell: &str) -> Result<Cow<'_, str>, RowProblem> {
+    if is_error(cell) {
+        return Err(RowProblem::ErrorCell);
+    }
     let key = spelled(cell);
+    if cell.trim_start().starts_with('=') && key.contains('(') {
+        return Err(RowProblem::BentKey(Bent::Formula));
+    }
     if let Some(bent) = bent(&key) {
         return Err(RowProblem::BentKey(bent));
     }
@@ -184,7 +196,7 @@ fn bent(key: &str) -> Option<Bent> {
     if is_scientific(key) {
         return Some(Bent::Scientific);
     }
-    if is_date(key) {
+    if is_date(key) || is_time(key) {
         return Some(Bent::Date);
     }
     let mut parts = key.trim_start_matches('-').split(['.', ',']);
@@ -219,6 +231,16 @@ fn is_date(key: &str) -> bool {
     }
     let (number, month) = key.split_at(key.find(['.', '-']).unwrap_or(key.len()));
     number.len() <= 2 && is_month(month.trim_start_matches(['.', '-']))
+}
+
+/// `10:30`, `30:00:00`.
+fn is_time(key: &str) -> bool {
+    let mut parts = key.split(':');
+    parts
+        .next()
+        .is_some_and(|hours| hours.bytes().all(|byte| byte.is_ascii_digit()))
+        && (1..=2).contains(&parts.clone().count())
+        && parts.all(|part| part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// «май.26»
@@ -312,10 +334,18 @@ mod tests {
             ("05.янв", Bent::Date),
             ("5-Jan", Bent::Date),
             ("май.26", Bent::Date),
+            ("10:30", Bent::Date),
+            ("30:00:00", Bent::Date),
+            ("=HYPERLINK(\"http://x\";\"440017\")", Bent::Formula),
+            ("=A2+СУММ(B2)", Bent::Formula),
         ] {
             assert_eq!(clean(cell), Err(RowProblem::BentKey(bent)), "{cell:?}");
         }
         assert_eq!(clean("=\"\""), Err(RowProblem::NoKey));
+        for error in ["#N/A", " #ДЕЛ/0!", "#REF!", "########"] {
+            assert_eq!(clean(error), Err(RowProblem::ErrorCell), "{error}");
+        }
+        assert_eq!(clean("#440017").as_deref(), Ok("#440017"));
         assert!(matches!(clean("Дороги"), Err(RowProblem::StrangeKey { .. })));
     }
 

@@ -3,13 +3,13 @@
 use std::collections::{HashMap, HashSet};
 
 use jiff::civil::DateTime;
-use priem_tables::{Fault, RawRow, column_letters};
+use priem_tables::{Fault, Noted, RawRow, column_letters};
 
 use super::{
     fold::plain_header,
     forbidden,
     guess::guess,
-    mapping::{AUTO, Cells, FieldKind, FieldSpec, Mapping, Role},
+    mapping::{AUTO, Cells, FieldKind, FieldSpec, Mapping, Role, is_error},
     notes::Note,
     problem::FileProblem,
     rows, two_rows, when,
@@ -224,6 +224,25 @@ impl Layout {
             kind == Some(FieldKind::Place) && when::is_spreadsheet_date(cell.trim())
         });
         turned.count() as u64
+    }
+
+    /// Whether a formula that failed or has no result stands where the row can't do without, and how many stand in other known
+    /// columns.
+    pub fn failed_cells(&self, row: &RawRow) -> (bool, u64) {
+        let (mut needed, mut others) = (false, 0);
+        for (index, column) in self.columns.iter().enumerate() {
+            let Some(spec) = column.field.map(|field| &self.mapping.fields[field]) else {
+                continue;
+            };
+            let cell = row.cells.get(index).map_or("", String::as_str);
+            if is_error(cell) || cell.is_empty() && row.is_noted(index, Noted::NoResult) {
+                match spec.identifies() || self.mapping.key_with == Some(spec.name) {
+                    true => needed = true,
+                    false => others += 1,
+                }
+            }
+        }
+        (needed, others)
     }
 
     fn from_header(row: &RawRow, mapping: &'static Mapping, headers: &HashMap<String, usize>) -> Self {

@@ -246,6 +246,30 @@ fn is_nothing(value: &str) -> bool {
         || value.len() <= LONGEST && MARKS.contains(&value.to_lowercase().as_str())
 }
 
+/// Whether a cell holds the error of a formula as spreadsheets show it, or what they show where a column is too narrow.
+pub fn is_error(value: &str) -> bool {
+    const ERRORS: &[&str] = &[
+        "#N/A",
+        "#VALUE!",
+        "#REF!",
+        "#DIV/0!",
+        "#NAME?",
+        "#NUM!",
+        "#NULL!",
+        "#Н/Д",
+        "#ЗНАЧ!",
+        "#ССЫЛКА!",
+        "#ДЕЛ/0!",
+        "#ИМЯ?",
+        "#ЧИСЛО!",
+        "#ПУСТО!",
+    ];
+    let value = value.trim();
+    value.starts_with('#')
+        && (ERRORS.contains(&value.to_uppercase().as_str())
+            || value.len() > 2 && value.bytes().all(|byte| byte == b'#'))
+}
+
 /// The filled cells of one row, by field.
 #[derive(Debug)]
 pub struct Cells<'a> {
@@ -318,7 +342,7 @@ impl<'a> Cells<'a> {
     }
 
     /// Value of a field; none too when the source wrote only a mark for "nothing" (`-`, «нет данных», a date of the year
-    /// 1900).
+    /// 1900), or a spreadsheet an error.
     pub fn said(&self, name: &str) -> Option<&'a str> {
         self.said_at(self.mapping.position(name)?)
     }
@@ -326,7 +350,7 @@ impl<'a> Cells<'a> {
     /// The same by its position.
     pub fn said_at(&self, field: usize) -> Option<&'a str> {
         let is_date = self.mapping.fields[field].kind.is_date();
-        let value = self.at(field).filter(|value| !is_nothing(value));
+        let value = self.at(field).filter(|value| !is_nothing(value) && !is_error(value));
         value.filter(|value| !is_date || !when::is_no_date(value))
     }
 

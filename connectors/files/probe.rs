@@ -337,17 +337,20 @@ impl ProbeReport {
     }
 
     fn count_cells(&mut self, context: &RowContext<'_>, row: &RawRow) {
-        let mapping = context.layout.mapping;
+        let known = context.layout.mapping;
         let cells = context.layout.cells(row).with_dates(context.order, context.until);
         for column in &mut self.columns {
-            let Some(field) = mapping.position(column.field) else {
+            let Some(field) = known.position(column.field) else {
                 continue;
             };
+            let is_failed = cells.at(field).is_some_and(mapping::is_error);
+            column.filled += u64::from(is_failed);
+            column.unread += u64::from(is_failed);
             let Some(value) = cells.said_at(field) else {
                 continue;
             };
             column.filled += 1;
-            let is_unread = match mapping.fields[field].kind {
+            let is_unread = match known.fields[field].kind {
                 FieldKind::Date | FieldKind::Term => cells.moment(field, context.zone).is_none(),
                 FieldKind::Place => when::is_spreadsheet_date(value),
                 FieldKind::Text => false,

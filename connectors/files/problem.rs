@@ -253,6 +253,8 @@ pub enum RowProblem {
     },
     /// The key is not what the source wrote.
     BentKey(Bent),
+    /// A formula that failed or has no result stands for the number or the text.
+    ErrorCell,
     /// Of all known columns only that of the number is filled: a footer, a phone, a date of signing.
     OnlyNumber,
     /// A title, a signature or a row of another table: there is something in it, but no message.
@@ -264,11 +266,6 @@ pub enum RowProblem {
 }
 
 impl RowProblem {
-    /// Whether the cells of the row alone do not tell it, but the table they stand in.
-    pub fn is_of_its_table(&self) -> bool {
-        matches!(self, Self::OnlyNumber | Self::NoMessage)
-    }
-
     /// What the journal keeps.
     pub fn error(&self, row: u64) -> NormalizeError {
         NormalizeError::new("bad_row", format!("row {row}: {}", self.english()))
@@ -282,6 +279,7 @@ impl RowProblem {
                 format!("the number cell holds {characters} characters that are no number: shifted columns?")
             }
             Self::BentKey(bent) => bent.english().into(),
+            Self::ErrorCell => "a formula that failed or has no result stands for the number or the text".into(),
             Self::OnlyNumber => "nothing but a number in the row: no message".into(),
             Self::NoMessage => "no message: a title, a signature or a row of another table".into(),
             Self::NoText => "no text and no number".into(),
@@ -297,6 +295,11 @@ impl RowProblem {
                 format!("в колонке номера стоит не номер ({characters} знаков): строка сдвинута?")
             }
             Self::BentKey(bent) => bent.russian().into(),
+            Self::ErrorCell => {
+                "в ячейке ошибка Excel: вместо номера или текста стоит «#Н/Д» и подобное или формула без результата. \
+                 Исправьте ячейку, сохраните значения вместо формул и положите файл снова"
+                    .into()
+            }
             Self::OnlyNumber => {
                 "в строке только номер: все другие знакомые колонки пусты. Если это сообщение, заполните их и положите файл \
                  снова"

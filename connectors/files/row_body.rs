@@ -5,7 +5,7 @@ use data_encoding::HEXLOWER;
 use priem_tables::{RawRow, column_letters, dates::Order};
 use serde::{Serialize, ser::SerializeMap};
 
-use super::{items::RowContext, layout::Layout, mapping::Role};
+use super::{items::RowContext, layout::Layout, mapping::Role, problem::RowProblem};
 
 #[derive(Serialize)]
 struct RowBody<'a> {
@@ -28,6 +28,9 @@ struct RowBody<'a> {
     /// The row is no message, for a reason that its cells alone do not tell.
     #[serde(skip_serializing_if = "is_false")]
     foreign: bool,
+    /// A formula in it that is needed failed or has no result.
+    #[serde(skip_serializing_if = "is_false")]
+    failed: bool,
     /// Order of its dates, where the file says it.
     #[serde(skip_serializing_if = "is_unsaid")]
     order: Order,
@@ -85,11 +88,17 @@ impl Serialize for Filled<'_> {
 
 /// The row, or an aspect of it.
 pub fn body(context: &RowContext<'_>, row: &RawRow, aspect: Option<&str>, which: Which) -> Bytes {
-    body_of(context, row, aspect, which, false)
+    body_of(context, row, aspect, which, None)
 }
 
-/// The same, and whether the row is held for a reason that its cells alone do not tell.
-pub fn body_of(context: &RowContext<'_>, row: &RawRow, aspect: Option<&str>, which: Which, foreign: bool) -> Bytes {
+/// The same, and why the row is held, where its cells alone may not tell it.
+pub fn body_of(
+    context: &RowContext<'_>,
+    row: &RawRow,
+    aspect: Option<&str>,
+    which: Which,
+    problem: Option<&RowProblem>,
+) -> Bytes {
     let (mut line, mut line_hex) = (None, None);
     if let Some(broken) = &row.broken {
         line = Some(String::from_utf8_lossy(&broken.line).into_owned());
@@ -110,7 +119,8 @@ pub fn body_of(context: &RowContext<'_>, row: &RawRow, aspect: Option<&str>, whi
         }),
         line,
         line_hex,
-        foreign,
+        foreign: matches!(problem, Some(RowProblem::NoMessage | RowProblem::OnlyNumber)),
+        failed: problem == Some(&RowProblem::ErrorCell),
         order: context.order,
     };
     serde_json::to_vec(&body)

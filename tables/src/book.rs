@@ -215,13 +215,14 @@ impl SheetRows {
         }
     }
 
-    /// From now on a formula that failed reads as its error («#N/A»), and merged cells are collected.
+    /// From now on merged cells are collected.
     pub fn be_strict(&mut self) {
         match &mut self.0 {
             Rows::Xlsx(rows) => rows.be_strict(),
             Rows::Xlsb(rows) => rows.be_strict(),
             Rows::Ods(rows) => rows.be_strict(),
-            Rows::Xls(rows) => rows.be_strict(),
+            // They are all in memory anyway.
+            Rows::Xls(_) => {}
         }
     }
 

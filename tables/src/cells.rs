@@ -63,7 +63,13 @@ impl RowBuilder {
             note,
         };
         let value = match value.map(composed) {
-            Ok(Value { text, .. }) if text.is_empty() => return,
+            Ok(Value { text, note }) if text.is_empty() => {
+                let is_told = note == Some(Noted::NoResult) && !self.is_held() && column < MOST_COLUMNS;
+                self.row
+                    .notes
+                    .extend(note.filter(|_| is_told).map(|what| Note { column, what }));
+                return;
+            }
             Ok(Value { text, .. }) if self.is_held() || is_too_long(&text) => {
                 Err((RowFault::CellTooLong { limit: MOST_CHARACTERS }, text))
             }

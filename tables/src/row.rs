@@ -32,6 +32,8 @@ pub enum Noted {
     ShownAsDate,
     /// Its text is the stored result of a formula. Programs that do not reckon leave a zero.
     Formula,
+    /// It is empty, and holds a formula whose result nobody has stored.
+    NoResult,
 }
 
 /// A row that could not be split or decoded.

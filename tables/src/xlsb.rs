@@ -364,7 +364,7 @@ impl XlsbRows {
         let text = match kind {
             2 => return Ok(Ok(self.number(packed_number(records.number(BODY)?), style, note))),
             5 | 9 => return Ok(Ok(self.number(records.fraction(BODY)?, style, note))),
-            3 | 11 if self.strict => cells::error_name(records.flag(BODY)?).to_owned(),
+            3 | 11 => cells::error_name(records.flag(BODY)?).to_owned(),
             4 | 10 => cells::boolean(records.flag(BODY)? != 0),
             6 | 8 => records.text(BODY)?.0,
             62 => records.text(BODY + 1)?.0,

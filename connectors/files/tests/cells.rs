@@ -98,7 +98,7 @@ fn american_dates_are_known_by_one_that_can_be_nothing_else() {
         host.messages("550001")[0].data.times.at_source.is_none(),
         "it may be the first of May"
     );
-    assert!(report(&host, "a.csv").contains("Дат, которые не удалось прочитать: 1."));
+    assert!(report(&host, "a.csv").contains("Ячеек, которые не удалось прочитать: 1."));
     let mut host = incidents(&format!("{rows}550002;1/25/2026 9:00:00 PM;Дороги;Ямы;яма\n"));
     let created = |host: &Host, key: &str| {
         let message = host.messages(key).remove(0);
@@ -165,4 +165,70 @@ fn a_house_that_became_a_date_is_told_and_never_an_address() {
     let text = probed(&host, "done", "a.xlsx", &FilesSettings::new("/in"));
     assert!(text.contains("не прочитано ячеек: 1 из 1"), "{text}");
     assert!(report(&host, "a.xlsx").contains("превратил в дату («5/1» в 5 января): 1."));
+}
+
+#[test]
+fn an_error_of_a_spreadsheet_is_no_number_and_no_text_and_told_anywhere_else() {
+    for error in ["#N/A", "#ЗНАЧ!", "#ДЕЛ/0!", "########"] {
+        let host = incidents(&format!(
+            "{error};05.01.2026;Дороги;Ямы;яма\n550002;05.01.2026;Дороги;Ямы;{error}\n550003;{error};Дороги;{error};яма\n"
+        ));
+        assert_eq!(keys(&host), ["550003"], "{error}");
+        assert_eq!(host.problems().len(), 2, "{error}");
+        for item in host.stored.values().flatten().filter(|item| item.problem.is_some()) {
+            let again = host.connector.normalize(&super::raw(item, 0)).expect_err("held again");
+            assert!(again.to_string().contains("a formula that failed"), "{error}: {again}");
+        }
+        let data = host.messages("550003").remove(0).data;
+        assert_eq!((data.times.at_source, data.extra.len()), (None, 0), "{error}");
+        assert_eq!(data.topic.expect("a group").path.len(), 1, "{error}");
+        assert!(
+            report(&host, "a.csv").contains("Ячеек, которые не удалось прочитать: 2."),
+            "{error}"
+        );
+        let text = probed(&host, "done", "a.csv", &FilesSettings::new("/in"));
+        assert!(
+            text.contains("в ячейке ошибка Excel") && text.contains("не прочитано ячеек: 1 из 1"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn a_cell_of_a_workbook_that_failed_or_was_never_reckoned_is_no_text() {
+    let row = |number, text, topic| {
+        let cells = [
+            Cell::Text(number),
+            Cell::Text("05.01.2026"),
+            Cell::Text("Дороги"),
+            topic,
+            text,
+        ];
+        Vec::from(cells)
+    };
+    let failed = "<c r=\"{r}\" t=\"e\"><f>X</f><v>#NAME?</v></c>";
+    let unreckoned = "<c r=\"{r}\"><f>\"Яма \"&amp;1</f><v/></c>";
+    let empty = "<c r=\"{r}\" t=\"str\"><f>\"\"</f><v></v></c>";
+    let header = INCIDENT_HEADER.iter().map(|title| Cell::Text(title)).collect();
+    let mut host = Host::new(|_| {});
+    let rows = vec![
+        header,
+        row("550001", Cell::Xml(failed), Cell::Text("Ямы")),
+        row("550002", Cell::Xml(unreckoned), Cell::Text("Ямы")),
+        row("550003", Cell::Xml(empty), Cell::Text("Ямы")),
+        row("550004", Cell::Text("яма"), Cell::Xml(failed)),
+        row("550005", Cell::Text("яма"), Cell::Xml(unreckoned)),
+    ];
+    let sheet = Sheet {
+        name: "Лист1",
+        attributes: "",
+        rows,
+    };
+    fs::write(host.path("inbox", "a.xlsx"), book(&[sheet])).expect("written");
+    host.run();
+    assert_eq!(keys(&host), ["550003", "550004", "550005"], "{:?}", host.problems());
+    for item in host.stored.values().flatten().filter(|item| item.problem.is_some()) {
+        assert!(host.connector.normalize(&super::raw(item, 0)).is_err(), "held again");
+    }
+    assert!(report(&host, "a.xlsx").contains("Ячеек, которые не удалось прочитать: 2."));
 }

@@ -46,7 +46,7 @@ fn bad_rows_alone_unknown_columns_alone_and_unread_dates_are_told() {
     host.run();
     assert!(report(&host, "a.csv").contains("C «Пометка»"));
     let host = incidents("550001;вчера;Дороги;Ямы;яма\n550002;05.01.2026;Дороги;Ямы;яма\n");
-    assert!(report(&host, "a.csv").contains("Дат, которые не удалось прочитать: 1."));
+    assert!(report(&host, "a.csv").contains("Ячеек, которые не удалось прочитать: 1."));
     let host = incidents("550001;05.01.2026;Дороги;Ямы;яма\n");
     assert!(!host.names("done").contains("a.csv.report.txt"), "nothing to tell");
 }
@@ -105,7 +105,7 @@ fn a_date_that_can_not_be_meant_is_not_taken_and_told() {
         assert!(data.times.closed.is_none(), "{finished}");
         assert_eq!(data.extra.len(), 1, "{:?}", data.extra);
         assert!(
-            report(&host, "a.csv").contains("не удалось прочитать"),
+            report(&host, "a.csv").contains("Ячеек, которые не удалось прочитать: 1."),
             "{}",
             report(&host, "a.csv")
         );

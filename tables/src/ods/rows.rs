@@ -174,7 +174,6 @@ impl OdsRows {
         let kind = value("value-type");
         let shown = self.paragraphs()?;
         let (text, note) = match kind.as_deref() {
-            _ if has_error && !self.strict => (String::new(), formula),
             _ if has_error => (shown, formula),
             Some("float" | "percentage" | "currency") => {
                 let written = value("value").unwrap_or(shown);

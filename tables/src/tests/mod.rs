@@ -82,7 +82,8 @@ pub(crate) fn of_calamine(bytes: &[u8], name: &str, sheet: &str) -> Cells {
     let range = book.worksheet_range(sheet).expect("the sheet");
     let (top, left) = range.start().unwrap_or_default();
     let text = |value: &Data| match value {
-        Data::Empty | Data::Error(_) => String::new(),
+        Data::Empty => String::new(),
+        Data::Error(error) => error.to_string(),
         Data::String(text) | Data::DateTimeIso(text) | Data::DurationIso(text) => text.clone(),
         Data::Float(number) => number.to_string(),
         Data::Int(number) => number.to_string(),

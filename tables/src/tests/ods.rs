@@ -91,7 +91,10 @@ fn a_text_is_what_is_read_in_its_cell() {
     }
     let values = r#"<table:table-row><table:table-cell office:value-type="time" office:time-value="PT10H30M00S"/><table:table-cell office:value-type="date" office:date-value="2026-01-05T00:00:00.000000000"/><table:table-cell table:formula="of:=X" office:value-type="string" calcext:value-type="error"><text:p>#ИМЯ?</text:p></table:table-cell><table:covered-table-cell table:number-columns-repeated="2"/><table:table-cell office:value-type="float" office:value="12345678901234567"/></table:table-row>"#;
     let row = &rows(&book(values), "Данные").expect("rows")[0];
-    assert_eq!(row.cells, ["10:30:00", "2026-01-05", "", "", "", "12345678901234567"]);
+    assert_eq!(
+        row.cells,
+        ["10:30:00", "2026-01-05", "#ИМЯ?", "", "", "12345678901234567"]
+    );
 }
 
 #[test]

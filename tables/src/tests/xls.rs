@@ -239,7 +239,7 @@ fn every_cell_is_what_calamine_reads() {
     let bytes = made().file();
     let ours = ours(&bytes, "Данные");
     assert_eq!(ours, of_calamine(&bytes, "a.xls", "Данные"));
-    assert_eq!(ours.len(), 16);
+    assert_eq!(ours.len(), 17);
     let row = &rows(&bytes, "Данные").expect("rows")[0];
     assert_eq!(
         row.cells[2..8],

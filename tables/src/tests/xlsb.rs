@@ -129,7 +129,7 @@ fn every_cell_is_what_calamine_reads() {
     let bytes = sample();
     let ours = ours(&bytes, "Данные");
     assert_eq!(ours, of_calamine(&bytes, "a.xlsb", "Данные"));
-    assert_eq!(ours.len(), 10);
+    assert_eq!(ours.len(), 11);
     let rows = rows(&bytes, "Данные").expect("rows");
     assert_eq!(rows.iter().map(|row| row.number).collect::<Vec<_>>(), [2, 7]);
     assert_eq!(

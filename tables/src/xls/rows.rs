@@ -30,7 +30,6 @@ pub(crate) struct XlsRows {
     /// Row and place of each record with cells, by rows.
     places: Vec<(u16, u32)>,
     next: usize,
-    strict: bool,
     merged: Vec<String>,
 }
 
@@ -44,7 +43,6 @@ impl XlsRows {
             from_1904: book.from_1904,
             places: Vec::new(),
             next: 0,
-            strict: false,
             merged: Vec::new(),
         };
         rows.find_cells(sheet.place)?;
@@ -94,10 +92,6 @@ impl XlsRows {
     /// Records read, and all of them.
     pub(crate) fn progress(&self) -> (u64, u64) {
         (self.next as u64, self.places.len() as u64)
-    }
-
-    pub(crate) fn be_strict(&mut self) {
-        self.strict = true;
     }
 
     pub(crate) fn take_merged(&mut self) -> Vec<String> {
@@ -212,8 +206,7 @@ impl XlsRows {
 
     fn boolean_or_error(&self, value: u8, is_error: bool, note: Option<Noted>) -> Value {
         let text = match is_error {
-            true if self.strict => cells::error_name(value).to_owned(),
-            true => String::new(),
+            true => cells::error_name(value).to_owned(),
             false => cells::boolean(value != 0),
         };
         Value { text, note }

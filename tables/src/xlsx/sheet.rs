@@ -28,7 +28,7 @@ pub(crate) struct XlsxRows {
     /// That row was read to its end: what is wrong now is wrong with the next one.
     between: bool,
     finished: bool,
-    /// Formulas that failed are told, and merged cells collected.
+    /// Merged cells are collected.
     strict: bool,
     merged: Vec<String>,
 }
@@ -108,7 +108,7 @@ impl XlsxRows {
         (self.packed - self.events.source().get_ref().left(), self.packed)
     }
 
-    /// From now on a formula that failed reads as its error («#N/A»), and merged cells are collected.
+    /// From now on merged cells are collected.
     pub(crate) fn be_strict(&mut self) {
         self.strict = true;
     }
@@ -275,11 +275,12 @@ impl XlsxRows {
                 text
             }
             (Some("inlineStr" | "d"), _) => text,
-            // A formula that failed: `#Н/Д` is no value of the source.
-            (Some("e"), _) if self.strict => text,
-            (Some("e"), _) => String::new(),
+            (Some("e"), _) => text,
             (Some("b"), _) => boolean(text),
             _ => {
+                if text.is_empty() && note == Some(Noted::Formula) {
+                    note = Some(Noted::NoResult);
+                }
                 let (text, is_date) = self.number(text, head.style);
                 note = if is_date { Some(Noted::ShownAsDate) } else { note };
                 text

@@ -155,7 +155,7 @@ fn cells_of_every_type_are_read() {
     is_read_as_calamine_reads_it(
         "types",
         &made(&format!("<row r=\"1\">{}</row>", cells.concat()), LOOSE),
-        6,
+        7,
     );
 }
 
