@@ -24,7 +24,7 @@ use super::{
     meaning,
     problem::{FileProblem, RowProblem},
     row_body::{Which, body, body_of},
-    rows, when,
+    rows, shared, when,
 };
 
 /// Shape of a row's body.
@@ -56,7 +56,7 @@ pub struct RowItems {
     pub items: Vec<Item>,
     /// Why the row is bad, when it is.
     pub problem: Option<RowProblem>,
-    /// Cells of date columns that are no date, and cells with the error of a spreadsheet.
+    /// Cells of date columns that are no date, marks that say neither yes nor no, and cells with the error of a spreadsheet.
     pub unread: u64,
 }
 
@@ -117,6 +117,11 @@ pub fn row_items(context: &RowContext<'_>, row: &RawRow) -> RowItems {
         body,
         problem: None,
     };
+    let marks = mapping.aspects.iter().filter(|aspect| aspect.is_mark);
+    let marks = marks
+        .flat_map(|aspect| aspect.fields)
+        .filter_map(|name| cells.said(name));
+    unread += marks.filter(|value| shared::is_unknown_mark(value)).count() as u64;
     let mut items = Vec::with_capacity(1 + mapping.aspects.len());
     items.push(item(own_key.clone(), content, body(context, row, None, Which::All)));
     for aspect in mapping.aspects.iter().filter(|_| key.is_some()) {

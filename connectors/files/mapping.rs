@@ -227,6 +227,12 @@ impl Mapping {
         self.aspects.iter().find(|aspect| aspect.fields.contains(&field))
     }
 
+    /// Whether a field is a mark, and what stands in it says neither yes nor no.
+    pub fn is_unknown_mark(&self, field: &str, value: &str) -> bool {
+        let is_mark = self.aspect_of(field).is_some_and(|aspect| aspect.is_mark);
+        is_mark && shared::is_unknown_mark(value)
+    }
+
     /// Position of a field in [`Mapping::fields`].
     pub fn position(&self, name: &str) -> Option<usize> {
         self.fields.iter().position(|spec| spec.name == name)

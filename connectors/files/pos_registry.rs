@@ -132,12 +132,23 @@ fn regime(cells: &Cells<'_>) -> Regime {
     let by_law = cells.said("by_law").is_some_and(shared::is_yes);
     let law = cells
         .said("law")
-        .is_some_and(|value| value.contains("59") || shared::is_yes(value));
+        .is_some_and(|value| is_fz59(value) || shared::is_yes(value));
     if by_law || law {
         Regime::Fz59
     } else {
         Regime::PosMessage
     }
+}
+
+/// «59-ФЗ», «по ФЗ № 59»; not «159-ФЗ», «не 59-ФЗ».
+fn is_fz59(value: &str) -> bool {
+    let lower = value.to_lowercase();
+    let mut words = lower
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty());
+    let is_denied = |word: &str| matches!(word, "не" | "нет" | "без" | "вне" | "кроме");
+    let found = words.find(|word| is_denied(word) || matches!(*word, "59" | "59фз" | "фз59"));
+    found.is_some_and(|word| !is_denied(word))
 }
 
 #[cfg(test)]
@@ -179,6 +190,24 @@ mod tests {
                 profile.tables.status.get(code).copied(),
                 "{word}"
             );
+        }
+    }
+
+    #[test]
+    fn a_law_of_another_number_and_one_that_is_denied_are_not_that_law() {
+        for value in [
+            "59-ФЗ",
+            "59",
+            "ФЗ №59",
+            "фз-59",
+            "по 59-фз",
+            "59ФЗ",
+            "59-ФЗ от 02.05.2006",
+        ] {
+            assert!(is_fz59(value), "{value}");
+        }
+        for value in ["не 59-ФЗ", "без 59-ФЗ", "159-ФЗ", "не по 59-ФЗ", "210-ФЗ", "ПОС", "590"] {
+            assert!(!is_fz59(value), "{value}");
         }
     }
 }

@@ -353,7 +353,7 @@ impl ProbeReport {
             let is_unread = match known.fields[field].kind {
                 FieldKind::Date | FieldKind::Term => cells.moment(field, context.zone).is_none(),
                 FieldKind::Place => when::is_spreadsheet_date(value),
-                FieldKind::Text => false,
+                FieldKind::Text => known.is_unknown_mark(column.field, value),
             };
             column.unread += u64::from(is_unread);
         }

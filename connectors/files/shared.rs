@@ -36,25 +36,48 @@ pub const fn field(
     }
 }
 
-/// Whether a cell says yes: «Да», «Да, повторно», `1`, `+`.
+/// Whether a cell says yes: «Да», «Да, повторно», `1`, `+`, «Просрочено на 3 дня». What says both, or what nobody knows, says
+/// nothing.
 pub fn is_yes(value: &str) -> bool {
+    const WORDS: &[&str] = &["да", "есть", "true", "yes", "истина"];
+    // Latin letters and Cyrillic ones that stand for a tick or a cross.
+    const MARKS: &[&str] = &["1", "1.0", "1,0", "+", "✓", "✔", "☑", "v", "x", "х"];
+    const STEMS: &[&str] = &["просроч", "повтор", "опроверг"];
     let lower = value.trim().to_lowercase();
-    let rest = lower.strip_prefix("да");
-    rest.is_some_and(|rest| !rest.starts_with(char::is_alphabetic))
-        || matches!(lower.as_str(), "1" | "1.0" | "+" | "true" | "yes" | "истина")
+    let mut words = lower
+        .split(|c: char| !c.is_alphabetic())
+        .filter(|word| !word.is_empty());
+    let first = if lower.starts_with(char::is_alphabetic) {
+        words.next()
+    } else {
+        None
+    };
+    let says = first.is_some_and(|word| WORDS.contains(&word) || STEMS.iter().any(|stem| word.starts_with(stem)));
+    MARKS.contains(&lower.as_str()) || says && !words.any(|word| matches!(word, "нет" | "не"))
 }
 
-/// Whether a cell says no.
+/// Whether a cell says no: «Нет», `0`, «не просрочено».
 pub fn is_no(value: &str) -> bool {
+    const WORDS: &[&str] = &["нет", "не", "без", "false", "no", "ложь"];
     let lower = value.trim().to_lowercase();
-    let rest = lower.strip_prefix("нет");
-    rest.is_some_and(|rest| !rest.starts_with(char::is_alphabetic))
-        || matches!(lower.as_str(), "0" | "0.0" | "false" | "no" | "ложь")
+    let first = lower.split(|c: char| !c.is_alphabetic()).next().unwrap_or_default();
+    let says = WORDS.contains(&first) && !lower.split(|c: char| !c.is_alphabetic()).any(|word| word == "да");
+    says || lower.starts_with('0') && lower.chars().all(|c| matches!(c, '0' | '.' | ','))
 }
 
-/// Whether a yes-or-no field says anything but no: a date or a reason stands for yes.
+/// Whether a mark is set: it says yes, or since when or how many times. Other words say nothing.
 pub fn is_marked(cells: &Cells<'_>, name: &str) -> bool {
-    cells.said(name).is_some_and(|value| !is_no(value))
+    cells.said(name).is_some_and(is_set)
+}
+
+/// Whether a mark says neither that it is set nor that it is not.
+pub fn is_unknown_mark(value: &str) -> bool {
+    !is_set(value) && !is_no(value) && !when::is_no_date(value)
+}
+
+fn is_set(value: &str) -> bool {
+    let is_counted = value.starts_with(|c: char| c.is_ascii_digit()) && !is_no(value) && !when::is_no_date(value);
+    is_yes(value) || is_counted
 }
 
 /// Adds a flag once.
@@ -239,8 +262,43 @@ mod tests {
             ("false", false, true),
             ("ЛОЖЬ", false, true),
             ("05.01.2026", false, false),
+            ("просрочено", true, false),
+            ("Просрочено на 3 дня", true, false),
+            ("есть", true, false),
+            ("✓", true, false),
+            ("v", true, false),
+            ("X", true, false),
+            ("Х", true, false),
+            ("0,0", false, true),
+            ("не просрочено", false, true),
+            ("Просрочено: нет", false, false),
+            ("#Н/Д", false, false),
+            ("Да/Нет", false, false),
+            ("Нет/Да", false, false),
+            ("вежливый ответ", false, false),
         ] {
             assert_eq!((is_yes(value), is_no(value)), (yes, no), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_mark_is_set_by_yes_a_date_or_a_count() {
+        for value in [
+            "Да",
+            "05.01.2026",
+            "2026-01-05",
+            "2",
+            "2 раза",
+            "Повторно",
+            "опровергнуто",
+        ] {
+            assert!(is_set(value) && !is_unknown_mark(value), "{value}");
+        }
+        for value in ["нет", "0", "0,0", "не было", "01.01.0001"] {
+            assert!(!is_set(value) && !is_unknown_mark(value), "{value}");
+        }
+        for value in ["Да/Нет", "возможно", "?"] {
+            assert!(!is_set(value) && is_unknown_mark(value), "{value}");
         }
     }
 

@@ -110,7 +110,7 @@ fn more(cells: &Cells<'_>, _: &TimeZone, data: &mut MessageData) {
         data.flags.reconsidered = true;
         shared::add_flag(data, "refuted");
     }
-    if shared::is_marked(cells, "season") {
+    if cells.said("season").is_some_and(|value| !shared::is_no(value)) {
         shared::add_flag(data, "seasonal");
     }
     if cells.said("answer").is_some() {

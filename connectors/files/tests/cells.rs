@@ -232,3 +232,30 @@ fn a_cell_of_a_workbook_that_failed_or_was_never_reckoned_is_no_text() {
     }
     assert!(report(&host, "a.xlsx").contains("Ячеек, которые не удалось прочитать: 2."));
 }
+
+#[test]
+fn words_nobody_knows_open_nothing_again_and_are_told() {
+    for (mark, is_again, is_told) in [
+        ("Да", true, false),
+        ("05.01.2026", true, false),
+        ("Повторно", true, false),
+        ("не было", false, false),
+        ("0,0", false, false),
+        ("Да/Нет", false, true),
+        ("уточняется", false, true),
+        ("#Н/Д", false, true),
+    ] {
+        let host = pos(&format!(
+            "Номер;Источник;Организация, в которой находится сообщение;Повторное рассмотрение\n30001;Виджет;Отдел;{mark}\n"
+        ));
+        let again = host
+            .messages("30001#reopened")
+            .iter()
+            .any(|message| message.event == EventType::Reopened);
+        let data = &host.messages("30001")[0].data;
+        assert_eq!((again, data.flags.reconsidered), (is_again, is_again), "{mark}");
+        assert_eq!(host.names("done").contains("a.csv.report.txt"), is_told, "{mark}");
+        let text = probed(&host, "done", "a.csv", &host.settings);
+        assert_eq!(text.contains("не прочитано ячеек: 1 из 1"), is_told, "{mark}: {text}");
+    }
+}
