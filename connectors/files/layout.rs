@@ -170,6 +170,7 @@ impl Layout {
             layout.guess_number(&full);
         }
         layout.tell_no_number();
+        layout.tell_same_fields();
         layout.look_at(&records);
         layout.made = first[..index].iter().filter_map(rows::made).max();
         layout
@@ -334,6 +335,18 @@ impl Layout {
         };
         layout.look_at(&first.iter().collect::<Vec<_>>());
         layout
+    }
+
+    fn tell_same_fields(&mut self) {
+        for (index, column) in self.columns.iter().enumerate() {
+            let mut before = self.columns[..index].iter();
+            if column.field.is_some()
+                && let Some(first) = before.find(|other| other.field == column.field)
+            {
+                let (first, other) = (first.name.clone(), column.name.clone());
+                self.notes.push(Note::SameField { first, other });
+            }
+        }
     }
 
     /// Whether a row only numbers the columns.

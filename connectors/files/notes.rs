@@ -37,6 +37,13 @@ pub enum Note {
         /// It.
         header: String,
     },
+    /// Two columns mean the same field: of each row the first filled one is read.
+    SameField {
+        /// Header of the first column.
+        first: String,
+        /// Header of another.
+        other: String,
+    },
     /// The numbers are 1, 2, 3 …, or under «№» small and in order: they may count the rows.
     MayCountRows {
         /// Header of the column.
@@ -110,6 +117,10 @@ impl Note {
             Self::NumberGuessed { header } => {
                 format!("Номером взята колонка «{header}»: другой колонки номера в файле нет.")
             }
+            Self::SameField { first, other } => format!(
+                "Колонки «{first}» и «{other}» значат одно и то же. Из каждой строки взята первая заполненная из них, другая \
+                 остаётся только в исходной строке. Если нужна другая, удалите или переименуйте лишнюю."
+            ),
             Self::MayCountRows { header } => format!(
                 "Номера в колонке «{header}» похожи на счёт строк: они малы и идут по порядку. Если это он, а не номера системы, \
                  выгрузите файл с колонкой номера: иначе завтра под тем же номером придёт другое сообщение."

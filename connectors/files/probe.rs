@@ -1,6 +1,6 @@
 //! Looks at a file without importing it: what it is, what its columns mean, what would become of its rows.
 
-use std::path::Path;
+use std::{collections::HashSet, path::Path};
 
 use bytes::Bytes;
 use jiff::{Timestamp, civil::DateTime};
@@ -84,6 +84,9 @@ pub struct ProbeReport {
 /// A column whose meaning is known.
 #[derive(Debug, Serialize)]
 pub struct KnownColumn {
+    /// Its position.
+    #[serde(skip)]
+    pub index: usize,
     /// Column letters.
     pub column: String,
     /// Header in the file.
@@ -93,7 +96,7 @@ pub struct KnownColumn {
     /// The known spelling that matched; absent when the settings name the column.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alias: Option<&'static str>,
-    /// Good rows in which something stands here.
+    /// Good rows in which something stands here and was read.
     pub filled: u64,
     /// Of these, cells of a date column that are no date, and cells of an address that a spreadsheet turned into one.
     pub unread: u64,
@@ -339,10 +342,16 @@ impl ProbeReport {
     fn count_cells(&mut self, context: &RowContext<'_>, row: &RawRow) {
         let known = context.layout.mapping;
         let cells = context.layout.cells(row).with_dates(context.order, context.until);
+        // Of several columns of one field the first filled one was read.
+        let mut read = HashSet::new();
         for column in &mut self.columns {
             let Some(field) = known.position(column.field) else {
                 continue;
             };
+            let is_filled = row.cells.get(column.index).is_some_and(|cell| !cell.trim().is_empty());
+            if !is_filled || !read.insert(field) {
+                continue;
+            }
             let is_failed = cells.at(field).is_some_and(mapping::is_error);
             column.filled += u64::from(is_failed);
             column.unread += u64::from(is_failed);
@@ -375,6 +384,7 @@ impl ProbeReport {
             let letters = column_letters(index);
             match column.field {
                 Some(field) => self.columns.push(KnownColumn {
+                    index,
                     column: letters,
                     header: column.name.clone(),
                     field: mapping.fields[field].name,

@@ -133,6 +133,13 @@ fn columns(report: &ProbeReport, out: &mut String) {
             if let Some(alias) = column.alias.filter(|alias| *alias != column.header) {
                 let _ = write!(out, " (как «{alias}»)");
             }
+            let is_second = report
+                .columns
+                .iter()
+                .any(|other| other.index < column.index && other.field == column.field);
+            if is_second {
+                let _ = write!(out, " — вторая колонка этого поля, взята в строках: {}", column.filled);
+            }
             match column.unread {
                 0 => out.push('\n'),
                 unread => {

@@ -123,3 +123,23 @@ fn a_date_that_can_not_be_meant_is_not_taken_and_told() {
     let data = host.messages("30001").remove(0).data;
     assert_eq!((data.times.closed, data.deadlines.len()), (None, 1));
 }
+
+#[test]
+fn two_columns_of_one_field_are_told_and_which_was_read() {
+    let mut host = Host::new(|_| {});
+    host.drop_text(
+        "a.csv",
+        "Номер инцидента;Тема;Текст сообщения;Текст инцидента\n550001;Ямы;;яма\n550002;Ямы;одно;другое\n",
+    );
+    host.run();
+    let text = |key: &str| host.messages(key).remove(0).data.body.text;
+    assert_eq!((text("550001").as_str(), text("550002").as_str()), ("яма", "одно"));
+    let told = "Колонки «Текст сообщения» и «Текст инцидента» значат одно и то же";
+    assert!(report(&host, "a.csv").contains(told), "{}", report(&host, "a.csv"));
+    let text = probed(&host, "done", "a.csv", &host.settings);
+    assert!(text.contains(told), "{text}");
+    assert!(
+        text.contains("«Текст инцидента» — вторая колонка этого поля, взята в строках: 1"),
+        "{text}"
+    );
+}
