@@ -62,7 +62,7 @@ pub(super) fn read(text: &str, order: Order) -> Option<Written> {
     for before in BEFORE {
         words = words.strip_prefix(before).unwrap_or(words);
     }
-    let weekday = weekday(&mut words);
+    let before = weekday(&mut words);
     let half = half(words);
     // A time may stand before the date.
     let early = words
@@ -71,12 +71,13 @@ pub(super) fn read(text: &str, order: Order) -> Option<Written> {
         .filter(|_| words.first().is_some_and(|word| word.contains(':')));
     words = &words[usize::from(early.is_some())..];
     let (day, mut words) = day(words, half.is_some(), order)?;
-    if weekday.is_some_and(|weekday| weekday != day.weekday()) {
+    let behind = weekday(&mut words);
+    if before.or(behind).is_some_and(|weekday| weekday != day.weekday()) {
         return None;
     }
     let mut time = early;
     let mut offset = None;
-    if words.first() == Some(&"в") {
+    if words.len() > 1 && matches!(words[0], "в" | "до") {
         words = &words[1..];
     }
     if let (None, [word, rest @ ..]) = (time, words) {
@@ -112,6 +113,10 @@ pub(super) fn written(day: civil::Date, time: Option<Clock>, offset: Option<Offs
     let Some(Clock { hour, minute, second }) = time else {
         return Some(Written::Day(day));
     };
+    // The end of a day is still that day.
+    if (hour, minute, second.unwrap_or(0), offset) == (24, 0, 0, None) {
+        return Some(Written::Day(day));
+    }
     let at = civil::Time::new(hour, minute, second.unwrap_or(0), 0).ok()?;
     let at = day.to_datetime(at);
     match offset {
@@ -136,6 +141,14 @@ fn plain(text: &str) -> String {
     // `2026-01-05t10:30`
     if plain.as_bytes().get(10) == Some(&b't') && plain.as_bytes()[..10].is_ascii() {
         plain.replace_range(10..11, " ");
+    }
+    // `10:30:15,5`
+    let bytes = plain.as_bytes();
+    let is_fraction =
+        |at: &usize| *at > 3 && bytes[at - 3] == b':' && bytes.get(at + 1).is_some_and(u8::is_ascii_digit);
+    let mut commas = plain.match_indices(',').map(|(at, _)| at);
+    if let Some(at) = commas.find(is_fraction) {
+        plain.replace_range(at..=at, ".");
     }
     plain.replace(" . ", ".")
 }
@@ -162,17 +175,24 @@ fn half(words: &[&str]) -> Option<Half> {
 fn day<'a, 'b>(words: &'a [&'b str], has_half: bool, order: Order) -> Option<(civil::Date, &'a [&'b str])> {
     let numeric = |word: &str| {
         let word = YEAR.iter().find_map(|year| word.strip_suffix(year)).unwrap_or(word);
+        let word = word.strip_suffix('.').unwrap_or(word);
         let found = match order {
             Order::MonthFirst => month_first_day(word),
             Order::Unsaid if has_half || is_american(word) => american_day(word),
             Order::Unsaid => any_day(word),
         };
-        found.or_else(|| with_month_name(&word.split('-').collect::<Vec<_>>()))
+        found.or_else(|| with_month_name(&word.split(['-', '.']).collect::<Vec<_>>()))
     };
     let (first, rest) = words.split_first()?;
     let (day, rest) = match numeric(first) {
         Some(day) => (day, rest),
-        None => (with_month_name(words.get(..3)?)?, &words[3..]),
+        None => {
+            let &[one, next, year] = words.get(..3)? else {
+                return None;
+            };
+            let day = with_month_name(&[one, next, year]).or_else(|| with_month_name(&[next, one, year]))?;
+            (day, &words[3..])
+        }
     };
     let is_year = rest.first().is_some_and(|word| YEAR.contains(word));
     Some((day, &rest[usize::from(is_year)..]))
