@@ -94,6 +94,7 @@ pub fn row_items(context: &RowContext<'_>, row: &RawRow) -> RowItems {
     let (is_needed, failed) = context.layout.failed_cells(row);
     let held = match &key {
         _ if is_needed => Some(RowProblem::ErrorCell),
+        _ if cells.are_garbled() => Some(RowProblem::Garbled),
         Some(key) => rows::is_no_message(context.layout, &cells, &key.own, context.zone),
         None => rows::is_lone_note(context.layout, &cells, context.zone).then_some(RowProblem::NoMessage),
     };
@@ -326,6 +327,9 @@ pub fn normalize(raw: &RawItem, checked: &Checked) -> Result<Vec<Message>, Norma
     }
     if stored.failed {
         return Err(RowProblem::ErrorCell.error(stored.row));
+    }
+    if cells.are_garbled() {
+        return Err(RowProblem::Garbled.error(stored.row));
     }
     if stored.foreign {
         let problem = match cells.is_only(Role::Key) {

@@ -330,6 +330,14 @@ impl<'a> Cells<'a> {
         self.values.iter().flatten().count()
     }
 
+    /// Whether the letters of some cell were lost before the file was written.
+    pub fn are_garbled(&self) -> bool {
+        self.values
+            .iter()
+            .flatten()
+            .any(|value| priem_tables::is_garbled(value))
+    }
+
     /// Whether anything is said in a field of this role, and nothing in any other.
     pub fn is_only(&self, role: Role) -> bool {
         let fields = self.mapping.fields.iter().enumerate();

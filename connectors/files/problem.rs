@@ -255,6 +255,8 @@ pub enum RowProblem {
     BentKey(Bent),
     /// A formula that failed or has no result stands for the number or the text.
     ErrorCell,
+    /// A text is the nonsense of another encoding, or question marks in place of its letters.
+    Garbled,
     /// Of all known columns only that of the number is filled: a footer, a phone, a date of signing.
     OnlyNumber,
     /// A title, a signature or a row of another table: there is something in it, but no message.
@@ -280,6 +282,7 @@ impl RowProblem {
             }
             Self::BentKey(bent) => bent.english().into(),
             Self::ErrorCell => "a formula that failed or has no result stands for the number or the text".into(),
+            Self::Garbled => "a text was bent by another encoding before it was written".into(),
             Self::OnlyNumber => "nothing but a number in the row: no message".into(),
             Self::NoMessage => "no message: a title, a signature or a row of another table".into(),
             Self::NoText => "no text and no number".into(),
@@ -298,6 +301,11 @@ impl RowProblem {
             Self::ErrorCell => {
                 "в ячейке ошибка Excel: вместо номера или текста стоит «#Н/Д» и подобное или формула без результата. \
                  Исправьте ячейку, сохраните значения вместо формул и положите файл снова"
+                    .into()
+            }
+            Self::Garbled => {
+                "буквы испорчены до выгрузки: вместо «Яма» стоит «РЇРјР°» или «???». Выгрузите файл заново и положите его, не \
+                 пересохраняя в другой программе"
                     .into()
             }
             Self::OnlyNumber => {

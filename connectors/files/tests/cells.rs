@@ -259,3 +259,39 @@ fn words_nobody_knows_open_nothing_again_and_are_told() {
         assert_eq!(text.contains("не прочитано ячеек: 1 из 1"), is_told, "{mark}: {text}");
     }
 }
+
+#[test]
+fn letters_that_were_lost_before_the_file_was_written_are_held() {
+    let garbled = encoding_rs::WINDOWS_1251
+        .decode_without_bom_handling("Яма у дома".as_bytes())
+        .0;
+    let host = incidents(&format!(
+        "550001;05.01.2026;Дороги;Ямы;{garbled}\n550002;05.01.2026;Дороги;Ямы;??? ? ???? ????????\n\
+         550003;05.01.2026;Дороги;Ямы;Яма у дома???\n"
+    ));
+    assert_eq!(keys(&host), ["550003"]);
+    for item in host.stored.values().flatten().filter(|item| item.problem.is_some()) {
+        let again = host.connector.normalize(&super::raw(item, 0)).expect_err("held again");
+        assert!(again.to_string().contains("another encoding"), "{again}");
+    }
+    let text = probed(&host, "done", "a.csv", &FilesSettings::new("/in"));
+    assert!(text.contains("буквы испорчены до выгрузки"), "{text}");
+}
+
+#[test]
+fn lines_of_another_encoding_than_their_file_are_held() {
+    let line = |number: u32| format!("{number};05.01.2026;Дороги;Ямы;Яма у дома глубокая, колесо пробили\n");
+    let windows = |text: &str| encoding_rs::WINDOWS_1251.encode(text).0.into_owned();
+    let mut bytes = windows(INCIDENT);
+    bytes.extend(windows(&(line(550_001) + &line(550_002))));
+    bytes.extend(line(550_003).as_bytes());
+    bytes.extend(&*encoding_rs::KOI8_R.encode(&line(550_004)).0);
+    bytes.extend(&*encoding_rs::IBM866.encode(&line(550_005)).0);
+    bytes.extend(windows(&line(550_006)));
+    let mut host = Host::new(|_| {});
+    host.drop_text("a.csv", bytes);
+    host.run();
+    assert_eq!(keys(&host), ["550001", "550002", "550006"]);
+    assert_eq!(host.problems().len(), 3);
+    assert!(report(&host, "a.csv").contains("Отложены строки 4, 5, 6:"));
+}
