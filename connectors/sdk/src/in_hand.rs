@@ -94,8 +94,9 @@ impl InHand {
         }
         Self {
             file,
+            // What the last process died over may be done long since: then nobody takes it again, and the note goes.
+            is_written: AtomicBool::new(left.is_some()),
             left: Mutex::new(left),
-            is_written: AtomicBool::new(false),
             process,
             opened: Instant::now(),
         }
@@ -250,6 +251,17 @@ mod tests {
                 assert_eq!(note.take(format_args!("item {item}")), Ok(()));
             }
         }
+    }
+
+    #[test]
+    fn what_nobody_takes_again_is_told_once() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("in-hand");
+        assert_eq!(InHand::open_as(&path, 1).take("item 7"), Ok(()));
+        let second = InHand::open_as(&path, 2);
+        assert!(second.patience().is_some());
+        second.clear();
+        assert_eq!(InHand::open_as(&path, 3).patience(), None);
     }
 
     #[test]
