@@ -4,7 +4,6 @@ use std::{
     fs::Metadata,
     io::{self, Read},
     os::unix::fs::MetadataExt,
-    time::UNIX_EPOCH,
 };
 
 use jiff::civil::DateTime;
@@ -117,9 +116,19 @@ pub struct Stamp {
     /// Number of the file in its file system; 0 in cursors of earlier versions, where it means nothing.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub inode: u64,
+    /// Time of the last change of the file or of where it stands, nanoseconds since 1970; 0 in cursors of earlier versions.
+    /// A file that was moved away and put back differs in nothing else.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub ctime: u64,
 }
 
 impl Stamp {
+    /// Whether both are of one file that was not changed, nor moved, between them.
+    pub fn is_untouched(self, other: Self) -> bool {
+        let is_unmoved = self.ctime == other.ctime || self.ctime == 0 || other.ctime == 0;
+        is_unmoved && self.is_same(other)
+    }
+
     /// Whether both are of one file that was not changed between them.
     pub fn is_same(self, other: Self) -> bool {
         let is_same_file = self.inode == other.inode || self.inode == 0 || other.inode == 0;
@@ -136,18 +145,21 @@ impl Stamp {
 
     /// Reads it from the file system's answer.
     pub fn of(metadata: &Metadata) -> Self {
-        let mtime = metadata
-            .modified()
-            .ok()
-            .and_then(|time| time.duration_since(UNIX_EPOCH).ok())
-            .and_then(|age| u64::try_from(age.as_nanos()).ok())
-            .unwrap_or(0);
         Self {
             size: metadata.len(),
-            mtime,
+            mtime: nanoseconds(metadata.mtime(), metadata.mtime_nsec()),
             inode: metadata.ino(),
+            ctime: nanoseconds(metadata.ctime(), metadata.ctime_nsec()),
         }
     }
+}
+
+/// A moment as file systems tell it, nanoseconds since 1970; 0 before that.
+pub fn nanoseconds(seconds: i64, rest: impl TryInto<u64>) -> u64 {
+    let seconds = u64::try_from(seconds).unwrap_or(0);
+    seconds
+        .saturating_mul(1_000_000_000)
+        .saturating_add(rest.try_into().unwrap_or(0))
 }
 
 /// BLAKE3 of a file, 32 hex digits, read as a stream.
@@ -220,7 +232,7 @@ impl FileCursor {
     /// the same one refused again is the same.
     pub fn unread(file: String, stamp: Stamp) -> Self {
         let name = blake3::hash(file.as_bytes()).to_hex();
-        let Stamp { size, mtime, inode } = stamp;
+        let Stamp { size, mtime, inode, .. } = stamp;
         let hash = format!("unread-{size}-{mtime}-{inode}-{}", &name[..16]);
         Self::start(file, stamp, hash)
     }

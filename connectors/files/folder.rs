@@ -29,7 +29,7 @@ use serde::{Deserialize, Serialize};
 
 use priem_tables::Source;
 
-use super::cursor::Stamp;
+use super::cursor::{Stamp, nanoseconds};
 
 /// Symbolic links followed on the way to a folder, as many as the kernel does.
 const MOST_LINKS: usize = 40;
@@ -93,15 +93,13 @@ impl Entry {
             FileType::Symlink => Kind::Refused(Refusal::Link),
             _ => Kind::Refused(Refusal::NoFile),
         };
-        let seconds = u64::try_from(found.stx_mtime.tv_sec).unwrap_or(0);
         Self {
             kind,
             stamp: Stamp {
                 size: found.stx_size,
-                mtime: seconds
-                    .saturating_mul(1_000_000_000)
-                    .saturating_add(found.stx_mtime.tv_nsec.into()),
+                mtime: nanoseconds(found.stx_mtime.tv_sec, found.stx_mtime.tv_nsec),
                 inode: found.stx_ino,
+                ctime: nanoseconds(found.stx_ctime.tv_sec, found.stx_ctime.tv_nsec),
             },
             device: (found.stx_dev_major, found.stx_dev_minor),
             owner: found.stx_uid,

@@ -347,7 +347,9 @@ impl Inbox {
         };
         // An acknowledgement that was given up goes on in its thread, beside the one that repeats it.
         let _alone = held.base.lock();
-        if still(&held.inbox, &cursor.file)?.is_none() {
+        let there = still(&held.inbox, &cursor.file)?;
+        // One that was moved since it was read was put back by a person: it is read anew.
+        if !there.is_some_and(|entry| entry.stamp.is_untouched(cursor.stamp)) {
             return Ok(());
         }
         let folder = match end {
@@ -389,7 +391,10 @@ impl Inbox {
             // Told in one line with the others of its page.
             Some(entry) if matches!(entry.kind, Kind::Refused(_)) => tracing::debug!(file, "refused and put away"),
             Some(_) => match end {
-                End::Done => tracing::info!(file, good, bad, outcome = "done", "file put away"),
+                End::Done => {
+                    tracing::info!(file, good, bad, outcome = "done", "file put away");
+                    remove_stale_report(&held.failed, file).map_err(|error| failed_in(&held.failed, error))?;
+                }
                 End::Failed { .. } => tracing::warn!(file, good, bad, outcome = "failed", "file put away"),
             },
             None => {
@@ -405,6 +410,15 @@ impl Inbox {
             }
         }
         Ok(())
+    }
+}
+
+/// A report whose file is gone: it was put back and is read now.
+fn remove_stale_report(failed: &Folder, name: &str) -> io::Result<()> {
+    let report = report_name(name, failed.longest_name());
+    match (failed.entry(name)?, failed.entry(&report)?) {
+        (None, Some(_)) => failed.remove(&report),
+        _ => Ok(()),
     }
 }
 

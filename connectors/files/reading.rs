@@ -470,10 +470,7 @@ impl Reading {
 /// Whether the file still is the one the cursor speaks of. One that was touched is looked at whole: its content
 /// decides, and the cursor gets its new stamp.
 fn is_unchanged(standing: &mut FileCursor, source: &Source, stamp: Stamp) -> bool {
-    if stamp.is_same(standing.stamp) {
-        return true;
-    }
-    let is_same = content_hash(source).is_ok_and(|hash| hash == standing.hash);
+    let is_same = stamp.is_same(standing.stamp) || content_hash(source).is_ok_and(|hash| hash == standing.hash);
     if is_same {
         standing.stamp = stamp;
     }

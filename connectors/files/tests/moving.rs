@@ -164,3 +164,45 @@ fn a_file_that_cannot_be_moved_is_not_read_again() {
     assert_eq!((host.good().len(), host.unchanged), (1, 0));
     assert_eq!(host.done().len(), 1);
 }
+
+/// Moves a file back as `mv` does. Clocks of file systems are coarse: until it shows that it was moved.
+fn put_back(host: &Host, name: &str) {
+    let (from, to) = (host.path("failed", name), host.path("inbox", name));
+    let ctime = |path: &Path| {
+        let found = fs::metadata(path).expect("there");
+        (found.ctime(), found.ctime_nsec())
+    };
+    let before = ctime(&from);
+    fs::rename(&from, &to).expect("moved");
+    while ctime(&to) == before {
+        fs::rename(&to, &from).expect("moved");
+        fs::rename(&from, &to).expect("moved");
+    }
+}
+
+#[test]
+fn a_file_put_back_from_failed_is_read_with_the_corrected_settings() {
+    for restarted in [false, true] {
+        let mut host = Host::new(|_| {});
+        host.drop_text("a.csv", "Шифр;Суть;Тема\n770001;яма;Ямы\n");
+        host.run();
+        assert_eq!((host.names("failed").len(), host.done().len()), (2, 0));
+        if restarted {
+            host.settings.headers = BTreeMap::from([
+                ("Шифр".to_owned(), "number".to_owned()),
+                ("Суть".to_owned(), "text".to_owned()),
+            ]);
+            host.restart();
+        }
+        put_back(&host, "a.csv");
+        host.acknowledge();
+        assert_eq!(host.names("inbox").len(), 1, "not put away by its old end");
+        host.run();
+        if restarted {
+            assert_eq!(host.good().len(), 1);
+            assert_eq!(host.names("failed"), BTreeSet::new(), "its report is gone, too");
+        } else {
+            assert_eq!(host.names("failed").len(), 2);
+        }
+    }
+}
