@@ -6,7 +6,7 @@
 //! - Every step can be repeated after a crash.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     ffi::OsStr,
     io,
     path::{Path, PathBuf},
@@ -51,6 +51,8 @@ const OF_SYSTEMS: &[&str] = &[
     "#recycle",
     "@eadir",
 ];
+/// Files in `done/` that are looked at again.
+const WATCHED: usize = 32;
 /// Ending of the report beside a file in `failed/`.
 pub const REPORT: &str = ".report.txt";
 
@@ -65,6 +67,8 @@ pub struct Inbox {
     seen: Mutex<HashMap<String, Stamp>>,
     /// What was left alone at the last look, as it was told.
     left: Mutex<Left>,
+    /// The last files put into `done/`, by the names they have there, as they were when they were read.
+    away: Mutex<VecDeque<(String, Stamp)>>,
 }
 
 /// The folders, open.
@@ -139,6 +143,7 @@ impl Inbox {
             held: Mutex::default(),
             seen: Mutex::default(),
             left: Mutex::default(),
+            away: Mutex::default(),
         }
     }
 
@@ -350,6 +355,9 @@ impl Inbox {
         let there = still(&held.inbox, &cursor.file)?;
         // One that was moved since it was read was put back by a person: it is read anew.
         if !there.is_some_and(|entry| entry.stamp.is_untouched(cursor.stamp)) {
+            if *end == End::Done && there.is_none() {
+                self.watch(&cursor.file, cursor.stamp);
+            }
             return Ok(());
         }
         let folder = match end {
@@ -393,6 +401,7 @@ impl Inbox {
             Some(_) => match end {
                 End::Done => {
                     tracing::info!(file, good, bad, outcome = "done", "file put away");
+                    self.watch(&name, cursor.stamp);
                     remove_stale_report(&held.failed, file).map_err(|error| failed_in(&held.failed, error))?;
                 }
                 End::Failed { .. } => tracing::warn!(file, good, bad, outcome = "failed", "file put away"),
@@ -410,6 +419,39 @@ impl Inbox {
             }
         }
         Ok(())
+    }
+
+    /// Remembers a file of `done/`.
+    fn watch(&self, name: &str, stamp: Stamp) {
+        let mut away = self.away.lock();
+        away.retain(|(known, _)| known != name);
+        away.push_back((name.to_owned(), stamp));
+        let surplus = away.len().saturating_sub(WATCHED);
+        away.drain(..surplus);
+    }
+
+    /// Puts back what was written on after it was put away: whoever had it open still has it, wherever it stands. Read
+    /// again, its known rows change nothing.
+    pub fn take_back(&self, held: &Held) {
+        self.away.lock().retain(|(name, stamp)| {
+            let found = held.done.entry(name).ok().flatten();
+            let Some(found) = found.filter(|found| found.stamp.inode == stamp.inode) else {
+                return false;
+            };
+            if found.stamp.is_same(*stamp) {
+                return true;
+            }
+            let moved = free_name(&held.inbox, name).and_then(|back| held.done.rename(name, &held.inbox, &back));
+            // Its report is of what it was.
+            let _ = held.done.remove(&report_name(name, held.done.longest_name()));
+            let error = moved.err().map(tracing::field::display);
+            tracing::warn!(
+                file = name,
+                error,
+                "a file was written on after it was read; it is put back and read again"
+            );
+            false
+        });
     }
 }
 

@@ -249,6 +249,7 @@ impl Reading {
         if let Some(page) = self.next_refused(held, &known) {
             return Ok(page);
         }
+        self.inbox.take_back(held);
         let look = self
             .inbox
             .look(&held.inbox, SystemTime::now())

@@ -206,3 +206,29 @@ fn a_file_put_back_from_failed_is_read_with_the_corrected_settings() {
         }
     }
 }
+
+#[test]
+fn a_file_written_on_after_it_was_put_away_is_read_again() {
+    use std::io::Write as _;
+    for restarted in [false, true] {
+        let mut host = Host::new(|_| {});
+        host.drop_text("a.csv", format!("{HEADER}770001;;x;;\n"));
+        let mut writer = fs::OpenOptions::new()
+            .append(true)
+            .open(host.path("inbox", "a.csv"))
+            .expect("open");
+        host.run();
+        assert_eq!((host.good().len(), host.done().len()), (1, 1));
+        writer.write_all("770002;;y;;\n".as_bytes()).expect("written");
+        if restarted {
+            host.restart();
+            host.acknowledge();
+        }
+        host.run();
+        assert_eq!(host.good().len(), 2);
+        assert_eq!(
+            (host.unchanged, host.names("inbox").len(), host.done().len()),
+            (1, 0, 1)
+        );
+    }
+}
