@@ -201,6 +201,9 @@ pub(super) struct Entity {
 pub(super) struct RichMessage {
     #[serde(default)]
     pub blocks: Vec<serde_json::Value>,
+    /// What a later version of the platform puts there.
+    #[serde(flatten)]
+    pub others: serde_json::Map<String, serde_json::Value>,
 }
 
 /// Any file object: photo size, video, voice, audio, document, animation, round video, sticker.

@@ -135,7 +135,7 @@ fn visible_checklist(raw: &RawValue) -> Option<String> {
 
 fn visible_rich(raw: &RawValue) -> Option<String> {
     let rich: RichMessage = serde_json::from_str(raw.get()).ok()?;
-    let words = text::flatten_blocks(&rich.blocks);
+    let words = text::flatten(&rich);
     let mut seen = words.text;
     for part in words.links.iter().chain(&attachments::unique_ids(&rich.blocks)) {
         seen.push('\u{1f}');

@@ -98,9 +98,8 @@ pub(super) fn normalize(raw: &RawItem, policy: &Policy) -> Result<Vec<priem_sdk:
         ..Attachment::new(AttachmentKind::Link)
     }));
     data.place = attachments::place_of(&message);
-    let has_words_field = message.text.is_some() || message.caption.is_some() || message.rich_message.is_some();
     data.body.text = words.text;
-    if !has_words_field && data.body.text.is_empty() && data.attachments.is_empty() {
+    if data.body.text.trim().is_empty() && data.attachments.is_empty() {
         match wordless::message(&raw.body)? {
             Some(words) => data.body.text = words,
             None => return Ok(Vec::new()),

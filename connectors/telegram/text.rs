@@ -2,10 +2,10 @@
 //!
 //! Wrong offsets never panic: an entity that does not fit the text is skipped.
 
-use priem_sdk::{message::Mention, utf16};
+use priem_sdk::{message::Mention, unread, utf16};
 use serde_json::Value;
 
-use super::api::{Checklist, Entity, Message, Poll, Reply};
+use super::api::{Checklist, Entity, Message, Poll, Reply, RichMessage};
 
 /// Nesting of rich text deeper than this is cut off; the parser refuses more than 128 levels anyway.
 const MAX_DEPTH: usize = 100;
@@ -30,7 +30,7 @@ pub(super) fn words_of(message: &Message) -> Words {
         return marked(caption.clone(), &message.caption_entities);
     }
     if let Some(rich) = &message.rich_message {
-        return flatten_blocks(&rich.blocks);
+        return flatten(rich);
     }
     Words {
         text: listed(message.checklist.as_ref(), message.poll.as_ref()),
@@ -42,7 +42,7 @@ pub(super) fn words_of(message: &Message) -> Words {
 pub(super) fn words_of_answered(reply: &Reply) -> String {
     let plain = reply.text.as_ref().or(reply.caption.as_ref());
     plain.cloned().unwrap_or_else(|| match &reply.rich_message {
-        Some(rich) => flatten_blocks(&rich.blocks).text,
+        Some(rich) => flatten(rich).text,
         None => listed(reply.checklist.as_ref(), reply.poll.as_ref()),
     })
 }
@@ -110,8 +110,22 @@ impl Words {
     }
 }
 
+/// The words of a rich message, also of one of another shape than we know.
+pub(super) fn flatten(rich: &RichMessage) -> Words {
+    let mut words = flatten_blocks(&rich.blocks);
+    if words.text.is_empty() {
+        words.text = unread::words_in(&Value::Object(rich.others.clone()), &is_no_text).join("\n");
+    }
+    words
+}
+
+/// Names of files are nobody's words.
+fn is_no_text(key: &str) -> bool {
+    key == "file_name"
+}
+
 /// Flattens rich blocks: each block is a line, nested blocks follow each other, cells are joined by a bar.
-pub(super) fn flatten_blocks(blocks: &[Value]) -> Words {
+fn flatten_blocks(blocks: &[Value]) -> Words {
     let mut words = Words::default();
     let mut lines = Vec::new();
     for block in blocks {
@@ -125,6 +139,7 @@ fn flatten_block(block: &Value, words: &mut Words, lines: &mut Vec<String>, dept
     if depth > MAX_DEPTH {
         return;
     }
+    let before = lines.len();
     for key in ["summary", "text", "expression"] {
         if let Some(rich) = block.get(key) {
             push_line(rich, words, lines, depth);
@@ -173,6 +188,10 @@ fn flatten_block(block: &Value, words: &mut Words, lines: &mut Vec<String>, dept
     }
     if let Some(credit) = block.get("credit") {
         push_line(credit, words, lines, depth);
+    }
+    if lines.len() == before {
+        // A kind of block we don't know, or one without words.
+        lines.extend(unread::words_in(block, &is_no_text));
     }
 }
 

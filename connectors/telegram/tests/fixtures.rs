@@ -74,6 +74,45 @@ fn an_edit_is_an_update_only_of_what_was_stored() {
 }
 
 #[test]
+fn content_of_another_shape_is_read_for_words_or_held() {
+    let said = |content: serde_json::Value| {
+        let mut message = json!({"message_id": 8, "date": 1_788_000_000, "chat": {"id": 5, "type": "private"}});
+        message
+            .as_object_mut()
+            .expect("an object")
+            .extend(content.as_object().expect("an object").clone());
+        let raw = RawItem {
+            body: json!({"update_id": 1, "message": message}).to_string().into(),
+            ..GOLDEN.raw("private_text")
+        };
+        let messages = (GOLDEN.normalize)(&raw).map_err(|error| error.reason)?;
+        Ok(messages[0].data.body.text.clone())
+    };
+    for (rich, words) in [
+        (
+            json!({"blocks": [{"type": "whisper", "says": "Лавка сломана"}]}),
+            "Лавка сломана",
+        ),
+        (
+            json!({"blocks": [{"type": "paragraph", "text": "Двор"}, {"type": "whisper", "says": ["Лавка сломана"]},
+                {"type": "document", "document": {"file_name": "Снимок двора.pdf"}}]}),
+            "Двор\nЛавка сломана",
+        ),
+        (json!({"body": {"plain": "Лавка сломана"}}), "Лавка сломана"),
+    ] {
+        assert_eq!(said(json!({"rich_message": rich})).as_deref(), Ok(words));
+    }
+    for nothing in [
+        json!({"rich_message": {"blocks": []}}),
+        json!({"rich_message": {"blocks": [{"type": "divider"}]}}),
+        json!({"text": ""}),
+        json!({"caption": " "}),
+    ] {
+        assert_eq!(said(nothing), Err("unknown_content"));
+    }
+}
+
+#[test]
 fn whatever_bytes_nothing_is_dropped_and_nothing_panics() {
     GOLDEN.assert_survives_damage();
 }
