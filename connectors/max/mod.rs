@@ -179,13 +179,14 @@ impl Max {
         let hold = if marker.is_some() { &self.hold } else { &at_once };
         let held = hold.now();
         let response = self.client.updates(marker, poll.limit, hold).await?;
+        let is_hasty = response.as_ref().is_some_and(|response| response.is_hasty(held));
         let (answer, updates) = match response {
             Some(response) => self.client.members(&response, "updates")?,
             None => Default::default(),
         };
         let mut page = Page {
             next: cursor.clone(),
-            hold: Some(held),
+            is_hasty,
             // Counted from the answer: whatever the way costs, two calls arrive no closer than this.
             wait: Wait::For(poll.least_pause()),
             ..Page::default()

@@ -110,6 +110,7 @@ mod tests {
             retry_after: None,
             headers: http::HeaderMap::new(),
             body: Bytes::new(),
+            took: std::time::Duration::ZERO,
         };
         match decide(code, "WORDS".into(), "group 1", &response) {
             Trouble::Decision(error) => error.kind(),

@@ -193,12 +193,13 @@ impl Connector for Telegram {
             .client
             .get_updates(offset, self.settings.poll.limit, &self.hold, &self.allowed)
             .await?;
+        let is_hasty = response.as_ref().is_some_and(|response| response.is_hasty(hold));
         let updates = match response {
             Some(response) => self.client.updates(&response)?,
             None => Vec::new(),
         };
         Ok(Page {
-            hold: Some(hold),
+            is_hasty,
             ..page(updates, cursor, |update| self.hearing.split(update))
         })
     }

@@ -121,7 +121,7 @@ impl Source<'_> {
             .await?;
         let mut page = Page {
             next: cursor.clone(),
-            hold: Some(hold),
+            is_hasty: response.as_ref().is_some_and(|response| response.is_hasty(hold)),
             ..Page::default()
         };
         let Some(response) = response else {

@@ -46,10 +46,6 @@ const LONGEST_WAIT: Duration = Duration::from_secs(240);
 /// thousand requests in one moment would break every limit of a platform.
 const STEP: Duration = Duration::from_millis(20);
 
-/// Of the time a platform was asked to wait: one that answers within this part of it did not wait at all, the way there
-/// and back took that long.
-const AT_ONCE: u32 = 200;
-
 /// Such answers in a row before it is told.
 const HASTY_TOLD: u32 = 5;
 
@@ -277,12 +273,11 @@ impl Poller {
             self.connector.acknowledge(&self.cx, &self.stream.id, &before).await?;
             turns.owes_acknowledgement = false;
         }
-        let asked = Instant::now();
         let page = match turns.ahead.take() {
             Some(page) => page?,
             None => self.connector.poll(&self.cx, &self.stream.id, &before).await?,
         };
-        let is_hasty = page.hold.is_some_and(|hold| asked.elapsed() < hold / AT_ONCE);
+        let is_hasty = page.is_hasty;
         let fruitless = page.items.is_empty() && (is_hasty || page.gap.is_some());
         self.succeeded(!page.items.is_empty());
         self.tell_left_alone();
@@ -297,7 +292,7 @@ impl Poller {
             wait,
             progress,
             gap: _,
-            hold: _,
+            is_hasty: _,
             as_of,
             ahead,
         } = page;

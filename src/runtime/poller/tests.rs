@@ -135,12 +135,12 @@ impl Connector for Town {
             }),
             Answer::Repeating => Ok(Page {
                 items: vec![again_first],
-                hold: Some(Duration::from_secs(3600)),
+                is_hasty: true,
                 ..Page::default()
             }),
             Answer::Hasty | Answer::GapEachTime => Ok(Page {
                 next: Cursor(format!("{key}:{}", self.polls_of(stream).len())),
-                hold: (answer == Answer::Hasty).then_some(Duration::from_secs(3600)),
+                is_hasty: answer == Answer::Hasty,
                 gap: (answer == Answer::GapEachTime).then(|| "an hour".into()),
                 ..Page::default()
             }),

@@ -21,9 +21,10 @@ pub struct Page {
     /// counts it, stores page and cursor as usual, and at once wakes the other polled streams of the connector, those
     /// with the same key first, to catch up. Told again and again without a sound answer in between, it is one gap.
     pub gap: Option<String>,
-    /// How long the platform was asked to hold the call while it has nothing to tell (a long poll). When it gives nothing
-    /// much earlier than that, again and again, the host asks with growing pauses.
-    pub hold: Option<Duration>,
+    /// The platform was asked to hold the call while it has nothing to tell (a long poll), and answered at once
+    /// ([`HttpResponse::is_hasty`](crate::http::HttpResponse::is_hasty)). When it does so with nothing new, again and again,
+    /// the host asks with growing pauses.
+    pub is_hasty: bool,
     /// As of when the items speak, by the source's own clock, when it says so (the newest day in an export). What is of an
     /// earlier moment than the newest stored version of its object is not stored, nor what is of the same moment and was
     /// so before; see [`Connector::left_out`](super::Connector::left_out).

@@ -181,6 +181,7 @@ impl HttpClient {
 
     async fn attempt(&self, request: &HttpRequest, url: &Url) -> Result<HttpResponse, Failure> {
         self.wait_for_limit(request).await;
+        let sent = Instant::now();
         let timeout = request.timeout.unwrap_or(self.timeout);
         let mut builder = self
             .inner
@@ -201,6 +202,7 @@ impl HttpClient {
             retry_after,
             headers,
             body,
+            took: sent.elapsed(),
         };
         match status {
             502..=504 => Err(Failure::Answer(response)),

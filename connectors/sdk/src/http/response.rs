@@ -10,6 +10,11 @@ use crate::{error::ConnectorError, json, webhook::describe};
 
 /// Pause after a 429 that does not say how long to wait.
 const UNNAMED_PAUSE: Duration = Duration::from_secs(30);
+/// Of the time a platform was asked to wait: one that answers within this part of it did not wait at all, the way there
+/// and back took that long.
+const AT_ONCE: u32 = 200;
+/// The way takes that long, however short the wait.
+const THERE_AND_BACK: Duration = Duration::from_millis(100);
 /// No platform is taken at its word beyond a day: a wrong clock must not silence a channel for years.
 const LONGEST_PAUSE: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -24,9 +29,16 @@ pub struct HttpResponse {
     pub headers: HeaderMap,
     /// The whole body.
     pub body: Bytes,
+    /// From the moment the request went out; our own rate limit is not in it.
+    pub took: Duration,
 }
 
 impl HttpResponse {
+    /// Whether the platform, asked to hold the call for so long, did not hold it at all.
+    pub fn is_hasty(&self, hold: Duration) -> bool {
+        self.took < (hold / AT_ONCE).max(THERE_AND_BACK).min(hold / 4)
+    }
+
     /// Whether the status is 2xx.
     pub fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
@@ -130,6 +142,22 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_sooner_than_the_way_takes_was_not_waited_for() {
+        let hasty = |took, hold| {
+            let response = HttpResponse {
+                status: 200,
+                retry_after: None,
+                headers: HeaderMap::new(),
+                body: Bytes::new(),
+                took: Duration::from_millis(took),
+            };
+            response.is_hasty(Duration::from_secs(hold))
+        };
+        assert!(hasty(60, 2) && hasty(120, 25) && hasty(250, 60));
+        assert!(!hasty(150, 2) && !hasty(200, 25) && !hasty(0, 0));
+    }
+
+    #[test]
     fn statuses_become_decisions() {
         let kind = |status, retry_after| {
             let response = HttpResponse {
@@ -137,6 +165,7 @@ mod tests {
                 retry_after,
                 headers: HeaderMap::new(),
                 body: Bytes::new(),
+                took: Duration::ZERO,
             };
             response.error_for_status().map_or_else(|error| error.kind(), |_| "ok")
         };
