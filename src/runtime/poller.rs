@@ -42,6 +42,9 @@ const REGISTRATION_PAUSES: (Duration, Duration) = (Duration::from_secs(1), Durat
 /// Longest pause between two polls: alarms take five minutes without an exchange for deafness.
 const LONGEST_WAIT: Duration = Duration::from_secs(240);
 
+/// Longest pause that a source may ask for: after it we ask again, whatever it said.
+const LONGEST_ASKED: Duration = Duration::from_secs(60 * 60);
+
 /// The streams of one connector start one after the other, this far apart, and so they answer a call to catch up: a
 /// thousand requests in one moment would break every limit of a platform.
 const STEP: Duration = Duration::from_millis(20);
@@ -462,6 +465,7 @@ impl Poller {
                 connector,
                 stream,
                 seconds = retry_after.as_secs(),
+                waited = retry_after.min(&LONGEST_ASKED).as_secs(),
                 "source asks to wait"
             );
         } else {
@@ -471,7 +475,7 @@ impl Poller {
         match trouble {
             Trouble::Source(ConnectorError::RateLimited { retry_after }) => {
                 metrics.rate_limit_waits.with_label_values(&[connector]).inc();
-                *retry_after
+                (*retry_after).min(LONGEST_ASKED)
             }
             _ if health == StreamHealth::Human => HUMAN_PAUSE,
             _ => growing,

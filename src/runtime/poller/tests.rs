@@ -296,6 +296,19 @@ async fn a_page_is_read_while_the_one_before_is_stored_and_both_again_when_it_co
 }
 
 #[tokio::test]
+async fn no_source_is_left_alone_for_longer_than_an_hour_whatever_it_asks_for() {
+    let (pollers, running) = ready(&Town::new([("1", Answer::Slow)]));
+    for (asked, waited) in [(7, 7), (1_000_000_000, 3600)] {
+        let trouble = Trouble::Source(ConnectorError::RateLimited {
+            retry_after: Duration::from_secs(asked),
+        });
+        let pause = pollers[0].pause_after(&trouble, &mut std::iter::empty());
+        assert_eq!(pause, Duration::from_secs(waited));
+    }
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn a_dead_key_is_told_and_the_others_are_heard() {
     let town = Town::new([("1", Answer::Slow), ("2", Answer::Dead), ("3", Answer::Slow)]);
     let running = start(&town);
