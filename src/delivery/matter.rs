@@ -3,6 +3,7 @@
 //! - Messages of one album (`external.group`) belong together however long lies between them.
 //! - Words and what has none (photos, a voice message, a place) belong together when one author sends them in one thread
 //!   within two minutes: VK and MAX give the parts of an album one by one.
+//! - The words of an album are those in it. Until they come, its parts go with words before them as any photo does.
 //! - What has words of its own is decided by them, always. What has none goes where the words of its matter go; when
 //!   there are none, where its first part went.
 
@@ -104,12 +105,20 @@ pub(super) fn waited_for<'a>(message: &Message, seq: i64, beside: &'a [Beside]) 
     let earlier: Vec<Beside> = beside.iter().filter(|other| other.record.seq < seq).cloned().collect();
     let is_part = |other: &&Beside| {
         let part = &other.message;
-        other.record.seq < seq
-            && may_be_part(part)
-            && (is_one_album(message, part) || is_one_row(message, part))
-            && root(part, other.record.seq, &earlier).is_none_or(|root| !has_words(&root.message))
+        let root = || root(part, other.record.seq, &earlier);
+        let waits = match is_one_album(message, part) {
+            true => lacks_own_words(part, root()),
+            false => is_one_row(message, part) && root().is_none_or(|root| !has_words(&root.message)),
+        };
+        other.record.seq < seq && may_be_part(part) && waits
     };
     beside.iter().filter(is_part).collect()
+}
+
+/// Whether the words a part belongs to may come yet. Those of an album are in the album: others it follows for want of them.
+pub(super) fn lacks_own_words(part: &Message, root: Option<&Beside>) -> bool {
+    let is_own = |root: &Beside| part.data.external.group.is_none() || is_one_album(part, &root.message);
+    !root.is_some_and(|root| has_words(&root.message) && is_own(root))
 }
 
 #[cfg(test)]
@@ -169,6 +178,22 @@ mod tests {
         assert_eq!([root_of(&words_last, 1), root_of(&words_last, 2)], [Some(3), Some(3)]);
         let wordless = [beside(1, 0, "", Some("g")), beside(2, 0, "", Some("g"))];
         assert_eq!([root_of(&wordless, 1), root_of(&wordless, 2)], [None, Some(1)]);
+    }
+
+    #[test]
+    fn an_album_waits_for_its_own_words_whatever_was_said_before() {
+        let all = [
+            beside(1, 0, "свет", None),
+            beside(2, 10, "", Some("g")),
+            beside(3, 10, "", None),
+            beside(4, 11, "", Some("g")),
+            beside(5, 12, "яма", Some("g")),
+            beside(6, 13, "", Some("g")),
+        ];
+        assert_eq!([2, 3, 6].map(|seq| root_of(&all, seq)), [Some(5), Some(1), Some(5)]);
+        assert_eq!(root_of(&all[..4], 4), Some(1), "its words may never come");
+        let waited = waited_for(&all[4].message, 5, &all);
+        assert_eq!(waited.iter().map(|part| part.record.seq).collect::<Vec<_>>(), [2, 4]);
     }
 
     #[test]

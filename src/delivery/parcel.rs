@@ -68,7 +68,7 @@ pub(super) struct Letter {
     pub follows: Option<Follows>,
     /// Of an edit with words: where the version before went. They hear of it, wherever the new words lead.
     pub before: Option<Followed>,
-    /// It has no words, and none to go with have come so far: they may come late.
+    /// It has no words, and its own have not come so far: they may come late.
     pub lacks_words: bool,
 }
 

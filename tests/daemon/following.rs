@@ -265,6 +265,33 @@ async fn an_edit_stays_with_its_message_or_tells_of_the_move() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_album_whose_words_come_late_leaves_the_words_before_it() {
+    let (_city, mut daemon) = install().await;
+    daemon.start().await;
+    let before = json!({"text": "В подъезде нет отопления, батареи холодные"});
+    heard(&daemon, &message("message", 45, &before)).await;
+    let elsewhere = out(&daemon)[0].2.clone();
+    assert!(![ROADS, COORDINATOR].contains(&&*elsewhere), "{elsewhere}");
+    // As fast as they come: nothing of them is settled when the words come.
+    for id in 46..49 {
+        give(&daemon, &photo(id, Some("g4"), None)).await;
+    }
+    heard(&daemon, &photo(49, Some("g4"), Some(WORDS))).await;
+    heard(&daemon, &photo(50, Some("g4"), None)).await;
+    let all = out(&daemon);
+    for id in 46..=50 {
+        let id = format!("{CITIZEN}:{id}");
+        assert!(
+            all.iter().any(|(object, _, queue, ..)| *object == id && queue == ROADS),
+            "{id}: {all:?}"
+        );
+    }
+    let clocks = all.iter().filter(|(_, _, queue, _, clock)| queue == ROADS && *clock);
+    assert_eq!(clocks.count(), 1, "{all:?}");
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_album_is_one_matter_in_any_order_and_across_a_restart() {
     let (_city, mut daemon) = install().await;
     daemon.start().await;

@@ -64,12 +64,15 @@ pub(super) async fn run(processor: &Processor, batch: &mut Batch) {
         let beside = beside.get(&place(record, message)).unwrap_or(&none);
         (record.seq, message, beside)
     };
-    let mut alone = Vec::new();
+    let mut wordless = Vec::new();
     for at in parts {
         let (seq, message, beside) = of(&at);
-        match matter::root(message, seq, beside) {
-            Some(root) => asked.push((at, Why::Part, object(&root.record, &root.message, i64::MAX))),
-            None => alone.push(at),
+        let root = matter::root(message, seq, beside);
+        if matter::lacks_own_words(message, root) {
+            wordless.push(at);
+        }
+        if let Some(root) = root {
+            asked.push((at, Why::Part, object(&root.record, &root.message, i64::MAX)));
         }
     }
     let here: HashSet<i64> = batch.parcels.iter().map(|parcel| parcel.record.seq).collect();
@@ -80,7 +83,7 @@ pub(super) async fn run(processor: &Processor, batch: &mut Batch) {
         let waited = waited.filter(|part| !here.contains(&part.record.seq));
         asked.extend(waited.map(|part| (at, Why::WordsCame, object(&part.record, &part.message, i64::MAX))));
     }
-    for (parcel, letter) in alone {
+    for (parcel, letter) in wordless {
         batch.parcels[parcel].letters[letter].lacks_words = true;
     }
     answer(processor, follower, batch, &beside, asked).await;

@@ -40,6 +40,7 @@ pub(super) fn run(processor: &Processor, parcel: &mut Parcel, now: Timestamp) {
             }
             None => by.decide(letter, &parcel.record),
         }
+        by.note_wordless(letter, &parcel.record);
         for mut told in std::mem::take(&mut tell) {
             if letter.routes.iter().all(|routing| routing.queue != told.queue) {
                 told.explanation = vec![format!("{}{}.", Why::TOLD, letter.routes[0].queue)];
@@ -95,6 +96,10 @@ impl By<'_> {
         }
         message.data.routing = None;
         letter.routes = decision.routes;
+    }
+
+    /// Its words may come before anybody has confirmed it.
+    fn note_wordless(&self, letter: &Letter, record: &Record) {
         if letter.lacks_words
             && let Some(follower) = &self.processor.follower
             && let Some(main) = letter.routes.first()
