@@ -70,6 +70,8 @@ pub(super) struct Letter {
     pub before: Option<Followed>,
     /// It has no words, and its own have not come so far: they may come late.
     pub lacks_words: bool,
+    /// Of what was removed and is there again: its first version, whose deadlines count again.
+    pub restored: Option<Message>,
 }
 
 /// What a message follows, instead of being decided by its own words.
@@ -87,6 +89,8 @@ pub(super) enum Why {
     Deleted,
     /// A newer version came before it.
     Overtaken,
+    /// It was removed and is there again.
+    Restored,
     /// An edit whose words, if any are left, name no recipient.
     Edited,
     /// It is a part of a matter whose words, or first part, came in another message.
@@ -105,7 +109,8 @@ impl Why {
     pub fn ru(self) -> &'static str {
         match self {
             Self::Deleted => "Сообщение удалено в источнике: адресат тот же, что у последней версии, срока нет.",
-            Self::Overtaken => "Первая версия пришла позже новой: адресат тот же, что у новой, своего срока нет.",
+            Self::Overtaken => "Старая версия пришла позже новой: адресат тот же, что у новой, своего срока нет.",
+            Self::Restored => "Удалённое сообщение восстановлено в источнике: адресат прежний, сроки снова в силе.",
             Self::Edited => "Правка не называет другого адресата: он тот же, что у сообщения, нового срока нет.",
             Self::Part => "Часть одного обращения: адресат тот же, что у его слов, своего срока нет.",
             Self::WordsCame => "Слова к этому вложению пришли позже: оно досылается их адресату, своего срока нет.",
@@ -136,6 +141,7 @@ impl Letter {
             follows: None,
             before: None,
             lacks_words: false,
+            restored: None,
         }
     }
 }

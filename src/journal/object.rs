@@ -49,6 +49,8 @@ pub(crate) struct Known {
     pub(crate) seen: bool,
     /// What became of a version stored before is known still.
     pub(crate) traced: bool,
+    /// Versions stored before, as they came, the newest first.
+    pub(crate) earlier: Vec<Record>,
 }
 
 /// What is known of some objects, in their order.
@@ -64,7 +66,7 @@ impl Look for Objects {
 }
 
 fn known(reader: &Connection, key: &dedupe::HashKey, object: &Object) -> rusqlite::Result<Known> {
-    let (mut versions, mut traced) = (Vec::new(), false);
+    let mut known = Known::default();
     let items = decided::items_named(reader, &object.external_id)?;
     let earlier = items.into_iter().rev().filter(|seq| *seq < object.before);
     for seq in earlier.take(VERSIONS) {
@@ -75,23 +77,11 @@ fn known(reader: &Connection, key: &dedupe::HashKey, object: &Object) -> rusqlit
         if raw.as_ref().is_some_and(is_other) {
             continue;
         }
-        let mut found = Vec::new();
-        decided::of_item(reader, seq, &mut found)?;
-        traced |= raw.is_some() || !found.is_empty();
-        if found.is_empty() {
-            if let Some(raw) = raw
-                && !is_held(reader, seq)?
-            {
-                versions.push(Version::Waiting(Box::new(raw)));
-            }
-            continue;
+        if !matches!(known.versions.last(), Some(Version::Decided(_))) {
+            let version = version(reader, object, seq, raw.as_ref(), &mut known.traced)?;
+            known.versions.extend(version);
         }
-        found.retain(|decided| decided.outcome != "ignored" && decided.channel == object.channel);
-        let routings = everywhere(reader, found)?;
-        if !routings.is_empty() {
-            versions.push(Version::Decided(routings));
-            break;
-        }
+        known.earlier.extend(raw);
     }
     let name = dedupe::hash(
         key,
@@ -101,11 +91,30 @@ fn known(reader: &Connection, key: &dedupe::HashKey, object: &Object) -> rusqlit
         .prepare_cached("SELECT versions FROM seen WHERE key = ?1")?
         .query_row([&name[..]], |row| row.get(0))
         .optional()?;
-    Ok(Known {
-        versions,
-        seen: stored.is_some(),
-        traced,
-    })
+    known.seen = stored.is_some();
+    Ok(known)
+}
+
+/// What became of a version, if it went or goes anywhere.
+fn version(
+    reader: &Connection,
+    object: &Object,
+    seq: i64,
+    raw: Option<&Record>,
+    traced: &mut bool,
+) -> rusqlite::Result<Option<Version>> {
+    let mut found = Vec::new();
+    decided::of_item(reader, seq, &mut found)?;
+    *traced |= raw.is_some() || !found.is_empty();
+    if found.is_empty() {
+        return Ok(match raw {
+            Some(raw) if !is_held(reader, seq)? => Some(Version::Waiting(Box::new(raw.clone()))),
+            _ => None,
+        });
+    }
+    found.retain(|decided| decided.outcome != "ignored" && decided.channel == object.channel);
+    let routings = everywhere(reader, found)?;
+    Ok((!routings.is_empty()).then_some(Version::Decided(routings)))
 }
 
 /// Where the events of some decisions went, also those that another item sent again.

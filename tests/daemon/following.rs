@@ -61,6 +61,13 @@ fn out(daemon: &Installation) -> Vec<(String, String, String, bool, bool)> {
         .collect()
 }
 
+/// The deadlines of the message that came out in this place.
+fn due(daemon: &Installation, place: usize) -> Value {
+    let text = std::fs::read_to_string(daemon.folder.path().join("out.ndjson")).expect("it is there");
+    let event: Value = serde_json::from_str(text.lines().nth(place).expect("a line")).expect("JSON");
+    event["data"]["deadlines"].clone()
+}
+
 /// Gives an update and waits until everything is out.
 async fn heard(daemon: &Installation, update: &Value) {
     give(daemon, update).await;
@@ -265,6 +272,34 @@ async fn an_edit_stays_with_its_message_or_tells_of_the_move() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_older_edit_that_comes_late_is_marked_and_decides_nothing() {
+    let (_city, mut daemon) = install().await;
+    daemon.start().await;
+    let edit = |number: i64, at: i64, text: &str| {
+        let mut update = message(
+            "edited_message",
+            36,
+            &json!({"text": text, "edit_date": 1_764_000_900 + at}),
+        );
+        update["update_id"] = (9_700 + number).into();
+        update
+    };
+    heard(&daemon, &message("message", 36, &json!({"text": WORDS}))).await;
+    heard(&daemon, &edit(1, 100, &format!("{WORDS}!"))).await;
+    daemon.stop().await;
+    daemon.start().await;
+    heard(&daemon, &edit(2, 50, "В подъезде нет отопления, батареи холодные")).await;
+    // Newer than the last that came, older than the newest.
+    heard(&daemon, &edit(3, 70, "В подъезде холодно, батареи холодные")).await;
+    heard(&daemon, &edit(4, 110, &format!("{WORDS}!!"))).await;
+    assert!(out(&daemon).iter().all(|(_, _, queue, ..)| queue == ROADS));
+    let text = std::fs::read_to_string(daemon.folder.path().join("out.ndjson")).expect("it is there");
+    let marked: Vec<_> = text.lines().map(|line| line.contains("out_of_order")).collect();
+    assert_eq!(marked, [false, false, true, true, false]);
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_album_whose_words_come_late_leaves_the_words_before_it() {
     let (_city, mut daemon) = install().await;
     daemon.start().await;
@@ -425,6 +460,10 @@ async fn comments_of_a_community_are_followed_and_quote_its_own_posts() {
         ]
     );
     assert_eq!(context(&daemon)[0].2, "Ремонт Садовой");
+    // There again: with the deadlines of its first version.
+    called(&daemon, "wall_reply_restore", "c6", &comment(7, 555, WORDS)).await;
+    assert_eq!(out(&daemon).last(), Some(&row(&id, "updated", ROADS, false, true)));
+    assert_eq!(due(&daemon, 2), due(&daemon, 0));
     // A photo of the same person in the dialogue goes with the words before it.
     let written = |number: i64, text: &str, attachments: Value| {
         json!({"message": {"id": number, "conversation_message_id": number, "peer_id": 556, "from_id": 556, "out": 0,

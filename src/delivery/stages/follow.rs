@@ -3,6 +3,8 @@
 //! - A removal goes to whom the last version of its object went; nobody is told of the removal of what nobody heard of.
 //! - A first version that comes after its edit, and an edit whose words name no recipient, go there too. An edit whose words
 //!   name another one goes to that one, and who had the message gets a copy.
+//! - So does an edit that is older than a version stored before it, marked as what it is, and what was removed and is there
+//!   again: with the deadlines of its first version.
 //! - A part of a matter without words of its own goes where the words of the matter go (`matter`). When the words come
 //!   later than it, it is sent after them, under the same id, and whoever has it gets a copy of the words.
 //!
@@ -11,7 +13,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use priem_sdk::{EventType, Message, message::Flags};
+use priem_sdk::{
+    EventType, Message,
+    message::{Flags, Moment},
+};
 use tracing::warn;
 
 use super::{
@@ -115,14 +120,13 @@ async fn answer(
         Err(error) => {
             warn!(%error, "what messages follow can't be looked up; the rules decide");
             let forgotten = || Known {
-                versions: Vec::new(),
                 seen: true,
-                traced: false,
+                ..Known::default()
             };
             asked.iter().map(|_| forgotten()).collect()
         }
     };
-    for (((parcel, letter), why, object), known) in asked.into_iter().zip(known) {
+    for (((parcel, letter), mut why, object), known) in asked.into_iter().zip(known) {
         if why == Why::WordsCame {
             words_came(follower, batch, beside, (parcel, letter), &object, known);
             continue;
@@ -137,15 +141,49 @@ async fn answer(
             _ => Followed::Forgotten,
         });
         let letter = &mut batch.parcels[parcel].letters[letter];
+        if why == Why::Edited {
+            why = compare(
+                &mut letter.message,
+                &mut letter.restored,
+                told(processor, &object, &known.earlier),
+            );
+        }
         if why == Why::Edited && matter::has_words(&letter.message) {
             letter.before = Some(what);
             continue;
         }
         let nobody_knows = matches!(what, Followed::Forgotten);
-        if !nobody_knows || matches!(why, Why::Deleted | Why::Overtaken) {
+        if !nobody_knows || !matches!(why, Why::Edited | Why::Part) {
             letter.follows = Some(Follows { why, what });
         }
     }
+}
+
+/// What an edit is beside the versions before it, the newest first: older than one of them, of something that was removed
+/// and is there again, or an edit.
+fn compare(own: &mut Message, restored: &mut Option<Message>, before: Vec<Message>) -> Why {
+    let at = |message: &Message| message.data.times.occurred.as_ref().and_then(Moment::instant);
+    if at(own).is_some() && at(own) < before.iter().filter_map(at).max() {
+        own.data.flags.set(Flags::OUT_OF_ORDER);
+        return Why::Overtaken;
+    }
+    let was_removed = |last: &Message| last.event == EventType::Deleted;
+    if !before.first().is_some_and(was_removed) {
+        return Why::Edited;
+    }
+    let first = before.into_iter().rfind(|message| !was_removed(message));
+    *restored = first.or_else(|| Some(own.clone()));
+    Why::Restored
+}
+
+/// What stored versions of an object say.
+fn told(processor: &Processor, object: &Object, records: &[Record]) -> Vec<Message> {
+    let messages = records.iter().filter_map(|record| {
+        let messages = normalise::messages(&processor.connectors, record).ok()?;
+        let mut messages = messages.into_iter();
+        messages.find(|message| message.data.external.id == object.external_id)
+    });
+    messages.collect()
 }
 
 /// The newest version that went or goes somewhere.

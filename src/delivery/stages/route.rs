@@ -122,7 +122,8 @@ impl By<'_> {
         }
     }
 
-    /// Sends a message where something else went. It starts no clock: what it follows has its own.
+    /// Sends a message where something else went. It starts no clock: what it follows has its own;
+    /// but what was removed has the clocks of its first version again.
     fn follow(&self, letter: &mut Letter, why: Why, what: Followed, first: &[Routing]) {
         let own = &mut letter.message;
         let mut routes = match what {
@@ -143,7 +144,10 @@ impl By<'_> {
         for routing in &mut routes {
             routing.explanation = vec![why.ru().to_owned()];
         }
-        own.data.deadlines.clear();
+        own.data.deadlines = letter.restored.take().map_or_else(Vec::new, |mut first| {
+            first.event = EventType::Received;
+            self.in_force.rules.decide(&mut first, self.now).deadlines
+        });
         own.data.routing = None;
         letter.routes = routes;
     }
