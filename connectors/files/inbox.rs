@@ -442,14 +442,21 @@ impl Inbox {
                 return true;
             }
             let moved = free_name(&held.inbox, name).and_then(|back| held.done.rename(name, &held.inbox, &back));
-            // Its report is of what it was.
-            let _ = held.done.remove(&report_name(name, held.done.longest_name()));
-            let error = moved.err().map(tracing::field::display);
-            tracing::warn!(
-                file = name,
-                error,
-                "a file was written on after it was read; it is put back and read again"
-            );
+            match moved {
+                Ok(_) => {
+                    // Its report is of what it was.
+                    let _ = held.done.remove(&report_name(name, held.done.longest_name()));
+                    tracing::warn!(
+                        file = name,
+                        "a file was written on after it was read; it is put back and read again"
+                    );
+                }
+                Err(error) => tracing::warn!(
+                    file = name,
+                    %error,
+                    "a file was written on after it was read and can't be put back: move it from done/ into inbox/"
+                ),
+            }
             false
         });
     }
