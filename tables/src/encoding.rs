@@ -71,14 +71,17 @@ impl Encoding {
     pub fn is_foreign(self, line: &[u8]) -> bool {
         /// Bytes beyond ASCII that tell anything.
         const FEWEST: usize = 6;
-        let Some(page) = PAGES.iter().find(|page| page.encoding == self) else {
+        let Some(page) = PAGES.iter().position(|page| *page == self) else {
             return false;
         };
         if line.iter().filter(|byte| !byte.is_ascii()).take(FEWEST).count() < FEWEST {
             return false;
         }
-        let least = page.likelihood(line) + CERTAIN;
-        std::str::from_utf8(line).is_ok() || PAGES.iter().any(|other| other.likelihood(line) >= least)
+        let is_likelier = || {
+            let all = LETTERS.likelihoods(line);
+            all.iter().any(|other| *other >= all[page] + CERTAIN)
+        };
+        std::str::from_utf8(line).is_ok() || is_likelier()
     }
 
     fn table(self) -> &'static encoding_rs::Encoding {
@@ -171,9 +174,9 @@ fn mostly_utf8(mut sample: &[u8], whole: bool) -> bool {
 fn by_letters(sample: &[u8]) -> Guess {
     /// How much likelier than Windows-1251 another page must be, as a logarithm, to be worth naming.
     const LIKELY: f64 = 4.0;
-    let [usual, others @ ..] = PAGES.each_ref().map(|page| (page.likelihood(sample), page.encoding));
-    let usual = usual.0;
-    let mut others = others;
+    let [usual, others @ ..] = LETTERS.likelihoods(sample);
+    let [_, pages @ ..] = PAGES;
+    let mut others = [0, 1, 2].map(|page| (others[page], pages[page]));
     others.sort_by(|one, other| other.0.total_cmp(&one.0));
     let [(best, encoding), (second, next), _] = others;
     // What differs between them may not stand in it.
@@ -187,72 +190,83 @@ fn by_letters(sample: &[u8]) -> Guess {
     }
 }
 
-/// How Russian each byte is in a code page.
-struct Page {
-    encoding: Encoding,
+/// The code pages.
+const PAGES: [Encoding; 4] = [
+    Encoding::Windows1251,
+    Encoding::Cp866,
+    Encoding::Koi8R,
+    Encoding::MacCyrillic,
+];
+
+/// How Russian each byte is, in each of [`PAGES`].
+struct Letters {
     /// How often its letter stands in Russian, as a logarithm.
-    weights: [f64; 256],
-    is_small: [bool; 256],
-    is_capital: [bool; 256],
+    weights: [[f64; PAGES.len()]; 256],
+    /// In which pages it is a small letter beyond ASCII, a bit for each.
+    small: [u8; 256],
+    /// In which pages it is a capital.
+    capital: [u8; 256],
 }
 
-/// The code pages.
-static PAGES: LazyLock<[Page; 4]> = LazyLock::new(|| {
-    use Encoding::{Cp866, Koi8R, MacCyrillic, Windows1251};
-    [Windows1251, Cp866, Koi8R, MacCyrillic].map(Page::of)
-});
+static LETTERS: LazyLock<Letters> = LazyLock::new(Letters::of_pages);
 
-impl Page {
-    fn of(encoding: Encoding) -> Self {
-        /// Small letters by how often they stand in Russian, per thousand.
-        const LETTERS: [(&str, f64); 5] = [
-            ("оеаинтс", 75.0),
-            ("рвлкмдпу", 35.0),
-            ("яыьгзбчй", 16.0),
-            ("хжшюцщэф", 6.0),
-            ("ъё", 1.0),
-        ];
-        /// Signs that stand in Russian texts.
-        const SIGNS: &str = "«»—–№…„“”’\u{a0}°•";
-        let of = |byte: usize| {
-            encoding
-                .decode(&[u8::try_from(byte).unwrap_or_default()])?
-                .chars()
-                .next()
-        };
-        let weight = |c: char| {
-            let small = c.to_lowercase().next().unwrap_or(c);
-            match LETTERS.iter().find(|(letters, _)| letters.contains(small)) {
-                Some((_, often)) => (often / 1000.0).ln(),
-                None if SIGNS.contains(c) => 0.005_f64.ln(),
-                None => 0.0005_f64.ln(),
-            }
+impl Letters {
+    fn of_pages() -> Self {
+        let of = |byte: usize, page: Encoding| page.decode(&[u8::try_from(byte).unwrap_or_default()])?.chars().next();
+        let bits = |byte: usize, is: fn(char) -> bool| {
+            let pages = (0_u8..).zip(PAGES);
+            pages.fold(0, |bits, (bit, page)| {
+                bits | u8::from(of(byte, page).is_some_and(is)) << bit
+            })
         };
         Self {
-            encoding,
-            weights: std::array::from_fn(|byte| of(byte).map_or(0.0, weight)),
-            is_small: std::array::from_fn(|byte| of(byte).is_some_and(char::is_lowercase)),
-            is_capital: std::array::from_fn(|byte| of(byte).is_some_and(char::is_uppercase)),
+            weights: std::array::from_fn(|byte| PAGES.map(|page| of(byte, page).map_or(0.0, weight))),
+            small: std::array::from_fn(|byte| bits(byte, |c| !c.is_ascii() && c.is_lowercase())),
+            capital: std::array::from_fn(|byte| bits(byte, char::is_uppercase)),
         }
     }
 
-    /// How likely the bytes beyond ASCII are Russian in this page, as a logarithm.
-    fn likelihood(&self, sample: &[u8]) -> f64 {
+    /// How likely the bytes beyond ASCII are Russian in each of [`PAGES`], as logarithms.
+    fn likelihoods(&self, sample: &[u8]) -> [f64; PAGES.len()] {
         /// A capital behind a small letter.
         const BROKEN_WORD: f64 = 0.02;
         let broken_word = BROKEN_WORD.ln();
-        let mut sum = 0.0;
+        let mut sums = [0.0; PAGES.len()];
         let mut before = b' ';
         for &byte in sample {
             if !byte.is_ascii() {
-                sum += self.weights[usize::from(byte)];
-                if !before.is_ascii() && self.is_small[usize::from(before)] && self.is_capital[usize::from(byte)] {
-                    sum += broken_word;
+                let broken = self.small[usize::from(before)] & self.capital[usize::from(byte)];
+                let weights = self.weights[usize::from(byte)];
+                for (page, (sum, weight)) in sums.iter_mut().zip(weights).enumerate() {
+                    *sum += weight;
+                    if broken >> page & 1 == 1 {
+                        *sum += broken_word;
+                    }
                 }
             }
             before = byte;
         }
-        sum
+        sums
+    }
+}
+
+/// How often a letter stands in Russian, as a logarithm.
+fn weight(c: char) -> f64 {
+    /// Small letters by how often they stand in Russian, per thousand.
+    const LETTERS: [(&str, f64); 5] = [
+        ("оеаинтс", 75.0),
+        ("рвлкмдпу", 35.0),
+        ("яыьгзбчй", 16.0),
+        ("хжшюцщэф", 6.0),
+        ("ъё", 1.0),
+    ];
+    /// Signs that stand in Russian texts.
+    const SIGNS: &str = "«»—–№…„“”’\u{a0}°•";
+    let small = c.to_lowercase().next().unwrap_or(c);
+    match LETTERS.iter().find(|(letters, _)| letters.contains(small)) {
+        Some((_, often)) => (often / 1000.0).ln(),
+        None if SIGNS.contains(c) => 0.005_f64.ln(),
+        None => 0.0005_f64.ln(),
     }
 }
 
